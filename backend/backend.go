@@ -1,0 +1,211 @@
+// Package backend is the seam between networks and the machines that compute them.
+//
+// A Backend makes tensors, and plans that compute on them. A plan is made once, for
+// fixed shapes: it chooses its algorithm, owns its workspace, and keeps what its
+// backward pass needs from its forward pass. Above this package nothing knows how a
+// tensor is stored, which precision it has or which algorithm runs.
+//
+// # Gradients live in the place of activations
+//
+// The gradient of an activation may use the activation's own memory: every Backward
+// accepts dx == x (and BackwardData accepts as dx the tensor that was x), since each
+// element of x is read for the last time before dx is written over it. A convolution
+// or dense layer therefore runs BackwardFilter before BackwardData. Gradients of
+// activations are assigned, and so are those of parameters: one step, one gradient.
+//
+// # Errors
+//
+// Wrong shapes are a programmer's error and panic with a constant message. What can
+// fail on a sound program (memory, a device) is returned: by the constructors at
+// once, by plans through the next Run, Read or Metrics.
+package backend
+
+import "github.com/lamina-go/lamina/tensor"
+
+// Backend is a device with its memory. It is used by one goroutine at a time.
+type Backend interface {
+	// Name tells the kind of backend and what it runs on: "cpu/avx512".
+	Name() string
+
+	// Parameters makes a zeroed float32 tensor: weights, gradients, velocities,
+	// statistics, labels. Its elements are in row-major order, so that a View at an
+	// offset is a part of it.
+	Parameters(shape tensor.Shape) (tensor.Tensor, error)
+	// Activations makes a tensor of shape (N, H, W, C) or (N, C) for what flows
+	// between layers, in the precision and the layout of the backend. Its
+	// contents are undefined.
+	Activations(shape tensor.Shape) (tensor.Tensor, error)
+	// View returns a tensor of the given shape in the memory of t, from element
+	// offset on. A view of activations starts at offset 0 and shares the memory,
+	// not the meaning: after a write through one, the other's contents are
+	// undefined. It panics if the view does not fit into t.
+	View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.Tensor
+
+	// Write copies src, row-major in the order of the shape, to dst.
+	Write(dst tensor.Tensor, src []float32) error
+	// Read copies src to dst, row-major in the order of the shape.
+	Read(dst []float32, src tensor.Tensor) error
+
+	Conv2D(Conv2DSpec) (Conv2D, error)
+	Dense(DenseSpec) (Dense, error)
+	BatchNorm(BatchNormSpec) (BatchNorm, error)
+	ReLU(shape tensor.Shape) (Activation, error)
+	MaxPool(shape tensor.Shape) (Activation, error)
+	Flatten(shape tensor.Shape) (Activation, error)
+	Dropout(DropoutSpec) (Activation, error)
+	SoftmaxLoss(LossSpec) (Loss, error)
+	SGD(SGDSpec) (Optimizer, error)
+
+	// Run executes f, the plan calls of one step. Calls with the same key make the
+	// same plan calls on the same tensors, so a backend may record the first and
+	// replay it instead of calling f; all that differs between steps is in v.
+	Run(key string, v StepValues, f func()) error
+	// Metrics appends to dst what the steps run since the last call measured,
+	// oldest first, one for each Run, and waits for them to end. Call it at least
+	// once in MaxPending runs.
+	Metrics(dst []StepMetrics) ([]StepMetrics, error)
+
+	// Close frees everything. No plan or tensor may be used after it.
+	Close() error
+}
+
+// MaxPending is the number of Runs whose metrics a backend keeps.
+const MaxPending = 256
+
+// StepValues are the numbers that change from step to step.
+type StepValues struct {
+	LearningRate float32
+	Step         uint64 // counter of the dropout masks: steps since training began
+}
+
+// StepMetrics is what one Run measured; parts that did not run are zero.
+type StepMetrics struct {
+	Images  int     // in the loss plan's batch
+	Loss    float64 // mean cross-entropy over the batch, without the L2 penalty
+	Correct int     // images whose largest logit (the first of equals) is that of the label
+	Penalty float64 // Σ λ·Σw² before the update
+}
+
+// Conv2DSpec describes a convolution of stride 1 with padding "same" and a bias,
+//
+//	y[n,h,w,o] = b[o] + Σ x[n, h+r−k/2, w+s−k/2, i]·kernel[r,s,i,o]
+//
+// over r, s < k, where x is zero outside the image.
+type Conv2DSpec struct {
+	N, H, W, In, Out int
+	Kernel           int  // k: 1 or 3
+	BatchNorm        bool // a BatchNorm of y follows: its statistics may be collected, db is exactly zero
+	ReLU             bool // y is max(0, …); inference only
+	Inference        bool // Backward is never called
+	NoInputGrad      bool // BackwardData is never called (the first layer)
+}
+
+// Conv2D is a plan made from a Conv2DSpec. x and dx are (N, H, W, In), y and dy
+// (N, H, W, Out), w and dw (k, k, In, Out), b and db (Out,).
+type Conv2D interface {
+	Forward(y, x, w, b tensor.Tensor)
+	// BackwardFilter comes before BackwardData.
+	BackwardFilter(dw, db, dy, x tensor.Tensor)
+	BackwardData(dx, dy, w tensor.Tensor)
+}
+
+// DenseSpec describes y = x·w + b, with the same facts as Conv2DSpec.
+type DenseSpec struct {
+	N, In, Out  int
+	BatchNorm   bool
+	ReLU        bool
+	Inference   bool
+	NoInputGrad bool
+}
+
+// Dense is a plan made from a DenseSpec. x and dx are (N, In), y and dy (N, Out),
+// w and dw (In, Out), b and db (Out,).
+type Dense interface {
+	Forward(y, x, w, b tensor.Tensor)
+	BackwardFilter(dw, db, dy, x tensor.Tensor)
+	BackwardData(dx, dy, w tensor.Tensor)
+}
+
+// BatchNormSpec describes y = γ·(x − mean)/sqrt(variance + ε) + β for each channel
+// (https://arxiv.org/abs/1502.03167), then what follows it at once.
+type BatchNormSpec struct {
+	Shape     tensor.Shape // of x: (N, H, W, C) or (N, C)
+	Epsilon   float32
+	Momentum  float32 // running = Momentum·running + (1 − Momentum)·batch
+	Unbiased  bool    // the running variance takes m/(m−1) of the batch's, m = N·H·W
+	ReLU      bool    // y = max(0, …) follows
+	Pool      bool    // then a 2x2 max pool of stride 2 (odd last rows and columns dropped)
+	Inference bool    // only Infer is called
+}
+
+// BatchNorm is a plan made from a BatchNormSpec. γ, β and the running statistics are
+// (C,). y and dy have the shape of x, or the pooled one.
+type BatchNorm interface {
+	// Forward normalises by the statistics of the batch and moves the running ones.
+	Forward(y, x, gamma, beta, mean, variance tensor.Tensor)
+	// Infer normalises by the running statistics.
+	Infer(y, x, gamma, beta, mean, variance tensor.Tensor)
+	// Backward is the backward pass of the last Forward.
+	Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor)
+}
+
+// Activation is a plan without parameters, from x to y.
+//
+// ReLU is max(0, x), with gradient 0 at 0; x and y are different tensors. MaxPool
+// takes the maximum of 2x2 pixels, stride 2; odd last rows and columns are dropped; the
+// gradient goes to the first maximum in row-major order. Flatten makes (N, H, W, C) to
+// (N, H·W·C).
+type Activation interface {
+	Forward(y, x tensor.Tensor)
+	// Backward takes the x of the last Forward.
+	Backward(dx, dy, x tensor.Tensor)
+}
+
+// DropoutSpec describes y = x·mask/(1 − Rate), where an element of the mask is 0 with
+// probability Rate, else 1. Element i (row-major) of step t is kept if word i%4 of
+// Philox4x32-10 with key Seed and counter (i/4, Layer, t) is at least Rate·2³²: see
+// package internal/philox. So masks do not depend on the device.
+type DropoutSpec struct {
+	Shape tensor.Shape // (N, C)
+	Rate  float32
+	Seed  uint64
+	Layer uint32 // tells the dropout layers of a network apart
+}
+
+// LossSpec is the shape of the logits, (N, Classes).
+type LossSpec struct {
+	N, Classes int
+}
+
+// Loss is softmax and cross-entropy against class numbers, computed from the logits
+// without clipping; its metrics go to Backend.Metrics. labels is a tensor (N,) of
+// Parameters, holding whole numbers from 0 to Classes − 1.
+type Loss interface {
+	Forward(logits, labels tensor.Tensor)
+	// Backward gives the gradient of the mean over the batch, (softmax − onehot)/N.
+	Backward(dlogits, logits, labels tensor.Tensor)
+}
+
+// SGDSpec describes stochastic gradient descent on all parameters at once, which lie
+// in one tensor of Size elements, as do their gradients and velocities.
+type SGDSpec struct {
+	Size     int
+	Decay    []Decay // in order of offset, not overlapping
+	Momentum float32
+	Nesterov bool
+}
+
+// Decay is an L2 penalty λ·Σw² on a part of the parameters.
+type Decay struct {
+	Offset, Size int
+	Lambda       float32
+}
+
+// Optimizer is a plan made from an SGDSpec.
+type Optimizer interface {
+	// Step adds 2λw to the gradient g, then v ← m·v − lr·g and w ← w + m·v − lr·g
+	// (w ← w + v without Nesterov), and measures the penalty of the old w.
+	Step(w, v, g tensor.Tensor)
+	// Penalty only measures the penalty of w.
+	Penalty(w tensor.Tensor)
+}

@@ -1,0 +1,59 @@
+package ops
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// Level is a set of kernels by the instructions they may use. The kernels are its
+// methods: a program takes Best() once and calls them on it. At a level that the machine
+// lacks they must not be called.
+type Level uint8
+
+// The levels, each including those before it.
+const (
+	Generic Level = iota // Go, with gonum's matrix product
+	AVX2                 // AVX2 and FMA
+	AVX512               // AVX-512 F, BW, DQ and VL
+)
+
+var levelNames = [...]string{"generic", "avx2", "avx512"}
+
+// String returns the level's name as LAMINA_LEVEL takes it.
+func (l Level) String() string { return levelNames[l] }
+
+// LevelVariable is the environment variable that lowers the level.
+const LevelVariable = "LAMINA_LEVEL"
+
+// Levels returns the levels that this machine and build have, lowest first.
+func Levels() []Level {
+	levels := []Level{Generic}
+	if hasAVX2 {
+		levels = append(levels, AVX2)
+	}
+	if hasAVX512 {
+		levels = append(levels, AVX512)
+	}
+	return levels
+}
+
+// Best returns the highest level of this machine, or the one that LAMINA_LEVEL names:
+// an error if it names none, or one that the machine or the build lacks.
+func Best() (Level, error) {
+	levels := Levels()
+	name := os.Getenv(LevelVariable)
+	if name == "" {
+		return levels[len(levels)-1], nil
+	}
+	for _, l := range levels {
+		if l.String() == name {
+			return l, nil
+		}
+	}
+	var have []string
+	for _, l := range levels {
+		have = append(have, l.String())
+	}
+	return Generic, fmt.Errorf("%s=%q: this machine has %s", LevelVariable, name, strings.Join(have, ", "))
+}

@@ -1,0 +1,8 @@
+//go:build !amd64 || noasm
+
+package ops
+
+const (
+	hasAVX2   = false
+	hasAVX512 = false
+)
