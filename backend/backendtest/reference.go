@@ -1,0 +1,133 @@
+// Package backendtest has the suite that every backend passes and the reference that
+// it is measured by: a backend in float64 that says in plain loops what each plan means.
+package backendtest
+
+import (
+	"math"
+	"slices"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// Messages of the panics of the reference: each is a programmer's error.
+const (
+	errForeign   = "backendtest: tensor of another backend"
+	errView      = "backendtest: view does not fit into the tensor"
+	errLength    = "backendtest: slice and tensor have different lengths"
+	errOutside   = "backendtest: plan called outside Run"
+	errNested    = "backendtest: Run called inside Run"
+	errKernel    = "backendtest: kernel is neither 1 nor 3"
+	errFusedReLU = "backendtest: ReLU in a layer that is trained"
+	errInference = "backendtest: training pass of an inference plan"
+	errInputGrad = "backendtest: BackwardData of a plan made with NoInputGrad"
+	errRate      = "backendtest: dropout rate outside [0, 1)"
+	errSame      = "backendtest: x and y are the same tensor"
+	errDecay     = "backendtest: decay ranges overlap or lie outside the parameters"
+)
+
+// Reference returns a backend written for reading, the meaning of every plan. It
+// computes in float64 and is slow; numbers become float32 only in Read. It checks the
+// contract more strictly than a fast backend need: plans run only inside Run, and what
+// is undefined is NaN.
+func Reference() backend.Backend { return &reference{} }
+
+type reference struct {
+	running bool
+	values  backend.StepValues  // of the current Run
+	step    backend.StepMetrics // of the current Run
+	pending []backend.StepMetrics
+}
+
+// array is a tensor of the reference, row-major.
+type array struct {
+	shape      tensor.Shape
+	data       []float64
+	activation bool
+}
+
+func (a *array) Shape() tensor.Shape { return a.shape }
+
+func (*reference) Name() string { return "reference" }
+
+func (*reference) Parameters(shape tensor.Shape) (tensor.Tensor, error) {
+	return &array{slices.Clone(shape), make([]float64, shape.Size()), false}, nil
+}
+
+func (*reference) Activations(shape tensor.Shape) (tensor.Tensor, error) {
+	shape.NHWC() // panics on a wrong rank
+	a := &array{slices.Clone(shape), make([]float64, shape.Size()), true}
+	for i := range a.data {
+		a.data[i] = math.NaN()
+	}
+	return a, nil
+}
+
+func (*reference) View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.Tensor {
+	a := own(t)
+	size := shape.Size()
+	if offset < 0 || offset > len(a.data) || size > len(a.data)-offset || a.activation && offset != 0 {
+		panic(errView)
+	}
+	return &array{slices.Clone(shape), a.data[offset : offset+size], a.activation}
+}
+
+func (*reference) Write(dst tensor.Tensor, src []float32) error {
+	a := own(dst)
+	if len(a.data) != len(src) {
+		panic(errLength)
+	}
+	for i, v := range src {
+		a.data[i] = float64(v)
+	}
+	return nil
+}
+
+func (*reference) Read(dst []float32, src tensor.Tensor) error {
+	a := own(src)
+	if len(a.data) != len(dst) {
+		panic(errLength)
+	}
+	for i, v := range a.data {
+		dst[i] = float32(v)
+	}
+	return nil
+}
+
+func (r *reference) Run(_ string, v backend.StepValues, f func()) error {
+	if r.running {
+		panic(errNested)
+	}
+	r.running, r.values, r.step = true, v, backend.StepMetrics{}
+	f()
+	r.running = false
+	r.pending = append(r.pending, r.step)
+	return nil
+}
+
+func (r *reference) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, error) {
+	dst = append(dst, r.pending...)
+	r.pending = r.pending[:0]
+	return dst, nil
+}
+
+func (*reference) Close() error { return nil }
+
+// own returns t as the reference's own.
+func own(t tensor.Tensor) *array {
+	a, ok := t.(*array)
+	if !ok {
+		panic(errForeign)
+	}
+	return a
+}
+
+// arg returns the values of an argument of a plan, after checking that it has the
+// shape that the plan was made for.
+func (r *reference) arg(t tensor.Tensor, shape tensor.Shape) []float64 {
+	if !r.running {
+		panic(errOutside)
+	}
+	tensor.Check(t, shape)
+	return own(t).data
+}

@@ -1,0 +1,127 @@
+package backendtest
+
+import (
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// linear is a convolution, or a dense layer as the 1x1 convolution of images of one
+// pixel.
+type linear struct {
+	ref *reference
+	backend.Conv2DSpec
+	x, y, w tensor.Shape
+}
+
+func (r *reference) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
+	if s.Kernel != 1 && s.Kernel != 3 {
+		panic(errKernel)
+	}
+	if s.ReLU && !s.Inference {
+		panic(errFusedReLU)
+	}
+	return &linear{r, s,
+		tensor.Shape{s.N, s.H, s.W, s.In},
+		tensor.Shape{s.N, s.H, s.W, s.Out},
+		tensor.Shape{s.Kernel, s.Kernel, s.In, s.Out}}, nil
+}
+
+func (r *reference) Dense(s backend.DenseSpec) (backend.Dense, error) {
+	if s.ReLU && !s.Inference {
+		panic(errFusedReLU)
+	}
+	c := backend.Conv2DSpec{N: s.N, H: 1, W: 1, In: s.In, Out: s.Out, Kernel: 1,
+		BatchNorm: s.BatchNorm, ReLU: s.ReLU, Inference: s.Inference, NoInputGrad: s.NoInputGrad}
+	return &linear{r, c,
+		tensor.Shape{s.N, s.In},
+		tensor.Shape{s.N, s.Out},
+		tensor.Shape{s.In, s.Out}}, nil
+}
+
+// eachTap calls f for each pixel of y and each tap of the kernel that meets a pixel of
+// x there. Pixels are counted in the order n, h, w, taps in the order r, s.
+func (l *linear) eachTap(f func(yPixel, xPixel, tap int)) {
+	k := l.Kernel
+	for n := range l.N {
+		for h := range l.H {
+			for w := range l.W {
+				for r := range k {
+					for s := range k {
+						xh, xw := h+r-k/2, w+s-k/2
+						if xh >= 0 && xh < l.H && xw >= 0 && xw < l.W {
+							f((n*l.H+h)*l.W+w, (n*l.H+xh)*l.W+xw, r*k+s)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func (l *linear) Forward(y, x, w, b tensor.Tensor) {
+	yv, xv, wv := l.ref.arg(y, l.y), l.ref.arg(x, l.x), l.ref.arg(w, l.w)
+	bv := l.ref.arg(b, tensor.Shape{l.Out})
+	for i := range yv {
+		yv[i] = bv[i%l.Out]
+	}
+	l.eachTap(func(yPixel, xPixel, tap int) {
+		yRow := yv[yPixel*l.Out:][:l.Out]
+		for i, a := range xv[xPixel*l.In:][:l.In] {
+			wRow := wv[(tap*l.In+i)*l.Out:][:l.Out]
+			for o := range yRow {
+				yRow[o] += a * wRow[o]
+			}
+		}
+	})
+	if l.ReLU {
+		for i := range yv {
+			yv[i] = max(0, yv[i])
+		}
+	}
+}
+
+func (l *linear) BackwardFilter(dw, db, dy, x tensor.Tensor) {
+	if l.Inference {
+		panic(errInference)
+	}
+	dwv, dbv := l.ref.arg(dw, l.w), l.ref.arg(db, tensor.Shape{l.Out})
+	dyv, xv := l.ref.arg(dy, l.y), l.ref.arg(x, l.x)
+	clear(dbv)
+	if !l.BatchNorm { // which takes any constant away again
+		for i, d := range dyv {
+			dbv[i%l.Out] += d
+		}
+	}
+	clear(dwv)
+	l.eachTap(func(yPixel, xPixel, tap int) {
+		dyRow := dyv[yPixel*l.Out:][:l.Out]
+		for i, a := range xv[xPixel*l.In:][:l.In] {
+			dwRow := dwv[(tap*l.In+i)*l.Out:][:l.Out]
+			for o := range dwRow {
+				dwRow[o] += a * dyRow[o]
+			}
+		}
+	})
+}
+
+func (l *linear) BackwardData(dx, dy, w tensor.Tensor) {
+	if l.Inference {
+		panic(errInference)
+	}
+	if l.NoInputGrad {
+		panic(errInputGrad)
+	}
+	dxv, dyv, wv := l.ref.arg(dx, l.x), l.ref.arg(dy, l.y), l.ref.arg(w, l.w)
+	clear(dxv)
+	l.eachTap(func(yPixel, xPixel, tap int) {
+		dyRow := dyv[yPixel*l.Out:][:l.Out]
+		for i := range l.In {
+			wRow := wv[(tap*l.In+i)*l.Out:][:l.Out]
+			var sum float64
+			for o, d := range dyRow {
+				sum += d * wRow[o]
+			}
+			dxv[xPixel*l.In+i] += sum
+		}
+	})
+}
