@@ -1,0 +1,96 @@
+// Package cpu is the engine for the processor: it owns the memory and the workers, and
+// its plans divide the kernels of package ops among them.
+//
+// # How a plan works
+//
+// A constructor checks its spec, reserves the scratch memory that each worker
+// needs (Backend.reserve), allocates what the plan keeps (Backend.floats), and stores
+// its tasks as func(worker, job int) values, so that a step allocates nothing:
+//
+//	p.forwardTask = p.forwardJob
+//
+// A method of the plan takes the data of its tensors (Backend.data, which checks the
+// shape), leaves them in fields, and calls b.pool.run(jobs, p.forwardTask). A job is
+// a fixed part of the work, which must not depend on the number of workers: any worker may
+// take any job, in any order, so a job writes only what is its own, and a sum over
+// jobs is kept as one part per job and added in order of the jobs afterwards. Then the
+// results are the same, to the bit, with any number of workers. Within a
+// job b.scratch(worker) is memory of the worker, undefined at the start of the job.
+package cpu
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/ops"
+)
+
+const errMetrics = "cpu: Metrics was not called for too many runs"
+
+// Options choose how a Backend works.
+type Options struct {
+	Threads int       // workers; 0 means one for each core that the process may use
+	Level   ops.Level // of the kernels, one of ops.Levels
+}
+
+// Backend is the processor as a backend.Backend. Its results do not depend on the number of threads.
+type Backend struct {
+	level   ops.Level
+	pool    *pool
+	memory  arena
+	work    scratch
+	values  backend.StepValues
+	current backend.StepMetrics   // of the step that runs
+	pending []backend.StepMetrics // of the steps before it, until Metrics is called
+}
+
+// Open makes a backend with the given options. Close it to stop its workers and free
+// its memory.
+func Open(o Options) (*Backend, error) {
+	if o.Threads < 0 {
+		return nil, fmt.Errorf("cpu: %d threads: want 1 or more, or 0 for all cores", o.Threads)
+	}
+	if !slices.Contains(ops.Levels(), o.Level) {
+		return nil, fmt.Errorf("cpu: this machine or build has no kernels of level %v", o.Level)
+	}
+	threads := o.Threads
+	if threads == 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	return &Backend{
+		level:   o.Level,
+		pool:    newPool(threads, defaultSpins),
+		pending: make([]backend.StepMetrics, 0, backend.MaxPending),
+	}, nil
+}
+
+// Name returns "cpu/" and the level of the kernels.
+func (b *Backend) Name() string { return "cpu/" + b.level.String() }
+
+// Run calls f at once, with v as the values of the step.
+func (b *Backend) Run(_ string, v backend.StepValues, f func()) error {
+	if len(b.pending) == backend.MaxPending {
+		panic(errMetrics)
+	}
+	b.values, b.current = v, backend.StepMetrics{}
+	f()
+	b.pending = append(b.pending, b.current)
+	return nil
+}
+
+// Metrics appends what the runs since the last call measured.
+func (b *Backend) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, error) {
+	dst = append(dst, b.pending...)
+	b.pending = b.pending[:0]
+	return dst, nil
+}
+
+// Close stops the workers and frees the memory: using a tensor afterwards is a fault.
+func (b *Backend) Close() error {
+	b.pool.close()
+	b.work.free()
+	b.memory.free()
+	return nil
+}

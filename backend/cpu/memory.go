@@ -1,0 +1,111 @@
+package cpu
+
+import (
+	"github.com/lamina-go/lamina/ops"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+const (
+	errForeign = "cpu: tensor of another backend"
+	errLength  = "cpu: slice of wrong length"
+	errView    = "cpu: view does not fit into its tensor"
+)
+
+// buffer is a tensor of this backend: parameters in row-major order, activations in the
+// layout of package ops, HWNC (of which a matrix (N, C) is the case of one pixel).
+type buffer struct {
+	shape       tensor.Shape
+	data        []float32
+	activations bool
+}
+
+// Shape returns the shape, which is not to be changed.
+func (t *buffer) Shape() tensor.Shape { return t.shape }
+
+// Parameters makes a zeroed tensor in row-major order.
+func (b *Backend) Parameters(shape tensor.Shape) (tensor.Tensor, error) {
+	return b.alloc(shape, false)
+}
+
+// Activations makes a tensor of float32, stored HWNC.
+func (b *Backend) Activations(shape tensor.Shape) (tensor.Tensor, error) {
+	shape.NHWC() // checks the rank
+	return b.alloc(shape, true)
+}
+
+func (b *Backend) alloc(shape tensor.Shape, activations bool) (tensor.Tensor, error) {
+	data, err := b.floats(shape.Size())
+	if err != nil {
+		return nil, err
+	}
+	return &buffer{append(tensor.Shape(nil), shape...), data, activations}, nil
+}
+
+// floats returns n zeros that stay until Close, aligned to 64 bytes.
+func (b *Backend) floats(n int) ([]float32, error) { return b.memory.alloc(n) }
+
+// reserve makes every worker's scratch at least n numbers long. Constructors of plans
+// call it; it must not be called while jobs run.
+func (b *Backend) reserve(n int) error { return b.work.reserve(b.pool.workers, n) }
+
+// scratch returns the scratch of a worker, aligned to 64 bytes, at least as long as any
+// plan reserved. Ask for it in each job: a later reserve moves it.
+func (b *Backend) scratch(worker int) []float32 { return b.work.of(worker) }
+
+// View returns a part of the memory of t.
+func (b *Backend) View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.Tensor {
+	whole := own(t)
+	n := shape.Size()
+	if offset < 0 || offset > len(whole.data) || n > len(whole.data)-offset || whole.activations && offset != 0 {
+		panic(errView)
+	}
+	if whole.activations {
+		shape.NHWC()
+	}
+	return &buffer{append(tensor.Shape(nil), shape...), whole.data[offset : offset+n : offset+n], whole.activations}
+}
+
+// Write copies src, row-major in the order of the shape, to dst.
+func (b *Backend) Write(dst tensor.Tensor, src []float32) error {
+	t := own(dst)
+	if len(src) != len(t.data) {
+		panic(errLength)
+	}
+	if !t.activations {
+		copy(t.data, src)
+		return nil
+	}
+	n, h, w, c := t.shape.NHWC()
+	ops.SwapAxes(t.data, src, n, h*w, c)
+	return nil
+}
+
+// Read copies src to dst, row-major in the order of the shape.
+func (b *Backend) Read(dst []float32, src tensor.Tensor) error {
+	t := own(src)
+	if len(dst) != len(t.data) {
+		panic(errLength)
+	}
+	if !t.activations {
+		copy(dst, t.data)
+		return nil
+	}
+	n, h, w, c := t.shape.NHWC()
+	ops.SwapAxes(dst, t.data, h*w, n, c)
+	return nil
+}
+
+// own returns t as a tensor of this backend.
+func own(t tensor.Tensor) *buffer {
+	v, ok := t.(*buffer)
+	if !ok {
+		panic(errForeign)
+	}
+	return v
+}
+
+// data returns the memory of t after checking its shape.
+func data(t tensor.Tensor, shape tensor.Shape) []float32 {
+	tensor.Check(t, shape)
+	return own(t).data
+}

@@ -1,0 +1,173 @@
+package cpu
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+)
+
+// pool is a fixed set of workers that do the jobs of one task together. Worker 0 is
+// the goroutine that calls run; the others stay, each on a thread of its own, so that
+// they keep their cores and caches.
+type pool struct {
+	workers int
+	spins   int // how often a waiting goroutine looks before it sleeps
+
+	task func(worker, job int)
+	jobs int64
+	next atomic.Int64 // the first job that nobody has taken
+	_    [lineSize]byte
+
+	round  atomic.Uint32 // counts the runs: a change starts the workers
+	active atomic.Int32  // workers, without the caller, that are not done with this round
+	asleep []atomic.Bool // by worker: it sleeps, or is about to, until wake
+	wake   []chan struct{}
+	done   chan struct{} // wakes the caller after the last worker
+	caller atomic.Bool   // it sleeps, or is about to, until done
+	closed bool
+	exit   sync.WaitGroup
+
+	mu      sync.Mutex
+	failure any // what the first job to panic panicked with
+}
+
+// defaultSpins keeps workers awake over the serial code between two parallel sections, some 10 µs.
+const defaultSpins = 20000
+
+// newPool starts workers − 1 goroutines. Where there are more workers than cores none
+// spins: that would take the time of those who work.
+func newPool(workers, spins int) *pool {
+	if workers > runtime.GOMAXPROCS(0) {
+		spins = 0
+	}
+	p := &pool{
+		workers: workers,
+		spins:   spins,
+		asleep:  make([]atomic.Bool, workers),
+		wake:    make([]chan struct{}, workers),
+		done:    make(chan struct{}, 1),
+	}
+	for w := 1; w < workers; w++ {
+		p.wake[w] = make(chan struct{}, 1)
+		p.exit.Add(1)
+		go p.loop(w)
+	}
+	return p
+}
+
+// run calls task(worker, job) once for each job < jobs and returns when all are done. Jobs
+// are taken in order, each by the next worker that is free. A panic in a job is passed on
+// after the others have stopped. run must not be called from within a job. It
+// allocates nothing if task is a value made before.
+func (p *pool) run(jobs int, task func(worker, job int)) {
+	p.task, p.jobs, p.failure = task, int64(jobs), nil
+	p.next.Store(0)
+	if p.workers > 1 && jobs > 1 {
+		p.active.Store(int32(p.workers - 1))
+		p.start()
+		p.work(0)
+		p.wait()
+	} else {
+		p.work(0)
+	}
+	if p.failure != nil {
+		panic(p.failure)
+	}
+}
+
+// start begins a round and wakes the workers that sleep.
+func (p *pool) start() {
+	p.round.Add(1)
+	for w := 1; w < p.workers; w++ {
+		if p.asleep[w].CompareAndSwap(true, false) {
+			p.wake[w] <- struct{}{}
+		}
+	}
+}
+
+// wait returns when all workers are done with the round.
+func (p *pool) wait() {
+	for range p.spins {
+		if p.active.Load() == 0 {
+			return
+		}
+	}
+	for p.active.Load() != 0 { // the wake may come late, from a round before
+		p.caller.Store(true)
+		if p.active.Load() == 0 && p.caller.CompareAndSwap(true, false) {
+			return
+		}
+		<-p.done
+	}
+}
+
+// loop is the life of a worker: it waits for a round, works, reports, and so on.
+func (p *pool) loop(worker int) {
+	runtime.LockOSThread()
+	defer p.exit.Done()
+	var round uint32
+	for {
+		p.await(worker, round)
+		round++
+		if p.closed {
+			return
+		}
+		p.work(worker)
+		if p.active.Add(-1) == 0 && p.caller.CompareAndSwap(true, false) {
+			p.done <- struct{}{}
+		}
+	}
+}
+
+// await returns when the round after the given one has begun.
+func (p *pool) await(worker int, round uint32) {
+	for range p.spins {
+		if p.round.Load() != round {
+			return
+		}
+	}
+	p.asleep[worker].Store(true)
+	if p.round.Load() != round && p.asleep[worker].CompareAndSwap(true, false) {
+		return
+	}
+	<-p.wake[worker]
+}
+
+// work takes jobs until none is left.
+func (p *pool) work(worker int) {
+	defer p.keepPanic()
+	for {
+		job := p.next.Add(1) - 1
+		if job >= p.jobs {
+			return
+		}
+		p.task(worker, int(job))
+	}
+}
+
+// keepPanic keeps the panic of a job for the caller of run and leaves the jobs not yet
+// begun undone.
+func (p *pool) keepPanic() {
+	r := recover()
+	if r == nil {
+		return
+	}
+	p.next.Store(p.jobs)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failure == nil {
+		p.failure = fmt.Errorf("%v\n\nin a job of the pool:\n%s", r, debug.Stack())
+	}
+}
+
+// close ends the workers.
+func (p *pool) close() {
+	if p.closed {
+		return
+	}
+	p.closed = true
+	p.start()
+	p.exit.Wait()
+}

@@ -1,0 +1,20 @@
+package ops
+
+const errLength = "ops: slice of wrong length"
+
+// SwapAxes exchanges the first two axes of an array of blocks of n numbers,
+//
+//	dst[j][i] = src[i][j] for i < rows, j < cols.
+//
+// With N images of P pixels of C channels, SwapAxes(dst, src, N, P, C) turns NHWC to
+// HWNC, and SwapAxes(dst, src, P, N, C) turns it back. dst and src must not overlap.
+func SwapAxes(dst, src []float32, rows, cols, n int) {
+	if len(src) != rows*cols*n || len(dst) != len(src) {
+		panic(errLength)
+	}
+	for i := range rows {
+		for j := range cols {
+			copy(dst[(j*rows+i)*n:][:n], src[(i*cols+j)*n:])
+		}
+	}
+}
