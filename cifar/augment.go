@@ -1,0 +1,183 @@
+package cifar
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+)
+
+// Augmentation is the way in which training images are varied.
+type Augmentation int
+
+// The augmentations.
+const (
+	None       Augmentation = iota // images as they are
+	WholePixel                     // flip, and shift by whole pixels
+	SubPixel                       // flip, and shift by real numbers of pixels
+)
+
+// maxShift is the largest shift of an image in each direction: an eighth of its size.
+const maxShift = Size / 8
+
+// String returns the augmentation's name.
+func (a Augmentation) String() string {
+	switch a {
+	case None:
+		return "none"
+	case WholePixel:
+		return "whole-pixel"
+	case SubPixel:
+		return "sub-pixel"
+	}
+	return fmt.Sprintf("Augmentation(%d)", int(a))
+}
+
+// MarshalText returns the augmentation's name.
+func (a Augmentation) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText sets a to the augmentation of that name.
+func (a *Augmentation) UnmarshalText(text []byte) error {
+	for _, b := range []Augmentation{None, WholePixel, SubPixel} {
+		if b.String() == string(text) {
+			*a = b
+			return nil
+		}
+	}
+	return fmt.Errorf("augmentation %q is not one of none, whole-pixel, sub-pixel", text)
+}
+
+// Sample is an image as it is shown to the network once.
+type Sample struct {
+	Index  int32   // in the split
+	Label  int32   // class number
+	TX, TY float32 // pixels by which the picture moves to the left and up
+	Flip   bool    // mirrored left to right, after the shift
+}
+
+// draw sets the shift and the flip of s from a stream of random numbers of its own, which
+// the seed, the epoch and the image select: the order of the draws of different images
+// has no influence.
+func (a Augmentation) draw(s *Sample, pcg *rand.PCG, seed uint64, epoch int) {
+	if a == None {
+		return
+	}
+	pcg.Seed(seed, uint64(epoch)<<32|uint64(uint32(s.Index)))
+	if a == WholePixel {
+		const positions = 2*maxShift + 1
+		s.TX = float32(below(pcg, positions)) - maxShift
+		s.TY = float32(below(pcg, positions)) - maxShift
+	} else {
+		s.TX = float32(uniform(pcg)*2*maxShift - maxShift)
+		s.TY = float32(uniform(pcg)*2*maxShift - maxShift)
+	}
+	s.Flip = pcg.Uint64()>>63 == 0
+}
+
+// uniform returns a number in [0, 1).
+func uniform(pcg *rand.PCG) float64 { return float64(pcg.Uint64()>>11) / (1 << 53) }
+
+// below returns a whole number in [0, n), for a small n.
+func below(pcg *rand.PCG, n int) int { return int(uniform(pcg) * float64(n)) }
+
+// Normalization is x ↦ (x − Mean)/Std of each channel, on pixels from 0 to 255.
+type Normalization struct {
+	Mean [Channels]float32
+	Std  [Channels]float32 // 0 stands for 1
+}
+
+// MeanOnly returns the normalization of the VGG networks: the mean colour of ImageNet is
+// subtracted, and nothing is divided.
+func MeanOnly() Normalization {
+	return Normalization{Mean: [Channels]float32{123.680, 116.779, 103.939}}
+}
+
+// tables has the normalized value of each byte in each channel.
+type tables [Channels][256]float32
+
+func (n Normalization) tables() *tables {
+	t := new(tables)
+	for c := range t {
+		std := n.Std[c]
+		if std == 0 {
+			std = 1
+		}
+		for v := range t[c] {
+			t[c][v] = (float32(v) - n.Mean[c]) / std
+		}
+	}
+	return t
+}
+
+// normalize sets dst to the normalized pixels.
+func (t *tables) normalize(dst []float32, pixels []byte) {
+	red, green, blue := &t[0], &t[1], &t[2]
+	dst = dst[:len(pixels)]
+	for i := 0; i+2 < len(pixels); i += 3 {
+		dst[i] = red[pixels[i]]
+		dst[i+1] = green[pixels[i+1]]
+		dst[i+2] = blue[pixels[i+2]]
+	}
+}
+
+// shift sets dst, an image of shape (h, w, c) like src, to
+//
+//	dst[y, x] = src[y+ty, x+tx]
+//
+// interpolated linearly between the four neighbours. What lies outside the rows
+// [0, h−1] or the columns [0, w−1] of src is 0 as a whole: nothing is blended with
+// 0 at the border. Then flip mirrors dst left to right. This is what Keras's
+// ImageDataGenerator does with fill_mode "constant".
+func shift(dst, src []float32, h, w, c int, tx, ty float64, flip bool) {
+	// The neighbours of all pixels have the same distances, so the same weights.
+	floorX, floorY := math.Floor(tx), math.Floor(ty)
+	fx, fy := tx-floorX, ty-floorY
+	w00, w01 := float32((1-fy)*(1-fx)), float32((1-fy)*fx)
+	w10, w11 := float32(fy*(1-fx)), float32(fy*fx)
+	right, down := 0, 0 // from a neighbour to the other, in elements
+	if fx > 0 {
+		right = c
+	}
+	if fy > 0 {
+		down = w * c
+	}
+	x0, x1 := inside(w, tx)
+	y0, y1 := inside(h, ty)
+	for y := range h {
+		row := dst[y*w*c : (y+1)*w*c]
+		if y < y0 || y >= y1 || x0 == x1 {
+			clear(row)
+			continue
+		}
+		clear(row[:x0*c])
+		clear(row[x1*c:])
+		out := row[x0*c : x1*c]
+		at := (y+int(floorY))*w*c + (x0+int(floorX))*c
+		a, b := src[at:][:len(out)], src[at+right:][:len(out)]
+		d, e := src[at+down:][:len(out)], src[at+down+right:][:len(out)]
+		for i := range out {
+			out[i] = w00*a[i] + w01*b[i] + w10*d[i] + w11*e[i]
+		}
+		if flip {
+			mirror(row, c)
+		}
+	}
+}
+
+// inside returns the range of the whole numbers i in [0, n) with 0 ≤ i + t ≤ n − 1.
+func inside(n int, t float64) (from, to int) {
+	from = max(0, int(math.Max(-math.Floor(t), 0)))
+	to = int(math.Min(float64(n)-math.Ceil(t), float64(n)))
+	if from >= to {
+		return 0, 0
+	}
+	return from, to
+}
+
+// mirror reverses the order of the pixels of c channels in a row.
+func mirror(row []float32, c int) {
+	for i, j := 0, len(row)-c; i < j; i, j = i+c, j-c {
+		for k := range c {
+			row[i+k], row[j+k] = row[j+k], row[i+k]
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package cifar
+
+import (
+	"iter"
+	"math/rand/v2"
+	"sync"
+)
+
+// Loader gives the batches of a split, epoch by epoch. What an epoch shows is decided
+// by its Plan, so it depends on nothing but the fields here: not on the number
+// of workers, the size of batches, or where in the epoch one begins.
+type Loader struct {
+	Images        Images
+	NumClasses    int
+	Normalization Normalization
+	Augmentation  Augmentation
+	Seed          uint64 // of the order and the augmentation
+	Workers       int    // goroutines that render batches ahead; 0 stands for 1
+}
+
+// InOrder is the epoch that gives the images in their own order, as they are.
+const InOrder = -1
+
+// Shape returns the extents of an image: height, width, channels.
+func (l *Loader) Shape() (h, w, c int) { return Size, Size, Channels }
+
+// Classes returns the number of classes.
+func (l *Loader) Classes() int { return l.NumClasses }
+
+// Len returns the number of images.
+func (l *Loader) Len() int { return l.Images.Len() }
+
+// Plan returns the samples of an epoch (counted from 0, or InOrder) in their order: each
+// image once.
+func (l *Loader) Plan(epoch int) []Sample {
+	plan := make([]Sample, l.Len())
+	for i := range plan {
+		plan[i] = Sample{Index: int32(i), Label: l.Images.Labels[i]}
+	}
+	if epoch == InOrder {
+		return plan
+	}
+	// The streams of the samples have an index, below 1<<31, in the lower half: see draw.
+	order := rand.New(rand.NewPCG(l.Seed, uint64(epoch)<<32|1<<31))
+	order.Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
+	var pcg rand.PCG
+	for i := range plan {
+		l.Augmentation.draw(&plan[i], &pcg, l.Seed, epoch)
+	}
+	return plan
+}
+
+// Batches returns the batches of an epoch: images (n, 32, 32, 3), normalized and
+// augmented, and their class numbers (n,). There are size images in a batch and the rest in
+// the last one; it begins with batch first, counted from 0. Both slices are valid until
+// the next iteration. Workers render ahead of the consumer, and end with the loop.
+func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32] {
+	return func(yield func(images, labels []float32) bool) {
+		plan := l.Plan(epoch)
+		plan = plan[min(first*size, len(plan)):]
+		count := (len(plan) + size - 1) / size
+		workers := min(max(l.Workers, 1), count)
+		ring := make([]slot, workers+1) // one is the consumer's
+		for i := range ring {
+			ring[i] = makeSlot(min(size, len(plan)))
+		}
+		tables := l.Normalization.tables()
+		done := make(chan struct{})
+		var group sync.WaitGroup
+		defer group.Wait()
+		defer close(done)
+		for w := range workers {
+			group.Go(func() {
+				var scratch [imageBytes]float32
+				for b := w; b < count; b += workers {
+					s := &ring[b%len(ring)]
+					select {
+					case <-s.free:
+					case <-done:
+						return
+					}
+					samples := plan[b*size : min((b+1)*size, len(plan))]
+					l.render(s, samples, tables, scratch[:])
+					s.ready <- len(samples)
+				}
+			})
+		}
+		for b := range count {
+			s := &ring[b%len(ring)]
+			n := <-s.ready
+			if !yield(s.images[:n*imageBytes], s.labels[:n]) {
+				return
+			}
+			s.free <- struct{}{}
+		}
+	}
+}
+
+// slot is a batch in the ring between the workers and the consumer.
+type slot struct {
+	images, labels []float32
+	free           chan struct{}
+	ready          chan int // number of images
+}
+
+func makeSlot(size int) slot {
+	s := slot{make([]float32, size*imageBytes), make([]float32, size), make(chan struct{}, 1), make(chan int, 1)}
+	s.free <- struct{}{}
+	return s
+}
+
+// render draws the samples into s.
+func (l *Loader) render(s *slot, samples []Sample, t *tables, scratch []float32) {
+	for i, sample := range samples {
+		s.labels[i] = float32(sample.Label)
+		dst, pixels := s.images[i*imageBytes:(i+1)*imageBytes], l.Images.image(int(sample.Index))
+		if sample.TX == 0 && sample.TY == 0 && !sample.Flip {
+			t.normalize(dst, pixels)
+			continue
+		}
+		t.normalize(scratch, pixels)
+		shift(dst, scratch, Size, Size, Channels, float64(sample.TX), float64(sample.TY), sample.Flip)
+	}
+}
