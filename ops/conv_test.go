@@ -1,0 +1,207 @@
+package ops
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// eachLevel runs f for every level of this machine.
+func eachLevel(t *testing.T, f func(t *testing.T, l Level)) {
+	for _, l := range Levels() {
+		t.Run(l.String(), func(t *testing.T) { f(t, l) })
+	}
+}
+
+func random(rng *rand.Rand, n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(rng.NormFloat64())
+	}
+	return x
+}
+
+// unit is the rounding error of a float32 operation, relative.
+const unit = 1.0 / (1 << 24)
+
+// sum is a sum of products in float64 with the sum of their absolute values, which bounds
+// the error of the same sum in float32.
+type sum struct {
+	value, absolute float64
+	terms           int
+}
+
+func (s *sum) add(a, b float32) {
+	p := float64(a) * float64(b)
+	s.value += p
+	s.absolute += math.Abs(p)
+	s.terms++
+}
+
+// check fails the test if got is further from the sum than rounding explains: K products
+// and K additions have an error of at most (K+1)·u·Σ|a||b|.
+func (s *sum) check(t *testing.T, got float32, where ...any) {
+	t.Helper()
+	tolerance := float64(s.terms+1) * unit * s.absolute
+	if d := math.Abs(float64(got) - s.value); !(d <= tolerance) {
+		t.Fatalf("%v: %g, want %g: off by %.3g, tolerance %.3g", where, got, s.value, d, tolerance)
+	}
+}
+
+// guarded returns a slice of n floats between guard values, and a check that these are
+// unchanged.
+func guarded(t *testing.T, n int) (x []float32, check func()) {
+	const guard, size = 12345, 70
+	all := make([]float32, n+2*size)
+	for i := range all {
+		all[i] = guard
+	}
+	return all[size : size+n : size+n], func() {
+		t.Helper()
+		for i := range size {
+			if all[i] != guard || all[size+n+i] != guard {
+				t.Fatal("written outside the slice")
+			}
+		}
+	}
+}
+
+var convShapes = []ConvShape{
+	{1, 1, 1, 1, 1, 3},
+	{1, 1, 1, 3, 5, 1},
+	{2, 1, 5, 4, 3, 3},
+	{1, 5, 1, 3, 16, 3},
+	{3, 2, 2, 7, 17, 3},
+	{5, 3, 4, 8, 63, 3},
+	{1, 6, 5, 16, 64, 3},
+	{2, 4, 4, 17, 65, 3},
+	{7, 2, 3, 33, 10, 1},
+	{1, 9, 8, 3, 64, 3},
+	{4, 2, 2, 70, 130, 3},
+	{2, 3, 3, 600, 20, 3}, // a tap is deeper than convDepth
+	{300, 1, 2, 5, 6, 3},  // more images than convRows
+	{3, 1, 3, 260, 96, 1},
+}
+
+func TestConv(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		for _, s := range convShapes {
+			t.Run(fmt.Sprint(s), func(t *testing.T) {
+				testConv(t, l, s)
+			})
+		}
+	})
+}
+
+// testConv compares the three passes with sums written as in the definition.
+func testConv(t *testing.T, l Level, s ConvShape) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	pixels := s.N * s.H * s.W
+	x, w, bias, dy := random(rng, pixels*s.In), random(rng, s.taps()*s.In*s.Out), random(rng, s.Out), random(rng, pixels*s.Out)
+	xAt := func(n, h, w, c int) float32 { return x[((h*s.W+w)*s.N+n)*s.In+c] }
+	dyAt := func(n, h, w, c int) float32 { return dy[((h*s.W+w)*s.N+n)*s.Out+c] }
+	wAt := func(tap, i, o int) float32 { return w[(tap*s.In+i)*s.Out+o] }
+	pad := s.Kernel / 2
+	inside := func(h, w int) bool { return h >= 0 && h < s.H && w >= 0 && w < s.W }
+
+	forward := func(s ConvShape, x []float32, pack func(packed []float32, group int), p Product) []float32 {
+		packed, checkPacked := guarded(t, l.PackedSize(s))
+		for g := range s.Groups() {
+			pack(packed, g)
+		}
+		checkPacked()
+		y, checkY := guarded(t, pixels*s.Out)
+		scratch, checkScratch := guarded(t, l.ConvScratch())
+		for _, b := range s.Blocks() {
+			for g := range s.Groups() {
+				l.ConvForward(y, x, packed, s, &b, g, p, scratch)
+			}
+		}
+		checkY()
+		checkScratch()
+		return y
+	}
+
+	for _, relu := range []bool{false, true} {
+		y := forward(s, x, func(packed []float32, g int) { l.PackKernel(packed, w, s, g) }, Product{bias, relu})
+		for n := range s.N {
+			for h := range s.H {
+				for c := range s.W {
+					for o := range s.Out {
+						want := sum{}
+						want.add(bias[o], 1)
+						for tap := range s.taps() {
+							hh, ww := h+tap/s.Kernel-pad, c+tap%s.Kernel-pad
+							if inside(hh, ww) {
+								for i := range s.In {
+									want.add(xAt(n, hh, ww, i), wAt(tap, i, o))
+								}
+							}
+						}
+						if relu {
+							want.value = max(0, want.value)
+						}
+						want.check(t, y[((h*s.W+c)*s.N+n)*s.Out+o], "y", n, h, c, o)
+					}
+				}
+			}
+		}
+	}
+
+	turned := ConvShape{s.N, s.H, s.W, s.Out, s.In, s.Kernel}
+	dx := forward(turned, dy, func(packed []float32, g int) { l.PackKernelTurned(packed, w, turned, g) }, Product{})
+	for n := range s.N {
+		for h := range s.H {
+			for c := range s.W {
+				for i := range s.In {
+					want := sum{}
+					for tap := range s.taps() {
+						hh, ww := h-tap/s.Kernel+pad, c-tap%s.Kernel+pad
+						if inside(hh, ww) {
+							for o := range s.Out {
+								want.add(dyAt(n, hh, ww, o), wAt(tap, i, o))
+							}
+						}
+					}
+					want.check(t, dx[((h*s.W+c)*s.N+n)*s.In+i], "dx", n, h, c, i)
+				}
+			}
+		}
+	}
+
+	jobs, splits := s.FilterJobs()
+	dw := make([][]float32, splits)
+	for i := range dw {
+		var checkDW func()
+		dw[i], checkDW = guarded(t, len(w))
+		defer checkDW()
+	}
+	scratch, checkScratch := guarded(t, l.FilterScratch(s, jobs))
+	for _, job := range jobs {
+		l.ConvBackwardFilter(dw[job.Split], dy, x, s, job, scratch)
+	}
+	checkScratch()
+	for tap := range s.taps() {
+		for i := range s.In {
+			for o := range s.Out {
+				want, got := sum{}, float32(0)
+				for n := range s.N {
+					for h := range s.H {
+						for c := range s.W {
+							hh, ww := h+tap/s.Kernel-pad, c+tap%s.Kernel-pad
+							if inside(hh, ww) {
+								want.add(xAt(n, hh, ww, i), dyAt(n, h, c, o))
+							}
+						}
+					}
+				}
+				for _, part := range dw {
+					got += part[(tap*s.In+i)*s.Out+o]
+				}
+				want.terms += splits
+				want.check(t, got, "dw", tap, i, o)
+			}
+		}
+	}
+}

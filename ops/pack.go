@@ -1,0 +1,53 @@
+package ops
+
+// Packed matrices: B as panels of PanelWidth columns, each panel k rows of that many
+// numbers in a row, so that a product reads it from one end to the other. Columns beyond
+// the matrix are zero.
+
+// packedSize returns the number of floats of a packed matrix of k rows and n columns.
+func (l Level) packedSize(k, n int) int {
+	w := l.PanelWidth()
+	return (n + w - 1) / w * w * k
+}
+
+// packPanels packs b, k rows and n columns with element (p, j) at p*rs + j*cs; one of the
+// strides is 1. Panel i goes to dst[i*stride:].
+func (l Level) packPanels(dst []float32, stride int, b []float32, rs, cs, k, n int) {
+	width := l.PanelWidth()
+	for j := 0; j < n; j += width {
+		m := min(width, n-j)
+		panel := dst[j/width*stride:][:k*width]
+		if m < width {
+			clear(panel)
+		}
+		if cs == 1 {
+			for p := range k {
+				copy(panel[p*width:p*width+m], b[p*rs+j:])
+			}
+		} else {
+			l.transpose(panel, width, b[j*cs:], cs, m, k)
+		}
+	}
+}
+
+// transpose sets dst[j*ldd+i] = src[i*lds+j] for m rows i and n columns j of src.
+func (l Level) transpose(dst []float32, ldd int, src []float32, lds, m, n int) {
+	m8, n8 := 0, 0
+	if l != Generic {
+		m8, n8 = m&^7, n&^7
+		if m8 > 0 && n8 > 0 {
+			_, _ = dst[(n8-1)*ldd+m8-1], src[(m8-1)*lds+n8-1]
+			transposeTiles(dst, ldd, src, lds, m8, n8)
+		}
+	}
+	for i := range m {
+		row := src[i*lds : i*lds+n]
+		j := 0
+		if i < m8 {
+			j = n8
+		}
+		for ; j < n; j++ {
+			dst[j*ldd+i] = row[j]
+		}
+	}
+}

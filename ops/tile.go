@@ -1,0 +1,103 @@
+package ops
+
+import (
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/gonum"
+)
+
+// Segment is one stretch of the sum over k in a product: where it begins in a and b,
+// in elements. A convolution has one for each tap that sees the image.
+type Segment struct {
+	A, B int
+}
+
+// tileRows is the number of rows of C that the tile kernels keep in registers.
+const tileRows = 6
+
+const (
+	tileAdd  = 1 << iota // add to what c holds; else start from the bias
+	tileReLU             // c = max(0, c) at the end
+)
+
+// PanelWidth returns the number of columns of a packed panel of B at this level.
+func (l Level) PanelWidth() int {
+	switch l {
+	case AVX512:
+		return 64
+	case AVX2:
+		return 16
+	}
+	return 64
+}
+
+// panel computes rows rows and one panel's width of columns of
+//
+//	c = (c if flags&tileAdd, else bias, else 0) + Σ over segs of a·b
+//
+// with a[s.A + i*rs + p*cs] and b[s.B + p*width + j], p < k. One of rs and cs is 1, k and
+// the number of segments are positive, bias may be nil.
+func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, segs []Segment, k int, bias []float32, flags int) {
+	if rows == 0 {
+		return
+	}
+	// The kernels do not look at lengths: touch the last element of each operand here.
+	width := l.PanelWidth()
+	_ = c[(rows-1)*ldc+width-1]
+	for _, s := range segs {
+		_ = a[s.A+(rows-1)*rs+(k-1)*cs]
+		_ = b[s.B+k*width-1]
+	}
+	if bias != nil {
+		_ = bias[width-1]
+	}
+	if l == Generic {
+		panelGeneric(c, ldc, rows, a, rs, cs, b, segs, k, bias, flags)
+		return
+	}
+	l.panelTiles(c, ldc, rows, a, rs, cs, b, segs, k, bias, flags)
+}
+
+// panelGeneric is gonum's matrix product, a block of at most 64 rows at a time: of that
+// size gonum computes in the calling goroutine and allocates nothing.
+func panelGeneric(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, segs []Segment, k int, bias []float32, flags int) {
+	width := Generic.PanelWidth()
+	trans, lda := blas.NoTrans, rs
+	if cs != 1 || rs < k {
+		trans, lda = blas.Trans, cs
+	}
+	for i := 0; i < rows; i += 64 {
+		m := min(64, rows-i)
+		if flags&tileAdd == 0 {
+			for r := range m {
+				row := c[(i+r)*ldc:][:width]
+				clear(row)
+				copy(row, bias)
+			}
+		}
+		for _, s := range segs {
+			gonum.Implementation{}.Sgemm(trans, blas.NoTrans, m, width, k, 1, a[s.A+i*rs:], lda, b[s.B:], width, 1, c[i*ldc:], ldc)
+		}
+		if flags&tileReLU != 0 {
+			for r := range m {
+				row := c[(i+r)*ldc:][:width]
+				for j, v := range row {
+					row[j] = max(0, v)
+				}
+			}
+		}
+	}
+}
+
+// tiles returns how many tiles rows rows make, and of how many rows the first large of
+// them are; the others have one less. Tiles of nearly equal height waste no row.
+func tiles(rows int) (n, large, height int) {
+	n = (rows + tileRows - 1) / tileRows
+	height = rows / n
+	large = rows % n
+	if large > 0 {
+		height++
+	} else {
+		large = n
+	}
+	return n, large, height
+}

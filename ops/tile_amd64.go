@@ -1,0 +1,36 @@
+//go:build !noasm
+
+package ops
+
+//go:noescape
+func tileAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, segs *Segment, n, k, rows int, bias *float32, flags int)
+
+//go:noescape
+func tileAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, segs *Segment, n, k, rows int, bias *float32, flags int)
+
+func (l Level) panelTiles(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, segs []Segment, k int, bias []float32, flags int) {
+	var bias0 *float32
+	if bias != nil {
+		bias0 = &bias[0]
+	}
+	n, large, height := tiles(rows)
+	at := 0
+	for i := range n {
+		if i == large {
+			height--
+		}
+		if l == AVX512 {
+			tileAVX512(&c[at*ldc], ldc, &a[at*rs], rs, cs, &b[0], &segs[0], len(segs), k, height, bias0, flags)
+		} else {
+			tileAVX2(&c[at*ldc], ldc, &a[at*rs], rs, cs, &b[0], &segs[0], len(segs), k, height, bias0, flags)
+		}
+		at += height
+	}
+}
+
+//go:noescape
+func transposeAVX(dst *float32, ldd int, src *float32, lds, m, n int)
+
+func transposeTiles(dst []float32, ldd int, src []float32, lds, m, n int) {
+	transposeAVX(&dst[0], ldd, &src[0], lds, m, n)
+}

@@ -1,0 +1,249 @@
+//go:build !noasm
+
+#include "textflag.h"
+
+// The product of the AVX2 level: a tile of at most 6 rows and 16 columns of C.
+//
+//	for i := range rows {
+//		for j := range 16 {
+//			acc := c[i*ldc+j] if flags&tileAdd, else bias[j] if bias != nil, else 0
+//			for _, s := range segs[:n] {
+//				for p := range k {
+//					acc += a[s.A+i*rs+p*cs] * b[s.B+p*16+j]
+//				}
+//			}
+//			c[i*ldc+j] = max(0, acc) if flags&tileReLU, else acc
+//		}
+//	}
+//
+// Y0-Y11    accumulators, two a row
+// Y12, Y13  16 columns of b
+// Y14, Y15  one element of a in all lanes, in turns
+// SI, BX    where a and b are read;  R8, R9, R10 = rs, 3rs, 5rs bytes;  R11 = cs bytes
+// DI, DX    row of c, ldc bytes;  R12, R13 segments, how many are left;  CX steps of k left
+//
+// A step is 12 FMAs (6 cycles on two ports) and 8 loads (4 cycles). There are no column
+// tails: the caller gives a c of 16 columns. Needs AVX2 and FMA.
+
+#define ROW(a, t, y0, y1) \
+	VBROADCASTSS a, t         \
+	VFMADD231PS  Y12, t, y0   \
+	VFMADD231PS  Y13, t, y1
+
+#define COLUMNS \
+	VMOVUPS (BX), Y12   \
+	VMOVUPS 32(BX), Y13
+
+// The first rows of a step; each macro is one row more than the one before.
+#define ROWS1 COLUMNS; ROW((SI), Y14, Y0, Y1)
+#define ROWS2 ROWS1; ROW((SI)(R8*1), Y15, Y2, Y3)
+#define ROWS3 ROWS2; ROW((SI)(R8*2), Y14, Y4, Y5)
+#define ROWS4 ROWS3; ROW((SI)(R9*1), Y15, Y6, Y7)
+#define ROWS5 ROWS4; ROW((SI)(R8*4), Y14, Y8, Y9)
+#define ROWS6 ROWS5; ROW((SI)(R10*1), Y15, Y10, Y11)
+
+#define NEXT \
+	ADDQ R11, SI \
+	ADDQ $64, BX \
+	DECQ CX
+
+// SEGMENT points SI and BX to the next segment, in CX the steps.
+#define SEGMENT \
+	MOVQ (R12), SI           \
+	MOVQ 8(R12), BX          \
+	SHLQ $2, SI              \
+	SHLQ $2, BX              \
+	ADDQ a+16(FP), SI        \
+	ADDQ b+40(FP), BX        \
+	ADDQ $16, R12            \
+	MOVQ k+64(FP), CX
+
+#define LOAD(y0, y1) \
+	VMOVUPS (DI), y0   \
+	VMOVUPS 32(DI), y1
+
+#define STORE(y0, y1) \
+	VMOVUPS y0, (DI)   \
+	VMOVUPS y1, 32(DI)
+
+// MAX takes the accumulator as the second operand, which is the result if it is a NaN.
+#define MAX(y0, y1) \
+	VMAXPS y0, Y12, y0 \
+	VMAXPS y1, Y12, y1
+
+#define COPY(y0, y1) \
+	VMOVAPS Y12, y0 \
+	VMOVAPS Y13, y1
+
+// func tileAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, segs *Segment, n, k, rows int, bias *float32, flags int)
+TEXT ·tileAVX2(SB), NOSPLIT, $0-96
+	MOVQ c+0(FP), DI
+	MOVQ ldc+8(FP), DX
+	SHLQ $2, DX
+	MOVQ rs+24(FP), R8
+	SHLQ $2, R8
+	LEAQ (R8)(R8*2), R9
+	LEAQ (R8)(R8*4), R10
+	MOVQ cs+32(FP), R11
+	SHLQ $2, R11
+	MOVQ segs+48(FP), R12
+	MOVQ n+56(FP), R13
+	MOVQ rows+72(FP), AX
+
+	TESTQ  $1, flags+88(FP)
+	JNZ    previous
+	MOVQ   bias+80(FP), BX
+	TESTQ  BX, BX
+	JNZ    biased
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	JMP    equal
+
+biased:
+	COLUMNS
+
+equal: // all rows start as Y12, Y13
+	COPY(Y0, Y1)
+	COPY(Y2, Y3)
+	COPY(Y4, Y5)
+	COPY(Y6, Y7)
+	COPY(Y8, Y9)
+	COPY(Y10, Y11)
+	JMP start
+
+previous:
+	LOAD(Y0, Y1)
+	CMPQ AX, $1
+	JEQ  loaded
+	ADDQ DX, DI
+	LOAD(Y2, Y3)
+	CMPQ AX, $2
+	JEQ  loaded
+	ADDQ DX, DI
+	LOAD(Y4, Y5)
+	CMPQ AX, $3
+	JEQ  loaded
+	ADDQ DX, DI
+	LOAD(Y6, Y7)
+	CMPQ AX, $4
+	JEQ  loaded
+	ADDQ DX, DI
+	LOAD(Y8, Y9)
+	CMPQ AX, $5
+	JEQ  loaded
+	ADDQ DX, DI
+	LOAD(Y10, Y11)
+
+loaded:
+	MOVQ c+0(FP), DI
+
+start:
+	CMPQ AX, $6
+	JEQ  six
+	CMPQ AX, $5
+	JEQ  five
+	CMPQ AX, $4
+	JEQ  four
+	CMPQ AX, $3
+	JEQ  three
+	CMPQ AX, $2
+	JEQ  two
+
+one:
+	SEGMENT
+one1:
+	ROWS1
+	NEXT
+	JNZ  one1
+	DECQ R13
+	JNZ  one
+	JMP  finish
+
+two:
+	SEGMENT
+two1:
+	ROWS2
+	NEXT
+	JNZ  two1
+	DECQ R13
+	JNZ  two
+	JMP  finish
+
+three:
+	SEGMENT
+three1:
+	ROWS3
+	NEXT
+	JNZ  three1
+	DECQ R13
+	JNZ  three
+	JMP  finish
+
+four:
+	SEGMENT
+four1:
+	ROWS4
+	NEXT
+	JNZ  four1
+	DECQ R13
+	JNZ  four
+	JMP  finish
+
+five:
+	SEGMENT
+	PCALIGN $32
+five1:
+	ROWS5
+	NEXT
+	JNZ  five1
+	DECQ R13
+	JNZ  five
+	JMP  finish
+
+six:
+	SEGMENT
+	PCALIGN $32
+six1:
+	ROWS6
+	NEXT
+	JNZ  six1
+	DECQ R13
+	JNZ  six
+
+finish:
+	TESTQ  $2, flags+88(FP)
+	JZ     store
+	VXORPS Y12, Y12, Y12
+	MAX(Y0, Y1)
+	MAX(Y2, Y3)
+	MAX(Y4, Y5)
+	MAX(Y6, Y7)
+	MAX(Y8, Y9)
+	MAX(Y10, Y11)
+
+store:
+	STORE(Y0, Y1)
+	CMPQ AX, $1
+	JEQ  done
+	ADDQ DX, DI
+	STORE(Y2, Y3)
+	CMPQ AX, $2
+	JEQ  done
+	ADDQ DX, DI
+	STORE(Y4, Y5)
+	CMPQ AX, $3
+	JEQ  done
+	ADDQ DX, DI
+	STORE(Y6, Y7)
+	CMPQ AX, $4
+	JEQ  done
+	ADDQ DX, DI
+	STORE(Y8, Y9)
+	CMPQ AX, $5
+	JEQ  done
+	ADDQ DX, DI
+	STORE(Y10, Y11)
+
+done:
+	VZEROUPPER
+	RET

@@ -1,0 +1,264 @@
+//go:build !noasm
+
+#include "textflag.h"
+
+// The product of the AVX-512 level: a tile of at most 6 rows and 64 columns of C.
+//
+//	for i := range rows {
+//		for j := range 64 {
+//			acc := c[i*ldc+j] if flags&tileAdd, else bias[j] if bias != nil, else 0
+//			for _, s := range segs[:n] {
+//				for p := range k {
+//					acc += a[s.A+i*rs+p*cs] * b[s.B+p*64+j]
+//				}
+//			}
+//			c[i*ldc+j] = max(0, acc) if flags&tileReLU, else acc
+//		}
+//	}
+//
+// Z0-Z23   accumulators, four a row
+// Z24-Z27  64 columns of b
+// Z28      one element of a in all lanes
+// SI, BX   where a and b are read;  R8, R9, R10 = rs, 3rs, 5rs bytes;  R11 = cs bytes
+// DI, DX   row of c, ldc bytes;  R12, R13 segments, how many are left;  CX steps of k left
+//
+// Rows are a constant stride apart, so six of them need one pointer and three strides.
+// A step is 24 FMAs (12 cycles on two ports) and 10 loads (5 cycles). There are no
+// column tails: the caller gives a c of 64 columns. Needs AVX512F.
+
+#define ROW(a, z0, z1, z2, z3) \
+	VBROADCASTSS a, Z28          \
+	VFMADD231PS  Z24, Z28, z0    \
+	VFMADD231PS  Z25, Z28, z1    \
+	VFMADD231PS  Z26, Z28, z2    \
+	VFMADD231PS  Z27, Z28, z3
+
+#define COLUMNS \
+	VMOVUPS (BX), Z24    \
+	VMOVUPS 64(BX), Z25  \
+	VMOVUPS 128(BX), Z26 \
+	VMOVUPS 192(BX), Z27
+
+// The first rows of a step; each macro is one row more than the one before.
+#define ROWS1 COLUMNS; ROW((SI), Z0, Z1, Z2, Z3)
+#define ROWS2 ROWS1; ROW((SI)(R8*1), Z4, Z5, Z6, Z7)
+#define ROWS3 ROWS2; ROW((SI)(R8*2), Z8, Z9, Z10, Z11)
+#define ROWS4 ROWS3; ROW((SI)(R9*1), Z12, Z13, Z14, Z15)
+#define ROWS5 ROWS4; ROW((SI)(R8*4), Z16, Z17, Z18, Z19)
+#define ROWS6 ROWS5; ROW((SI)(R10*1), Z20, Z21, Z22, Z23)
+
+#define NEXT \
+	ADDQ R11, SI  \
+	ADDQ $256, BX \
+	DECQ CX
+
+// SEGMENT points SI and BX to the next segment, in CX the steps.
+#define SEGMENT \
+	MOVQ (R12), SI           \
+	MOVQ 8(R12), BX          \
+	SHLQ $2, SI              \
+	SHLQ $2, BX              \
+	ADDQ a+16(FP), SI        \
+	ADDQ b+40(FP), BX        \
+	ADDQ $16, R12            \
+	MOVQ k+64(FP), CX
+
+#define LOAD(z0, z1, z2, z3) \
+	VMOVUPS (DI), z0    \
+	VMOVUPS 64(DI), z1  \
+	VMOVUPS 128(DI), z2 \
+	VMOVUPS 192(DI), z3
+
+#define STORE(z0, z1, z2, z3) \
+	VMOVUPS z0, (DI)    \
+	VMOVUPS z1, 64(DI)  \
+	VMOVUPS z2, 128(DI) \
+	VMOVUPS z3, 192(DI)
+
+// MAX takes the accumulator as the second operand, which is the result if it is a NaN.
+#define MAX(z0, z1, z2, z3) \
+	VMAXPS z0, Z24, z0 \
+	VMAXPS z1, Z24, z1 \
+	VMAXPS z2, Z24, z2 \
+	VMAXPS z3, Z24, z3
+
+#define COPY(z0, z1, z2, z3) \
+	VMOVAPS Z24, z0 \
+	VMOVAPS Z25, z1 \
+	VMOVAPS Z26, z2 \
+	VMOVAPS Z27, z3
+
+// func tileAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, segs *Segment, n, k, rows int, bias *float32, flags int)
+TEXT ·tileAVX512(SB), NOSPLIT, $0-96
+	MOVQ c+0(FP), DI
+	MOVQ ldc+8(FP), DX
+	SHLQ $2, DX
+	MOVQ rs+24(FP), R8
+	SHLQ $2, R8
+	LEAQ (R8)(R8*2), R9
+	LEAQ (R8)(R8*4), R10
+	MOVQ cs+32(FP), R11
+	SHLQ $2, R11
+	MOVQ segs+48(FP), R12
+	MOVQ n+56(FP), R13
+	MOVQ rows+72(FP), AX
+
+	TESTQ $1, flags+88(FP)
+	JNZ   previous
+	MOVQ  bias+80(FP), BX
+	TESTQ BX, BX
+	JNZ   biased
+	VPXORQ Z24, Z24, Z24
+	VMOVAPS Z24, Z25
+	VMOVAPS Z24, Z26
+	VMOVAPS Z24, Z27
+	JMP   equal
+
+biased:
+	COLUMNS
+
+equal: // all rows start as Z24-Z27
+	COPY(Z0, Z1, Z2, Z3)
+	COPY(Z4, Z5, Z6, Z7)
+	COPY(Z8, Z9, Z10, Z11)
+	COPY(Z12, Z13, Z14, Z15)
+	COPY(Z16, Z17, Z18, Z19)
+	COPY(Z20, Z21, Z22, Z23)
+	JMP start
+
+previous:
+	LOAD(Z0, Z1, Z2, Z3)
+	CMPQ AX, $1
+	JEQ  loaded
+	ADDQ DX, DI
+	LOAD(Z4, Z5, Z6, Z7)
+	CMPQ AX, $2
+	JEQ  loaded
+	ADDQ DX, DI
+	LOAD(Z8, Z9, Z10, Z11)
+	CMPQ AX, $3
+	JEQ  loaded
+	ADDQ DX, DI
+	LOAD(Z12, Z13, Z14, Z15)
+	CMPQ AX, $4
+	JEQ  loaded
+	ADDQ DX, DI
+	LOAD(Z16, Z17, Z18, Z19)
+	CMPQ AX, $5
+	JEQ  loaded
+	ADDQ DX, DI
+	LOAD(Z20, Z21, Z22, Z23)
+
+loaded:
+	MOVQ c+0(FP), DI
+
+start:
+	CMPQ AX, $6
+	JEQ  six
+	CMPQ AX, $5
+	JEQ  five
+	CMPQ AX, $4
+	JEQ  four
+	CMPQ AX, $3
+	JEQ  three
+	CMPQ AX, $2
+	JEQ  two
+
+one:
+	SEGMENT
+one1:
+	ROWS1
+	NEXT
+	JNZ  one1
+	DECQ R13
+	JNZ  one
+	JMP  finish
+
+two:
+	SEGMENT
+two1:
+	ROWS2
+	NEXT
+	JNZ  two1
+	DECQ R13
+	JNZ  two
+	JMP  finish
+
+three:
+	SEGMENT
+three1:
+	ROWS3
+	NEXT
+	JNZ  three1
+	DECQ R13
+	JNZ  three
+	JMP  finish
+
+four:
+	SEGMENT
+four1:
+	ROWS4
+	NEXT
+	JNZ  four1
+	DECQ R13
+	JNZ  four
+	JMP  finish
+
+five:
+	SEGMENT
+	PCALIGN $32
+five1:
+	ROWS5
+	NEXT
+	JNZ  five1
+	DECQ R13
+	JNZ  five
+	JMP  finish
+
+six:
+	SEGMENT
+	PCALIGN $32
+six1:
+	ROWS6
+	NEXT
+	JNZ  six1
+	DECQ R13
+	JNZ  six
+
+finish:
+	TESTQ $2, flags+88(FP)
+	JZ    store
+	VPXORQ Z24, Z24, Z24
+	MAX(Z0, Z1, Z2, Z3)
+	MAX(Z4, Z5, Z6, Z7)
+	MAX(Z8, Z9, Z10, Z11)
+	MAX(Z12, Z13, Z14, Z15)
+	MAX(Z16, Z17, Z18, Z19)
+	MAX(Z20, Z21, Z22, Z23)
+
+store:
+	STORE(Z0, Z1, Z2, Z3)
+	CMPQ AX, $1
+	JEQ  done
+	ADDQ DX, DI
+	STORE(Z4, Z5, Z6, Z7)
+	CMPQ AX, $2
+	JEQ  done
+	ADDQ DX, DI
+	STORE(Z8, Z9, Z10, Z11)
+	CMPQ AX, $3
+	JEQ  done
+	ADDQ DX, DI
+	STORE(Z12, Z13, Z14, Z15)
+	CMPQ AX, $4
+	JEQ  done
+	ADDQ DX, DI
+	STORE(Z16, Z17, Z18, Z19)
+	CMPQ AX, $5
+	JEQ  done
+	ADDQ DX, DI
+	STORE(Z20, Z21, Z22, Z23)
+
+done:
+	VZEROUPPER
+	RET
