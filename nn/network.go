@@ -1,0 +1,205 @@
+package nn
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// Sequential is a network as data: layers one after the other, and a softmax at the end.
+type Sequential struct {
+	Input   tensor.Shape // of one image: (height, width, channels)
+	Classes int          // what the last layer must give
+	Layers  []Layer
+}
+
+// Network is a Sequential that has been checked.
+type Network struct {
+	Sequential
+	// Table lists the layers with their names and shapes, the softmax included.
+	Table []LayerInfo
+	// Weights lists all weights in Keras's order: by layer; kernel, bias or gamma,
+	// beta, moving_mean, moving_variance.
+	Weights []Weight
+	// ParameterSize and StatisticSize are the sizes of the flat tensors that hold the
+	// trainable and the other weights.
+	ParameterSize, StatisticSize int
+}
+
+// LayerInfo is a row of a network's table.
+type LayerInfo struct {
+	Name    string       // unique in the network
+	Class   string       // Keras's
+	Output  tensor.Shape // of one image
+	Weights []Weight
+}
+
+// Parameters returns the number of numbers in the layer's weights.
+func (l LayerInfo) Parameters() (trainable, other int) {
+	for _, w := range l.Weights {
+		if w.Trainable {
+			trainable += w.Shape.Size()
+		} else {
+			other += w.Shape.Size()
+		}
+	}
+	return trainable, other
+}
+
+// Weight is a weight of a network and its place in the flat tensor of trainable or of other
+// weights.
+type Weight struct {
+	Name      string // "<layer>/<weight>"
+	Shape     tensor.Shape
+	Trainable bool
+	Offset    int
+	// FanIn and FanOut are the numbers of products that go into an output and come
+	// from an input; zero for what is not a kernel.
+	FanIn, FanOut int
+	L2            float32 // λ of the penalty λ·Σw²
+
+	start float32 // the first value of all that are not kernels
+}
+
+// alignment is the multiple of floats at which weights begin: a cache line of 64 bytes.
+const alignment = 16
+
+// Build checks a network and gives its layers names and its weights their places. The
+// error names the layer at fault.
+func Build(s Sequential) (*Network, error) {
+	if len(s.Input) != 3 || slices.Min(s.Input) < 1 {
+		return nil, fmt.Errorf("nn: input of shape %v: want (height, width, channels), each at least 1", s.Input)
+	}
+	if s.Classes < 1 {
+		return nil, fmt.Errorf("nn: %d classes: must be at least 1", s.Classes)
+	}
+	net := &Network{Sequential: s}
+	named := map[string]bool{}
+	count := map[string]int{}
+	shape := s.Input
+	for _, l := range append(slices.Clone(s.Layers), softmax{}) {
+		class, base := l.class()
+		name := l.name()
+		if name == "" {
+			name = base
+			if n := count[base]; n > 0 {
+				name = fmt.Sprintf("%s_%d", base, n)
+			}
+			count[base]++
+		}
+		if named[name] {
+			return nil, fmt.Errorf("nn: two layers are named %q", name)
+		}
+		named[name] = true
+		out, err := l.output(shape)
+		if err != nil {
+			return nil, fmt.Errorf("nn: layer %q, given %v: %w", name, shape, err)
+		}
+		row := LayerInfo{Name: name, Class: class, Output: out, Weights: l.weights(shape)}
+		for i := range row.Weights {
+			net.place(&row.Weights[i], name)
+		}
+		net.Table = append(net.Table, row)
+		net.Weights = append(net.Weights, row.Weights...)
+		shape = out
+	}
+	if !shape.Equal(tensor.Shape{s.Classes}) {
+		return nil, fmt.Errorf("nn: the last layer gives %v, want (%d,), a number for each class", shape, s.Classes)
+	}
+	if net.ParameterSize == 0 {
+		return nil, fmt.Errorf("nn: a network without a layer to train")
+	}
+	return net, nil
+}
+
+// place gives a weight its full name and its offset. Weights follow each other in the order
+// of the layers, so their gradients become ready from the end of the tensor on.
+func (net *Network) place(w *Weight, layer string) {
+	size := &net.StatisticSize
+	if w.Trainable {
+		size = &net.ParameterSize
+	}
+	w.Name = layer + "/" + w.Name
+	w.Offset = *size
+	*size += (w.Shape.Size() + alignment - 1) / alignment * alignment
+}
+
+// Weight returns the weight of that full name.
+func (net *Network) Weight(name string) (Weight, bool) {
+	i := slices.IndexFunc(net.Weights, func(w Weight) bool { return w.Name == name })
+	if i < 0 {
+		return Weight{}, false
+	}
+	return net.Weights[i], true
+}
+
+// sequentialJSON is the form of a Sequential in a file.
+type sequentialJSON struct {
+	Input   tensor.Shape `json:"input"`
+	Classes int          `json:"classes"`
+	Layers  []layerJSON  `json:"layers"`
+}
+
+type layerJSON struct {
+	Class  string          `json:"class"`
+	Config json.RawMessage `json:"config"`
+}
+
+// MarshalJSON writes the network as the checkpoint has it.
+func (s Sequential) MarshalJSON() ([]byte, error) {
+	out := sequentialJSON{Input: s.Input, Classes: s.Classes}
+	for _, l := range s.Layers {
+		config, err := json.Marshal(l)
+		if err != nil {
+			return nil, err
+		}
+		class, _ := l.class()
+		out.Layers = append(out.Layers, layerJSON{class, config})
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote; Build checks it.
+func (s *Sequential) UnmarshalJSON(data []byte) error {
+	var in sequentialJSON
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	*s = Sequential{Input: in.Input, Classes: in.Classes}
+	for _, l := range in.Layers {
+		layer, err := decodeLayer(l)
+		if err != nil {
+			return err
+		}
+		s.Layers = append(s.Layers, layer)
+	}
+	return nil
+}
+
+func decodeLayer(l layerJSON) (Layer, error) {
+	switch l.Class {
+	case "Conv2D":
+		return decode[Conv2D](l.Config)
+	case "BatchNormalization":
+		return decode[BatchNorm](l.Config)
+	case "Activation":
+		return decode[ReLU](l.Config)
+	case "MaxPooling2D":
+		return decode[MaxPool](l.Config)
+	case "Flatten":
+		return decode[Flatten](l.Config)
+	case "Dense":
+		return decode[Dense](l.Config)
+	case "Dropout":
+		return decode[Dropout](l.Config)
+	}
+	return nil, fmt.Errorf("nn: unknown class of layer %q", l.Class)
+}
+
+func decode[L Layer](config []byte) (Layer, error) {
+	var l L
+	err := json.Unmarshal(config, &l)
+	return l, err
+}

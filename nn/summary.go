@@ -1,0 +1,48 @@
+package nn
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Summary prints the table of layers as Keras does: name and class, output shape, number
+// of parameters; then how many parameters there are, trainable and not.
+func (net *Network) Summary(w io.Writer) error {
+	const format = "%-40s %-24s %14s\n"
+	var b strings.Builder
+	line := strings.Repeat("_", 80) + "\n"
+	double := strings.Repeat("=", 80) + "\n"
+	b.WriteString(line)
+	fmt.Fprintf(&b, format, "Layer (type)", "Output Shape", "Param #")
+	b.WriteString(double)
+	trainable, other := 0, 0
+	for _, l := range net.Table {
+		t, o := l.Parameters()
+		trainable += t
+		other += o
+		shape := "(None"
+		for _, d := range l.Output {
+			shape += fmt.Sprintf(", %d", d)
+		}
+		fmt.Fprintf(&b, format, l.Name+" ("+l.Class+")", shape+")", fmt.Sprint(t+o))
+	}
+	b.WriteString(double)
+	for _, total := range []struct {
+		what string
+		n    int
+	}{{"Total", trainable + other}, {"Trainable", trainable}, {"Non-trainable", other}} {
+		fmt.Fprintf(&b, "%s params: %s (%.2f MB)\n", total.what, thousands(total.n), float64(total.n)*4/(1<<20))
+	}
+	b.WriteString(line)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// thousands writes n ≥ 0 with commas: 28,187,826.
+func thousands(n int) string {
+	if n < 1000 {
+		return fmt.Sprint(n)
+	}
+	return thousands(n/1000) + fmt.Sprintf(",%03d", n%1000)
+}
