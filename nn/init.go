@@ -1,0 +1,112 @@
+package nn
+
+import (
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Initializer is a distribution of the first values of kernels. The numbers that it draws
+// depend on the seed, the weight's name and the place in the weight, and on nothing else.
+type Initializer struct {
+	kind      initKind
+	deviation float64 // of normal
+}
+
+type initKind uint8
+
+const (
+	heNormal initKind = iota
+	glorotUniform
+	normal
+)
+
+// truncation is the standard deviation of a standard normal distribution cut at ±2.
+const truncation = 0.8796256610342398
+
+// HeNormal is a normal distribution cut at two standard deviations, which has the deviation
+// sqrt(2/fan_in) after the cut (https://arxiv.org/abs/1502.01852, as Keras has it).
+func HeNormal() Initializer { return Initializer{kind: heNormal} }
+
+// GlorotUniform is uniform within ±sqrt(6/(fan_in + fan_out))
+// (https://proceedings.mlr.press/v9/glorot10a.html).
+func GlorotUniform() Initializer { return Initializer{kind: glorotUniform} }
+
+// RandomNormal is a normal distribution of mean 0, not cut.
+func RandomNormal(deviation float64) Initializer { return Initializer{normal, deviation} }
+
+// ParseInit reads "he_normal", "glorot_uniform", "normal" (deviation 0.05) or "normal:0.01".
+func ParseInit(text string) (Initializer, error) {
+	switch text {
+	case "he_normal":
+		return HeNormal(), nil
+	case "glorot_uniform":
+		return GlorotUniform(), nil
+	case "normal":
+		return RandomNormal(0.05), nil
+	}
+	if number, ok := strings.CutPrefix(text, "normal:"); ok {
+		d, err := strconv.ParseFloat(number, 64)
+		if err != nil || !(d >= 0 && d <= math.MaxFloat32) {
+			return Initializer{}, fmt.Errorf("initializer %q: the deviation must be a number, at least 0", text)
+		}
+		return RandomNormal(d), nil
+	}
+	return Initializer{}, fmt.Errorf("unknown initializer %q: want he_normal, glorot_uniform, normal or normal:DEVIATION", text)
+}
+
+// scale returns the number by which a standard draw is multiplied: the deviation before the cut
+// of the normal ones, the limit of the uniform one.
+func (in Initializer) scale(fanIn, fanOut int) float64 {
+	switch in.kind {
+	case heNormal:
+		return math.Sqrt(2/float64(fanIn)) / truncation
+	case glorotUniform:
+		return math.Sqrt(6 / float64(fanIn+fanOut))
+	}
+	return in.deviation
+}
+
+// initBlock is the number of values drawn from one random stream.
+const initBlock = 1 << 16
+
+// fill draws the values of a kernel from block number first on; dst begins at a block.
+func (in Initializer) fill(dst []float32, w Weight, seed uint64, first int) {
+	h := fnv.New64a()
+	io.WriteString(h, w.Name)
+	key, scale := h.Sum64(), in.scale(w.FanIn, w.FanOut)
+	var group sync.WaitGroup
+	for b := 0; b*initBlock < len(dst); b++ {
+		group.Go(func() {
+			r := rand.New(rand.NewPCG(seed, key+uint64(first+b)))
+			in.draw(dst[b*initBlock:min((b+1)*initBlock, len(dst))], scale, r)
+		})
+	}
+	group.Wait()
+}
+
+func (in Initializer) draw(dst []float32, scale float64, r *rand.Rand) {
+	switch in.kind {
+	case heNormal:
+		for i := range dst {
+			z := r.NormFloat64()
+			for math.Abs(z) >= 2 {
+				z = r.NormFloat64()
+			}
+			dst[i] = float32(scale * z)
+		}
+	case glorotUniform:
+		for i := range dst {
+			dst[i] = float32(scale * (2*r.Float64() - 1))
+		}
+	default:
+		for i := range dst {
+			dst[i] = float32(scale * r.NormFloat64())
+		}
+	}
+}
