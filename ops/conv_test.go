@@ -124,7 +124,7 @@ func testConv(t *testing.T, l Level, s ConvShape) {
 	}
 
 	for _, relu := range []bool{false, true} {
-		y := forward(s, x, func(packed []float32, g int) { l.PackKernel(packed, w, s, g) }, Product{bias, relu})
+		y := forward(s, x, func(packed []float32, g int) { l.PackKernel(packed, w, s, g) }, Product{Bias: bias, ReLU: relu})
 		for n := range s.N {
 			for h := range s.H {
 				for c := range s.W {

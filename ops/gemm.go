@@ -17,46 +17,70 @@ const (
 
 // Product says what c = a·b does besides.
 type Product struct {
+	Add  bool      // add to what c holds; Bias is not used then
 	Bias []float32 // of n elements, added to each row; nil for none
 	ReLU bool      // then c = max(0, c)
 }
 
-// GemmScratch returns the number of floats that Gemm needs for its packed panels.
-func (l Level) GemmScratch(m, n, k int) int {
-	w := l.PanelWidth()
-	return l.packedSize(min(k, gemmDepth), min(n, gemmColumns)) + (min(m, gemmRows)+1)*w
+// PackedMatrixSize returns the number of floats of a packed matrix of k rows and n columns.
+func (l Level) PackedMatrixSize(k, n int) int { return l.packedSize(k, n) }
+
+// PackMatrix packs columns from j on of b, a matrix of k rows, for GemmPacked. j is
+// a multiple of GroupColumns.
+func (l Level) PackMatrix(packed []float32, b Matrix, k, j, columns int) {
+	l.packPanels(packed[j*k:], k*l.PanelWidth(), b.Data[j*b.ColStride:], b.RowStride, b.ColStride, k, columns)
 }
 
+// GemmScratch returns the number of floats that Gemm needs, and more than GemmPacked does.
+func (l Level) GemmScratch(m, n, k int) int {
+	return l.packedSize(min(k, gemmDepth), min(n, gemmColumns)) + l.edgeScratch(m)
+}
+
+// edgeScratch returns the number of floats for a last panel that is not full.
+func (l Level) edgeScratch(m int) int { return (min(m, gemmRows) + 1) * l.PanelWidth() }
+
 // Gemm computes c = a·b and what p asks for, with a of m rows and k columns, b of k rows and n
-// columns, and c of m rows ldc apart. Each element is the sum over k in order, in runs of
-// gemmDepth, whatever the other sizes are.
+// columns, and c of m rows ldc apart. Each element is the sum over k in order, whatever
+// the other sizes are.
 func (l Level) Gemm(c []float32, ldc int, a, b Matrix, m, n, k int, p Product, scratch []float32) {
-	width := l.PanelWidth()
 	packed := scratch[:l.packedSize(min(k, gemmDepth), min(n, gemmColumns))]
-	rest := scratch[len(packed):]
-	for j0 := 0; j0 < n; j0 += gemmColumns {
-		columns := min(gemmColumns, n-j0)
+	scratch = scratch[len(packed):]
+	for j := 0; j < n; j += gemmColumns {
+		columns := min(gemmColumns, n-j)
 		for p0 := 0; p0 < k; p0 += gemmDepth {
 			depth := min(gemmDepth, k-p0)
-			l.packPanels(packed, depth*width, b.Data[p0*b.RowStride+j0*b.ColStride:], b.RowStride, b.ColStride, depth, columns)
-			flags := 0
-			if p0 > 0 {
-				flags |= tileAdd
+			l.packPanels(packed, depth*l.PanelWidth(), b.Data[p0*b.RowStride+j*b.ColStride:], b.RowStride, b.ColStride, depth, columns)
+			part := Product{Add: p.Add || p0 > 0, ReLU: p.ReLU && p0+depth == k}
+			if p.Bias != nil {
+				part.Bias = p.Bias[j:]
 			}
-			if p.ReLU && p0+depth == k {
-				flags |= tileReLU
-			}
-			for i0 := 0; i0 < m; i0 += gemmRows {
-				rows := min(gemmRows, m-i0)
-				segs := [1]Segment{{A: i0*a.RowStride + p0*a.ColStride}}
-				for j := 0; j < columns; j += width {
-					out := window{c[i0*ldc+j0+j:], ldc, rows, min(width, columns-j)}
-					var bias []float32
-					if p.Bias != nil {
-						bias = p.Bias[j0+j:]
-					}
-					l.windowPanel(out, a.Data, a.RowStride, a.ColStride, packed[j*depth:], segs[:], depth, bias, flags, rest)
+			l.GemmPacked(c[j:], ldc, Matrix{a.Data[p0*a.ColStride:], a.RowStride, a.ColStride}, packed, m, columns, depth, part, scratch)
+		}
+	}
+}
+
+// GemmPacked is Gemm with the columns of b packed by PackMatrix.
+func (l Level) GemmPacked(c []float32, ldc int, a Matrix, packed []float32, m, n, k int, p Product, scratch []float32) {
+	width := l.PanelWidth()
+	for p0 := 0; p0 < k; p0 += gemmDepth {
+		depth := min(gemmDepth, k-p0)
+		flags := 0
+		if p.Add || p0 > 0 {
+			flags |= tileAdd
+		}
+		if p.ReLU && p0+depth == k {
+			flags |= tileReLU
+		}
+		for i := 0; i < m; i += gemmRows {
+			rows := min(gemmRows, m-i)
+			segs := [1]Segment{{A: i*a.RowStride + p0*a.ColStride}}
+			for j := 0; j < n; j += width {
+				out := window{c[i*ldc+j:], ldc, rows, min(width, n-j)}
+				var bias []float32
+				if p.Bias != nil {
+					bias = p.Bias[j:]
 				}
+				l.windowPanel(out, a.Data, a.RowStride, a.ColStride, packed[j*k+p0*width:], segs[:], depth, bias, flags, scratch)
 			}
 		}
 	}

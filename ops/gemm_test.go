@@ -26,7 +26,7 @@ func TestGemm(t *testing.T) {
 func testGemm(t *testing.T, l Level, m, n, k int) {
 	rng := rand.New(rand.NewPCG(uint64(m), uint64(n*k)))
 	aData, bData, bias := random(rng, m*k), random(rng, k*n), random(rng, n)
-	for i, p := range []Product{{}, {Bias: bias}, {ReLU: true}, {Bias: bias, ReLU: true}} {
+	for i, p := range []Product{{}, {Bias: bias}, {ReLU: true, Add: true}, {Bias: bias, ReLU: true}} {
 		a, b := Matrix{aData, k, 1}, Matrix{bData, n, 1}
 		if i&1 != 0 {
 			a = Matrix{aData, 1, m}
@@ -46,6 +46,9 @@ func testGemm(t *testing.T, l Level, m, n, k int) {
 				want := sum{}
 				if p.Bias != nil {
 					want.add(bias[j], 1)
+				}
+				if p.Add {
+					want.add(before[i*ldc+j], 1)
 				}
 				for p := range k {
 					want.add(a.Data[i*a.RowStride+p*a.ColStride], b.Data[p*b.RowStride+j*b.ColStride])
@@ -69,7 +72,7 @@ func TestTranspose(t *testing.T) {
 				t.Run(fmt.Sprint(m, n), func(t *testing.T) {
 					src := random(rand.New(rand.NewPCG(3, 4)), m*(n+2))
 					dst, check := guarded(t, n*(m+1))
-					l.transpose(dst, m+1, src, n+2, m, n)
+					l.Transpose(dst, m+1, src, n+2, m, n)
 					check()
 					for i := range m {
 						for j := range n {

@@ -1,5 +1,7 @@
 package ops
 
+import "gonum.org/v1/gonum/blas/gonum"
+
 // Packed matrices: B as panels of PanelWidth columns, each panel k rows of that many
 // numbers in a row, so that a product reads it from one end to the other. Columns beyond
 // the matrix are zero.
@@ -25,13 +27,13 @@ func (l Level) packPanels(dst []float32, stride int, b []float32, rs, cs, k, n i
 				copy(panel[p*width:p*width+m], b[p*rs+j:])
 			}
 		} else {
-			l.transpose(panel, width, b[j*cs:], cs, m, k)
+			l.Transpose(panel, width, b[j*cs:], cs, m, k)
 		}
 	}
 }
 
-// transpose sets dst[j*ldd+i] = src[i*lds+j] for m rows i and n columns j of src.
-func (l Level) transpose(dst []float32, ldd int, src []float32, lds, m, n int) {
+// Transpose sets dst[j*ldd+i] = src[i*lds+j] for m rows i and n columns j of src.
+func (l Level) Transpose(dst []float32, ldd int, src []float32, lds, m, n int) {
 	m8, n8 := 0, 0
 	if l != Generic {
 		m8, n8 = m&^7, n&^7
@@ -50,4 +52,9 @@ func (l Level) transpose(dst []float32, ldd int, src []float32, lds, m, n int) {
 			dst[j*ldd+i] = row[j]
 		}
 	}
+}
+
+// Add adds x to y.
+func Add(y, x []float32) {
+	gonum.Implementation{}.Saxpy(len(y), 1, x, 1, y, 1)
 }

@@ -7,5 +7,5 @@ func (l Level) panelTiles(c []float32, ldc, rows int, a []float32, rs, cs int, b
 }
 
 func transposeTiles(dst []float32, ldd int, src []float32, lds, m, n int) {
-	Generic.transpose(dst, ldd, src, lds, m, n)
+	Generic.Transpose(dst, ldd, src, lds, m, n)
 }

@@ -40,7 +40,8 @@ type Backend struct {
 	level   ops.Level
 	pool    *pool
 	memory  arena
-	work    scratch
+	work    scratch // of each worker
+	common  scratch // one for all: packed kernels, partial gradients
 	values  backend.StepValues
 	current backend.StepMetrics   // of the step that runs
 	pending []backend.StepMetrics // of the steps before it, until Metrics is called
@@ -91,6 +92,7 @@ func (b *Backend) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, err
 func (b *Backend) Close() error {
 	b.pool.close()
 	b.work.free()
+	b.common.free()
 	b.memory.free()
 	return nil
 }

@@ -52,6 +52,10 @@ func (b *Backend) reserve(n int) error { return b.work.reserve(b.pool.workers, n
 // plan reserved. Ask for it in each job: a later reserve moves it.
 func (b *Backend) scratch(worker int) []float32 { return b.work.of(worker) }
 
+// reserveCommon makes the memory that all workers share during a plan's method at least
+// n numbers long.
+func (b *Backend) reserveCommon(n int) error { return b.common.reserve(1, n) }
+
 // View returns a part of the memory of t.
 func (b *Backend) View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.Tensor {
 	whole := own(t)

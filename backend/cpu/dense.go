@@ -1,0 +1,124 @@
+package cpu
+
+import (
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/ops"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// dense is a fully connected layer. The weights, in·out numbers, are what takes the
+// time to move, so each pass moves them once, in order:
+//
+//	y = x·w          jobs are columns of w, packed on the way
+//	dw = xᵀ·dy       jobs are rows of dw; dy is packed first
+//	dxᵀ = w·dyᵀ      jobs are rows of w; dyᵀ is packed first; dx is the transpose
+type dense struct {
+	b          *Backend
+	spec       backend.DenseSpec
+	x, y, w, c tensor.Shape
+
+	xData, yData, wData, bias, packed []float32
+	forwardTask                       func(worker, job int)
+	packTask, filterTask              func(worker, job int)
+	biasGradient                      biasGradient
+	packTransposedTask, dataTask      func(worker, job int)
+}
+
+// denseColumns and denseRows are the columns and rows of the weights that a job takes.
+const (
+	denseColumns = 2 * ops.GroupColumns
+	denseRows    = 48
+)
+
+// Dense makes a plan of a fully connected layer.
+func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
+	d := &dense{
+		b: b, spec: s,
+		x: tensor.Shape{s.N, s.In}, y: tensor.Shape{s.N, s.Out},
+		w: tensor.Shape{s.In, s.Out}, c: tensor.Shape{s.Out},
+	}
+	d.forwardTask = d.forwardJob
+	d.packTask, d.filterTask = d.packJob, d.filterJob
+	d.packTransposedTask, d.dataTask = d.packTransposedJob, d.dataJob
+	if err := b.reserve(b.level.GemmScratch(s.N, min(denseColumns, s.Out), s.In)); err != nil {
+		return nil, err
+	}
+	if s.Inference {
+		return d, nil
+	}
+	if err := b.reserve(b.level.GemmScratch(denseRows, 1, 1) + denseRows*s.N); err != nil {
+		return nil, err
+	}
+	if err := d.biasGradient.init(b, s.N, s.Out); err != nil {
+		return nil, err
+	}
+	return d, b.reserveCommon(max(b.level.PackedMatrixSize(s.N, s.Out), b.level.PackedMatrixSize(s.Out, s.N)))
+}
+
+// Forward computes y = x·w + b.
+func (d *dense) Forward(y, x, w, b tensor.Tensor) {
+	d.yData, d.xData, d.wData, d.bias = data(y, d.y), data(x, d.x), data(w, d.w), data(b, d.c)
+	d.b.pool.run((d.spec.Out+denseColumns-1)/denseColumns, d.forwardTask)
+}
+
+func (d *dense) forwardJob(worker, job int) {
+	s := &d.spec
+	j := job * denseColumns
+	d.b.level.Gemm(d.yData[j:], s.Out,
+		ops.Matrix{Data: d.xData, RowStride: s.In, ColStride: 1}, ops.Matrix{Data: d.wData[j:], RowStride: s.Out, ColStride: 1},
+		s.N, min(denseColumns, s.Out-j), s.In, ops.Product{Bias: d.bias[j:], ReLU: s.ReLU}, d.b.scratch(worker))
+}
+
+// BackwardFilter computes dw and db.
+func (d *dense) BackwardFilter(dw, db, dy, x tensor.Tensor) {
+	d.wData, d.yData, d.xData = data(dw, d.w), data(dy, d.y), data(x, d.x)
+	d.packed = d.b.common.of(0)
+	d.b.pool.run((d.spec.Out+denseColumns-1)/denseColumns, d.packTask)
+	d.b.pool.run((d.spec.In+denseRows-1)/denseRows, d.filterTask)
+	d.biasGradient.run(data(db, d.c), d.yData, d.spec.BatchNorm)
+}
+
+func (d *dense) packJob(_, job int) {
+	s := &d.spec
+	j := job * denseColumns
+	d.b.level.PackMatrix(d.packed, ops.Matrix{Data: d.yData, RowStride: s.Out, ColStride: 1}, s.N, j, min(denseColumns, s.Out-j))
+}
+
+func (d *dense) filterJob(worker, job int) {
+	s := &d.spec
+	i := job * denseRows
+	rows := min(denseRows, s.In-i)
+	scratch := d.b.scratch(worker)
+	// Some columns of x, In apart, would all lie in the same lines of the cache: copy them.
+	x, scratch := scratch[:rows*s.N], scratch[rows*s.N:]
+	for n := range s.N {
+		copy(x[n*rows:][:rows], d.xData[n*s.In+i:])
+	}
+	d.b.level.GemmPacked(d.wData[i*s.Out:], s.Out, ops.Matrix{Data: x, RowStride: 1, ColStride: rows},
+		d.packed, rows, s.Out, s.N, ops.Product{}, scratch)
+}
+
+// BackwardData computes dx.
+func (d *dense) BackwardData(dx, dy, w tensor.Tensor) {
+	d.xData, d.yData, d.wData = data(dx, d.x), data(dy, d.y), data(w, d.w)
+	d.packed = d.b.common.of(0)
+	d.b.pool.run((d.spec.N+ops.GroupColumns-1)/ops.GroupColumns, d.packTransposedTask)
+	d.b.pool.run((d.spec.In+denseRows-1)/denseRows, d.dataTask)
+}
+
+func (d *dense) packTransposedJob(_, job int) {
+	s := &d.spec
+	j := job * ops.GroupColumns
+	d.b.level.PackMatrix(d.packed, ops.Matrix{Data: d.yData, RowStride: 1, ColStride: s.Out}, s.Out, j, min(ops.GroupColumns, s.N-j))
+}
+
+func (d *dense) dataJob(worker, job int) {
+	s := &d.spec
+	i := job * denseRows
+	rows := min(denseRows, s.In-i)
+	scratch := d.b.scratch(worker)
+	part, scratch := scratch[:rows*s.N], scratch[rows*s.N:]
+	d.b.level.GemmPacked(part, s.N, ops.Matrix{Data: d.wData[i*s.Out:], RowStride: s.Out, ColStride: 1},
+		d.packed, rows, s.N, s.Out, ops.Product{}, scratch)
+	d.b.level.Transpose(d.xData[i:], s.In, part, s.N, rows, s.N)
+}
