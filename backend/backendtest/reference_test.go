@@ -1,0 +1,11 @@
+package backendtest
+
+import (
+	"testing"
+
+	"github.com/lamina-go/lamina/backend"
+)
+
+func open(*testing.T) backend.Backend { return Reference() }
+
+func TestReference(t *testing.T) { Run(t, open, Options{}) }

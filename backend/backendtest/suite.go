@@ -1,0 +1,258 @@
+package backendtest
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// Options tell the suite what a backend may do less exactly than float32 arithmetic in
+// the direct way. The zero value allows nothing.
+type Options struct {
+	// Unit is the relative rounding error of activations as they are stored and of the
+	// inputs of products: 2⁻⁹ for bfloat16, 2⁻¹¹ for TF32. Zero is float32 itself.
+	Unit float64
+	// Products multiplies the tolerance of convolutions and dense layers, for
+	// algorithms with fewer and less exact products. Zero means 1.
+	Products float64
+}
+
+// Run is the suite that every backend passes: each plan on its own against Reference,
+// over odd shapes and all those of the VGG networks, and a network of them all. It
+// calls open for each part and closes what that returns. With -short it leaves out the
+// large shapes.
+func Run(t *testing.T, open func(t *testing.T) backend.Backend, o Options) {
+	if o.Products == 0 {
+		o.Products = 1
+	}
+	for _, part := range []struct {
+		name string
+		test func(*suite)
+	}{
+		{"Tensors", (*suite).tensors},
+		{"Views", (*suite).views},
+		{"Conv2D", (*suite).conv2D},
+		{"Dense", (*suite).dense},
+		{"Inference", (*suite).inference},
+		{"BatchNorm", (*suite).batchNorm},
+		{"ReLU", (*suite).relu},
+		{"MaxPool", (*suite).maxPool},
+		{"Flatten", (*suite).flatten},
+		{"Dropout", (*suite).dropout},
+		{"SoftmaxLoss", (*suite).softmaxLoss},
+		{"SGD", (*suite).sgd},
+		{"Metrics", (*suite).metrics},
+		{"NaN", (*suite).nan},
+		{"Panics", (*suite).panics},
+		{"Network", (*suite).network},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			part.test(&suite{t, o, open, rand.New(rand.NewPCG(1, 2))})
+		})
+	}
+}
+
+// suite is one part of Run.
+type suite struct {
+	*testing.T
+	Options
+	open func(*testing.T) backend.Backend
+	rng  *rand.Rand
+}
+
+// run runs f as a subtest with a random stream of its own.
+func (s *suite) run(name string, f func(*suite)) {
+	s.T.Run(name, func(t *testing.T) {
+		f(&suite{t, s.Options, s.open, rand.New(rand.NewPCG(3, uint64(len(name))))})
+	})
+}
+
+// device opens the backend under test.
+func (s *suite) device() *device { return newDevice(s.T, s.open(s.T)) }
+
+// reference opens the reference.
+func (s *suite) reference() *device { return newDevice(s.T, Reference()) }
+
+// normal returns n normal numbers of deviation scale, as float32.
+func (s *suite) normal(n int, scale float64) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(s.rng.NormFloat64() * scale)
+	}
+	return x
+}
+
+// rounded returns x as d stores it in activations.
+func rounded(d *device, x []float32, shape tensor.Shape) []float32 {
+	return d.read(d.activation(shape, x))
+}
+
+// device is a backend whose errors end the test.
+type device struct {
+	t *testing.T
+	backend.Backend
+	runs int
+}
+
+func newDevice(t *testing.T, b backend.Backend) *device {
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return &device{t, b, 0}
+}
+
+func must[T any](d *device, v T, err error) T {
+	d.t.Helper()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return v
+}
+
+// parameter makes a tensor of Parameters that holds x.
+func (d *device) parameter(shape tensor.Shape, x []float32) tensor.Tensor {
+	d.t.Helper()
+	t, err := d.Parameters(shape)
+	return d.write(must(d, t, err), x)
+}
+
+// activation makes a tensor of Activations that holds x.
+func (d *device) activation(shape tensor.Shape, x []float32) tensor.Tensor {
+	d.t.Helper()
+	return d.write(d.empty(shape), x)
+}
+
+// empty makes a tensor of Activations.
+func (d *device) empty(shape tensor.Shape) tensor.Tensor {
+	d.t.Helper()
+	t, err := d.Activations(shape)
+	return must(d, t, err)
+}
+
+func (d *device) write(dst tensor.Tensor, x []float32) tensor.Tensor {
+	d.t.Helper()
+	if err := d.Write(dst, x); err != nil {
+		d.t.Fatal(err)
+	}
+	return dst
+}
+
+func (d *device) read(src tensor.Tensor) []float32 {
+	d.t.Helper()
+	x := make([]float32, src.Shape().Size())
+	if err := d.Read(x, src); err != nil {
+		d.t.Fatal(err)
+	}
+	return x
+}
+
+// step runs f as a Run that nothing was recorded for.
+func (d *device) step(v backend.StepValues, f func()) {
+	d.t.Helper()
+	d.runs++
+	d.replay("run "+strconv.Itoa(d.runs), v, f)
+}
+
+// replay runs f as a Run of the given key.
+func (d *device) replay(key string, v backend.StepValues, f func()) {
+	d.t.Helper()
+	if err := d.Run(key, v, f); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// measured returns the metrics of the Runs since the last call.
+func (d *device) measured() []backend.StepMetrics {
+	d.t.Helper()
+	m, err := d.Metrics(nil)
+	return must(d, m, err)
+}
+
+// unchanged fails the test unless x still holds want, to the bit.
+func (d *device) unchanged(what string, x tensor.Tensor, want []float32) {
+	d.t.Helper()
+	same(d.t, what+", which must not change,", d.read(x), want)
+}
+
+// bits32 compares floats by their bits.
+func bits32(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }
+
+// same fails the test unless got is want to the bit.
+func same(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	if slices.EqualFunc(got, want, bits32) {
+		return
+	}
+	for i := range want {
+		if !bits32(got[i], want[i]) {
+			t.Errorf("%s: element %d is %g, want %g to the bit", what, i, got[i], want[i])
+			return
+		}
+	}
+}
+
+// exact is the tolerance of what is not rounded.
+func exact(int) float64 { return 0 }
+
+// near fails the test unless each element of got is within its tolerance of want. A
+// NaN is near a NaN and an infinity near itself.
+func near(t *testing.T, what string, got, want []float32, tolerance func(i int) float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d elements, want %d", what, len(got), len(want))
+	}
+	wrong, worst, at := 0, 0.0, 0
+	for i := range want {
+		g, w := float64(got[i]), float64(want[i])
+		if g == w || g != g && w != w {
+			continue
+		}
+		excess := math.Inf(1) // by which factor it is off, infinite for a NaN
+		if r := math.Abs(g-w) / tolerance(i); r == r {
+			excess = r
+		}
+		if excess > 1 {
+			wrong++
+			if excess > worst {
+				worst, at = excess, i
+			}
+		}
+	}
+	if wrong > 0 {
+		t.Errorf("%s: %d of %d elements are off; element %d is %g, want %g: %.3g times the tolerance of %.3g",
+			what, wrong, len(want), at, got[at], want[at], worst, tolerance(at))
+	}
+}
+
+// unit is the unit roundoff of float32.
+const unit = 0x1p-24
+
+// sumError bounds the error of a sum of n rounded float32 numbers, in any order,
+// relative to the sum of their absolute values. Rounding errors are as good as
+// independent, so they add up as √n and not as n; with 4 deviations and more this holds
+// for every element of a large tensor (Higham and Mary, "A new approach to probabilistic
+// rounding error analysis", 2019, theorem 3.1).
+func sumError(n int) float64 { return 4 * math.Sqrt(float64(n)) * unit }
+
+func absolute(x []float32) []float32 {
+	y := make([]float32, len(x))
+	for i, v := range x {
+		y[i] = float32(math.Abs(float64(v)))
+	}
+	return y
+}
+
+// Extents that fill registers, do not, and are one off. Their lists have lengths without
+// a common divisor, so that taking turns in each meets every pair.
+var (
+	channelSweep = [...]int{1, 3, 5, 8, 16, 17, 33, 64, 65}
+	batchSweep   = [...]int{1, 2, 3, 5, 7, 16, 33}
+	imageSweep   = [...][2]int{{1, 1}, {2, 2}, {3, 5}, {1, 4}, {5, 3}, {4, 4}, {7, 9}, {9, 1}, {8, 6}, {6, 7}, {2, 3}}
+)

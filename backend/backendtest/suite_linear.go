@@ -1,0 +1,241 @@
+package backendtest
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// linearData are the inputs of the three passes of a convolution or dense layer.
+type linearData struct{ x, w, b, dy []float32 }
+
+// linearResults are their results; dx is nil where it is not wanted.
+type linearResults struct{ y, dw, db, dx []float32 }
+
+// linearCase is a convolution, or a dense layer as one of images of one pixel.
+type linearCase struct {
+	backend.Conv2DSpec
+	dense   bool
+	inPlace bool // dx is x
+}
+
+func (c linearCase) String() string {
+	if c.dense {
+		return fmt.Sprintf("n%d_in%d_out%d", c.N, c.In, c.Out)
+	}
+	return fmt.Sprintf("n%d_h%d_w%d_in%d_out%d_k%d", c.N, c.H, c.W, c.In, c.Out, c.Kernel)
+}
+
+func (c linearCase) shapes() (x, y, w tensor.Shape) {
+	if c.dense {
+		return tensor.Shape{c.N, c.In}, tensor.Shape{c.N, c.Out}, tensor.Shape{c.In, c.Out}
+	}
+	return tensor.Shape{c.N, c.H, c.W, c.In}, tensor.Shape{c.N, c.H, c.W, c.Out},
+		tensor.Shape{c.Kernel, c.Kernel, c.In, c.Out}
+}
+
+// plan makes the plan on a backend. Conv2D and Dense have the same methods.
+func (c linearCase) plan(d *device) backend.Dense {
+	if c.dense {
+		p, err := d.Dense(backend.DenseSpec{N: c.N, In: c.In, Out: c.Out, BatchNorm: c.BatchNorm,
+			ReLU: c.ReLU, Inference: c.Inference, NoInputGrad: c.NoInputGrad})
+		return must(d, p, err)
+	}
+	p, err := d.Conv2D(c.Conv2DSpec)
+	return must(d, p, err)
+}
+
+// passes runs what the case asks for on a backend.
+func (c linearCase) passes(d *device, in linearData) linearResults {
+	xs, ys, ws := c.shapes()
+	p := c.plan(d)
+	x, w, b := d.activation(xs, in.x), d.parameter(ws, in.w), d.parameter(tensor.Shape{c.Out}, in.b)
+	y := d.empty(ys)
+	d.step(backend.StepValues{}, func() { p.Forward(y, x, w, b) })
+	out := linearResults{y: d.read(y)}
+	d.unchanged("x", x, in.x)
+	if c.Inference {
+		return out
+	}
+
+	// dy takes the place of y, and dx that of x where the case says so.
+	dy, dx := d.write(y, in.dy), x
+	if !c.inPlace && !c.NoInputGrad {
+		dx = d.empty(xs)
+	}
+	dw, db := d.parameter(ws, in.w), d.parameter(tensor.Shape{c.Out}, in.b) // which must be forgotten
+	d.step(backend.StepValues{}, func() {
+		p.BackwardFilter(dw, db, dy, x)
+		if !c.NoInputGrad {
+			p.BackwardData(dx, dy, w)
+		}
+	})
+	out.dw, out.db = d.read(dw), d.read(db)
+	if !c.NoInputGrad {
+		out.dx = d.read(dx)
+	}
+	if dx != x || c.NoInputGrad {
+		d.unchanged("x", x, in.x)
+	}
+	d.unchanged("dy", dy, in.dy)
+	d.unchanged("w", w, in.w)
+	d.unchanged("b", b, in.b)
+	return out
+}
+
+// linear checks one case against the reference, and its passes against each other.
+func (s *suite) linear(c linearCase) {
+	d, ref := s.device(), s.reference()
+	xs, ys, ws := c.shapes()
+	fan := float64(c.Kernel * c.Kernel * c.In)
+	in := linearData{
+		x:  rounded(d, s.normal(xs.Size(), 1), xs),
+		w:  s.normal(ws.Size(), math.Sqrt(2/fan)),
+		b:  s.normal(c.Out, 0.1),
+		dy: rounded(d, s.normal(ys.Size(), 1), ys),
+	}
+	got, want := c.passes(d, in), c.passes(ref, in)
+	// Σ|a||b| for each sum of products a·b is what the same passes make of the
+	// absolute values.
+	sums := c.passes(ref, linearData{absolute(in.x), absolute(in.w), absolute(in.b), absolute(in.dy)})
+
+	relative := func(products int) float64 { return s.Products * (sumError(products) + 2*s.Unit) }
+	compare := func(what string, got, want, sums []float32, products int, stored float64) {
+		s.Helper()
+		near(s.T, what, got, want, func(i int) float64 {
+			return relative(products)*float64(sums[i]) + stored*math.Abs(float64(want[i]))
+		})
+	}
+	pixels := c.N * c.H * c.W
+	taps := c.Kernel * c.Kernel
+	compare("y", got.y, want.y, sums.y, taps*c.In+1, s.Unit)
+	if c.Inference {
+		return
+	}
+	compare("dw", got.dw, want.dw, sums.dw, pixels, 0)
+	compare("db", got.db, want.db, sums.db, pixels, 0) // with BatchNorm all are 0, so the tolerance too
+	if c.NoInputGrad {
+		return
+	}
+	compare("dx", got.dx, want.dx, sums.dx, taps*c.Out, s.Unit)
+
+	// The three passes are one trilinear form: ⟨y − b, dy⟩ = ⟨x, dx⟩ = ⟨w, dw⟩.
+	var form, formX, formW, scale float64
+	for i, dy := range in.dy {
+		b := in.b[i%c.Out]
+		form += (float64(got.y[i]) - float64(b)) * float64(dy)
+		scale += float64(sums.y[i]) * math.Abs(float64(dy))
+	}
+	for i, x := range in.x {
+		formX += float64(x) * float64(got.dx[i])
+	}
+	for i, w := range in.w {
+		formW += float64(w) * float64(got.dw[i])
+	}
+	tolerance := func(products int) float64 {
+		return (relative(taps*c.In+1) + relative(products) + 2*s.Unit) * scale
+	}
+	if d := math.Abs(form - formX); !(d <= tolerance(taps*c.Out)) {
+		s.Errorf("<conv(x), dy> = %g but <x, dx> = %g: tolerance %.3g", form, formX, tolerance(taps*c.Out))
+	}
+	if d := math.Abs(form - formW); !(d <= tolerance(pixels)) {
+		s.Errorf("<conv(x), dy> = %g but <w, dw> = %g: tolerance %.3g", form, formW, tolerance(pixels))
+	}
+}
+
+// conv is a case of a convolution.
+func conv(n, h, w, in, out, kernel int) linearCase {
+	return linearCase{Conv2DSpec: backend.Conv2DSpec{N: n, H: h, W: w, In: in, Out: out, Kernel: kernel}}
+}
+
+func denseCase(n, in, out int) linearCase {
+	c := conv(n, 1, 1, in, out, 1)
+	c.dense = true
+	return c
+}
+
+// facts gives case number i its turn of the facts that a plan may use.
+func (c linearCase) facts(i int) linearCase {
+	c.inPlace = i%2 == 0
+	c.BatchNorm = i%3 == 0
+	c.NoInputGrad = i%7 == 6
+	return c
+}
+
+func (s *suite) linears(cases []linearCase) {
+	for i, c := range cases {
+		c = c.facts(i)
+		s.run(c.String(), func(s *suite) { s.linear(c) })
+	}
+}
+
+func (s *suite) conv2D() {
+	var cases []linearCase
+	for _, kernel := range []int{1, 3} {
+		for _, in := range channelSweep {
+			for _, out := range channelSweep {
+				i := len(cases)
+				n, image := batchSweep[i%len(batchSweep)], imageSweep[i%len(imageSweep)]
+				cases = append(cases, conv(n, image[0], image[1], in, out, kernel))
+			}
+		}
+	}
+	// The batches of training, and the last of an epoch.
+	cases = append(cases, conv(128, 4, 4, 16, 16, 3), conv(129, 2, 2, 33, 17, 3), conv(80, 3, 3, 24, 40, 3))
+	cases = append(cases, vggConvolutions()...)
+	s.linears(cases)
+}
+
+// vggConvolutions returns every shape of convolution in the five VGG networks, with
+// -short only the fast ones.
+func vggConvolutions() []linearCase {
+	cases := []linearCase{
+		conv(3, 2, 2, 512, 512, 1),
+		conv(3, 2, 2, 512, 512, 3),
+		conv(3, 4, 4, 512, 512, 1),
+		conv(2, 8, 8, 256, 256, 1),
+		conv(2, 32, 32, 3, 64, 3),
+	}
+	if testing.Short() {
+		return cases
+	}
+	return append(cases,
+		conv(2, 4, 4, 256, 512, 3),
+		conv(2, 4, 4, 512, 512, 3),
+		conv(2, 8, 8, 128, 256, 3),
+		conv(2, 8, 8, 256, 256, 3),
+		conv(2, 16, 16, 64, 128, 3),
+		conv(2, 16, 16, 128, 128, 3),
+		conv(2, 32, 32, 64, 64, 3))
+}
+
+func (s *suite) dense() {
+	var cases []linearCase
+	for _, in := range channelSweep {
+		for _, out := range channelSweep {
+			cases = append(cases, denseCase(batchSweep[len(cases)%len(batchSweep)], in, out))
+		}
+	}
+	cases = append(cases, denseCase(128, 40, 24), denseCase(80, 512, 10), denseCase(2, 4096, 10), denseCase(3, 512, 4096))
+	if !testing.Short() {
+		cases = append(cases, denseCase(2, 4096, 4096))
+	}
+	s.linears(cases)
+}
+
+// inference checks plans that need not remember anything and may fuse the ReLU.
+func (s *suite) inference() {
+	for _, c := range []linearCase{
+		conv(1, 5, 7, 3, 8, 3), conv(3, 4, 4, 17, 33, 3), conv(16, 2, 2, 64, 65, 1), conv(1, 8, 8, 64, 64, 3),
+		denseCase(1, 65, 17), denseCase(5, 64, 100),
+	} {
+		c.Inference = true
+		for _, c.ReLU = range []bool{false, true} {
+			c.BatchNorm = !c.ReLU // a fact that is of no use here
+			s.run(fmt.Sprintf("%v_relu_%t", c, c.ReLU), func(s *suite) { s.linear(c) })
+		}
+	}
+}

@@ -1,0 +1,236 @@
+package backendtest
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// network is a small network of every plan, wired as a trainer wires them: gradients in
+// the place of activations, parameters and gradients in flat tensors, the batch on
+// views. Its layers are 3x3 and 1x1 convolutions, a dense layer with dropout and one
+// that gives the logits, each followed by BatchNorm.
+type network struct {
+	*device
+	batch     int
+	images    tensor.Tensor
+	labels    tensor.Tensor
+	forward   []func()
+	backward  []func() // in the order of forward
+	loss      backend.Loss
+	logits    tensor.Tensor
+	optimizer backend.Optimizer
+	state     *networkState
+}
+
+// networkState is what plans for two batch sizes share.
+type networkState struct {
+	memory                []tensor.Tensor // activations, for the largest batch
+	weights, velocity, gs tensor.Tensor
+	statistics            tensor.Tensor
+}
+
+const (
+	networkBatch      = 12
+	networkClasses    = 4
+	networkParameters = 3*3*3*8 + 8 + 16 + 8*16 + 16 + 32 + 3*3*16*16 + 16 + 32 + 4*16*24 + 24 + 48 + 24*networkClasses + networkClasses + 2*networkClasses
+	networkStatistics = 2 * (8 + 16 + 16 + 24 + networkClasses)
+)
+
+func newNetworkState(d *device, weights []float32) *networkState {
+	flat := tensor.Shape{networkParameters}
+	zero := make([]float32, networkParameters)
+	statistics := make([]float32, networkStatistics)
+	for i := range statistics {
+		statistics[i] = 1
+	}
+	return &networkState{
+		weights: d.parameter(flat, weights), velocity: d.parameter(flat, zero), gs: d.parameter(flat, zero),
+		statistics: d.parameter(tensor.Shape{networkStatistics}, statistics),
+	}
+}
+
+// build makes the plans for a batch. The first batch must be the largest.
+func build(d *device, state *networkState, batch int) *network {
+	net := &network{device: d, batch: batch, state: state}
+	used, parameters, statistics := 0, 0, 0
+	activation := func(shape ...int) tensor.Tensor {
+		if used == len(state.memory) {
+			state.memory = append(state.memory, d.empty(shape))
+		}
+		used++
+		return d.View(state.memory[used-1], 0, shape)
+	}
+	var decay []backend.Decay
+	weight := func(shape ...int) (w, dw tensor.Tensor) {
+		w, dw = d.View(state.weights, parameters, shape), d.View(state.gs, parameters, shape)
+		if len(shape) > 1 {
+			decay = append(decay, backend.Decay{Offset: parameters, Size: w.Shape().Size(), Lambda: 0.01})
+		}
+		parameters += w.Shape().Size()
+		return w, dw
+	}
+	statistic := func(c int) tensor.Tensor {
+		statistics += c
+		return d.View(state.statistics, statistics-c, tensor.Shape{c})
+	}
+	add := func(forward, backward func()) {
+		net.forward, net.backward = append(net.forward, forward), append(net.backward, backward)
+	}
+	linear := func(x, y tensor.Tensor, c linearCase, kernel ...int) {
+		c.BatchNorm = true
+		p := c.plan(d)
+		w, dw := weight(kernel...)
+		b, db := weight(c.Out)
+		add(func() { p.Forward(y, x, w, b) }, func() {
+			p.BackwardFilter(dw, db, y, x)
+			if !c.NoInputGrad {
+				p.BackwardData(x, y, w)
+			}
+		})
+	}
+	norm := func(x, y tensor.Tensor, relu, pool bool) {
+		_, _, _, c := x.Shape().NHWC()
+		spec := backend.BatchNormSpec{Shape: x.Shape(), Epsilon: 1e-3, Momentum: 0.9, Unbiased: len(x.Shape()) == 4, ReLU: relu, Pool: pool}
+		plan, err := d.BatchNorm(spec)
+		p := must(d, plan, err)
+		gamma, dgamma := weight(c)
+		beta, dbeta := weight(c)
+		mean, variance := statistic(c), statistic(c)
+		add(func() { p.Forward(y, x, gamma, beta, mean, variance) },
+			func() { p.Backward(x, dgamma, dbeta, y, x, gamma, beta) })
+	}
+	simple := func(x, y tensor.Tensor, plan backend.Activation, err error) {
+		p := must(d, plan, err)
+		add(func() { p.Forward(y, x) }, func() { p.Backward(x, y, x) })
+	}
+
+	n := batch
+	net.images = activation(n, 8, 9, 3)
+	c1 := activation(n, 8, 9, 8)
+	first := conv(n, 8, 9, 3, 8, 3)
+	first.NoInputGrad = true
+	linear(net.images, c1, first, 3, 3, 3, 8)
+	n1 := activation(n, 4, 4, 8)
+	norm(c1, n1, true, true)
+	c2 := activation(n, 4, 4, 16)
+	linear(n1, c2, conv(n, 4, 4, 8, 16, 1), 1, 1, 8, 16)
+	n2 := activation(n, 4, 4, 16)
+	norm(c2, n2, false, false)
+	r2 := activation(n, 4, 4, 16)
+	relu, err := d.ReLU(n2.Shape())
+	simple(n2, r2, relu, err)
+	c3 := activation(n, 4, 4, 16)
+	linear(r2, c3, conv(n, 4, 4, 16, 16, 3), 3, 3, 16, 16)
+	n3 := activation(n, 4, 4, 16)
+	norm(c3, n3, true, false)
+	p3 := activation(n, 2, 2, 16)
+	pool, err := d.MaxPool(n3.Shape())
+	simple(n3, p3, pool, err)
+	flat := activation(n, 64)
+	flatten, err := d.Flatten(p3.Shape())
+	simple(p3, flat, flatten, err)
+	f1 := activation(n, 24)
+	linear(flat, f1, denseCase(n, 64, 24), 64, 24)
+	n4 := activation(n, 24)
+	norm(f1, n4, true, false)
+	d4 := activation(n, 24)
+	dropout, err := d.Dropout(backend.DropoutSpec{Shape: n4.Shape(), Rate: 0.25, Seed: 5, Layer: 1})
+	simple(n4, d4, dropout, err)
+	f2 := activation(n, networkClasses)
+	linear(d4, f2, denseCase(n, 24, networkClasses), 24, networkClasses)
+	net.logits = activation(n, networkClasses)
+	norm(f2, net.logits, false, false)
+
+	labels, err := d.Parameters(tensor.Shape{n})
+	net.labels = must(d, labels, err)
+	loss, err := d.SoftmaxLoss(backend.LossSpec{N: n, Classes: networkClasses})
+	net.loss = must(d, loss, err)
+	sgd, err := d.SGD(backend.SGDSpec{Size: parameters, Decay: decay, Momentum: 0.9, Nesterov: true})
+	net.optimizer = must(d, sgd, err)
+	return net
+}
+
+func (net *network) train(v backend.StepValues, images, labels []float32) {
+	net.write(net.images, images)
+	net.write(net.labels, labels)
+	net.replay(fmt.Sprint("train ", net.batch), v, func() {
+		for _, f := range net.forward {
+			f()
+		}
+		net.loss.Forward(net.logits, net.labels)
+		net.loss.Backward(net.logits, net.logits, net.labels)
+		for i := len(net.backward) - 1; i >= 0; i-- {
+			net.backward[i]()
+		}
+		net.optimizer.Step(net.state.weights, net.state.velocity, net.state.gs)
+	})
+}
+
+// network trains the same steps on the backend under test, twice, and on the
+// reference, with a smaller batch in between.
+func (s *suite) network() {
+	weights := s.normal(networkParameters, 0.3)
+	batches := []int{networkBatch, networkBatch, networkBatch - 5, networkBatch, networkBatch - 5}
+	var images, labels [][]float32
+	for _, n := range batches {
+		images = append(images, s.normal(n*8*9*3, 1))
+		l := make([]float32, n)
+		for i := range l {
+			l[i] = float32(s.rng.IntN(networkClasses))
+		}
+		labels = append(labels, l)
+	}
+	type results struct {
+		weights, velocity, statistics []float32
+		metrics                       []backend.StepMetrics
+	}
+	train := func(d *device) results {
+		state := newNetworkState(d, weights)
+		nets := map[int]*network{networkBatch: build(d, state, networkBatch)}
+		for i, n := range batches {
+			if nets[n] == nil {
+				nets[n] = build(d, state, n)
+			}
+			nets[n].train(backend.StepValues{LearningRate: 0.01 / float32(i+1), Step: uint64(i)}, images[i], labels[i])
+		}
+		return results{d.read(state.weights), d.read(state.velocity), d.read(state.statistics), d.measured()}
+	}
+	got, again, want := train(s.device()), train(s.device()), train(s.reference())
+
+	same(s.T, "weights of a second run", again.weights, got.weights)
+	same(s.T, "velocity of a second run", again.velocity, got.velocity)
+	same(s.T, "statistics of a second run", again.statistics, got.statistics)
+	for i := range got.metrics {
+		if got.metrics[i] != again.metrics[i] {
+			s.Errorf("step %d measured %+v and in a second run %+v", i, got.metrics[i], again.metrics[i])
+		}
+	}
+
+	// The parts are exact elsewhere: here it counts that they are put together right,
+	// which a factor of 500 over one rounding of the largest value shows well enough for
+	// a chain of twenty sums.
+	tolerance := func(want []float32) func(int) float64 {
+		largest := 0.0
+		for _, v := range want {
+			largest = max(largest, math.Abs(float64(v)))
+		}
+		return func(int) float64 { return 500 * (unit + s.Unit) * s.Products * largest }
+	}
+	near(s.T, "weights", got.weights, want.weights, tolerance(want.weights))
+	near(s.T, "velocity", got.velocity, want.velocity, tolerance(want.velocity))
+	near(s.T, "statistics", got.statistics, want.statistics, tolerance(want.statistics))
+	if len(got.metrics) != len(want.metrics) {
+		s.Fatalf("%d metrics of %d steps", len(got.metrics), len(want.metrics))
+	}
+	for i, m := range got.metrics {
+		w := want.metrics[i]
+		if m.Images != w.Images ||
+			!(math.Abs(m.Loss-w.Loss) <= 500*(unit+s.Unit)*s.Products*(1+w.Loss)) ||
+			!(math.Abs(m.Penalty-w.Penalty) <= 500*(unit+s.Unit)*s.Products*w.Penalty) {
+			s.Errorf("step %d measured %+v, want %+v", i, m, w)
+		}
+	}
+}

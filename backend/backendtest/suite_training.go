@@ -1,0 +1,243 @@
+package backendtest
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// lossPasses runs Forward and Backward in one Run and returns what it measured.
+func lossPasses(d *device, n, classes int, logits, labels []float32, inPlace bool) (m backend.StepMetrics, dlogits []float32) {
+	shape := tensor.Shape{n, classes}
+	plan, err := d.SoftmaxLoss(backend.LossSpec{N: n, Classes: classes})
+	p := must(d, plan, err)
+	z, l := d.activation(shape, logits), d.parameter(tensor.Shape{n}, labels)
+	dz := z
+	if !inPlace {
+		dz = d.empty(shape)
+	}
+	d.step(backend.StepValues{}, func() {
+		p.Forward(z, l)
+		p.Backward(dz, z, l)
+	})
+	d.unchanged("labels", l, labels)
+	if !inPlace {
+		d.unchanged("logits", z, logits)
+	}
+	measured := d.measured()
+	if len(measured) != 1 {
+		d.t.Fatalf("%d metrics of one Run", len(measured))
+	}
+	return measured[0], d.read(dz)
+}
+
+// lossCase checks a batch against the reference. An exponential or logarithm of float32
+// is allowed 8u, u = 2⁻²⁴. The argument z − max(z) is rounded to u·|z − max(z)|, which the
+// exponential makes a relative error.
+func (s *suite) lossCase(n, classes int, logits, labels []float32, inPlace bool) {
+	d, ref := s.device(), s.reference()
+	logits = rounded(d, logits, tensor.Shape{n, classes})
+	got, dgot := lossPasses(d, n, classes, logits, labels, inPlace)
+	want, dwant := lossPasses(ref, n, classes, logits, labels, inPlace)
+
+	z := widen(logits)
+	tolerance := make([]float64, len(z))
+	lossTolerance := 0.0
+	sum := 8*unit + sumError(classes) // relative error of Σ exp(z − max)
+	for i := range n {
+		row := z[i*classes:][:classes]
+		lse, best := logSumExp(row)
+		spread := row[best] - row[int(labels[i])]
+		lossTolerance += ((2+spread)*4*unit + 2*sum) / float64(n)
+		for c, v := range row {
+			p := math.Exp(v - lse)
+			e := p*(8*unit+(row[best]-v)*unit+2*sum) + 2*unit // of p, and p − onehot
+			tolerance[i*classes+c] = e/float64(n) + s.Unit*math.Abs(float64(dwant[i*classes+c])) + 0x1p-126
+		}
+	}
+	if got.Images != n || got.Correct != want.Correct || got.Penalty != 0 {
+		s.Errorf("measured %+v, want %+v", got, want)
+	}
+	if !(math.Abs(got.Loss-want.Loss) <= lossTolerance) {
+		s.Errorf("loss %g, want %g: tolerance %.3g", got.Loss, want.Loss, lossTolerance)
+	}
+	near(s.T, "dlogits", dgot, dwant, func(i int) float64 { return tolerance[i] })
+}
+
+func (s *suite) softmaxLoss() {
+	for _, n := range []int{1, 2, 5, 16, 33, 128} {
+		for _, classes := range []int{1, 2, 3, 10, 17, 100} {
+			for _, scale := range []float64{1.5, 60, 1e4} {
+				s.run(fmt.Sprintf("n%d_classes%d_scale%g", n, classes, scale), func(s *suite) {
+					labels := make([]float32, n)
+					for i := range labels {
+						labels[i] = float32(s.rng.IntN(classes))
+					}
+					s.lossCase(n, classes, s.normal(n*classes, scale), labels, n%2 == 0)
+				})
+			}
+		}
+	}
+	s.run("extreme", func(s *suite) {
+		s.lossCase(4, 3, []float32{
+			1e4, -1e4, 0,
+			-1e4, 1e4, 0,
+			-1e4, -1e4, -1e4,
+			100, 0, -100,
+		}, []float32{0, 0, 1, 2}, false)
+	})
+	s.run("first of equals", func(s *suite) {
+		logits := []float32{1, 1, 0, 1, 1, 0, 0, 2, 2, 0, 2, 2, 3, 3, 3}
+		s.lossCase(5, 3, logits, []float32{0, 1, 1, 2, 0}, true) // right, wrong, right, wrong, right
+	})
+}
+
+// sgdStep runs one step on a backend and returns the weights, velocities and penalty.
+func sgdStep(d *device, spec backend.SGDSpec, lr float32, w, v, g []float32) (w2, v2 []float32, penalty float64) {
+	shape := tensor.Shape{spec.Size}
+	plan, err := d.SGD(spec)
+	p := must(d, plan, err)
+	wt, vt, gt := d.parameter(shape, w), d.parameter(shape, v), d.parameter(shape, g)
+	d.step(backend.StepValues{LearningRate: lr}, func() { p.Step(wt, vt, gt) })
+	m := d.measured()
+	return d.read(wt), d.read(vt), m[len(m)-1].Penalty
+}
+
+func (s *suite) sgd() {
+	const lambda = 0.0005
+	for _, c := range []struct {
+		name  string
+		size  int
+		decay []backend.Decay
+	}{
+		{"none", 33, nil},
+		{"one", 1, []backend.Decay{{Offset: 0, Size: 1, Lambda: lambda}}},
+		{"all", 1000, []backend.Decay{{Offset: 0, Size: 1000, Lambda: lambda}}},
+		{"ranges", 1023, []backend.Decay{{Offset: 5, Size: 17, Lambda: lambda}, {Offset: 22, Size: 1, Lambda: 0.1}, {Offset: 64, Size: 64, Lambda: 0}, {Offset: 131, Size: 500, Lambda: 2 * lambda}, {Offset: 1020, Size: 3, Lambda: 1}}},
+		{"large", 300_007, []backend.Decay{{Offset: 3, Size: 200_000, Lambda: lambda}, {Offset: 200_100, Size: 99_000, Lambda: 0.01}}},
+	} {
+		for _, momentum := range []float32{0, 0.9} {
+			for _, nesterov := range []bool{false, true} {
+				spec := backend.SGDSpec{Size: c.size, Decay: c.decay, Momentum: momentum, Nesterov: nesterov}
+				s.run(fmt.Sprintf("%s_momentum_%g_nesterov_%t", c.name, momentum, nesterov), func(s *suite) { s.sgdCase(spec) })
+			}
+		}
+	}
+}
+
+// sgdCase replays steps of one key, at several learning rates, each from where the
+// backend under test is.
+func (s *suite) sgdCase(spec backend.SGDSpec) {
+	d, ref := s.device(), s.reference()
+	shape := tensor.Shape{spec.Size}
+	plan, err := d.SGD(spec)
+	p := must(d, plan, err)
+	w, v, g := s.normal(spec.Size, 0.1), s.normal(spec.Size, 0.01), s.normal(spec.Size, 1)
+	wt, vt, gt := d.parameter(shape, w), d.parameter(shape, v), d.parameter(shape, g)
+	lambda := make([]float64, spec.Size)
+	for _, r := range spec.Decay {
+		for i := range r.Size {
+			lambda[r.Offset+i] = float64(r.Lambda)
+		}
+	}
+	for _, lr := range []float32{0.1, 0.1, 0.003, 0} {
+		d.write(gt, g)
+		d.replay("step", backend.StepValues{LearningRate: lr}, func() { p.Step(wt, vt, gt) })
+		wantW, wantV, wantPenalty := sgdStep(ref, spec, lr, w, v, g)
+		gotW, gotV, m := d.read(wt), d.read(vt), d.measured()
+		// Eight roundings of no more than all that is added up.
+		terms := func(i int) float64 {
+			grad := math.Abs(float64(g[i])) + 2*lambda[i]*math.Abs(float64(w[i]))
+			return math.Abs(float64(v[i])) + 2*float64(lr)*grad
+		}
+		near(s.T, "v", gotV, wantV, func(i int) float64 { return 8 * unit * terms(i) })
+		near(s.T, "w", gotW, wantW, func(i int) float64 { return 8 * unit * (math.Abs(float64(w[i])) + terms(i)) })
+		if len(m) != 1 || !(math.Abs(m[0].Penalty-wantPenalty) <= sumError(spec.Size)*wantPenalty) {
+			s.Errorf("measured %+v, want a penalty of %g", m, wantPenalty)
+		}
+		w, v, g = gotW, gotV, s.normal(spec.Size, 1)
+	}
+	d.step(backend.StepValues{LearningRate: 1}, func() { p.Penalty(wt) })
+	d.unchanged("w", wt, w)
+	d.unchanged("v", vt, v)
+	want := 0.0
+	for i, x := range w {
+		want += lambda[i] * float64(x) * float64(x)
+	}
+	if m := d.measured(); len(m) != 1 || !(math.Abs(m[0].Penalty-want) <= sumError(spec.Size)*want) {
+		s.Errorf("measured %+v, want a penalty of %g", m, want)
+	}
+}
+
+// metrics checks that each Run has its own, in their order.
+func (s *suite) metrics() {
+	d := s.device()
+	if m := d.measured(); len(m) != 0 {
+		s.Errorf("%d metrics before the first Run", len(m))
+	}
+	const classes = 4
+	// In batch n each image has the logits 0, 0, 0, 0 and the label 0 or 1: the loss is
+	// log 4, and the first of equals is right for as many as have the label 0.
+	type batch struct {
+		loss           backend.Loss
+		logits, labels tensor.Tensor
+	}
+	batches := map[int]batch{}
+	for _, n := range []int{1, 3, 8} {
+		p, err := d.SoftmaxLoss(backend.LossSpec{N: n, Classes: classes})
+		labels := make([]float32, n)
+		labels[0] = 1
+		batches[n] = batch{must(d, p, err),
+			d.activation(tensor.Shape{n, classes}, make([]float32, n*classes)),
+			d.parameter(tensor.Shape{n}, labels)}
+	}
+	sgd, err := d.SGD(backend.SGDSpec{Size: 2, Decay: []backend.Decay{{Offset: 0, Size: 2, Lambda: 0.5}}})
+	optimizer := must(d, sgd, err)
+	w := d.parameter(tensor.Shape{2}, []float32{3, 1})
+	run := func(n int, penalty bool) backend.StepMetrics {
+		var want backend.StepMetrics
+		d.replay(fmt.Sprint(n, penalty), backend.StepValues{}, func() {
+			if n > 0 {
+				batches[n].loss.Forward(batches[n].logits, batches[n].labels)
+			}
+			if penalty {
+				optimizer.Penalty(w)
+			}
+		})
+		if n > 0 {
+			want.Images, want.Correct, want.Loss = n, n-1, math.Log(classes)
+		}
+		if penalty {
+			want.Penalty = 5
+		}
+		return want
+	}
+	almost := cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) <= 16*unit*math.Abs(a) })
+	expect := func(what string, got, want []backend.StepMetrics) {
+		s.Helper()
+		if diff := cmp.Diff(want, got, almost); diff != "" {
+			s.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	want := []backend.StepMetrics{run(3, true), run(8, false), run(0, false), run(0, true), run(1, true), run(3, true), run(8, false)}
+	kept := []backend.StepMetrics{{Images: 99}}
+	got, err := d.Metrics(slices.Clone(kept))
+	if err != nil {
+		s.Fatal(err)
+	}
+	expect("several Runs", got, append(kept, want...))
+	if m := d.measured(); len(m) != 0 {
+		s.Errorf("%d metrics after all were taken", len(m))
+	}
+	want = nil
+	for i := range backend.MaxPending {
+		want = append(want, run([]int{1, 3, 8, 0}[i%4], i%3 == 0))
+	}
+	expect("as many Runs as are kept", d.measured(), want)
+	want = []backend.StepMetrics{run(8, true)}
+	expect("after that", d.measured(), want)
+}
