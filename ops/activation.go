@@ -1,0 +1,66 @@
+package ops
+
+// ReLU sets y[i] = max(0, x[i]). y may be x.
+func (l Level) ReLU(y, x []float32) {
+	if len(y) != len(x) {
+		panic(errLength)
+	}
+	for i := l.reluWide(y, x); i < len(x); i++ {
+		y[i] = max(0, x[i])
+	}
+}
+
+// ReLUGrad sets dx[i] = dy[i] where x[i] > 0, else 0. dx may be x or dy.
+func (l Level) ReLUGrad(dx, dy, x []float32) {
+	if len(dx) != len(x) || len(dy) != len(x) {
+		panic(errLength)
+	}
+	for i := l.reluGradWide(dx, dy, x); i < len(x); i++ {
+		g := dy[i]
+		if x[i] <= 0 {
+			g = 0
+		}
+		dx[i] = g
+	}
+}
+
+// MaxPool sets each element of y to the largest of the four blocks of the window at x.
+func (l Level) MaxPool(y, x []float32, w Window) {
+	b := w.blocks(x, len(y))
+	for i := l.maxPoolWide(y, &b); i < len(y); i++ {
+		y[i] = max(b[0][i], b[1][i], b[2][i], b[3][i])
+	}
+}
+
+// MaxPoolGrad sets the four blocks of the window at dx: each element of dy goes to the first
+// of the largest at x, and the others get 0. dx may be x.
+func (l Level) MaxPoolGrad(dx, dy, x []float32, w Window) {
+	b, d := w.blocks(x, len(dy)), w.blocks(dx, len(dy))
+	for i := l.maxPoolGradWide(&d, dy, &b); i < len(dy); i++ {
+		first := 0
+		for k := 1; k < 4; k++ {
+			if v := b[k][i]; v > b[first][i] || v != v {
+				first = k
+			}
+		}
+		for k := range d {
+			d[k][i] = 0
+		}
+		d[first][i] = dy[i]
+	}
+}
+
+// Dropout sets y[i] = x[i]·scale where bit i%8 of keep[i/8] is set, else 0: the forward pass, and
+// with gradients for x and y the backward pass. y may be x.
+func (l Level) Dropout(y, x []float32, keep []byte, scale float32) {
+	if len(y) != len(x) || len(keep) < (len(x)+7)/8 {
+		panic(errLength)
+	}
+	for i := l.dropoutWide(y, x, keep, scale); i < len(x); i++ {
+		v := x[i] * scale
+		if keep[i/8]>>(i%8)&1 == 0 {
+			v = 0
+		}
+		y[i] = v
+	}
+}
