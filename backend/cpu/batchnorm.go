@@ -1,0 +1,202 @@
+package cpu
+
+import (
+	"math"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/ops"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+const errInference = "cpu: plan was made for inference"
+
+// batchNorm normalises in two passes over x: one for the statistics, block by block, and
+// one that also does the ReLU and the pool. Backward likewise: the sums, then dx.
+type batchNorm struct {
+	b     *Backend
+	spec  backend.BatchNormSpec
+	y     tensor.Shape // pooled or not
+	c     tensor.Shape // of the parameters
+	count int          // rows of x, N·H·W
+	rows  int          // of x in a block
+	win   windows      // with Pool
+
+	norm    ops.NormGrad // of the last Forward
+	rstd    []float64    // 1/sqrt(variance + ε)
+	moments ops.Moments
+	sums    [2][]float64
+	parts   []float32 // of each job: two sums for each channel
+
+	xData, yData, dxData, dyData              []float32
+	momentsTask, normTask, sumsTask, gradTask func(worker, job int)
+	normJobs, gradJobs                        int
+}
+
+// BatchNorm makes a plan of a batch normalization.
+func (b *Backend) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) {
+	n, h, w, c := s.Shape.NHWC()
+	p := &batchNorm{b: b, spec: s, y: s.Shape, c: tensor.Shape{c}, count: n * h * w, rows: rowsPerBlock(c)}
+	p.norm.Mean, p.norm.Scale = make([]float32, c), make([]float32, c)
+	if !s.ReLU {
+		p.norm.Floor = float32(math.Inf(-1))
+	}
+	p.momentsTask = p.momentsJob
+	p.normTask, p.sumsTask, p.gradTask = p.normJob, p.sumsJob, p.gradJob
+	p.normJobs = blocks(p.count, p.rows)
+	p.gradJobs = p.normJobs
+	if s.Pool {
+		p.win = newWindows(n, h, w, c, p.rows*c)
+		p.y = p.win.pooled(s.Shape)
+		p.normTask, p.sumsTask, p.gradTask = p.normPoolJob, p.sumsPoolJob, p.gradPoolJob
+		p.normJobs, p.gradJobs = p.win.jobs, p.win.jobs+p.win.restJobs
+	}
+	if s.Inference {
+		return p, nil
+	}
+	p.norm.A, p.norm.B = make([]float32, c), make([]float32, c)
+	p.rstd = make([]float64, c)
+	p.moments.Mean, p.moments.M2 = make([]float64, c), make([]float64, c)
+	p.sums = [2][]float64{make([]float64, c), make([]float64, c)}
+	p.parts = make([]float32, 2*c*max(blocks(p.count, p.rows), p.normJobs))
+	if p.win.restJobs > 0 {
+		if err := b.reserve(p.win.size); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// part returns the two sums of a job.
+func (p *batchNorm) part(job int) (a, b []float32) {
+	c := p.c[0]
+	sums := p.parts[2*c*job:][:2*c]
+	return sums[:c], sums[c:]
+}
+
+// block returns where the rows of a block begin and end in x.
+func (p *batchNorm) block(job int) (from, to int) {
+	first, last := part(p.count, p.rows, job)
+	return first * p.c[0], last * p.c[0]
+}
+
+// Forward normalises by the statistics of x.
+func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
+	if p.spec.Inference {
+		panic(errInference)
+	}
+	p.yData, p.xData = data(y, p.y), data(x, p.spec.Shape)
+	g, runningMean, runningVariance := data(gamma, p.c), data(mean, p.c), data(variance, p.c)
+	p.norm.Beta = data(beta, p.c)
+
+	n := blocks(p.count, p.rows)
+	p.b.pool.run(n, p.momentsTask)
+	p.moments.Reset()
+	for job := range n {
+		from, to := p.block(job)
+		sum, squares := p.part(job)
+		p.moments.Add((to-from)/p.c[0], sum, squares, p.xData[from:from+p.c[0]])
+	}
+
+	count, momentum := float64(p.count), float64(p.spec.Momentum)
+	correction := 1.0
+	if p.spec.Unbiased {
+		correction = count / max(count-1, 1)
+	}
+	for c, m := range p.moments.Mean {
+		v := p.moments.M2[c] / count
+		p.rstd[c] = 1 / math.Sqrt(v+float64(p.spec.Epsilon))
+		p.norm.Mean[c] = float32(m)
+		p.norm.Scale[c] = float32(float64(g[c]) * p.rstd[c])
+		runningMean[c] = float32(momentum*float64(runningMean[c]) + (1-momentum)*m)
+		runningVariance[c] = float32(momentum*float64(runningVariance[c]) + (1-momentum)*v*correction)
+	}
+	p.b.pool.run(p.normJobs, p.normTask)
+}
+
+// Infer normalises by the running statistics.
+func (p *batchNorm) Infer(y, x, gamma, beta, mean, variance tensor.Tensor) {
+	p.yData, p.xData = data(y, p.y), data(x, p.spec.Shape)
+	g, v := data(gamma, p.c), data(variance, p.c)
+	p.norm.Beta = data(beta, p.c)
+	copy(p.norm.Mean, data(mean, p.c))
+	for c := range g {
+		p.norm.Scale[c] = float32(float64(g[c]) / math.Sqrt(float64(v[c])+float64(p.spec.Epsilon)))
+	}
+	p.b.pool.run(p.normJobs, p.normTask)
+}
+
+// Backward computes the gradients of the last Forward.
+func (p *batchNorm) Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor) {
+	if p.spec.Inference {
+		panic(errInference)
+	}
+	p.dxData, p.dyData, p.xData = data(dx, p.spec.Shape), data(dy, p.y), data(x, p.spec.Shape)
+	dg, db := data(dgamma, p.c), data(dbeta, p.c)
+	tensor.Check(gamma, p.c)
+	p.norm.Beta = data(beta, p.c)
+
+	p.b.pool.run(p.normJobs, p.sumsTask)
+	sum, product := p.sums[0], p.sums[1]
+	clear(sum)
+	clear(product)
+	for job := range p.normJobs {
+		a, b := p.part(job)
+		for c := range sum {
+			sum[c] += float64(a[c])
+			product[c] += float64(b[c])
+		}
+	}
+	for c, rstd := range p.rstd {
+		db[c] = float32(sum[c])
+		dg[c] = float32(product[c] * rstd)
+		scale := float64(p.norm.Scale[c]) / float64(p.count)
+		p.norm.A[c] = float32(scale * sum[c])
+		p.norm.B[c] = float32(scale * product[c] * rstd * rstd)
+	}
+	p.b.pool.run(p.gradJobs, p.gradTask)
+}
+
+func (p *batchNorm) momentsJob(_, job int) {
+	from, to := p.block(job)
+	sum, squares := p.part(job)
+	p.b.level.ColumnSums(sum, squares, p.xData[from:to], p.xData[from:from+p.c[0]])
+}
+
+func (p *batchNorm) normJob(_, job int) {
+	from, to := p.block(job)
+	p.b.level.Normalize(p.yData[from:to], p.xData[from:to], &p.norm.Norm)
+}
+
+func (p *batchNorm) sumsJob(_, job int) {
+	from, to := p.block(job)
+	sum, product := p.part(job)
+	p.b.level.NormSums(sum, product, p.dyData[from:to], p.xData[from:to], &p.norm.Norm)
+}
+
+func (p *batchNorm) gradJob(_, job int) {
+	from, to := p.block(job)
+	p.b.level.NormGrad(p.dxData[from:to], p.dyData[from:to], p.xData[from:to], &p.norm)
+}
+
+func (p *batchNorm) normPoolJob(_, job int) {
+	from, to, at := p.win.of(job)
+	p.b.level.NormalizePool(p.yData[from:to], p.xData[at:], p.win.Window, &p.norm.Norm)
+}
+
+func (p *batchNorm) sumsPoolJob(_, job int) {
+	from, to, at := p.win.of(job)
+	sum, product := p.part(job)
+	p.b.level.NormPoolSums(sum, product, p.dyData[from:to], p.xData[at:], p.win.Window, &p.norm.Norm)
+}
+
+func (p *batchNorm) gradPoolJob(worker, job int) {
+	if job < p.win.jobs {
+		from, to, at := p.win.of(job)
+		p.b.level.NormPoolGrad(p.dxData[at:], p.dyData[from:to], p.xData[at:], p.win.Window, &p.norm)
+		return
+	}
+	from, to := p.win.rest(job - p.win.jobs)
+	zeros := p.b.scratch(worker)[:to-from]
+	clear(zeros)
+	p.b.level.NormGrad(p.dxData[from:to], zeros, p.xData[from:to], &p.norm)
+}

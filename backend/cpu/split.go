@@ -1,0 +1,16 @@
+package cpu
+
+// blockSize is about how many numbers of each tensor an element-wise job takes: few enough to stay
+// in the second-level cache and to share out small layers, many enough that
+// taking a job costs nothing.
+const blockSize = 1 << 15
+
+// blocks returns into how many parts of at most size a range of n is split.
+func blocks(n, size int) int { return (n + size - 1) / size }
+
+// part returns where part i of a range of n begins and ends.
+func part(n, size, i int) (from, to int) { return i * size, min(n, (i+1)*size) }
+
+// rowsPerBlock returns how many rows of c channels a job takes. Sums over one block are
+// accurate in float32.
+func rowsPerBlock(c int) int { return min(max(blockSize/c, 8), 512) }

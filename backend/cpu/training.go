@@ -1,0 +1,149 @@
+package cpu
+
+import (
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/ops"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+const errDecay = "cpu: decayed parts overlap or lie outside the parameters"
+
+// loss keeps what each row measured, to add it in order.
+type loss struct {
+	b              *Backend
+	logits, labels tensor.Shape
+	rows           int // of a job
+	losses         []float64
+	correct        []bool
+	x, d, y        []float32
+	lossTask       func(worker, job int)
+	gradTask       func(worker, job int)
+}
+
+// SoftmaxLoss makes a plan of softmax and cross-entropy.
+func (b *Backend) SoftmaxLoss(s backend.LossSpec) (backend.Loss, error) {
+	l := &loss{
+		b: b, logits: tensor.Shape{s.N, s.Classes}, labels: tensor.Shape{s.N},
+		rows:   max(1, 2048/s.Classes),
+		losses: make([]float64, s.N), correct: make([]bool, s.N),
+	}
+	l.lossTask, l.gradTask = l.lossJob, l.gradJob
+	return l, nil
+}
+
+// Forward measures the mean loss and the correct images.
+func (l *loss) Forward(logits, labels tensor.Tensor) {
+	l.x, l.y = data(logits, l.logits), data(labels, l.labels)
+	l.b.pool.run(blocks(l.labels[0], l.rows), l.lossTask)
+	m := &l.b.current
+	m.Images = l.labels[0]
+	for i, v := range l.losses {
+		m.Loss += v / float64(m.Images)
+		if l.correct[i] {
+			m.Correct++
+		}
+	}
+}
+
+// Backward computes dlogits.
+func (l *loss) Backward(dlogits, logits, labels tensor.Tensor) {
+	l.d, l.x, l.y = data(dlogits, l.logits), data(logits, l.logits), data(labels, l.labels)
+	l.b.pool.run(blocks(l.labels[0], l.rows), l.gradTask)
+}
+
+func (l *loss) lossJob(_, job int) {
+	from, to := part(l.labels[0], l.rows, job)
+	for i := from; i < to; i++ {
+		c := l.logits[1]
+		l.losses[i], l.correct[i] = ops.SoftmaxLoss(l.x[i*c:][:c], int(l.y[i]))
+	}
+}
+
+func (l *loss) gradJob(_, job int) {
+	from, to := part(l.labels[0], l.rows, job)
+	for i := from; i < to; i++ {
+		c := l.logits[1]
+		ops.SoftmaxGrad(l.d[i*c:][:c], l.x[i*c:][:c], int(l.y[i]), 1/float64(l.labels[0]))
+	}
+}
+
+// sgd is the optimizer of all parameters, in parts with one λ each.
+type sgd struct {
+	b           *Backend
+	spec        backend.SGDSpec
+	size        tensor.Shape
+	parts       []decayed
+	w, v, g     []float32
+	stepTask    func(worker, job int)
+	penaltyTask func(worker, job int)
+}
+
+// decayed is a part of the parameters with one λ.
+type decayed struct {
+	from, to int
+	lambda   float32
+	squares  float64 // Σw² as last measured
+}
+
+// SGD makes a plan of an optimizer.
+func (b *Backend) SGD(s backend.SGDSpec) (backend.Optimizer, error) {
+	o := &sgd{b: b, spec: s, size: tensor.Shape{s.Size}}
+	o.stepTask, o.penaltyTask = o.stepJob, o.penaltyJob
+	at := 0
+	for _, d := range s.Decay {
+		if d.Offset < at || d.Size < 0 || d.Size > s.Size-d.Offset {
+			panic(errDecay)
+		}
+		o.split(at, d.Offset, 0)
+		at = d.Offset + d.Size
+		o.split(d.Offset, at, d.Lambda)
+	}
+	o.split(at, s.Size, 0)
+	return o, nil
+}
+
+func (o *sgd) split(from, to int, lambda float32) {
+	for i := range blocks(to-from, blockSize) {
+		a, b := part(to-from, blockSize, i)
+		o.parts = append(o.parts, decayed{from: from + a, to: from + b, lambda: lambda})
+	}
+}
+
+// Step updates w and v and measures the penalty of the old w.
+func (o *sgd) Step(w, v, g tensor.Tensor) {
+	o.w, o.v, o.g = data(w, o.size), data(v, o.size), data(g, o.size)
+	o.b.pool.run(len(o.parts), o.stepTask)
+	o.measure()
+}
+
+// Penalty measures the penalty of w.
+func (o *sgd) Penalty(w tensor.Tensor) {
+	o.w = data(w, o.size)
+	o.b.pool.run(len(o.parts), o.penaltyTask)
+	o.measure()
+}
+
+// measure adds the penalties of the parts, in order.
+func (o *sgd) measure() {
+	for i := range o.parts {
+		if p := &o.parts[i]; p.lambda != 0 {
+			o.b.current.Penalty += float64(p.lambda) * p.squares
+		}
+	}
+}
+
+func (o *sgd) stepJob(_, job int) {
+	p := &o.parts[job]
+	p.squares = o.b.level.SGD(o.w[p.from:p.to], o.v[p.from:p.to], o.g[p.from:p.to], ops.SGD{
+		LearningRate: o.b.values.LearningRate,
+		Momentum:     o.spec.Momentum,
+		Lambda:       p.lambda,
+		Nesterov:     o.spec.Nesterov,
+	})
+}
+
+func (o *sgd) penaltyJob(_, job int) {
+	if p := &o.parts[job]; p.lambda != 0 {
+		p.squares = o.b.level.SumSquares(o.w[p.from:p.to])
+	}
+}
