@@ -6,12 +6,13 @@
 //
 //	for i := range rows {
 //		for j := range 16 {
-//			acc := c[i*ldc+j] if flags&tileAdd, else bias[j] if bias != nil, else 0
+//			acc := bias[j] if bias != nil && flags&tileAdd == 0, else 0
 //			for _, s := range segs[:n] {
 //				for p := range k {
 //					acc += a[s.A+i*rs+p*cs] * b[s.B+p*16+j]
 //				}
 //			}
+//			acc += c[i*ldc+j] if flags&tileAdd
 //			c[i*ldc+j] = max(0, acc) if flags&tileReLU, else acc
 //		}
 //	}
@@ -58,9 +59,9 @@
 	ADDQ $16, R12            \
 	MOVQ k+64(FP), CX
 
-#define LOAD(y0, y1) \
-	VMOVUPS (DI), y0   \
-	VMOVUPS 32(DI), y1
+#define ADD(y0, y1) \
+	VADDPS (DI), y0, y0 \
+	VADDPS 32(DI), y1, y1
 
 #define STORE(y0, y1) \
 	VMOVUPS y0, (DI)   \
@@ -90,11 +91,22 @@ TEXT ·tileAVX2(SB), NOSPLIT, $0-96
 	MOVQ n+56(FP), R13
 	MOVQ rows+72(FP), AX
 
+	// Fetch the rows of c while the product is made.
+	MOVQ DI, SI
+	MOVQ AX, CX
+fetch:
+	PREFETCHT0 (SI)
+	ADDQ DX, SI
+	DECQ CX
+	JNZ  fetch
+
 	TESTQ  $1, flags+88(FP)
-	JNZ    previous
+	JNZ    zero
 	MOVQ   bias+80(FP), BX
 	TESTQ  BX, BX
 	JNZ    biased
+
+zero:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 	JMP    equal
@@ -109,35 +121,7 @@ equal: // all rows start as Y12, Y13
 	COPY(Y6, Y7)
 	COPY(Y8, Y9)
 	COPY(Y10, Y11)
-	JMP start
 
-previous:
-	LOAD(Y0, Y1)
-	CMPQ AX, $1
-	JEQ  loaded
-	ADDQ DX, DI
-	LOAD(Y2, Y3)
-	CMPQ AX, $2
-	JEQ  loaded
-	ADDQ DX, DI
-	LOAD(Y4, Y5)
-	CMPQ AX, $3
-	JEQ  loaded
-	ADDQ DX, DI
-	LOAD(Y6, Y7)
-	CMPQ AX, $4
-	JEQ  loaded
-	ADDQ DX, DI
-	LOAD(Y8, Y9)
-	CMPQ AX, $5
-	JEQ  loaded
-	ADDQ DX, DI
-	LOAD(Y10, Y11)
-
-loaded:
-	MOVQ c+0(FP), DI
-
-start:
 	CMPQ AX, $6
 	JEQ  six
 	CMPQ AX, $5
@@ -211,6 +195,32 @@ six1:
 	JNZ  six
 
 finish:
+	TESTQ $1, flags+88(FP)
+	JZ    added
+	ADD(Y0, Y1)
+	CMPQ AX, $1
+	JEQ  added
+	ADDQ DX, DI
+	ADD(Y2, Y3)
+	CMPQ AX, $2
+	JEQ  added
+	ADDQ DX, DI
+	ADD(Y4, Y5)
+	CMPQ AX, $3
+	JEQ  added
+	ADDQ DX, DI
+	ADD(Y6, Y7)
+	CMPQ AX, $4
+	JEQ  added
+	ADDQ DX, DI
+	ADD(Y8, Y9)
+	CMPQ AX, $5
+	JEQ  added
+	ADDQ DX, DI
+	ADD(Y10, Y11)
+
+added:
+	MOVQ  c+0(FP), DI
 	TESTQ  $2, flags+88(FP)
 	JZ     store
 	VXORPS Y12, Y12, Y12

@@ -6,12 +6,13 @@
 //
 //	for i := range rows {
 //		for j := range 64 {
-//			acc := c[i*ldc+j] if flags&tileAdd, else bias[j] if bias != nil, else 0
+//			acc := bias[j] if bias != nil && flags&tileAdd == 0, else 0
 //			for _, s := range segs[:n] {
 //				for p := range k {
 //					acc += a[s.A+i*rs+p*cs] * b[s.B+p*64+j]
 //				}
 //			}
+//			acc += c[i*ldc+j] if flags&tileAdd
 //			c[i*ldc+j] = max(0, acc) if flags&tileReLU, else acc
 //		}
 //	}
@@ -63,11 +64,11 @@
 	ADDQ $16, R12            \
 	MOVQ k+64(FP), CX
 
-#define LOAD(z0, z1, z2, z3) \
-	VMOVUPS (DI), z0    \
-	VMOVUPS 64(DI), z1  \
-	VMOVUPS 128(DI), z2 \
-	VMOVUPS 192(DI), z3
+#define ADD(z0, z1, z2, z3) \
+	VADDPS (DI), z0, z0 \
+	VADDPS 64(DI), z1, z1 \
+	VADDPS 128(DI), z2, z2 \
+	VADDPS 192(DI), z3, z3
 
 #define STORE(z0, z1, z2, z3) \
 	VMOVUPS z0, (DI)    \
@@ -81,6 +82,12 @@
 	VMAXPS z1, Z24, z1 \
 	VMAXPS z2, Z24, z2 \
 	VMAXPS z3, Z24, z3
+
+#define PREFETCH(row) \
+	PREFETCHT0 row \
+	PREFETCHT0 64row \
+	PREFETCHT0 128row \
+	PREFETCHT0 192row
 
 #define COPY(z0, z1, z2, z3) \
 	VMOVAPS Z24, z0 \
@@ -103,11 +110,22 @@ TEXT ·tileAVX512(SB), NOSPLIT, $0-96
 	MOVQ n+56(FP), R13
 	MOVQ rows+72(FP), AX
 
+	// Fetch the rows of c while the product is made.
+	MOVQ DI, SI
+	MOVQ AX, CX
+fetch:
+	PREFETCH((SI))
+	ADDQ DX, SI
+	DECQ CX
+	JNZ  fetch
+
 	TESTQ $1, flags+88(FP)
-	JNZ   previous
+	JNZ   zero
 	MOVQ  bias+80(FP), BX
 	TESTQ BX, BX
 	JNZ   biased
+
+zero:
 	VPXORQ Z24, Z24, Z24
 	VMOVAPS Z24, Z25
 	VMOVAPS Z24, Z26
@@ -124,35 +142,7 @@ equal: // all rows start as Z24-Z27
 	COPY(Z12, Z13, Z14, Z15)
 	COPY(Z16, Z17, Z18, Z19)
 	COPY(Z20, Z21, Z22, Z23)
-	JMP start
 
-previous:
-	LOAD(Z0, Z1, Z2, Z3)
-	CMPQ AX, $1
-	JEQ  loaded
-	ADDQ DX, DI
-	LOAD(Z4, Z5, Z6, Z7)
-	CMPQ AX, $2
-	JEQ  loaded
-	ADDQ DX, DI
-	LOAD(Z8, Z9, Z10, Z11)
-	CMPQ AX, $3
-	JEQ  loaded
-	ADDQ DX, DI
-	LOAD(Z12, Z13, Z14, Z15)
-	CMPQ AX, $4
-	JEQ  loaded
-	ADDQ DX, DI
-	LOAD(Z16, Z17, Z18, Z19)
-	CMPQ AX, $5
-	JEQ  loaded
-	ADDQ DX, DI
-	LOAD(Z20, Z21, Z22, Z23)
-
-loaded:
-	MOVQ c+0(FP), DI
-
-start:
 	CMPQ AX, $6
 	JEQ  six
 	CMPQ AX, $5
@@ -226,6 +216,32 @@ six1:
 	JNZ  six
 
 finish:
+	TESTQ $1, flags+88(FP)
+	JZ    added
+	ADD(Z0, Z1, Z2, Z3)
+	CMPQ AX, $1
+	JEQ  added
+	ADDQ DX, DI
+	ADD(Z4, Z5, Z6, Z7)
+	CMPQ AX, $2
+	JEQ  added
+	ADDQ DX, DI
+	ADD(Z8, Z9, Z10, Z11)
+	CMPQ AX, $3
+	JEQ  added
+	ADDQ DX, DI
+	ADD(Z12, Z13, Z14, Z15)
+	CMPQ AX, $4
+	JEQ  added
+	ADDQ DX, DI
+	ADD(Z16, Z17, Z18, Z19)
+	CMPQ AX, $5
+	JEQ  added
+	ADDQ DX, DI
+	ADD(Z20, Z21, Z22, Z23)
+
+added:
+	MOVQ  c+0(FP), DI
 	TESTQ $2, flags+88(FP)
 	JZ    store
 	VPXORQ Z24, Z24, Z24
