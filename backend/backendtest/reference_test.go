@@ -9,3 +9,5 @@ import (
 func open(*testing.T) backend.Backend { return Reference() }
 
 func TestReference(t *testing.T) { Run(t, open, Options{}) }
+
+func TestGoldenReference(t *testing.T) { Golden(t, open) }
