@@ -1,4 +1,4 @@
-// Package safetensors reads and writes float32 tensors in the safetensors container:
+// Package safetensors reads and writes tensors in the safetensors container:
 // uint64 little-endian length of the header, a JSON header (name → dtype, shape,
 // data_offsets; __metadata__ with strings), then the data, little-endian and row-major.
 // See https://github.com/huggingface/safetensors.
@@ -6,6 +6,7 @@ package safetensors
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -28,13 +29,40 @@ type File struct {
 	Tensors  []Tensor
 }
 
-// Tensor returns the tensor of that name, or nil.
-func (f *File) Tensor(name string) *Tensor {
-	i := slices.IndexFunc(f.Tensors, func(t Tensor) bool { return t.Name == name })
-	if i < 0 {
-		return nil
+// Header tells what is in a safetensors file.
+type Header struct {
+	Metadata map[string]string
+	Entries  []Entry // in the order of their data, which lie side by side
+	Start    int64   // where in the file the data begin; set by ReadHeader
+}
+
+// Entry tells what a tensor is and where.
+type Entry struct {
+	Name  string
+	Type  string // "F32" or "U8"
+	Shape []int
+	// Offset is where the tensor's data begin, counted from the first data; set by ReadHeader.
+	Offset int64
+}
+
+// Size returns the number of bytes of the tensor's data.
+func (e *Entry) Size() int64 {
+	n := int64(typeSize(e.Type))
+	for _, d := range e.Shape {
+		n *= int64(d)
 	}
-	return &f.Tensors[i]
+	return n
+}
+
+// typeSize returns the bytes of an element, 0 of a type that is not supported.
+func typeSize(t string) uint64 {
+	switch t {
+	case "F32":
+		return 4
+	case "U8":
+		return 1
+	}
+	return 0
 }
 
 const (
@@ -43,88 +71,75 @@ const (
 	maxHeader = 100_000_000
 )
 
-type entry struct {
+// entryJSON is an Entry in the header.
+type entryJSON struct {
 	DType   string    `json:"dtype"`
 	Shape   []int64   `json:"shape"`
 	Offsets [2]uint64 `json:"data_offsets"`
 }
 
-// Read reads a file of size bytes. It allocates no more than the size justifies, and
-// an error tells what is wrong with which tensor.
-func Read(r io.Reader, size int64) (*File, error) {
-	br := bufio.NewReaderSize(r, 1<<20)
+// ReadHeader reads the header of a file of size bytes, and checks that the tensors fill the
+// data without gap or overlap. It allocates no more than the size justifies, and an
+// error tells what is wrong with which tensor.
+func ReadHeader(r io.Reader, size int64) (*Header, error) {
 	var word [8]byte
-	if _, err := io.ReadFull(br, word[:]); err != nil {
+	if _, err := io.ReadFull(r, word[:]); err != nil {
 		return nil, fmt.Errorf("safetensors: no header: %w", err)
 	}
 	length := binary.LittleEndian.Uint64(word[:])
 	if length > maxHeader || int64(length) > size-8 {
 		return nil, fmt.Errorf("safetensors: header of %d bytes in a file of %d", length, size)
 	}
-	header := make([]byte, length)
-	if _, err := io.ReadFull(br, header); err != nil {
+	text := make([]byte, length)
+	if _, err := io.ReadFull(r, text); err != nil {
 		return nil, fmt.Errorf("safetensors: header cut off: %w", err)
 	}
-	f, err := parseHeader(header, uint64(size)-8-length)
+	h, err := parseHeader(text, uint64(size)-8-length)
 	if err != nil {
 		return nil, err
 	}
-	for i := range f.Tensors {
-		t := &f.Tensors[i]
-		if err := readFloats(br, t.Data); err != nil {
-			return nil, fmt.Errorf("safetensors: tensor %q: %w", t.Name, err)
-		}
-	}
-	return f, nil
+	h.Start = int64(8 + length)
+	return h, nil
 }
 
-// parseHeader returns the file with its tensors allocated, after checking that they
-// fill the size bytes of data without gap or overlap.
-func parseHeader(header []byte, size uint64) (*File, error) {
+// parseHeader reads the header of a file with size bytes of data.
+func parseHeader(text []byte, size uint64) (*Header, error) {
 	var raw map[string]json.RawMessage
-	if err := json.Unmarshal(header, &raw); err != nil {
+	if err := json.Unmarshal(text, &raw); err != nil {
 		return nil, fmt.Errorf("safetensors: header: %w", err)
 	}
-	f := &File{}
+	h := &Header{}
 	if m, ok := raw[metadataKey]; ok {
-		if err := json.Unmarshal(m, &f.Metadata); err != nil {
+		if err := json.Unmarshal(m, &h.Metadata); err != nil {
 			return nil, fmt.Errorf("safetensors: metadata: %w", err)
 		}
 		delete(raw, metadataKey)
 	}
 	type located struct {
 		name string
-		entry
+		entryJSON
 	}
 	var entries []located
 	for name, m := range raw {
-		var e entry
+		var e entryJSON
 		if err := json.Unmarshal(m, &e); err != nil {
 			return nil, fmt.Errorf("safetensors: tensor %q: %w", name, err)
 		}
 		entries = append(entries, located{name, e})
 	}
 	slices.SortFunc(entries, func(a, b located) int {
-		switch {
-		case a.Offsets[0] != b.Offsets[0]:
-			if a.Offsets[0] < b.Offsets[0] {
-				return -1
-			}
-			return 1
-		case a.Offsets[1] != b.Offsets[1]:
-			if a.Offsets[1] < b.Offsets[1] {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a.name, b.name)
+		return cmp.Or(cmp.Compare(a.Offsets[0], b.Offsets[0]), cmp.Compare(a.Offsets[1], b.Offsets[1]),
+			cmp.Compare(a.name, b.name))
 	})
 	var at uint64
 	for _, e := range entries {
-		if e.DType != "F32" {
-			return nil, fmt.Errorf("safetensors: tensor %q: type %s is not supported, only F32", e.name, e.DType)
+		n := typeSize(e.DType)
+		if n == 0 {
+			return nil, fmt.Errorf("safetensors: tensor %q: type %s is not supported, only F32 and U8", e.name, e.DType)
 		}
-		n := uint64(1)
+		if slices.Contains(e.Shape, 0) {
+			n = 0
+		}
 		shape := make([]int, len(e.Shape))
 		for i, d := range e.Shape {
 			if d < 0 || d > 0 && n > size/uint64(d) {
@@ -133,47 +148,32 @@ func parseHeader(header []byte, size uint64) (*File, error) {
 			n *= uint64(d)
 			shape[i] = int(d)
 		}
-		if e.Offsets[0] != at || e.Offsets[1] < at || e.Offsets[1]-at != 4*n || e.Offsets[1] > size {
+		if e.Offsets[0] != at || e.Offsets[1] < at || e.Offsets[1]-at != n || e.Offsets[1] > size {
 			return nil, fmt.Errorf("safetensors: tensor %q: offsets %v, shape %v and %d bytes of data disagree", e.name, e.Offsets, e.Shape, size)
 		}
+		h.Entries = append(h.Entries, Entry{e.name, e.DType, shape, int64(at)})
 		at = e.Offsets[1]
-		f.Tensors = append(f.Tensors, Tensor{e.name, shape, make([]float32, n)})
 	}
 	if at != size {
 		return nil, fmt.Errorf("safetensors: %d bytes of data, the header tells of %d", size, at)
 	}
-	return f, nil
+	return h, nil
 }
 
-func readFloats(r io.Reader, dst []float32) error {
-	var buf [1 << 16]byte
-	for len(dst) > 0 {
-		n := min(len(dst), len(buf)/4)
-		if _, err := io.ReadFull(r, buf[:4*n]); err != nil {
-			return fmt.Errorf("data cut off: %w", err)
-		}
-		for i := range n {
-			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(buf[4*i:]))
-		}
-		dst = dst[n:]
-	}
-	return nil
-}
-
-// Write writes f to w. Shapes must fit the data.
-func Write(w io.Writer, f *File) error {
+// WriteHeader writes a header; the data of its entries, in their order, have to follow.
+func WriteHeader(w io.Writer, h *Header) error {
 	header := map[string]any{}
-	if len(f.Metadata) > 0 {
-		header[metadataKey] = f.Metadata
+	if len(h.Metadata) > 0 {
+		header[metadataKey] = h.Metadata
 	}
 	var at uint64
-	for _, t := range f.Tensors {
-		shape := make([]int64, len(t.Shape))
-		for i, d := range t.Shape {
+	for _, e := range h.Entries {
+		shape := make([]int64, len(e.Shape))
+		for i, d := range e.Shape {
 			shape[i] = int64(d)
 		}
-		end := at + 4*uint64(len(t.Data))
-		header[t.Name] = entry{"F32", shape, [2]uint64{at, end}}
+		end := at + uint64(e.Size())
+		header[e.Name] = entryJSON{e.Type, shape, [2]uint64{at, end}}
 		at = end
 	}
 	text, err := json.Marshal(header)
@@ -182,16 +182,82 @@ func Write(w io.Writer, f *File) error {
 	}
 	// Spaces at the end of the header align the data to 8 bytes.
 	text = append(text, strings.Repeat(" ", -len(text)&7)...)
+	if _, err := w.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(text)))); err != nil {
+		return err
+	}
+	_, err = w.Write(text)
+	return err
+}
 
-	bw := bufio.NewWriterSize(w, 1<<20)
-	bw.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(text))))
-	bw.Write(text)
-	var word [4]byte
+// Read reads a file of size bytes, whose tensors must be float32.
+func Read(r io.Reader, size int64) (*File, error) {
+	br := bufio.NewReaderSize(r, 1<<20)
+	h, err := ReadHeader(br, size)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{Metadata: h.Metadata}
+	for _, e := range h.Entries {
+		if e.Type != "F32" {
+			return nil, fmt.Errorf("safetensors: tensor %q: type %s, want F32", e.Name, e.Type)
+		}
+		t := Tensor{e.Name, e.Shape, make([]float32, e.Size()/4)}
+		if err := ReadFloats(br, t.Data); err != nil {
+			return nil, fmt.Errorf("safetensors: tensor %q: %w", t.Name, err)
+		}
+		f.Tensors = append(f.Tensors, t)
+	}
+	return f, nil
+}
+
+// floatBuffer is the number of bytes converted at a time.
+const floatBuffer = 1 << 16
+
+// ReadFloats fills dst with little-endian float32 numbers.
+func ReadFloats(r io.Reader, dst []float32) error {
+	buffer := make([]byte, min(floatBuffer, 4*len(dst)))
+	for len(dst) > 0 {
+		n := min(len(dst), len(buffer)/4)
+		if _, err := io.ReadFull(r, buffer[:4*n]); err != nil {
+			return fmt.Errorf("data cut off: %w", err)
+		}
+		for i := range n {
+			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(buffer[4*i:]))
+		}
+		dst = dst[n:]
+	}
+	return nil
+}
+
+// WriteFloats writes src as little-endian float32 numbers.
+func WriteFloats(w io.Writer, src []float32) error {
+	buffer := make([]byte, min(floatBuffer, 4*len(src)))
+	for len(src) > 0 {
+		n := min(len(src), len(buffer)/4)
+		for i, v := range src[:n] {
+			binary.LittleEndian.PutUint32(buffer[4*i:], math.Float32bits(v))
+		}
+		if _, err := w.Write(buffer[:4*n]); err != nil {
+			return err
+		}
+		src = src[n:]
+	}
+	return nil
+}
+
+// Write writes f to w. Shapes must fit the data.
+func Write(w io.Writer, f *File) error {
+	h := &Header{Metadata: f.Metadata}
 	for _, t := range f.Tensors {
-		for _, v := range t.Data {
-			binary.LittleEndian.PutUint32(word[:], math.Float32bits(v))
-			bw.Write(word[:])
+		h.Entries = append(h.Entries, Entry{Name: t.Name, Type: "F32", Shape: t.Shape})
+	}
+	if err := WriteHeader(w, h); err != nil {
+		return err
+	}
+	for _, t := range f.Tensors {
+		if err := WriteFloats(w, t.Data); err != nil {
+			return err
 		}
 	}
-	return bw.Flush() // a bufio.Writer keeps its first error
+	return nil
 }

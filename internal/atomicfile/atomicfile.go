@@ -1,0 +1,58 @@
+// Package atomicfile replaces files so that a reader, after a crash at any moment too, finds
+// either the old contents or the new.
+package atomicfile
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// Write replaces the file at path by what f writes. It goes to path with ".tmp" added, is
+// synced, and takes the place of the old file, which stays as it was if anything fails. Two
+// writers of one path must not meet.
+func Write(path string, f func(io.Writer) error) (err error) {
+	temporary := path + ".tmp"
+	file, err := os.Create(temporary)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			file.Close() // a second Close does no harm
+			os.Remove(temporary)
+		}
+	}()
+	w := bufio.NewWriterSize(file, 1<<20)
+	if err := f(w); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if err := file.Sync(); err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder makes a renaming last.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" { // where a folder cannot be opened as a file
+		return nil
+	}
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return folder.Sync()
+}
