@@ -72,6 +72,9 @@ func Build(s Sequential) (*Network, error) {
 	if len(s.Input) != 3 || slices.Min(s.Input) < 1 {
 		return nil, fmt.Errorf("nn: input of shape %v: want (height, width, channels), each at least 1", s.Input)
 	}
+	if !fitsMemory(s.Input) {
+		return nil, fmt.Errorf("nn: input of shape %v is too large", s.Input)
+	}
 	if s.Classes < 1 {
 		return nil, fmt.Errorf("nn: %d classes: must be at least 1", s.Classes)
 	}
@@ -98,6 +101,9 @@ func Build(s Sequential) (*Network, error) {
 			return nil, fmt.Errorf("nn: layer %q, given %v: %w", name, shape, err)
 		}
 		row := LayerInfo{Name: name, Class: class, Output: out, Weights: l.weights(shape)}
+		if !fitsMemory(out) || len(row.Weights) > 0 && !fitsMemory(row.Weights[0].Shape) {
+			return nil, fmt.Errorf("nn: layer %q, given %v, is too large", name, shape)
+		}
 		for i := range row.Weights {
 			net.place(&row.Weights[i], name)
 		}
@@ -112,6 +118,16 @@ func Build(s Sequential) (*Network, error) {
 		return nil, fmt.Errorf("nn: a network without a layer to train")
 	}
 	return net, nil
+}
+
+// fitsMemory reports whether an array may be thought of at all, so that sizes computed
+// from shapes do not overflow.
+func fitsMemory(s tensor.Shape) bool {
+	size := 1.0
+	for _, d := range s {
+		size *= float64(d)
+	}
+	return size < 1<<40
 }
 
 // place gives a weight its full name and its offset. Weights follow each other in the order

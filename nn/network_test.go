@@ -130,6 +130,9 @@ func TestBuildErrors(t *testing.T) {
 	}{
 		{"input", tensor.Shape{8, 8}, nil, "input of shape (8, 8)"},
 		{"zero input", tensor.Shape{8, 0, 3}, nil, "input of shape (8, 0, 3)"},
+		{"huge input", tensor.Shape{1 << 40, 1 << 40, 3}, nil, "too large"},
+		{"huge layer", in, []Layer{Flatten{}, Dense{Name: "d", Units: 1 << 62}}, `layer "d", given (192,), is too large`},
+		{"huge kernel", in, []Layer{Conv2D{Name: "c", Filters: 1 << 30, Kernel: 3}, Conv2D{Filters: 1 << 30, Kernel: 3}}, `layer "conv2d"`},
 		{"filters", in, []Layer{Conv2D{Name: "c", Kernel: 3}}, `layer "c", given (8, 8, 3): 0 filters`},
 		{"kernel", in, []Layer{Conv2D{Filters: 1, Kernel: 5}}, `layer "conv2d", given (8, 8, 3): kernel of size 5`},
 		{"penalty", in, []Layer{Conv2D{Filters: 1, Kernel: 3, L2: -1}}, "L2 penalty -1"},

@@ -1,0 +1,201 @@
+package nn
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// node is a layer, or several that one plan computes.
+type node struct {
+	layer      Layer
+	in, out    tensor.Shape // of one image
+	weights    []Weight
+	norm       bool   // a BatchNorm follows
+	relu, pool bool   // a ReLU, and then a 2x2 max pool, are computed along
+	dropout    uint32 // number of the dropout layer
+}
+
+// nodes returns the network as a backend computes it. Training keeps a ReLU apart from the
+// convolution before it, whose output its backward pass needs.
+func (net *Network) nodes(inference bool) []node {
+	var nodes []node
+	var dropouts uint32
+	in := net.Input
+	for i := 0; i < len(net.Layers); i++ {
+		n := node{layer: net.Layers[i], in: in, weights: net.Table[i].Weights}
+		switch n.layer.(type) {
+		case Conv2D, Dense:
+			n.norm = follows[BatchNorm](net, i)
+			if n.relu = inference && follows[ReLU](net, i); n.relu {
+				i++
+			}
+		case BatchNorm:
+			if n.relu = follows[ReLU](net, i); n.relu {
+				i++
+				if n.pool = follows[MaxPool](net, i); n.pool {
+					i++
+				}
+			}
+		case Dropout:
+			n.dropout = dropouts
+			dropouts++
+			if inference {
+				continue
+			}
+		}
+		n.out = net.Table[i].Output
+		nodes = append(nodes, n)
+		in = n.out
+	}
+	return nodes
+}
+
+// follows reports whether the layer after layer i is an L.
+func follows[L Layer](net *Network, i int) bool {
+	if i+1 == len(net.Layers) {
+		return false
+	}
+	_, ok := net.Layers[i+1].(L)
+	return ok
+}
+
+// shapes returns the shapes of what flows between the nodes for n images: the
+// images, then what each node gives.
+func (net *Network) shapes(nodes []node, n int) []tensor.Shape {
+	batch := func(s tensor.Shape) tensor.Shape { return slices.Insert(slices.Clone(s), 0, n) }
+	all := []tensor.Shape{batch(net.Input)}
+	for _, node := range nodes {
+		all = append(all, batch(node.out))
+	}
+	return all
+}
+
+// pass is a list of plan calls.
+type pass []func()
+
+func (p pass) run() {
+	for _, f := range p {
+		f()
+	}
+}
+
+// compiler turns nodes into plan calls on given tensors.
+type compiler struct {
+	*Model
+	n         int
+	inference bool
+	gradients tensor.Tensor   // flat; nil in inference
+	flow      []tensor.Tensor // the images, then what each node gives
+	seed      uint64          // of the dropout masks
+}
+
+// compile returns the forward pass, and in training the backward pass: the gradient of what the
+// last node gave stands in the place of that, and each node's leaves that of its input in
+// the input's place.
+func (c *compiler) compile(nodes []node) (forward, backward pass, err error) {
+	first := slices.IndexFunc(nodes, func(n node) bool { return len(n.weights) > 0 })
+	for i, n := range nodes {
+		f, b, err := c.node(n, c.flow[i+1], c.flow[i], i == first)
+		if err != nil {
+			return nil, nil, err
+		}
+		forward = append(forward, f)
+		if i >= first && !c.inference {
+			backward = append(backward, b)
+		}
+	}
+	slices.Reverse(backward)
+	return forward, backward, nil
+}
+
+// node returns the calls of one node, which gives y of x. The input of the first node with
+// weights needs no gradient.
+func (c *compiler) node(n node, y, x tensor.Tensor, first bool) (forward, backward func(), err error) {
+	switch l := n.layer.(type) {
+	case Conv2D:
+		p, err := c.backend.Conv2D(backend.Conv2DSpec{
+			N: c.n, H: n.in[0], W: n.in[1], In: n.in[2], Out: l.Filters, Kernel: l.Kernel,
+			BatchNorm: n.norm, ReLU: n.relu, Inference: c.inference, NoInputGrad: first})
+		if err != nil {
+			return nil, nil, err
+		}
+		forward, backward = c.linear(p, n, y, x, first)
+		return forward, backward, nil
+	case Dense:
+		p, err := c.backend.Dense(backend.DenseSpec{
+			N: c.n, In: n.in[0], Out: l.Units,
+			BatchNorm: n.norm, ReLU: n.relu, Inference: c.inference, NoInputGrad: first})
+		if err != nil {
+			return nil, nil, err
+		}
+		forward, backward = c.linear(p, n, y, x, first)
+		return forward, backward, nil
+	case BatchNorm:
+		return c.batchNorm(l, n, y, x)
+	}
+	p, err := c.activation(n, x.Shape())
+	if err != nil {
+		return nil, nil, err
+	}
+	return func() { p.Forward(y, x) }, func() { p.Backward(x, y, x) }, nil
+}
+
+// linear returns the calls of a convolution or a dense layer.
+func (c *compiler) linear(p backend.Dense, n node, y, x tensor.Tensor, first bool) (forward, backward func()) {
+	w, b := c.view(c.parameters, n.weights[0]), c.view(c.parameters, n.weights[1])
+	forward = func() { p.Forward(y, x, w, b) }
+	if c.inference {
+		return forward, nil
+	}
+	dw, db := c.view(c.gradients, n.weights[0]), c.view(c.gradients, n.weights[1])
+	return forward, func() {
+		p.BackwardFilter(dw, db, y, x)
+		if !first {
+			p.BackwardData(x, y, w)
+		}
+	}
+}
+
+func (c *compiler) batchNorm(l BatchNorm, n node, y, x tensor.Tensor) (forward, backward func(), err error) {
+	spec := backend.BatchNormSpec{
+		Shape: x.Shape(), Epsilon: l.Epsilon, Momentum: l.Momentum,
+		// As the fused kernel that Keras 2 uses for images.
+		Unbiased: len(n.in) == 3,
+		ReLU:     n.relu, Pool: n.pool, Inference: c.inference,
+	}
+	if spec.Epsilon == 0 {
+		spec.Epsilon = 1e-3
+	}
+	if spec.Momentum == 0 {
+		spec.Momentum = 0.99
+	}
+	p, err := c.backend.BatchNorm(spec)
+	if err != nil {
+		return nil, nil, err
+	}
+	gamma, beta := c.view(c.parameters, n.weights[0]), c.view(c.parameters, n.weights[1])
+	mean, variance := c.view(c.statistics, n.weights[2]), c.view(c.statistics, n.weights[3])
+	if c.inference {
+		return func() { p.Infer(y, x, gamma, beta, mean, variance) }, nil, nil
+	}
+	dgamma, dbeta := c.view(c.gradients, n.weights[0]), c.view(c.gradients, n.weights[1])
+	return func() { p.Forward(y, x, gamma, beta, mean, variance) },
+		func() { p.Backward(x, dgamma, dbeta, y, x, gamma, beta) }, nil
+}
+
+func (c *compiler) activation(n node, x tensor.Shape) (backend.Activation, error) {
+	switch l := n.layer.(type) {
+	case ReLU:
+		return c.backend.ReLU(x)
+	case MaxPool:
+		return c.backend.MaxPool(x)
+	case Flatten:
+		return c.backend.Flatten(x)
+	case Dropout:
+		return c.backend.Dropout(backend.DropoutSpec{Shape: x, Rate: l.Rate, Seed: c.seed, Layer: n.dropout})
+	}
+	panic(fmt.Sprintf("nn: no plan for a layer %T", n.layer))
+}

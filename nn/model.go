@@ -1,0 +1,105 @@
+package nn
+
+import (
+	"fmt"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// Model is a network with its weights on a backend.
+type Model struct {
+	*Network
+	backend    backend.Backend
+	parameters tensor.Tensor // all trainable weights
+	statistics tensor.Tensor // the others; nil if there are none
+}
+
+// NewModel makes room for a network's weights on a backend. Until they are set by Init, Set or a
+// checkpoint they are zero.
+func NewModel(b backend.Backend, net *Network) (*Model, error) {
+	m := &Model{Network: net, backend: b}
+	var err error
+	if m.parameters, err = b.Parameters(tensor.Shape{net.ParameterSize}); err != nil {
+		return nil, err
+	}
+	if net.StatisticSize > 0 {
+		if m.statistics, err = b.Parameters(tensor.Shape{net.StatisticSize}); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// chunk is the number of weights that pass through the host's memory at a time. It is a
+// multiple of initBlock.
+const chunk = 1 << 20
+
+// Init gives all weights their first values: kernels are drawn, biases, β and running means
+// are 0, γ and running variances 1.
+func (m *Model) Init(in Initializer, seed uint64) error {
+	buffer := make([]float32, chunk)
+	for _, w := range m.Weights {
+		t := m.flat(w)
+		for at := 0; at < w.Shape.Size(); at += chunk {
+			part := buffer[:min(chunk, w.Shape.Size()-at)]
+			if w.FanIn > 0 {
+				in.fill(part, w, seed, at/initBlock)
+			} else {
+				for i := range part {
+					part[i] = w.start
+				}
+			}
+			if err := m.backend.Write(m.backend.View(t, w.Offset+at, tensor.Shape{len(part)}), part); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// flat returns the tensor that holds the weight.
+func (m *Model) flat(w Weight) tensor.Tensor {
+	if w.Trainable {
+		return m.parameters
+	}
+	return m.statistics
+}
+
+// view returns the weight's part of a flat tensor.
+func (m *Model) view(flat tensor.Tensor, w Weight) tensor.Tensor {
+	return m.backend.View(flat, w.Offset, w.Shape)
+}
+
+// Get returns the values of the weight of that full name, in the order of its shape.
+func (m *Model) Get(name string) ([]float32, error) {
+	w, ok := m.Weight(name)
+	if !ok {
+		return nil, fmt.Errorf("nn: the network has no weight %q", name)
+	}
+	values := make([]float32, w.Shape.Size())
+	return values, m.backend.Read(values, m.view(m.flat(w), w))
+}
+
+// Set sets the values of the weight of that full name, in the order of its shape.
+func (m *Model) Set(name string, values []float32) error {
+	w, ok := m.Weight(name)
+	if !ok {
+		return fmt.Errorf("nn: the network has no weight %q", name)
+	}
+	if len(values) != w.Shape.Size() {
+		return fmt.Errorf("nn: %d values for the weight %q of shape %v", len(values), name, w.Shape)
+	}
+	return m.backend.Write(m.view(m.flat(w), w), values)
+}
+
+// decay returns the L2 penalties of the parameters.
+func (net *Network) decay() []backend.Decay {
+	var all []backend.Decay
+	for _, w := range net.Weights {
+		if w.L2 > 0 {
+			all = append(all, backend.Decay{Offset: w.Offset, Size: w.Shape.Size(), Lambda: w.L2})
+		}
+	}
+	return all
+}

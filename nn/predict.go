@@ -1,0 +1,258 @@
+package nn
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// Predictor classifies images with a model, in inference mode: running statistics and no dropout.
+// It follows the model's weights as they change.
+type Predictor struct {
+	model    *Model
+	batch    int
+	nodes    []node
+	buffers  [2]tensor.Tensor   // what flows between the nodes alternates between them
+	labels   tensor.Tensor      // (batch,)
+	programs map[int]*inference // by number of images
+	metrics  []backend.StepMetrics
+
+	weighName string
+	weigh     func() // measures the penalty
+}
+
+// inference is the forward pass for a number of images.
+type inference struct {
+	name                   string // unique among the runs of the backend
+	images, labels, logits tensor.Tensor
+	predict, measure       func()
+}
+
+// Result is how well a model does: the mean loss over images, penalties included, and the
+// share of images whose class was found.
+type Result struct {
+	Loss     float64 `json:"loss"`
+	Accuracy float64 `json:"accuracy"`
+}
+
+// NewPredictor prepares to classify up to batch images at a time.
+func (m *Model) NewPredictor(batch int) (*Predictor, error) {
+	if batch < 1 {
+		return nil, fmt.Errorf("nn: batch of %d images: must be at least 1", batch)
+	}
+	// The largest of those that use each buffer makes it.
+	var largest [2]tensor.Shape
+	for i, s := range m.shapes(m.nodes(true), batch) {
+		if l := &largest[i%2]; *l == nil || s.Size() > l.Size() {
+			*l = s
+		}
+	}
+	var buffers []tensor.Tensor
+	for _, shape := range largest {
+		t, err := m.backend.Activations(shape)
+		if err != nil {
+			return nil, err
+		}
+		buffers = append(buffers, t)
+	}
+	labels, err := m.backend.Parameters(tensor.Shape{batch})
+	if err != nil {
+		return nil, err
+	}
+	penalty, err := m.backend.SGD(backend.SGDSpec{Size: m.ParameterSize, Decay: m.decay()})
+	if err != nil {
+		return nil, err
+	}
+	return m.predictor(batch, buffers, labels, penalty), nil
+}
+
+// predictor returns a Predictor that works in the two largest of the tensors.
+func (m *Model) predictor(batch int, room []tensor.Tensor, labels tensor.Tensor, penalty backend.Optimizer) *Predictor {
+	p := &Predictor{model: m, batch: batch, nodes: m.nodes(true), labels: labels,
+		programs: map[int]*inference{}, weighName: runName("penalty", 0),
+		weigh: func() { penalty.Penalty(m.parameters) }}
+	bySize := func(a, b tensor.Tensor) int { return cmp.Compare(b.Shape().Size(), a.Shape().Size()) }
+	room = slices.Clone(room)
+	slices.SortStableFunc(room, bySize)
+	copy(p.buffers[:], room)
+	var need [2]int
+	for i, s := range m.shapes(p.nodes, batch) {
+		need[i%2] = max(need[i%2], s.Size())
+	}
+	if need[1] > need[0] {
+		slices.Reverse(p.buffers[:])
+	}
+	return p
+}
+
+// program returns the passes for n images, made at the first use.
+func (p *Predictor) program(n int) (*inference, error) {
+	if made, ok := p.programs[n]; ok {
+		return made, nil
+	}
+	b := p.model.backend
+	c := &compiler{Model: p.model, n: n, inference: true}
+	for i, s := range p.model.shapes(p.nodes, n) {
+		c.flow = append(c.flow, b.View(p.buffers[i%2], 0, s))
+	}
+	forward, _, err := c.compile(p.nodes)
+	if err != nil {
+		return nil, err
+	}
+	loss, err := b.SoftmaxLoss(backend.LossSpec{N: n, Classes: p.model.Classes})
+	if err != nil {
+		return nil, err
+	}
+	logits, labels := c.flow[len(c.flow)-1], b.View(p.labels, 0, tensor.Shape{n})
+	made := &inference{
+		name: runName("infer", n), images: c.flow[0], labels: labels, logits: logits,
+		predict: forward.run,
+		measure: func() {
+			forward.run()
+			loss.Forward(logits, labels)
+		},
+	}
+	p.programs[n] = made
+	return made, nil
+}
+
+// runName returns a key for Backend.Run that no other program has.
+func runName(kind string, n int) string { return fmt.Sprintf("%s/%d/%x", kind, n, rand.Uint64()) }
+
+// Logits returns what the last layer gives, (N, Classes), for any number N of images,
+// float32 pixels (N, H, W, C) prepared as those that the model was trained on.
+func (p *Predictor) Logits(images []float32) ([]float32, error) {
+	each := p.model.Input.Size()
+	if len(images)%each != 0 {
+		return nil, fmt.Errorf("nn: %d numbers are not a number of whole images of shape %v", len(images), p.model.Input)
+	}
+	total, classes := len(images)/each, p.model.Classes
+	logits := make([]float32, total*classes)
+	b := p.model.backend
+	for at := 0; at < total; at += p.batch {
+		n := min(p.batch, total-at)
+		q, err := p.program(n)
+		if err == nil {
+			err = b.Write(q.images, images[at*each:(at+n)*each])
+		}
+		if err == nil {
+			err = b.Run(q.name+"/predict", backend.StepValues{}, q.predict)
+		}
+		if err == nil {
+			err = b.Read(logits[at*classes:(at+n)*classes], q.logits)
+		}
+		if err == nil {
+			p.metrics, err = b.Metrics(p.metrics[:0])
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return logits, nil
+}
+
+// Probabilities returns the softmax of the logits: for each image, of each class, how
+// probable the model holds it.
+func (p *Predictor) Probabilities(images []float32) ([]float32, error) {
+	x, err := p.Logits(images)
+	if err != nil {
+		return nil, err
+	}
+	for row := range slices.Chunk(x, p.model.Classes) {
+		top, sum := slices.Max(row), 0.0
+		for _, v := range row {
+			sum += math.Exp(float64(v - top))
+		}
+		for i, v := range row {
+			row[i] = float32(math.Exp(float64(v-top)) / sum)
+		}
+	}
+	return x, nil
+}
+
+// Evaluate measures the model on a set of images, in order. When ctx is done it stops
+// with ctx's error.
+func (p *Predictor) Evaluate(ctx context.Context, data Data) (Result, error) {
+	if err := p.model.fits(data); err != nil {
+		return Result{}, err
+	}
+	b := p.model.backend
+	var total sums
+	collect := func() (err error) {
+		p.metrics, err = b.Metrics(p.metrics[:0])
+		for _, m := range p.metrics {
+			total.add(m)
+		}
+		return err
+	}
+	pending := 0
+	for images, labels := range data.Batches(InOrder, 0, p.batch) {
+		q, err := p.program(len(labels))
+		if err == nil {
+			err = errors.Join(context.Cause(ctx), b.Write(q.images, images), b.Write(q.labels, labels))
+		}
+		if err == nil {
+			err = b.Run(q.name+"/measure", backend.StepValues{}, q.measure)
+		}
+		if pending++; err == nil && pending == backend.MaxPending/2 {
+			err, pending = collect(), 0
+		}
+		if err != nil {
+			return Result{}, errors.Join(err, collect())
+		}
+	}
+	if err := collect(); err != nil {
+		return Result{}, err
+	}
+	// The penalty is that of the weights, once, whatever the number of batches.
+	err := b.Run(p.weighName, backend.StepValues{}, p.weigh)
+	if err == nil {
+		p.metrics, err = b.Metrics(p.metrics[:0])
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	r := total.result()
+	r.Loss += p.metrics[0].Penalty
+	return r, nil
+}
+
+// sums are what has been measured on images so far.
+type sums struct {
+	Images  int     `json:"images"`
+	Loss    float64 `json:"loss"` // sum over images
+	Correct int     `json:"correct"`
+}
+
+func (s *sums) add(m backend.StepMetrics) {
+	s.Images += m.Images
+	s.Loss += float64(m.Images) * (m.Loss + m.Penalty)
+	s.Correct += m.Correct
+}
+
+func (s sums) result() Result {
+	n := float64(max(s.Images, 1))
+	return Result{Loss: s.Loss / n, Accuracy: float64(s.Correct) / n}
+}
+
+// fits reports an error unless the images are those that the network takes.
+func (net *Network) fits(data Data) error {
+	h, w, c := data.Shape()
+	if shape := (tensor.Shape{h, w, c}); !shape.Equal(net.Input) {
+		return fmt.Errorf("nn: images of shape %v, but the network takes %v", shape, net.Input)
+	}
+	if data.Classes() != net.Classes {
+		return fmt.Errorf("nn: data of %d classes, but the network tells %d apart", data.Classes(), net.Classes)
+	}
+	if data.Len() == 0 {
+		return errors.New("nn: a data set without images")
+	}
+	return nil
+}

@@ -1,0 +1,328 @@
+package nn
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/internal/atomicfile"
+	"github.com/lamina-go/lamina/internal/safetensors"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// State is all that training changes: weights and velocities on the backend, and the
+// position in the run. All random numbers follow from the seed and the position.
+//
+// Its file, the checkpoint, is a safetensors file: each weight by its name, "velocity/" and the
+// name, the network and the position as JSON in the metadata and, as its last 32
+// bytes, the tensor "sha256", the checksum of all bytes before it.
+type State struct {
+	Model      *Model
+	velocities tensor.Tensor
+	Position
+}
+
+// Position is where a run stands.
+type Position struct {
+	Seed      uint64  `json:"seed"`
+	Batch     int     `json:"batch"`      // images a step
+	Images    int     `json:"images"`     // in the training set
+	Step      int     `json:"step"`       // steps since training began
+	Epoch     int     `json:"epoch"`      // epochs that are over, with their validation
+	EpochStep int     `json:"epoch_step"` // steps done in the epoch since: the place in the shuffle
+	Sums      sums    `json:"sums"`       // over these steps
+	Seconds   float64 `json:"seconds"`    // that they took
+	History   []Row   `json:"history"`
+}
+
+const (
+	formatKey      = "format"
+	networkKey     = "network"
+	positionKey    = "position"
+	formatVersion  = "lamina checkpoint 1"
+	velocityPrefix = "velocity/"
+	checksumName   = "sha256"
+)
+
+// entries lists the tensors of a checkpoint of the network.
+func (net *Network) entries() []safetensors.Entry {
+	var all []safetensors.Entry
+	for _, w := range net.Weights {
+		all = append(all, safetensors.Entry{Name: w.Name, Type: "F32", Shape: w.Shape})
+	}
+	for _, w := range net.Weights {
+		if w.Trainable {
+			all = append(all, safetensors.Entry{Name: velocityPrefix + w.Name, Type: "F32", Shape: w.Shape})
+		}
+	}
+	return append(all, safetensors.Entry{Name: checksumName, Type: "U8", Shape: []int{sha256.Size}})
+}
+
+// Save writes the checkpoint. The file at path is replaced when the new one is on the disk as
+// a whole; whatever fails, the older one stays. Weights that are not finite numbers are
+// an error.
+func (s *State) Save(path string) error {
+	network, err := json.Marshal(s.Model.Sequential)
+	if err != nil {
+		return err
+	}
+	position, err := json.Marshal(s.Position)
+	if err != nil {
+		return err
+	}
+	header := &safetensors.Header{
+		Metadata: map[string]string{formatKey: formatVersion, networkKey: string(network), positionKey: string(position)},
+		Entries:  s.Model.entries(),
+	}
+	return atomicfile.Write(path, func(file io.Writer) error {
+		hash := sha256.New()
+		w := io.MultiWriter(file, hash)
+		if err := safetensors.WriteHeader(w, header); err != nil {
+			return err
+		}
+		buffer := make([]float32, chunk)
+		for _, weight := range s.Model.Weights {
+			if err := s.Model.copyOut(w, s.Model.flat(weight), weight, buffer); err != nil {
+				return err
+			}
+		}
+		for _, weight := range s.Model.Weights {
+			if !weight.Trainable {
+				continue
+			}
+			if err := s.Model.copyOut(w, s.velocities, weight, buffer); err != nil {
+				return err
+			}
+		}
+		_, err := file.Write(hash.Sum(nil))
+		return err
+	})
+}
+
+// copyOut writes a weight, or what belongs to it, from a flat tensor to a file.
+func (m *Model) copyOut(w io.Writer, flat tensor.Tensor, weight Weight, buffer []float32) error {
+	for at := 0; at < weight.Shape.Size(); at += len(buffer) {
+		part := buffer[:min(len(buffer), weight.Shape.Size()-at)]
+		if err := m.backend.Read(part, m.backend.View(flat, weight.Offset+at, tensor.Shape{len(part)})); err != nil {
+			return err
+		}
+		for _, v := range part {
+			if v-v != 0 { // NaN or infinite
+				return fmt.Errorf("%s has the value %v: not saved%s", weight.Name, v, divergedAdvice)
+			}
+		}
+		if err := safetensors.WriteFloats(w, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyIn reads a weight, or what belongs to it, from a file to a flat tensor.
+func (m *Model) copyIn(r io.Reader, flat tensor.Tensor, weight Weight, buffer []float32) error {
+	for at := 0; at < weight.Shape.Size(); at += len(buffer) {
+		part := buffer[:min(len(buffer), weight.Shape.Size()-at)]
+		if err := safetensors.ReadFloats(r, part); err != nil {
+			return err
+		}
+		if err := m.backend.Write(m.backend.View(flat, weight.Offset+at, tensor.Shape{len(part)}), part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// file is what a checkpoint is read from.
+type file interface {
+	io.Reader
+	io.ReaderAt
+}
+
+// checkpoint is an open checkpoint whose checksum is right.
+type checkpoint struct {
+	file     file
+	header   *safetensors.Header
+	network  *Network
+	position Position
+}
+
+// Resume sets the trainer's state to that of a checkpoint. Nothing is changed unless the checkpoint
+// is whole, and of this network, seed, batch and number of images.
+func (t *Trainer) Resume(path string) error {
+	return withCheckpoint(path, func(c *checkpoint) error {
+		if err := c.same(t.Model.Network); err != nil {
+			return err
+		}
+		p := c.position
+		for _, x := range []struct {
+			what      string
+			file, now any
+		}{{"seed", p.Seed, t.Seed}, {"batch size", p.Batch, t.Batch}, {"number of training images", p.Images, t.Images}} {
+			if x.file != x.now {
+				return fmt.Errorf("it is of a run with %s %v, not %v", x.what, x.file, x.now)
+			}
+		}
+		if err := c.load(t.Model, t.velocities); err != nil {
+			return err
+		}
+		t.Position = p
+		return nil
+	})
+}
+
+// OpenModel makes a model from a checkpoint.
+func OpenModel(b backend.Backend, path string) (m *Model, err error) {
+	err = withCheckpoint(path, func(c *checkpoint) error {
+		if m, err = NewModel(b, c.network); err != nil {
+			return err
+		}
+		return c.load(m, nil)
+	})
+	return m, err
+}
+
+// withCheckpoint opens a checkpoint for f. Errors name the file.
+func withCheckpoint(path string, f func(*checkpoint) error) error {
+	opened, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	defer opened.Close()
+	info, err := opened.Stat()
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	c, err := readCheckpoint(opened, info.Size())
+	if err == nil {
+		err = f(c)
+	}
+	if err != nil {
+		return fmt.Errorf("checkpoint %s: %w", path, err)
+	}
+	return nil
+}
+
+// readCheckpoint checks a file of size bytes and reads all of it but the tensors.
+func readCheckpoint(f file, size int64) (*checkpoint, error) {
+	if size < sha256.Size {
+		return nil, fmt.Errorf("cut off after %d bytes", size)
+	}
+	hash, sum := sha256.New(), make([]byte, sha256.Size)
+	if _, err := io.Copy(hash, io.LimitReader(f, size-sha256.Size)); err != nil {
+		return nil, err
+	}
+	if _, err := f.ReadAt(sum, size-sha256.Size); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(sum, hash.Sum(nil)) {
+		return nil, errors.New("its checksum is wrong: the file is damaged or cut off, or is not a checkpoint")
+	}
+	header, err := safetensors.ReadHeader(io.NewSectionReader(f, 0, size), size)
+	if err != nil {
+		return nil, err
+	}
+	if v := header.Metadata[formatKey]; v != formatVersion {
+		return nil, fmt.Errorf("its format is %q, want %q", v, formatVersion)
+	}
+	c := &checkpoint{file: f, header: header}
+	var s Sequential
+	if err := json.Unmarshal([]byte(header.Metadata[networkKey]), &s); err != nil {
+		return nil, fmt.Errorf("network: %w", err)
+	}
+	if c.network, err = Build(s); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal([]byte(header.Metadata[positionKey]), &c.position); err != nil {
+		return nil, fmt.Errorf("position: %w", err)
+	}
+	if err := c.position.check(); err != nil {
+		return nil, err
+	}
+	want := c.network.entries()
+	if len(header.Entries) != len(want) {
+		return nil, fmt.Errorf("%d tensors, its network has %d", len(header.Entries), len(want))
+	}
+	for i, e := range header.Entries {
+		if e.Name != want[i].Name || e.Type != want[i].Type || !slices.Equal(e.Shape, want[i].Shape) {
+			return nil, fmt.Errorf("tensor %q of shape %v, its network has %q of shape %v", e.Name, e.Shape, want[i].Name, want[i].Shape)
+		}
+	}
+	return c, nil
+}
+
+// check reports an error unless the numbers agree with each other.
+func (p *Position) check() error {
+	if p.Batch < 1 || p.Images < p.Batch || p.Epoch < 0 || p.EpochStep < 0 {
+		return errors.New("its position is not that of a run")
+	}
+	steps := (p.Images + p.Batch - 1) / p.Batch
+	if p.EpochStep > steps || p.Step != p.Epoch*steps+p.EpochStep || len(p.History) != p.Epoch ||
+		p.Sums.Images != min(p.EpochStep*p.Batch, p.Images) {
+		return errors.New("its position is not that of a run")
+	}
+	return nil
+}
+
+// same reports an error that names the first difference between the checkpoint's network
+// and net.
+func (c *checkpoint) same(net *Network) error {
+	for i := range max(len(c.network.Weights), len(net.Weights)) {
+		var in, want Weight
+		if i < len(c.network.Weights) {
+			in = c.network.Weights[i]
+		}
+		if i < len(net.Weights) {
+			want = net.Weights[i]
+		}
+		if in.Name != want.Name || !in.Shape.Equal(want.Shape) {
+			return fmt.Errorf("it is of another network: its weight %d is %q of shape %v, here that is %q of shape %v",
+				i+1, in.Name, in.Shape, want.Name, want.Shape)
+		}
+	}
+	a, err := json.Marshal(c.network.Sequential)
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(net.Sequential)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(a, b) {
+		return errors.New("it is of a network whose layers have other settings (pools, dropout, penalties)")
+	}
+	return nil
+}
+
+// load copies the weights to m and, unless it is nil, the velocities to a flat tensor.
+func (c *checkpoint) load(m *Model, velocities tensor.Tensor) error {
+	buffer := make([]float32, chunk)
+	entries := c.header.Entries
+	copyIn := func(flat tensor.Tensor, w Weight) error {
+		e := entries[0]
+		entries = entries[1:]
+		return m.copyIn(io.NewSectionReader(c.file, c.header.Start+e.Offset, e.Size()), flat, w, buffer)
+	}
+	for _, w := range m.Weights {
+		if err := copyIn(m.flat(w), w); err != nil {
+			return err
+		}
+	}
+	if velocities == nil {
+		return nil
+	}
+	for _, w := range m.Weights {
+		if !w.Trainable {
+			continue
+		}
+		if err := copyIn(velocities, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}

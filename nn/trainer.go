@@ -1,0 +1,307 @@
+package nn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// Config says what a Trainer trains on, and how.
+type Config struct {
+	Data       Data
+	Validation Data // measured after each epoch
+	Epochs     int
+	Batch      int // images a step; the whole of Data if that is less
+	Schedule   Schedule
+	Momentum   float32 // Nesterov's
+	Init       Initializer
+	Seed       uint64 // of the first weights and the dropout masks
+
+	// Checkpoint is the file to which the state goes at the end of each epoch, when Run is
+	// cancelled and, where CheckpointEvery is not 0, after that time within an epoch.
+	// If it is empty nothing is saved.
+	Checkpoint      string
+	CheckpointEvery time.Duration
+
+	// OnStep, if not nil, is called after each step, or after several that are
+	// shorter together than a picture on a screen.
+	OnStep func(Progress)
+	// OnEpoch, if not nil, is called when an epoch is over and saved. Its error ends the run.
+	OnEpoch func(Row) error
+}
+
+// Progress tells how far an epoch has come.
+type Progress struct {
+	Epoch           int // from 1
+	Step, Steps     int // done in the epoch, of so many
+	Result              // means over the images of the epoch so far, L2 penalty included
+	LearningRate    float64
+	ImagesPerSecond float64
+}
+
+// pollInterval is the time after which the trainer asks for the metrics of the steps. A
+// device that works ahead of the host has to be waited for then.
+const pollInterval = 50 * time.Millisecond
+
+// Trainer trains a network by stochastic gradient descent with Nesterov momentum.
+type Trainer struct {
+	*State
+	config    Config
+	batch     int
+	flow      []tensor.Tensor // at the largest batch
+	labels    tensor.Tensor
+	gradients tensor.Tensor
+	optimizer backend.Optimizer
+	programs  map[int]*program // by number of images
+	predictor *Predictor
+	pending   int // steps whose metrics were not yet asked for
+	metrics   []backend.StepMetrics
+	saved     time.Time
+}
+
+// program is a training step on a number of images.
+type program struct {
+	name           string // unique among the runs of the backend
+	images, labels tensor.Tensor
+	step           func()
+}
+
+// NewTrainer makes everything that training needs on a backend, and draws the first weights.
+func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
+	if err := c.check(net); err != nil {
+		return nil, err
+	}
+	m, err := NewModel(b, net)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Init(c.Init, c.Seed); err != nil {
+		return nil, err
+	}
+	t := &Trainer{config: c, batch: min(c.Batch, c.Data.Len()), programs: map[int]*program{}}
+	t.State = &State{Model: m, Position: Position{Seed: c.Seed, Batch: t.batch, Images: c.Data.Len()}}
+	for _, p := range []*tensor.Tensor{&t.velocities, &t.gradients} {
+		if *p, err = b.Parameters(tensor.Shape{net.ParameterSize}); err != nil {
+			return nil, err
+		}
+	}
+	if t.labels, err = b.Parameters(tensor.Shape{t.batch}); err != nil {
+		return nil, err
+	}
+	for _, shape := range net.shapes(net.nodes(false), t.batch) {
+		a, err := b.Activations(shape)
+		if err != nil {
+			return nil, err
+		}
+		t.flow = append(t.flow, a)
+	}
+	t.optimizer, err = b.SGD(backend.SGDSpec{
+		Size: net.ParameterSize, Decay: net.decay(), Momentum: c.Momentum, Nesterov: true})
+	if err != nil {
+		return nil, err
+	}
+	t.predictor = m.predictor(t.batch, t.flow, t.labels, t.optimizer)
+	// What can fail for want of memory fails now.
+	if _, err = t.program(t.batch); err != nil {
+		return nil, err
+	}
+	_, err = t.predictor.program(min(t.batch, c.Validation.Len()))
+	return t, err
+}
+
+func (c *Config) check(net *Network) error {
+	switch {
+	case c.Epochs < 0:
+		return fmt.Errorf("nn: %d epochs: must be at least 0", c.Epochs)
+	case c.Batch < 1:
+		return fmt.Errorf("nn: batch of %d images: must be at least 1", c.Batch)
+	case !(c.Momentum >= 0 && c.Momentum < 1):
+		return fmt.Errorf("nn: momentum %g: must be at least 0 and below 1", c.Momentum)
+	case len(c.Schedule.phases) == 0:
+		return errors.New("nn: no learning rate")
+	case c.Data == nil || c.Validation == nil:
+		return errors.New("nn: no data to train on, or none to validate with")
+	}
+	return errors.Join(net.fits(c.Data), net.fits(c.Validation))
+}
+
+// Steps returns the number of steps in an epoch.
+func (t *Trainer) Steps() int { return (t.Images + t.batch - 1) / t.batch }
+
+// program returns the training step for n images, made at the first use.
+func (t *Trainer) program(n int) (*program, error) {
+	if made, ok := t.programs[n]; ok {
+		return made, nil
+	}
+	b, m := t.Model.backend, t.Model
+	c := &compiler{Model: m, n: n, gradients: t.gradients, seed: t.Seed}
+	nodes := m.nodes(false)
+	for i, s := range m.shapes(nodes, n) {
+		c.flow = append(c.flow, b.View(t.flow[i], 0, s))
+	}
+	forward, backward, err := c.compile(nodes)
+	if err != nil {
+		return nil, err
+	}
+	loss, err := b.SoftmaxLoss(backend.LossSpec{N: n, Classes: m.Classes})
+	if err != nil {
+		return nil, err
+	}
+	logits, labels := c.flow[len(c.flow)-1], b.View(t.labels, 0, tensor.Shape{n})
+	made := &program{name: runName("train", n), images: c.flow[0], labels: labels, step: func() {
+		forward.run()
+		loss.Forward(logits, labels)
+		loss.Backward(logits, logits, labels)
+		backward.run()
+		// Ranks that train in parallel on parts of a batch sum their gradients here.
+		t.optimizer.Step(m.parameters, t.velocities, t.gradients)
+	}}
+	t.programs[n] = made
+	return made, nil
+}
+
+// step trains on one batch.
+func (t *Trainer) step(images, labels []float32) error {
+	p, err := t.program(len(labels))
+	if err != nil {
+		return err
+	}
+	b := t.Model.backend
+	if err := b.Write(p.images, images); err != nil {
+		return err
+	}
+	if err := b.Write(p.labels, labels); err != nil {
+		return err
+	}
+	v := backend.StepValues{LearningRate: float32(t.rate(t.Step)), Step: uint64(t.Step)}
+	if err := b.Run(p.name, v, p.step); err != nil {
+		return err
+	}
+	t.Step++
+	t.EpochStep++
+	t.pending++
+	return nil
+}
+
+func (t *Trainer) rate(step int) float64 {
+	return t.config.Schedule.At(step, t.Steps(), t.config.Epochs)
+}
+
+// Run trains to the last epoch, from where the state is. When ctx is done it finishes the step,
+// saves, and returns ctx's cause. When the loss is no longer a number it stops, and the
+// checkpoint stays as it was.
+func (t *Trainer) Run(ctx context.Context) error {
+	t.saved = time.Now()
+	for t.Epoch < t.config.Epochs {
+		err := t.epoch(ctx)
+		if err != nil && ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
+			return errors.Join(err, t.save())
+		}
+		if err != nil {
+			return err
+		}
+		if err := t.save(); err != nil {
+			return err
+		}
+		if t.config.OnEpoch != nil {
+			if err := t.config.OnEpoch(t.History[len(t.History)-1]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// epoch trains what is left of an epoch and measures the model after it.
+func (t *Trainer) epoch(ctx context.Context) error {
+	if err := t.train(ctx); err != nil {
+		return err
+	}
+	val, err := t.predictor.Evaluate(ctx, t.config.Validation)
+	if err != nil {
+		return err
+	}
+	if !finite(val.Loss) {
+		return fmt.Errorf("epoch %d: the validation loss is %v%s", t.Epoch+1, val.Loss, divergedAdvice)
+	}
+	t.History = append(t.History, Row{
+		Epoch: t.Epoch + 1, Result: t.Sums.result(), Validation: val,
+		LearningRate: t.rate(t.Step - 1), ImagesPerSecond: t.speed()})
+	t.Epoch++
+	t.EpochStep, t.Sums, t.Seconds = 0, sums{}, 0
+	return nil
+}
+
+// train does the steps that are left of an epoch.
+func (t *Trainer) train(ctx context.Context) error {
+	last := time.Now()
+	for images, labels := range t.config.Data.Batches(t.Epoch, t.EpochStep, t.batch) {
+		if ctx.Err() != nil {
+			break
+		}
+		if err := t.step(images, labels); err != nil {
+			return err
+		}
+		if t.pending < backend.MaxPending/2 && time.Since(last) < pollInterval {
+			continue
+		}
+		if err := t.collect(&last); err != nil {
+			return err
+		}
+		if every := t.config.CheckpointEvery; every > 0 && time.Since(t.saved) >= every {
+			if err := t.save(); err != nil {
+				return err
+			}
+			last = time.Now() // saving is not training
+		}
+	}
+	if err := t.collect(&last); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// collect adds what the last steps measured to the epoch's sums, and their time since last.
+func (t *Trainer) collect(last *time.Time) (err error) {
+	t.metrics, err = t.Model.backend.Metrics(t.metrics[:0])
+	if err != nil {
+		return err
+	}
+	for i, m := range t.metrics {
+		if loss := m.Loss + m.Penalty; !finite(loss) {
+			return fmt.Errorf("epoch %d, step %d: the loss is %v%s",
+				t.Epoch+1, t.EpochStep-len(t.metrics)+i+1, loss, divergedAdvice)
+		}
+		t.Sums.add(m)
+	}
+	t.Seconds += time.Since(*last).Seconds()
+	*last = time.Now()
+	if t.pending > 0 && t.config.OnStep != nil {
+		t.config.OnStep(Progress{Epoch: t.Epoch + 1, Step: t.EpochStep, Steps: t.Steps(), Result: t.Sums.result(),
+			LearningRate: t.rate(t.Step - 1), ImagesPerSecond: t.speed()})
+	}
+	t.pending = 0
+	return nil
+}
+
+const divergedAdvice = ": training has diverged, a smaller learning rate or a warm-up may help"
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// speed returns the epoch's images per second of training.
+func (t *Trainer) speed() float64 { return float64(t.Sums.Images) / max(t.Seconds, 1e-9) }
+
+// save writes the checkpoint, if there is to be one.
+func (t *Trainer) save() error {
+	if t.config.Checkpoint == "" {
+		return nil
+	}
+	err := t.Save(t.config.Checkpoint)
+	t.saved = time.Now()
+	return err
+}
