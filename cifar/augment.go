@@ -165,7 +165,7 @@ func shift(dst, src []float32, h, w, c int, tx, ty float64, flip bool) {
 
 // inside returns the range of the whole numbers i in [0, n) with 0 ≤ i + t ≤ n − 1.
 func inside(n int, t float64) (from, to int) {
-	from = max(0, int(math.Max(-math.Floor(t), 0)))
+	from = int(math.Max(-math.Floor(t), 0))
 	to = int(math.Min(float64(n)-math.Ceil(t), float64(n)))
 	if from >= to {
 		return 0, 0

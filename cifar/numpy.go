@@ -1,0 +1,138 @@
+package cifar
+
+import (
+	"math/bits"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// array is a numpy array of bytes in row-major order.
+type array struct {
+	shape []int
+	bytes []byte
+}
+
+// dtype is the type of an array's elements, by its name.
+type dtype string
+
+// The functions and the class that numpy's arrays name in pickles; numpy 2 renamed its package.
+const (
+	ndarray      = "numpy.ndarray"
+	newDtype     = "numpy.dtype"
+	reconstruct  = "numpy.core.multiarray._reconstruct"
+	reconstruct2 = "numpy._core.multiarray._reconstruct"
+	frombuffer   = "numpy.core.numeric._frombuffer"
+	frombuffer2  = "numpy._core.numeric._frombuffer"
+	encode       = "_codecs.encode"
+)
+
+// global pushes the name of a function or class, if it is one of the few that stand for
+// parts of an array. Nothing is looked up or run by that name.
+func (m *machine) global(module, name []byte) {
+	g := global(string(module) + "." + string(name))
+	switch g {
+	case ndarray, newDtype, reconstruct, reconstruct2, frombuffer, frombuffer2, encode:
+		m.push(g)
+	default:
+		m.fail("it wants to run %.80s, which is not done", strings.Map(func(r rune) rune {
+			if unicode.IsPrint(r) {
+				return r
+			}
+			return '?'
+		}, string(g)))
+	}
+}
+
+// call pushes what a function returns.
+func (m *machine) call(function global, args tuple) {
+	switch {
+	case function == newDtype && len(args) == 3: // name, align, copy
+		if name, ok := args[0].(text); ok {
+			m.push(dtype(name))
+			return
+		}
+	case (function == reconstruct || function == reconstruct2) && len(args) == 3: // class, shape, type: BUILD sets all
+		if args[0] == any(global(ndarray)) {
+			m.push(&array{})
+			return
+		}
+	case (function == frombuffer || function == frombuffer2) && len(args) == 4: // data, dtype, shape, order
+		if order, ok := args[3].(text); ok {
+			m.push(m.array(args[2], args[1], string(order) != "C", args[0]))
+			return
+		}
+	case function == encode && len(args) == 2: // how Python 3 writes bytes in the old protocols
+		s, isText := args[0].(text)
+		coding, isText2 := args[1].(text)
+		if isText && isText2 && string(coding) == "latin1" {
+			m.latin1(s)
+			return
+		}
+	}
+	m.fail("strange arguments of %s", function)
+}
+
+// build gives the object on top of the stack its state.
+func (m *machine) build(state tuple) {
+	switch v := m.pop().(type) {
+	case dtype: // byte order and fields, of which bytes have none
+		m.push(v)
+		return
+	case *array:
+		if len(state) == 5 { // version, shape, dtype, column-major, data
+			*v = *m.array(state[1], state[2], state[3] != false && state[3] != any(int64(0)), state[4])
+			m.push(v)
+			return
+		}
+	}
+	m.fail("a strange state of an object")
+}
+
+// array makes an array of bytes.
+func (m *machine) array(shape, kind any, columnMajor bool, data any) *array {
+	a := &array{}
+	if name, _ := kind.(dtype); name != "u1" && name != "|u1" {
+		m.fail("an array of type %.20q, not of bytes", name)
+	}
+	if columnMajor {
+		m.fail("an array in column-major order")
+	}
+	content, isText := data.(text)
+	extents, isTuple := shape.(tuple)
+	n := uint64(1)
+	for _, x := range extents {
+		d, ok := x.(int64)
+		hi, lo := bits.Mul64(n, uint64(d))
+		if !ok || d < 0 || hi != 0 {
+			m.fail("an array of a strange shape")
+			break
+		}
+		n = lo
+		a.shape = append(a.shape, int(d))
+	}
+	if !isText || !isTuple || n != uint64(len(content)) {
+		m.fail("an array whose shape does not fit its data")
+	}
+	a.bytes = content
+	return a
+}
+
+// latin1 pushes the bytes that the characters of s stand for.
+func (m *machine) latin1(s text) {
+	m.budget -= len(s) // or a short file could decode one string again and again
+	if m.budget < 0 {
+		m.fail("a string is decoded too often")
+		return
+	}
+	out := make(text, 0, len(s))
+	for len(s) > 0 {
+		r, n := utf8.DecodeRune(s)
+		if r > 0xff {
+			m.fail("a character that is not a byte")
+			return
+		}
+		out, s = append(out, byte(r)), s[n:]
+	}
+	m.push(out)
+}

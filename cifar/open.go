@@ -1,0 +1,100 @@
+package cifar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+)
+
+// BuiltIn is the path that stands for data drawn in memory: see Shapes.
+const BuiltIn = "shapes"
+
+// What Open draws for BuiltIn.
+const (
+	builtInSeed  = 1
+	builtInTrain = 10_000
+	builtInTest  = 2_000
+)
+
+// Open reads the data at path, which is one of
+//
+//   - the folder of CIFAR-10's binary files or of its Python pickles, or the folder above it;
+//   - the .tar.gz archive of either;
+//   - a folder of pictures, train/CLASS/*.png and test/CLASS/*.png, or .jpg and .jpeg;
+//   - BuiltIn, drawn in memory;
+//   - "", the official archive, downloaded to the user's cache folder if it is not there yet.
+//
+// Progress, if not nil, is called with the bytes downloaded so far and all of them.
+func Open(ctx context.Context, path string, progress func(done, total int64)) (*Dataset, error) {
+	switch path {
+	case BuiltIn:
+		return Shapes(builtInSeed, builtInTrain, builtInTest), nil
+	case "":
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("cifar: no folder to download CIFAR-10 to: %w: take the built-in data with --data %s", err, BuiltIn)
+		}
+		if path, err = download(ctx, official(), cache, progress); err != nil {
+			return nil, err
+		}
+	}
+	d, err := openPath(ctx, path)
+	// Of what was read, half is garbage now, and training wants the memory.
+	debug.FreeOSMemory()
+	return d, err
+}
+
+func openPath(ctx context.Context, path string) (*Dataset, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("cifar: there is no %s", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cifar: %w", err)
+	}
+	if info.IsDir() {
+		return openDir(ctx, path)
+	}
+	if !isGzip(path) {
+		return nil, fmt.Errorf("cifar: %s is neither a folder nor a .tar.gz archive", path)
+	}
+	return openArchive(ctx, path)
+}
+
+// openDir reads a folder of one of the kinds.
+func openDir(ctx context.Context, dir string) (*Dataset, error) {
+	for _, d := range distributions() {
+		for _, folder := range []string{dir, filepath.Join(dir, d.folder)} {
+			for _, name := range append(d.images, d.meta) {
+				if exists(filepath.Join(folder, name)) {
+					return openFolder(ctx, folder, d)
+				}
+			}
+		}
+	}
+	if exists(filepath.Join(dir, trainFolder)) || exists(filepath.Join(dir, testFolder)) {
+		return openPictures(ctx, dir)
+	}
+	return nil, fmt.Errorf("cifar: %s has neither the files of CIFAR-10 (data_batch_1.bin …, or data_batch_1 …) nor folders %s and %s with a folder of pictures for each class",
+		dir, trainFolder, testFolder)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func isGzip(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return true // openArchive tells why
+	}
+	defer f.Close()
+	var magic [2]byte
+	_, err = io.ReadFull(f, magic[:])
+	return err == nil && magic == [2]byte{0x1f, 0x8b}
+}

@@ -1,0 +1,150 @@
+package cifar
+
+import (
+	"context"
+	"fmt"
+	"image"
+	_ "image/jpeg" // formats of pictures
+	_ "image/png"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/image/draw"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	trainFolder      = "train"
+	testFolder       = "test"
+	maxPicturePixels = 64 << 20 // of a picture before it is made small
+)
+
+// openPictures reads dir/train/CLASS/* and dir/test/CLASS/*: PNG and JPEG pictures,
+// resized to 32x32. The classes are the folders of train in the order of their names.
+func openPictures(ctx context.Context, dir string) (*Dataset, error) {
+	train, test := filepath.Join(dir, trainFolder), filepath.Join(dir, testFolder)
+	classes, err := folders(train)
+	if err != nil {
+		return nil, err
+	}
+	d := &Dataset{Name: dir, Classes: classes}
+	if d.Train, err = readSplit(ctx, train, classes, classes); err != nil {
+		return nil, err
+	}
+	tested, err := folders(test)
+	if err != nil {
+		return nil, err
+	}
+	for _, class := range tested {
+		if !slices.Contains(classes, class) {
+			return nil, fmt.Errorf("cifar: %s: there is no such class in %s", filepath.Join(test, class), train)
+		}
+	}
+	if d.Test, err = readSplit(ctx, test, tested, classes); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// folders returns the names of the folders in dir, of which there must be one.
+func folders(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("cifar: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		info, err := os.Stat(filepath.Join(dir, e.Name())) // through links
+		if err == nil && info.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, e.Name())
+		}
+	}
+	if names == nil {
+		return nil, fmt.Errorf("cifar: %s has no folders of pictures, one for each class", dir)
+	}
+	return names, nil
+}
+
+// readSplit reads the pictures of the given folders of dir, whose labels are their
+// places in classes.
+func readSplit(ctx context.Context, dir string, folders, classes []string) (Images, error) {
+	var files []string
+	var labels []int32
+	for _, class := range folders {
+		folder := filepath.Join(dir, class)
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			return Images{}, fmt.Errorf("cifar: %w", err)
+		}
+		before := len(files)
+		for _, e := range entries {
+			switch strings.ToLower(filepath.Ext(e.Name())) {
+			case ".png", ".jpg", ".jpeg":
+				files = append(files, filepath.Join(folder, e.Name()))
+				labels = append(labels, int32(slices.Index(classes, class)))
+			}
+		}
+		if len(files) == before {
+			return Images{}, fmt.Errorf("cifar: %s has no pictures (.png, .jpg, .jpeg)", folder)
+		}
+	}
+	images := Images{make([]byte, len(files)*imageBytes), labels}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, file := range files {
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err := readPicture(images.image(i), file); err != nil {
+				return fmt.Errorf("cifar: %s: %w", file, err)
+			}
+			return nil
+		})
+	}
+	return images, group.Wait()
+}
+
+// readPicture sets dst to the pixels of a file, resized.
+func readPicture(dst []byte, file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// The size stands at the front: a file that would fill the memory is not decoded.
+	config, _, err := image.DecodeConfig(f)
+	if err != nil {
+		return fmt.Errorf("not a picture: %w", cut(err))
+	}
+	if int64(config.Width)*int64(config.Height) > maxPicturePixels {
+		return fmt.Errorf("a picture of %dx%d pixels is too large", config.Width, config.Height)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	m, _, err := image.Decode(f)
+	if err != nil {
+		return fmt.Errorf("the picture does not decode: %w", cut(err))
+	}
+	resize(dst, m)
+	return nil
+}
+
+// resize sets dst to the pixels of m at 32x32, on black where m is transparent.
+func resize(dst []byte, m image.Image) {
+	small := image.NewRGBA(image.Rect(0, 0, Size, Size))
+	draw.Draw(small, small.Bounds(), image.Black, image.Point{}, draw.Src)
+	if m.Bounds().Size() == small.Bounds().Size() {
+		draw.Draw(small, small.Bounds(), m, m.Bounds().Min, draw.Over)
+	} else {
+		draw.CatmullRom.Scale(small, small.Bounds(), m, m.Bounds(), draw.Over, nil)
+	}
+	for i := range Size * Size {
+		copy(dst[3*i:3*i+3], small.Pix[4*i:])
+	}
+}
