@@ -79,7 +79,7 @@ var convShapes = []ConvShape{
 	{7, 2, 3, 33, 10, 1},
 	{1, 9, 8, 3, 64, 3},
 	{4, 2, 2, 70, 130, 3},
-	{2, 3, 3, 600, 20, 3}, // a tap is deeper than convDepth
+	{1, 2, 2, 600, 20, 3}, // a tap is deeper than convDepth
 	{300, 1, 2, 5, 6, 3},  // more images than convRows
 	{3, 1, 3, 260, 96, 1},
 }
@@ -204,4 +204,17 @@ func testConv(t *testing.T, l Level, s ConvShape) {
 			}
 		}
 	}
+}
+
+func FuzzConv(f *testing.F) {
+	f.Add(uint8(2), uint8(3), uint8(4), uint8(5), uint8(6), true)
+	f.Fuzz(func(t *testing.T, n, h, w, in, out uint8, three bool) {
+		s := ConvShape{N: int(n)%9 + 1, H: int(h)%7 + 1, W: int(w)%7 + 1, In: int(in)%40 + 1, Out: int(out)%90 + 1, Kernel: 1}
+		if three {
+			s.Kernel = 3
+		}
+		for _, l := range Levels() {
+			testConv(t, l, s)
+		}
+	})
 }

@@ -10,59 +10,85 @@ import (
 func TestGemm(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {
 		w := l.PanelWidth()
+		variant := 0 // of testGemm: another for each size
 		for _, m := range []int{1, 5, 6, 7, 15, gemmRows + 1} {
 			for _, n := range []int{1, w - 1, w, w + 1, 2*w + 3} {
-				for _, k := range []int{1, 2, 7, gemmDepth - 1, gemmDepth, gemmDepth + 1} {
-					testGemm(t, l, m, n, k)
+				for _, k := range []int{1, 2, 7, gemmDepth - 1, gemmDepth, gemmDepth + 1, 2*gemmDepth + 3} {
+					testGemm(t, l, m, n, k, variant)
+					variant++
 				}
 			}
 		}
-		testGemm(t, l, 13, gemmColumns+1, 9)
-		testGemm(t, l, 2*gemmRows+3, 2*w+3, 2*gemmDepth+3)
+		for variant := range 16 {
+			testGemm(t, l, 13, gemmColumns+1, 9, variant)
+			testGemm(t, l, 17, w+3, gemmDepth+5, variant)
+		}
 	})
 }
 
-// testGemm tries the four transpositions and all that a Product can ask for.
-func testGemm(t *testing.T, l Level, m, n, k int) {
+// testGemm tries one of the four transpositions (variant%4) and one of four Products.
+func testGemm(t *testing.T, l Level, m, n, k, variant int) {
+	t.Helper()
 	rng := rand.New(rand.NewPCG(uint64(m), uint64(n*k)))
 	aData, bData, bias := random(rng, m*k), random(rng, k*n), random(rng, n)
-	for i, p := range []Product{{}, {Bias: bias}, {ReLU: true, Add: true}, {Bias: bias, ReLU: true}} {
-		a, b := Matrix{aData, k, 1}, Matrix{bData, n, 1}
-		if i&1 != 0 {
-			a = Matrix{aData, 1, m}
-		}
-		if i&2 != 0 {
-			b = Matrix{bData, 1, k}
-		}
-		ldc := n + 3
-		c, checkC := guarded(t, m*ldc)
-		scratch, checkScratch := guarded(t, l.GemmScratch(m, n, k))
-		before := slices.Clone(c)
-		l.Gemm(c, ldc, a, b, m, n, k, p, scratch)
-		checkC()
-		checkScratch()
-		for i := range m {
-			for j := range n {
-				want := sum{}
-				if p.Bias != nil {
-					want.add(bias[j], 1)
-				}
-				if p.Add {
-					want.add(before[i*ldc+j], 1)
-				}
-				for p := range k {
-					want.add(a.Data[i*a.RowStride+p*a.ColStride], b.Data[p*b.RowStride+j*b.ColStride])
-				}
-				if p.ReLU {
-					want.value = max(0, want.value)
-				}
-				want.check(t, c[i*ldc+j], m, n, k, "c", i, j)
+	a, b := Matrix{aData, k, 1}, Matrix{bData, n, 1}
+	if variant&1 != 0 {
+		a = Matrix{aData, 1, m}
+	}
+	if variant&2 != 0 {
+		b = Matrix{bData, 1, k}
+	}
+	p := [...]Product{{}, {Bias: bias}, {ReLU: true, Add: true}, {Bias: bias, ReLU: true}}[variant/4%4]
+	ldc := n + 3
+	c, checkC := guarded(t, m*ldc)
+	scratch, checkScratch := guarded(t, l.GemmScratch(m, n, k))
+	before := slices.Clone(c)
+	l.Gemm(c, ldc, a, b, m, n, k, p, scratch)
+	checkC()
+	checkScratch()
+	for i := range m {
+		for j := range n {
+			want := sum{}
+			if p.Bias != nil {
+				want.add(bias[j], 1)
 			}
-			if between := i*ldc + n; !slices.Equal(c[between:between+3], before[between:between+3]) {
-				t.Fatal("written between the rows of c")
+			if p.Add {
+				want.add(before[i*ldc+j], 1)
 			}
+			for p := range k {
+				want.add(a.Data[i*a.RowStride+p*a.ColStride], b.Data[p*b.RowStride+j*b.ColStride])
+			}
+			if p.ReLU {
+				want.value = max(0, want.value)
+			}
+			want.check(t, c[i*ldc+j], m, n, k, "c", i, j)
+		}
+		if between := i*ldc + n; !slices.Equal(c[between:between+3], before[between:between+3]) {
+			t.Fatal("written between the rows of c")
 		}
 	}
+}
+
+// TestGemmPacked packs b in pieces, as workers do, and compares with Gemm: the same bits.
+func TestGemmPacked(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		const m, n, k = 20, 3*GroupColumns - 5, gemmDepth + 9
+		rng := rand.New(rand.NewPCG(5, 6))
+		a, b := Matrix{random(rng, m*k), k, 1}, Matrix{random(rng, k*n), n, 1}
+		want, scratch := make([]float32, m*n), make([]float32, l.GemmScratch(m, n, k))
+		l.Gemm(want, n, a, b, m, n, k, Product{}, scratch)
+
+		packed, check := guarded(t, l.PackedMatrixSize(k, n))
+		for j := 0; j < n; j += GroupColumns {
+			l.PackMatrix(packed, b, k, j, min(GroupColumns, n-j))
+		}
+		check()
+		got := make([]float32, m*n)
+		l.GemmPacked(got, n, a, packed, m, n, k, Product{}, scratch)
+		if !slices.Equal(got, want) {
+			t.Error("differs from Gemm")
+		}
+	})
 }
 
 func TestTranspose(t *testing.T) {
@@ -83,6 +109,15 @@ func TestTranspose(t *testing.T) {
 					}
 				})
 			}
+		}
+	})
+}
+
+func FuzzGemm(f *testing.F) {
+	f.Add(uint8(7), uint8(65), uint8(30), uint8(3))
+	f.Fuzz(func(t *testing.T, m, n, k, variant uint8) {
+		for _, l := range Levels() {
+			testGemm(t, l, int(m)%64+1, int(n)%140+1, int(k)+1, int(variant))
 		}
 	})
 }
