@@ -1,3 +1,5 @@
+//go:build !amd64 || noasm
+
 package ops
 
 // Without assembly no column and no element is done by vectors.

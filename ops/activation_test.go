@@ -1,0 +1,149 @@
+package ops
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// eachSize runs f at every level for every length.
+func eachSize(t *testing.T, f func(t *testing.T, l Level, n int, rng *rand.Rand)) {
+	for _, l := range Levels() {
+		for _, n := range flatSizes {
+			t.Run(fmt.Sprintf("%v/%d", l, n), func(t *testing.T) {
+				f(t, l, n, rand.New(rand.NewPCG(1, uint64(n))))
+			})
+		}
+	}
+}
+
+func TestReLU(t *testing.T) {
+	eachSize(t, func(t *testing.T, l Level, n int, rng *rand.Rand) {
+		x, dy := grid(rng, n), grid(rng, n)
+		y, dx := make([]float64, n), make([]float64, n)
+		for i, v := range x {
+			if v > 0 {
+				y[i], dx[i] = float64(v), float64(dy[i])
+			}
+		}
+		var g guards
+		got, gotGrad, inPlace := g.out(n), g.out(n), g.inOut(x)
+		l.ReLU(got, g.in(x))
+		l.ReLUGrad(gotGrad, g.in(dy), g.in(x))
+		l.ReLUGrad(inPlace, g.in(dy), inPlace)
+		equal(t, "y", got, y)
+		equal(t, "dx", gotGrad, dx)
+		equal(t, "dx in the place of x", inPlace, dx)
+		g.check(t)
+	})
+}
+
+// spread makes four blocks of n numbers with gaps between them, as parts of larger blocks
+// have, and returns where each is.
+func spread(n int) (w Window, size int, at [4]int) {
+	w = Window{Right: n + 3, Down: 2*n + 11}
+	return w, w.Down + w.Right + n, [4]int{0, w.Right, w.Down, w.Down + w.Right}
+}
+
+func TestMaxPool(t *testing.T) {
+	eachSize(t, func(t *testing.T, l Level, n int, rng *rand.Rand) {
+		w, size, at := spread(n)
+		x, dy := grid(rng, size), grid(rng, n)
+		y, dx := make([]float64, n), make([]float64, size)
+		for i := range size {
+			dx[i] = guardValue
+		}
+		inPlace := append([]float64(nil), dx...)
+		for i, v := range x {
+			inPlace[i] = float64(v)
+		}
+		for i := range n {
+			first := 0
+			for k := range at {
+				dx[at[k]+i], inPlace[at[k]+i] = 0, 0
+				if x[at[k]+i] > x[at[first]+i] {
+					first = k
+				}
+			}
+			y[i] = float64(x[at[first]+i])
+			dx[at[first]+i], inPlace[at[first]+i] = float64(dy[i]), float64(dy[i])
+		}
+		var g guards
+		got, gotGrad, gotInPlace := g.out(n), g.out(size), g.inOut(x)
+		l.MaxPool(got, g.in(x), w)
+		l.MaxPoolGrad(gotGrad, g.in(dy), g.in(x), w)
+		l.MaxPoolGrad(gotInPlace, g.in(dy), gotInPlace, w)
+		equal(t, "y", got, y)
+		for i := range gotGrad { // between the blocks
+			if gotGrad[i] == guardValue {
+				dx[i] = float64(gotGrad[i])
+			}
+		}
+		equal(t, "dx", gotGrad, dx)
+		equal(t, "dx in the place of x", gotInPlace, inPlace)
+		g.check(t)
+	})
+}
+
+func TestDropout(t *testing.T) {
+	eachSize(t, func(t *testing.T, l Level, n int, rng *rand.Rand) {
+		x := grid(rng, n)
+		keep := make([]byte, (n+7)/8)
+		for i := range keep {
+			keep[i] = byte(rng.Uint32())
+		}
+		y := make([]float64, n)
+		for i, v := range x {
+			if keep[i/8]>>(i%8)&1 == 1 {
+				y[i] = 2.5 * float64(v)
+			}
+		}
+		var g guards
+		got, inPlace := g.out(n), g.inOut(x)
+		l.Dropout(got, g.in(x), keep, 2.5)
+		l.Dropout(inPlace, inPlace, keep, 2.5)
+		equal(t, "y", got, y)
+		equal(t, "y in the place of x", inPlace, y)
+		g.check(t)
+	})
+}
+
+// A NaN must reach the output wherever it is, in every lane and block.
+func TestNaNPasses(t *testing.T) {
+	const n = 19
+	nan := float32(math.NaN())
+	norm := &Norm{Mean: make([]float32, n), Scale: make([]float32, n), Beta: make([]float32, n)}
+	w, size, at := spread(n)
+	for _, l := range Levels() {
+		for i := range n {
+			for k := range at {
+				x, y := make([]float32, size), make([]float32, n)
+				x[at[k]+i] = nan
+				check := func(what string) {
+					t.Helper()
+					for j := range y {
+						if isNaN := y[j] != y[j]; isNaN != (i == j) {
+							t.Errorf("%v: %s of NaN at %d in block %d: element %d is %g", l, what, i, k, j, y[j])
+						}
+					}
+				}
+				l.MaxPool(y, x, w)
+				check("MaxPool")
+				l.NormalizePool(y, x, w, norm)
+				check("NormalizePool")
+				l.ReLU(y, x[at[k]:][:n])
+				check("ReLU")
+				l.Normalize(y, x[at[k]:][:n], norm)
+				check("Normalize")
+				for j := range y {
+					y[j] = 1
+				}
+				l.ReLUGrad(y, x[at[k]:][:n], y)
+				check("ReLUGrad")
+				l.NormGrad(y, x[at[k]:][:n], make([]float32, n), &NormGrad{Norm: Norm{Mean: norm.Mean, Scale: norm.Scale, Beta: norm.Beta, Floor: -1}, A: norm.Beta, B: norm.Beta})
+				check("NormGrad")
+			}
+		}
+	}
+}

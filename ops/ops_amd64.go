@@ -1,0 +1,91 @@
+//go:build !noasm
+
+package ops
+
+// Each kernel is in its .s file in Go. They do a multiple of 8 numbers; the methods call
+// them for pieces and return how many are done.
+
+//go:noescape
+func reluAVX2(y, x *float32, n int)
+
+//go:noescape
+func reluGradAVX2(dx, dy, x *float32, n int)
+
+//go:noescape
+func maxPoolAVX2(y, x0, x1, x2, x3 *float32, n int)
+
+//go:noescape
+func maxPoolGradAVX2(dx0, dy, x0, x1, x2, x3 *float32, n int)
+
+//go:noescape
+func dropoutAVX2(y, x *float32, keep *byte, n int, scale float32)
+
+//go:noescape
+func sgdAVX2(w, v, dw *float32, n int, decay, momentum, rate, ofV, ofG float32) (squares float64)
+
+//go:noescape
+func sumSquaresAVX2(x *float32, n int) (sum float64)
+
+// whole returns how many of n numbers fill whole vectors, none below AVX2.
+func (l Level) whole(n int) int {
+	if l < AVX2 {
+		return 0
+	}
+	return n &^ 7
+}
+
+func (l Level) reluWide(y, x []float32) int {
+	n := l.whole(len(x))
+	for i := 0; i < n; i += pieceSize {
+		reluAVX2(&y[i], &x[i], min(pieceSize, n-i))
+	}
+	return n
+}
+
+func (l Level) reluGradWide(dx, dy, x []float32) int {
+	n := l.whole(len(x))
+	for i := 0; i < n; i += pieceSize {
+		reluGradAVX2(&dx[i], &dy[i], &x[i], min(pieceSize, n-i))
+	}
+	return n
+}
+
+func (l Level) maxPoolWide(y []float32, x *[4][]float32) int {
+	n := l.whole(len(y))
+	for i := 0; i < n; i += pieceSize {
+		maxPoolAVX2(&y[i], &x[0][i], &x[1][i], &x[2][i], &x[3][i], min(pieceSize, n-i))
+	}
+	return n
+}
+
+func (l Level) maxPoolGradWide(dx *[4][]float32, dy []float32, x *[4][]float32) int {
+	n := l.whole(len(dy))
+	for i := 0; i < n; i += pieceSize {
+		maxPoolGradAVX2(&dx[0][i], &dy[i], &x[0][i], &x[1][i], &x[2][i], &x[3][i], min(pieceSize, n-i))
+	}
+	return n
+}
+
+func (l Level) dropoutWide(y, x []float32, keep []byte, scale float32) int {
+	n := l.whole(len(x))
+	for i := 0; i < n; i += pieceSize {
+		dropoutAVX2(&y[i], &x[i], &keep[i/8], min(pieceSize, n-i), scale)
+	}
+	return n
+}
+
+func (l Level) sgdWide(w, v, g []float32, s SGD, ofV, ofG float32) (n int, squares float64) {
+	n = l.whole(len(w))
+	for i := 0; i < n; i += pieceSize {
+		squares += sgdAVX2(&w[i], &v[i], &g[i], min(pieceSize, n-i), 2*s.Lambda, s.Momentum, s.LearningRate, ofV, ofG)
+	}
+	return n, squares
+}
+
+func (l Level) sumSquaresWide(x []float32) (n int, sum float64) {
+	n = l.whole(len(x))
+	for i := 0; i < n; i += pieceSize {
+		sum += sumSquaresAVX2(&x[i], min(pieceSize, n-i))
+	}
+	return n, sum
+}
