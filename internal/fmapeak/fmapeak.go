@@ -1,0 +1,66 @@
+// Package fmapeak measures how many floating-point operations a second the machine can do at
+// most: independent multiply-adds on registers, nothing else. Benchmarks give their
+// speed as a share of it, so that a figure means the same on another machine.
+package fmapeak
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	calls   = 20                     // the best of so many
+	perCall = 2 * time.Millisecond   // long enough to start goroutines, short enough to run undisturbed
+	perStep = 100 * time.Microsecond // for the first guess of the number of iterations
+)
+
+const errLevel = "fmapeak: level is not generic, avx2 or avx512, or not in this build"
+
+// Measure returns the peak in GFLOP/s (a multiply-add counts as two) of so many cores
+// together in float32, at a level named as in package ops: generic, avx2 or avx512. The
+// machine must have that level. generic is what scalar Go code reaches.
+func Measure(level string, cores int) float64 {
+	kernel, flop := kernelOf(level)
+	iterations := 1000
+	for elapsed := time.Duration(0); elapsed < perStep; iterations *= 2 {
+		start := time.Now()
+		kernel(iterations)
+		elapsed = time.Since(start)
+	}
+	iterations = int(float64(iterations) / 2 * float64(perCall) / float64(perStep))
+	best := 0.0
+	for range calls {
+		var wg sync.WaitGroup
+		start := time.Now()
+		for range cores {
+			wg.Go(func() { kernel(iterations) })
+		}
+		wg.Wait()
+		best = max(best, float64(cores*iterations*flop)/time.Since(start).Seconds())
+	}
+	return best / 1e9
+}
+
+const genericFlop = 2 * 8
+
+// generic does iterations of eight independent multiply-adds: sum[i] += a*b.
+func generic(iterations int) {
+	var s0, s1, s2, s3, s4, s5, s6, s7 float32
+	a, b := float32(1), float32(1)
+	for range iterations {
+		s0 += a * b
+		s1 += a * b
+		s2 += a * b
+		s3 += a * b
+		s4 += a * b
+		s5 += a * b
+		s6 += a * b
+		s7 += a * b
+	}
+	keep(s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7)
+}
+
+// keep has no body that the compiler sees, so that the sums are computed.
+//
+//go:noinline
+func keep(float32) {}
