@@ -1,9 +1,12 @@
 package backendtest
 
 import (
+	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/tensor"
 )
 
 func open(*testing.T) backend.Backend { return Reference() }
@@ -11,3 +14,161 @@ func open(*testing.T) backend.Backend { return Reference() }
 func TestReference(t *testing.T) { Run(t, open, Options{}) }
 
 func TestGoldenReference(t *testing.T) { Golden(t, open) }
+
+// derivatives compares gradients that the reference computes with central differences
+// of loss, to all inputs in turn. Its tensors are float64, so a step of 1e-5 leaves eight
+// digits.
+func derivatives(t *testing.T, loss func() float64, inputs, gradients map[string]tensor.Tensor) {
+	t.Helper()
+	const h = 1e-5
+	for name, input := range inputs {
+		x, g := own(input).data, own(gradients[name]).data
+		for i, v := range x {
+			x[i] = v + h
+			above := loss()
+			x[i] = v - h
+			below := loss()
+			x[i] = v
+			if want := (above - below) / (2 * h); !(math.Abs(g[i]-want) <= 1e-7*(1+math.Abs(want))) {
+				t.Errorf("gradient of %s: element %d is %.10g, differences give %.10g", name, i, g[i], want)
+			}
+		}
+	}
+}
+
+// trial is the reference with a random stream.
+type trial struct {
+	*device
+	rng *rand.Rand
+}
+
+func newTrial(t *testing.T) *trial {
+	return &trial{newDevice(t, Reference()), rand.New(rand.NewPCG(8, 9))}
+}
+
+func (b *trial) random(shape ...int) tensor.Tensor {
+	x := make([]float32, tensor.Shape(shape).Size())
+	for i := range x {
+		x[i] = float32(b.rng.NormFloat64())
+	}
+	return b.parameter(shape, x)
+}
+
+// once runs f as a step and returns Σ y·r.
+func (b *trial) once(y, r tensor.Tensor, f func()) float64 {
+	b.step(backend.StepValues{}, f)
+	sum, weights := 0.0, own(r).data
+	for i, v := range own(y).data {
+		sum += v * weights[i]
+	}
+	return sum
+}
+
+func TestReferenceLinearGradients(t *testing.T) {
+	for _, c := range []linearCase{
+		conv(2, 3, 4, 2, 3, 3), conv(1, 1, 1, 3, 2, 3), conv(2, 1, 3, 2, 2, 3), conv(2, 3, 2, 3, 2, 1), denseCase(3, 4, 5),
+	} {
+		t.Run(c.String(), func(t *testing.T) {
+			b := newTrial(t)
+			xs, ys, ws := c.shapes()
+			p := c.plan(b.device)
+			x, w, bias, y, dy := b.random(xs...), b.random(ws...), b.random(c.Out), b.random(ys...), b.random(ys...)
+			dx, dw, db := b.random(xs...), b.random(ws...), b.random(c.Out)
+			b.step(backend.StepValues{}, func() {
+				p.BackwardFilter(dw, db, dy, x)
+				p.BackwardData(dx, dy, w)
+			})
+			derivatives(t, func() float64 { return b.once(y, dy, func() { p.Forward(y, x, w, bias) }) },
+				map[string]tensor.Tensor{"x": x, "w": w, "b": bias},
+				map[string]tensor.Tensor{"x": dx, "w": dw, "b": db})
+		})
+	}
+}
+
+func TestReferenceBatchNormGradients(t *testing.T) {
+	for _, spec := range []backend.BatchNormSpec{
+		{Shape: tensor.Shape{5, 3}},
+		{Shape: tensor.Shape{2, 3, 2, 3}},
+		{Shape: tensor.Shape{5, 3}, ReLU: true},
+		{Shape: tensor.Shape{2, 5, 4, 3}, Pool: true},
+		{Shape: tensor.Shape{2, 4, 5, 3}, ReLU: true, Pool: true},
+	} {
+		spec.Epsilon, spec.Momentum = 1e-3, 0.9
+		b := newTrial(t)
+		plan, err := b.BatchNorm(spec)
+		p := must(b.device, plan, err)
+		ys := spec.Shape
+		if spec.Pool {
+			ys = pooled(ys)
+		}
+		x, y, dy, dx := b.random(spec.Shape...), b.random(ys...), b.random(ys...), b.random(spec.Shape...)
+		gamma, beta, mean, variance := b.random(3), b.random(3), b.random(3), b.random(3)
+		dgamma, dbeta := b.random(3), b.random(3)
+		forward := func() float64 {
+			return b.once(y, dy, func() { p.Forward(y, x, gamma, beta, mean, variance) })
+		}
+		forward()
+		b.step(backend.StepValues{}, func() { p.Backward(dx, dgamma, dbeta, dy, x, gamma, beta) })
+		derivatives(t, forward,
+			map[string]tensor.Tensor{"x": x, "gamma": gamma, "beta": beta},
+			map[string]tensor.Tensor{"x": dx, "gamma": dgamma, "beta": dbeta})
+	}
+}
+
+func TestReferenceActivationGradients(t *testing.T) {
+	shape := tensor.Shape{2, 5, 4, 3}
+	flat := tensor.Shape{2, 60}
+	for _, c := range []struct {
+		name   string
+		xs, ys tensor.Shape
+		open   func(*trial) (backend.Activation, error)
+	}{
+		{"relu", shape, shape, func(b *trial) (backend.Activation, error) { return b.ReLU(shape) }},
+		{"maxpool", shape, pooled(shape), func(b *trial) (backend.Activation, error) { return b.MaxPool(shape) }},
+		{"flatten", shape, flat, func(b *trial) (backend.Activation, error) { return b.Flatten(shape) }},
+		{"dropout", flat, flat, func(b *trial) (backend.Activation, error) {
+			return b.Dropout(backend.DropoutSpec{Shape: flat, Rate: 0.4})
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newTrial(t)
+			plan, err := c.open(b)
+			p := must(b.device, plan, err)
+			x, y, dy, dx := b.random(c.xs...), b.random(c.ys...), b.random(c.ys...), b.random(c.xs...)
+			b.step(backend.StepValues{}, func() { p.Backward(dx, dy, x) })
+			derivatives(t, func() float64 { return b.once(y, dy, func() { p.Forward(y, x) }) },
+				map[string]tensor.Tensor{"x": x}, map[string]tensor.Tensor{"x": dx})
+		})
+	}
+}
+
+func TestReferenceLossGradients(t *testing.T) {
+	b := newTrial(t)
+	plan, err := b.SoftmaxLoss(backend.LossSpec{N: 3, Classes: 4})
+	p := must(b.device, plan, err)
+	z, dz, labels := b.random(3, 4), b.random(3, 4), b.parameter(tensor.Shape{3}, []float32{0, 3, 1})
+	b.step(backend.StepValues{}, func() { p.Backward(dz, z, labels) })
+	b.measured()
+	derivatives(t, func() float64 {
+		b.step(backend.StepValues{}, func() { p.Forward(z, labels) })
+		return b.measured()[0].Loss
+	}, map[string]tensor.Tensor{"z": z}, map[string]tensor.Tensor{"z": dz})
+}
+
+// The gradient of the penalty is what a step by the rate 1 without momentum takes off.
+func TestReferencePenaltyGradient(t *testing.T) {
+	b := newTrial(t)
+	plan, err := b.SGD(backend.SGDSpec{Size: 6, Decay: []backend.Decay{{Offset: 1, Size: 2, Lambda: 0.25}, {Offset: 4, Size: 2, Lambda: 2}}})
+	p := must(b.device, plan, err)
+	w, v, g := b.random(6), b.random(6), b.parameter(tensor.Shape{6}, make([]float32, 6))
+	gradient := b.parameter(tensor.Shape{6}, b.read(w))
+	b.step(backend.StepValues{LearningRate: 1}, func() { p.Step(gradient, v, g) })
+	for i, before := range own(w).data {
+		own(gradient).data[i] = before - own(gradient).data[i]
+	}
+	b.measured()
+	derivatives(t, func() float64 {
+		b.step(backend.StepValues{}, func() { p.Penalty(w) })
+		return b.measured()[0].Penalty
+	}, map[string]tensor.Tensor{"w": w}, map[string]tensor.Tensor{"w": gradient})
+}

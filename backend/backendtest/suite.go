@@ -15,7 +15,7 @@ import (
 // the direct way. The zero value allows nothing.
 type Options struct {
 	// Unit is the relative rounding error of activations as they are stored and of the
-	// inputs of products: 2⁻⁹ for bfloat16, 2⁻¹¹ for TF32. Zero is float32 itself.
+	// inputs of products: 2⁻⁸ for bfloat16, 2⁻¹¹ for TF32. Zero is float32 itself.
 	Unit float64
 	// Products multiplies the tolerance of convolutions and dense layers, for
 	// algorithms with fewer and less exact products. Zero means 1.
@@ -238,7 +238,9 @@ const unit = 0x1p-24
 // relative to the sum of their absolute values. Rounding errors are as good as
 // independent, so they add up as √n and not as n; with 4 deviations and more this holds
 // for every element of a large tensor (Higham and Mary, "A new approach to probabilistic
-// rounding error analysis", 2019, theorem 3.1).
+// rounding error analysis", 2019, theorem 3.1). The errors of a sum of equal numbers are
+// not independent: there the same bound holds for sums in blocks of about √n, and a
+// long one that is kept in a single float32 exceeds it.
 func sumError(n int) float64 { return 4 * math.Sqrt(float64(n)) * unit }
 
 func absolute(x []float32) []float32 {
