@@ -60,7 +60,7 @@ func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32]
 		plan = plan[min(first*size, len(plan)):]
 		count := (len(plan) + size - 1) / size
 		workers := min(max(l.Workers, 1), count)
-		ring := make([]slot, workers+1) // one is the consumer's
+		ring := make([]slot, 2*workers) // two of each worker: it fills one while the other is read
 		for i := range ring {
 			ring[i] = makeSlot(min(size, len(plan)))
 		}

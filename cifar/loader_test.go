@@ -1,0 +1,198 @@
+package cifar
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+)
+
+// randomImages returns n images of noise in 10 classes.
+func randomImages(n int) Images {
+	r := rand.New(rand.NewPCG(3, uint64(n)))
+	images := makeImages(n)
+	for i := range images.Pixels {
+		images.Pixels[i] = byte(r.Uint32())
+	}
+	for i := range images.Labels {
+		images.Labels[i] = int32(r.IntN(10))
+	}
+	return images
+}
+
+// collect joins the batches of an epoch, and returns their sizes.
+func collect(l *Loader, epoch, first, size int) (images, labels []float32, sizes []int) {
+	for x, y := range l.Batches(epoch, first, size) {
+		images = append(images, x...)
+		labels = append(labels, y...)
+		sizes = append(sizes, len(y))
+	}
+	return images, labels, sizes
+}
+
+func TestPlan(t *testing.T) {
+	l := &Loader{Images: randomImages(500), Augmentation: SubPixel, Seed: 1}
+	order := func(plan []Sample) []int32 {
+		var order []int32
+		for _, s := range plan {
+			if s.Label != l.Images.Labels[s.Index] {
+				t.Fatalf("image %d has label %d, want %d", s.Index, s.Label, l.Images.Labels[s.Index])
+			}
+			order = append(order, s.Index)
+		}
+		return order
+	}
+	each := order(l.Plan(InOrder))
+	for i, x := range each {
+		if int(x) != i {
+			t.Fatalf("in order: place %d has image %d", i, x)
+		}
+	}
+	for _, s := range l.Plan(InOrder) {
+		if s.TX != 0 || s.TY != 0 || s.Flip {
+			t.Fatalf("in order: %+v is augmented", s)
+		}
+	}
+	first, second := l.Plan(0), l.Plan(1)
+	if slices.Equal(order(first), order(second)) || slices.Equal(order(first), each) {
+		t.Error("the order does not change between epochs")
+	}
+	for _, plan := range [][]Sample{first, second} {
+		sorted := order(plan)
+		slices.Sort(sorted)
+		if !slices.Equal(sorted, each) {
+			t.Error("an epoch does not have each image once")
+		}
+	}
+	if !slices.Equal(first, l.Plan(0)) {
+		t.Error("an epoch differs when planned again")
+	}
+	l.Seed++
+	if slices.Equal(order(first), order(l.Plan(0))) {
+		t.Error("the order does not depend on the seed")
+	}
+}
+
+// A batch is what its samples say, computed pixel by pixel.
+func TestBatches(t *testing.T) {
+	d := &Dataset{Classes: classes(), Train: randomImages(23)}
+	for _, augmentation := range []Augmentation{None, WholePixel, SubPixel} {
+		for _, epoch := range []int{InOrder, 0, 3} {
+			l := d.Training(MeanOnly(), augmentation, 5)
+			images, labels, sizes := collect(l, epoch, 0, 10)
+			if !slices.Equal(sizes, []int{10, 10, 3}) {
+				t.Fatalf("batches of %v", sizes)
+			}
+			for i, s := range l.Plan(epoch) {
+				if labels[i] != float32(s.Label) {
+					t.Fatalf("label %g, want %d", labels[i], s.Label)
+				}
+				normal := make([]float32, imageBytes)
+				for j, v := range l.Images.image(int(s.Index)) {
+					normal[j] = float32(v) - l.Normalization.Mean[j%3]
+				}
+				for j, want := range shift64(normal, Size, Size, Channels, float64(s.TX), float64(s.TY), s.Flip) {
+					if got := images[i*imageBytes+j]; !(math.Abs(float64(got)-want) <= 1e-4) {
+						t.Fatalf("%v, epoch %d, %+v: element %d is %g, want %g", augmentation, epoch, s, j, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// The images of an epoch depend neither on the workers nor on where it begins.
+func TestBatchesOfWorkers(t *testing.T) {
+	l := &Loader{Images: randomImages(50), NumClasses: 10, Normalization: MeanOnly(), Augmentation: SubPixel, Seed: 9}
+	for _, size := range []int{1, 7, 25, 50, 64, math.MaxInt} {
+		wantImages, wantLabels, sizes := collect(l, 2, 0, size)
+		for workers := range 6 {
+			for first := 0; first <= len(sizes)+1; first += 1 + len(sizes)/4 {
+				m := *l
+				m.Workers = workers
+				done := 0
+				for _, n := range sizes[:min(first, len(sizes))] {
+					done += n
+				}
+				images, labels, _ := collect(&m, 2, first, size)
+				if !slices.Equal(images, wantImages[done*imageBytes:]) || !slices.Equal(labels, wantLabels[done:]) {
+					t.Errorf("%d workers, batches of %d from batch %d: other images", workers, size, first)
+				}
+			}
+		}
+	}
+}
+
+// However a loop ends, no worker is left behind.
+func TestBatchesEnd(t *testing.T) {
+	for _, workers := range []int{1, 2, 5} {
+		for stop := range 9 {
+			t.Run(fmt.Sprint(workers, " workers, stop at ", stop), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { // fails if a goroutine remains
+					l := &Loader{Images: randomImages(16), Normalization: MeanOnly(), Workers: workers}
+					defer func() { recover() }()
+					n := 0
+					for range l.Batches(0, 0, 2) {
+						if n == stop {
+							break
+						}
+						if n == 7 {
+							panic("in the loop")
+						}
+						n++
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestBatchesOfNothing(t *testing.T) {
+	l := &Loader{Normalization: MeanOnly(), Workers: 3}
+	for range l.Batches(0, 0, 8) {
+		t.Error("a batch of no images")
+	}
+}
+
+// The number of batches has no influence on what an epoch allocates.
+func TestBatchesAllocate(t *testing.T) {
+	l := &Loader{Images: randomImages(64), Normalization: MeanOnly(), Augmentation: SubPixel, Workers: 2}
+	allocations := func(size int) float64 {
+		return testing.AllocsPerRun(10, func() {
+			for range l.Batches(0, 0, size) {
+			}
+		})
+	}
+	if few, many := allocations(16), allocations(1); many > few {
+		t.Errorf("%g allocations in 4 batches, %g in 64", few, many)
+	}
+}
+
+func TestFirst(t *testing.T) {
+	images := randomImages(5)
+	for n, want := range map[int]int{0: 0, 3: 3, 5: 5, 9: 5} {
+		part := images.First(n)
+		if part.Len() != want || len(part.Pixels) != want*imageBytes {
+			t.Errorf("First(%d) has %d images, %d bytes", n, part.Len(), len(part.Pixels))
+		}
+	}
+}
+
+func BenchmarkBatches(b *testing.B) {
+	l := &Loader{Images: randomImages(512), Normalization: MeanOnly()}
+	for _, l.Augmentation = range []Augmentation{None, WholePixel, SubPixel} {
+		for _, l.Workers = range []int{1, 2} {
+			b.Run(fmt.Sprintf("%v/workers%d", l.Augmentation, l.Workers), func(b *testing.B) {
+				n := 0
+				for b.Loop() {
+					for _, labels := range l.Batches(0, 0, 128) {
+						n += len(labels)
+					}
+				}
+				b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "images/s")
+			})
+		}
+	}
+}
