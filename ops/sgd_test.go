@@ -23,15 +23,11 @@ func TestSGD(t *testing.T) {
 				for i := range n {
 					w[i], v[i], grad[i] = float32(rng.NormFloat64()), float32(rng.NormFloat64()), float32(rng.NormFloat64())
 					squares += float64(w[i]) * float64(w[i])
-					decay := 2 * s.Lambda * w[i]
-					d := grad[i] + decay
-					kept, step := s.Momentum*v[i], s.LearningRate*d
-					vi := kept - step
+					d := grad[i] + float32(2*s.Lambda*w[i]) // conversions keep products from being fused
+					vi := float32(s.Momentum*v[i]) - float32(s.LearningRate*d)
 					wi := w[i] + vi
 					if s.Nesterov {
-						kept := s.Momentum * vi
-						wi = w[i] + kept
-						wi -= step
+						wi = w[i] + float32(s.Momentum*vi) - float32(s.LearningRate*d)
 					}
 					newW[i], newV[i] = float64(wi), float64(vi)
 				}

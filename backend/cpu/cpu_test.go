@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/lamina-go/lamina/backend"
@@ -9,13 +8,23 @@ import (
 	"github.com/lamina-go/lamina/ops"
 )
 
-func TestConformance(t *testing.T) {
+// eachLevel runs a test of backendtest at every level, each with another number of threads.
+func eachLevel(t *testing.T, test func(t *testing.T, open func(t *testing.T) backend.Backend)) {
 	for i, level := range ops.Levels() {
-		threads := i%3 + 1
-		t.Run(fmt.Sprintf("%v/%d", level, threads), func(t *testing.T) {
-			backendtest.Run(t, func(t *testing.T) backend.Backend {
-				return open(t, Options{Threads: threads, Level: level})
-			}, backendtest.Options{})
+		t.Run(level.String(), func(t *testing.T) {
+			test(t, func(t *testing.T) backend.Backend {
+				return open(t, Options{Threads: i%3 + 1, Level: level})
+			})
 		})
 	}
+}
+
+func TestConformance(t *testing.T) {
+	eachLevel(t, func(t *testing.T, open func(t *testing.T) backend.Backend) {
+		backendtest.Run(t, open, backendtest.Options{})
+	})
+}
+
+func TestGolden(t *testing.T) {
+	eachLevel(t, backendtest.Golden)
 }
