@@ -1,0 +1,130 @@
+// Command train trains VGG networks on CIFAR-10, on folders of pictures or on shapes drawn in
+// memory. A run lives in a folder and can be stopped and resumed at any moment. See --help.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/nn"
+)
+
+func main() {
+	err := run(os.Args[1:])
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "train:", strings.ReplaceAll(err.Error(), "\n", "; "))
+	switch usage := (usageError{}); {
+	case errors.As(err, &usage):
+		os.Exit(2)
+	case errors.Is(err, errInterrupted):
+		os.Exit(130) // as shells tell of Ctrl-C
+	}
+	os.Exit(1)
+}
+
+// usageError is a mistake in the command line.
+type usageError struct{ error }
+
+// errInterrupted says that the user stopped the program.
+var errInterrupted = errors.New("interrupted")
+
+func run(args []string) (err error) {
+	c, err := parse(args)
+	if err != nil {
+		return usageError{err}
+	}
+	if c.help {
+		fmt.Print(help())
+		return nil
+	}
+	defer func() {
+		if failure := recover(); failure != nil && !c.verbose {
+			err = fmt.Errorf("a fault of this program: %v; please report it, with what --verbose adds", failure)
+		} else if failure != nil {
+			panic(failure)
+		}
+	}()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // so that another Ctrl-C ends the program at once
+
+	var dir *runDir
+	if c.resume != "" {
+		if dir, err = openRunDir(c.resume); err != nil {
+			return err
+		}
+		defer dir.Close()
+		if err := c.adopt(dir.config.Settings); err != nil {
+			return err
+		}
+	}
+	if c.summary {
+		return printSummary(ctx, &c.settings)
+	}
+	b, err := openBackend(&c.settings)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	if dir == nil {
+		if dir, err = newRunDir(c.out, newConfig(c.settings, b.Name())); err != nil {
+			return err
+		}
+		defer dir.Close()
+	}
+	return train(ctx, c, dir, b)
+}
+
+// train trains from where the run in dir stands, and tells how it goes.
+func train(ctx context.Context, c *command, dir *runDir, b backend.Backend) (err error) {
+	defer func() { err = dir.conclude(ctx, err) }()
+	if err := dir.update(c.settings); err != nil {
+		return err
+	}
+	out := newReport(c, os.Stdout)
+	defer out.endBar()
+	data, err := c.data(ctx, out.download)
+	if err != nil {
+		return err
+	}
+	network, err := c.network(len(data.Classes))
+	if err != nil {
+		return err
+	}
+	setup, err := c.training(data)
+	if err != nil {
+		return err
+	}
+	var t *nn.Trainer
+	setup.Checkpoint, setup.CheckpointEvery = dir.file(checkpointName), c.saveEvery
+	setup.OnStep = out.step
+	setup.OnEpoch = func(row nn.Row) error {
+		out.epoch(row)
+		return dir.writeHistory(t.History)
+	}
+	if t, err = nn.NewTrainer(b, network, setup); err != nil {
+		return err
+	}
+	if dir.hasCheckpoint() {
+		if err := t.Resume(setup.Checkpoint); err != nil {
+			return err
+		}
+	}
+	if err := dir.writeHistory(t.History); err != nil {
+		return err
+	}
+	out.begin(b, network, data, dir, t)
+	if err := t.Run(ctx); err != nil {
+		return err
+	}
+	out.end(dir, t)
+	return nil
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/nn"
+)
+
+// lineInterval is the time between two lines of progress where there is no terminal.
+const lineInterval = 5 * time.Second
+
+// report tells a person how a run goes: on a terminal with a bar, elsewhere in lines.
+type report struct {
+	*command
+	out      *os.File
+	terminal bool
+	bar      *progressbar.ProgressBar // of the epoch, or of a download; nil between them
+	shown    time.Time                // the last line
+	started  time.Time
+}
+
+func newReport(c *command, out *os.File) *report {
+	now := time.Now()
+	return &report{command: c, out: out, terminal: term.IsTerminal(int(out.Fd())), shown: now, started: now}
+}
+
+// line prints a line with a heading.
+func (r *report) line(heading, format string, values ...any) {
+	fmt.Fprintf(r.out, "%-9s %s\n", heading, fmt.Sprintf(format, values...))
+}
+
+// begin tells what is about to happen.
+func (r *report) begin(b backend.Backend, network *nn.Network, d *cifar.Dataset, dir *runDir, t *nn.Trainer) {
+	threads := r.Threads
+	if threads == 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	parameters := 0
+	for _, layer := range network.Table {
+		trainable, other := layer.Parameters()
+		parameters += trainable + other
+	}
+	r.line("machine", "%s, %d threads, %s, %s", dir.config.CPU, threads, b.Name(), r.Precision)
+	r.line("model", "%s, %.1f million parameters", r.Model, float64(parameters)/1e6)
+	r.line("data", "%s: %d images to train on, %d to validate with, %d classes",
+		d.Name, d.Train.Len(), d.Test.Len(), len(d.Classes))
+	r.line("training", "%d epochs of %d steps of %d images, learning rate %s", r.Epochs, t.Steps(), t.Batch, r.LR)
+	r.line("results", "%s", dir.path)
+	if dir.config.Backend != b.Name() {
+		r.line("note", "the run began on %s: elsewhere the last digits differ", dir.config.Backend)
+	}
+	if r.verbose {
+		text, _ := json.MarshalIndent(dir.config, "", "  ") // numbers and strings
+		r.line("settings", "%s", text)
+	}
+	if t.Step > 0 {
+		r.line("resumed", "after epoch %d and %d steps", t.Epoch, t.EpochStep)
+	}
+	fmt.Fprintln(r.out)
+}
+
+// step tells how far an epoch has come.
+func (r *report) step(p nn.Progress) {
+	left := time.Duration(float64(p.Steps-p.Step) * float64(r.Batch) / p.ImagesPerSecond * float64(time.Second))
+	text := fmt.Sprintf("loss %.4f  accuracy %.2f %%  %.0f images/s", p.Loss, 100*p.Accuracy, p.ImagesPerSecond)
+	if p.Step == p.Steps {
+		text += "  validating"
+	} else {
+		text += "  " + left.Round(time.Second).String() + " left"
+	}
+	switch {
+	case r.terminal:
+		if r.bar == nil {
+			r.bar = r.newBar(p.Steps)
+		}
+		r.bar.Describe(fmt.Sprintf("%d/%d  %s", p.Epoch, r.Epochs, text))
+		r.bar.Set(p.Step)
+	case time.Since(r.shown) >= lineInterval:
+		r.shown = time.Now()
+		fmt.Fprintf(r.out, "epoch %d/%d  step %d/%d  %s\n", p.Epoch, r.Epochs, p.Step, p.Steps, text)
+	}
+}
+
+func (r *report) newBar(steps int, options ...progressbar.Option) *progressbar.ProgressBar {
+	return progressbar.NewOptions(steps, append(options,
+		progressbar.OptionSetWriter(r.out), progressbar.OptionUseANSICodes(true),
+		progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionShowCount(),
+		progressbar.OptionSetElapsedTime(false), progressbar.OptionSetPredictTime(false),
+		progressbar.OptionSetWidth(20), progressbar.OptionSetTheme(progressbar.ThemeUnicode))...)
+}
+
+// download tells how much of the data has come.
+func (r *report) download(done, total int64) {
+	const mega = 1e6
+	switch {
+	case r.terminal:
+		if r.bar == nil {
+			r.bar = r.newBar(int(total), progressbar.OptionShowBytes(true), progressbar.OptionSetDescription("download"))
+		}
+		r.bar.Set64(done)
+		if done == total {
+			r.endBar()
+		}
+	case time.Since(r.shown) >= lineInterval:
+		r.shown = time.Now()
+		r.line("download", "%.0f of %.0f MB", float64(done)/mega, float64(total)/mega)
+	}
+}
+
+// endBar takes the bar off the terminal.
+func (r *report) endBar() {
+	if r.bar != nil {
+		r.bar.Clear()
+		r.bar = nil
+	}
+}
+
+// epoch tells what an epoch has brought.
+func (r *report) epoch(row nn.Row) {
+	r.endBar()
+	fmt.Fprintf(r.out, "epoch %d/%d  loss %.4f  accuracy %.2f %%  val_loss %.4f  val_accuracy %.2f %%  %.0f images/s\n",
+		row.Epoch, r.Epochs, row.Loss, 100*row.Accuracy, row.Validation.Loss, 100*row.Validation.Accuracy, row.ImagesPerSecond)
+	r.shown = time.Now()
+}
+
+// end tells what the run has brought, and what can be done next.
+func (r *report) end(dir *runDir, t *nn.Trainer) {
+	r.endBar()
+	fmt.Fprintln(r.out)
+	if len(t.History) > 0 {
+		best := t.History[0]
+		for _, row := range t.History {
+			if row.Validation.Accuracy > best.Validation.Accuracy {
+				best = row
+			}
+		}
+		r.line("done", "in %v; best val_accuracy %.2f %% in epoch %d", time.Since(r.started).Round(time.Second), 100*best.Validation.Accuracy, best.Epoch)
+	}
+	r.line("results", "%s (the curves), %s (the weights)", dir.file(historyName), dir.file(checkpointName))
+	r.line("go on", "%s --epochs %d", dir.resumeCommand(), 2*max(r.Epochs, 1))
+}
