@@ -86,7 +86,7 @@ func mustVGG(t *testing.T, name string, o VGGOptions) *Network {
 	return mustBuild(t, s)
 }
 
-func mustBuild(t *testing.T, s Sequential) *Network {
+func mustBuild(t testing.TB, s Sequential) *Network {
 	t.Helper()
 	net, err := Build(s)
 	if err != nil {
@@ -219,7 +219,7 @@ func TestSummary(t *testing.T) {
 }
 
 // tinyNetwork returns a network with every kind of layer, with BatchNorm or without.
-func tinyNetwork(t *testing.T, norm bool) *Network {
+func tinyNetwork(t testing.TB, norm bool) *Network {
 	t.Helper()
 	layers := []Layer{
 		Conv2D{Name: "conv1", Filters: 5, Kernel: 3, L2: 0.001}, BatchNorm{}, ReLU{}, MaxPool{},

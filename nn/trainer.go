@@ -193,14 +193,17 @@ func (t *Trainer) rate(step int) float64 {
 }
 
 // Run trains to the last epoch, from where the state is. When ctx is done it finishes the step,
-// saves, and returns ctx's cause. When the loss is no longer a number it stops, and the
+// saves, and returns ctx's cause, or why it could not save. When the loss is no longer a number it stops, and the
 // checkpoint stays as it was.
 func (t *Trainer) Run(ctx context.Context) error {
 	t.saved = time.Now()
 	for t.Epoch < t.config.Epochs {
 		err := t.epoch(ctx)
 		if err != nil && ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
-			return errors.Join(err, t.save())
+			if err := t.save(); err != nil {
+				return err
+			}
+			return err
 		}
 		if err != nil {
 			return err
