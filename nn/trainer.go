@@ -200,8 +200,8 @@ func (t *Trainer) Run(ctx context.Context) error {
 	for t.Epoch < t.config.Epochs {
 		err := t.epoch(ctx)
 		if err != nil && ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
-			if err := t.save(); err != nil {
-				return err
+			if failed := t.save(); failed != nil {
+				return failed
 			}
 			return err
 		}
