@@ -182,7 +182,8 @@ func (d *runDir) conclude(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
+	interrupted := ctx.Err() != nil && errors.Is(err, context.Cause(ctx))
+	if interrupted {
 		err = errInterrupted
 	}
 	switch {
@@ -191,7 +192,10 @@ func (d *runDir) conclude(ctx context.Context, err error) error {
 	case d.begun:
 		d.discard()
 	}
-	return fmt.Errorf("%w; nothing was saved yet", err)
+	if interrupted {
+		return fmt.Errorf("%w before there was anything to save", err)
+	}
+	return err
 }
 
 // resumeCommand is what the user types to go on.

@@ -41,6 +41,9 @@ type settings struct {
 	ConvAlgo  string `json:"conv-algo"`
 }
 
+// maxThreads is far from where the system, or Go, gives no more.
+const maxThreads = 1024
+
 // defaults are the settings of the Keras program that this one follows, which trains VGG-19.
 func defaults() settings {
 	return settings{
@@ -69,6 +72,7 @@ func (s *settings) check() error {
 		fraction("weight-decay", s.WeightDecay),
 		oneOf("backend", s.Backend, "auto", "cpu", "cudnn"),
 		atLeast("threads", s.Threads, 0),
+		atMost("threads", s.Threads, maxThreads),
 		oneOf("precision", s.Precision, "fp32", "bf16"),
 		oneOf("conv-algo", s.ConvAlgo, "auto", "im2col"),
 	)
@@ -97,6 +101,13 @@ func atLeast(flag string, value, least int) error {
 		return nil
 	}
 	return fmt.Errorf("--%s %d: must be at least %d", flag, value, least)
+}
+
+func atMost(flag string, value, most int) error {
+	if value <= most {
+		return nil
+	}
+	return fmt.Errorf("--%s %d: must be at most %d", flag, value, most)
 }
 
 func flagError(flag string, err error) error {
