@@ -1,0 +1,156 @@
+package ops
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/lamina-go/lamina/internal/fmapeak"
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/gonum"
+)
+
+// reportSpeed reports the speed of b's loop, of which each turn has so many floating-point
+// operations, also as a share of the peak of one core.
+func reportSpeed(b *testing.B, flop, peak float64) {
+	speed := flop * float64(b.N) / b.Elapsed().Seconds() / 1e9
+	b.ReportMetric(speed, "GFLOP/s")
+	b.ReportMetric(100*speed/peak, "%peak")
+}
+
+// peaks measures the peak of one core at every level.
+func peaks() map[Level]float64 {
+	peak := map[Level]float64{}
+	for _, l := range Levels() {
+		peak[l] = fmapeak.Measure(l.String(), 1)
+	}
+	return peak
+}
+
+func BenchmarkGemm(b *testing.B) {
+	peak := peaks()
+	for _, s := range []struct{ m, n, k int }{
+		{512, 512, 512}, {1024, 1024, 1024}, {2048, 2048, 2048},
+		{128, 4096, 512}, {128, 4096, 4096}, {128, 10, 4096}, // the dense layers
+	} {
+		rng := rand.New(rand.NewPCG(1, 2))
+		a, bm, c := random(rng, s.m*s.k), random(rng, s.k*s.n), make([]float32, s.m*s.n)
+		bytes := int64(4 * (len(a) + len(bm) + len(c)))
+		name := fmt.Sprintf("%dx%dx%d", s.m, s.n, s.k)
+		flop := 2 * float64(s.m) * float64(s.n) * float64(s.k)
+		for _, l := range Levels() {
+			if l == Generic {
+				continue // that is gonum
+			}
+			b.Run(name+"/"+l.String(), func(b *testing.B) {
+				scratch := make([]float32, l.GemmScratch(s.m, s.n, s.k))
+				b.SetBytes(bytes)
+				for b.Loop() {
+					l.Gemm(c, s.n, Matrix{a, s.k, 1}, Matrix{bm, s.n, 1}, s.m, s.n, s.k, Product{}, scratch)
+				}
+				reportSpeed(b, flop, peak[l])
+			})
+		}
+		b.Run(name+"/gonum", func(b *testing.B) { // on all cores that it finds
+			b.SetBytes(bytes)
+			for b.Loop() {
+				gonum.Implementation{}.Sgemm(blas.NoTrans, blas.NoTrans, s.m, s.n, s.k, 1, a, s.k, bm, s.n, 0, c, s.n)
+			}
+			reportSpeed(b, flop, peak[Levels()[len(Levels())-1]])
+		})
+	}
+}
+
+// benchShapes are the 3x3 convolutions of VGG at batch 128.
+var benchShapes = []struct {
+	name  string
+	shape ConvShape
+}{
+	{"block1_conv1", ConvShape{128, 32, 32, 3, 64, 3}},
+	{"block1_conv2", ConvShape{128, 32, 32, 64, 64, 3}},
+	{"block2_conv1", ConvShape{128, 16, 16, 64, 128, 3}},
+	{"block2_conv2", ConvShape{128, 16, 16, 128, 128, 3}},
+	{"block3_conv1", ConvShape{128, 8, 8, 128, 256, 3}},
+	{"block3_conv2", ConvShape{128, 8, 8, 256, 256, 3}},
+	{"block4_conv1", ConvShape{128, 4, 4, 256, 512, 3}},
+	{"block4_conv2", ConvShape{128, 4, 4, 512, 512, 3}},
+	{"block5_conv1", ConvShape{128, 2, 2, 512, 512, 3}},
+}
+
+// usefulFlop returns the operations of a pass, without those on padding.
+func usefulFlop(s ConvShape) float64 {
+	taps := 0
+	for _, b := range s.Blocks() {
+		taps += b.rows * b.tapsInside
+	}
+	return 2 * float64(taps) * float64(s.In) * float64(s.Out)
+}
+
+// benchConv runs f for each shape and level, on one core.
+func benchConv(b *testing.B, f func(l Level, s ConvShape) (pass func())) {
+	peak := peaks()
+	for _, v := range benchShapes {
+		for _, l := range Levels() {
+			b.Run("vgg16/"+v.name+"/"+l.String(), func(b *testing.B) {
+				s := v.shape
+				pass := f(l, s)
+				b.SetBytes(int64(4 * (s.N*s.H*s.W*(s.In+s.Out) + s.taps()*s.In*s.Out)))
+				for b.Loop() {
+					pass()
+				}
+				reportSpeed(b, usefulFlop(s), peak[l])
+			})
+		}
+	}
+}
+
+func BenchmarkConvForward(b *testing.B) { benchConv(b, forwardPass) }
+
+// The backward pass to the input is a forward pass with other channels and the kernel
+// turned.
+func BenchmarkConvBackwardData(b *testing.B) {
+	benchConv(b, func(l Level, s ConvShape) func() {
+		s.In, s.Out = s.Out, s.In
+		return forwardPass(l, s)
+	})
+}
+
+func forwardPass(l Level, s ConvShape) func() {
+	rng := rand.New(rand.NewPCG(1, 2))
+	pixels := s.N * s.H * s.W
+	x, y, kernel := random(rng, pixels*s.In), make([]float32, pixels*s.Out), random(rng, s.taps()*s.In*s.Out)
+	packed, scratch := make([]float32, l.PackedSize(s)), make([]float32, l.ConvScratch())
+	blocks := s.Blocks()
+	return func() {
+		for g := range s.Groups() {
+			l.PackKernel(packed, kernel, s, g)
+		}
+		for i := range blocks {
+			for g := range s.Groups() {
+				l.ConvForward(y, x, packed, s, &blocks[i], g, Product{}, scratch)
+			}
+		}
+	}
+}
+
+func BenchmarkConvBackwardFilter(b *testing.B) {
+	benchConv(b, func(l Level, s ConvShape) func() {
+		rng := rand.New(rand.NewPCG(1, 2))
+		pixels := s.N * s.H * s.W
+		x, dy := random(rng, pixels*s.In), random(rng, pixels*s.Out)
+		jobs, splits := s.FilterJobs()
+		dw := make([][]float32, splits)
+		for i := range dw {
+			dw[i] = make([]float32, s.taps()*s.In*s.Out)
+		}
+		scratch := make([]float32, l.FilterScratch(s, jobs))
+		return func() {
+			for _, job := range jobs {
+				l.ConvBackwardFilter(dw[job.Split], dy, x, s, job, scratch)
+			}
+			for _, part := range dw[1:] {
+				Add(dw[0], part)
+			}
+		}
+	})
+}
