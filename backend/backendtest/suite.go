@@ -67,8 +67,9 @@ type suite struct {
 
 // run runs f as a subtest with a random stream of its own.
 func (s *suite) run(name string, f func(*suite)) {
+	seed := s.rng.Uint64()
 	s.T.Run(name, func(t *testing.T) {
-		f(&suite{t, s.Options, s.open, rand.New(rand.NewPCG(3, uint64(len(name))))})
+		f(&suite{t, s.Options, s.open, rand.New(rand.NewPCG(seed, 0))})
 	})
 }
 

@@ -209,7 +209,11 @@ func (s *suite) nan() {
 			}
 			in := normData{x: x, gamma: ones, beta: ones, mean: ones, variance: ones, dy: s.normal(ys.Size(), 1)}
 			passes := func(f func(normResults) []float32) func(d *device) []float32 {
-				return func(d *device) []float32 { return f(normPasses(d, spec, in, true)) }
+				return func(d *device) []float32 {
+					stored := in
+					stored.x, stored.dy = rounded(d, in.x, shape), rounded(d, in.dy, ys)
+					return f(normPasses(d, spec, stored, true))
+				}
 			}
 			name := fmt.Sprintf("batchnorm_fused_%t_", fused)
 			check(name+"infer", passes(func(r normResults) []float32 { return r.inferred }))
@@ -221,14 +225,16 @@ func (s *suite) nan() {
 			c := conv(3, 4, 5, 6, 7, 3)
 			c.Inference, c.ReLU = true, relu
 			_, _, ws := c.shapes()
-			in := linearData{x: x, w: s.normal(ws.Size(), 1), b: s.normal(7, 1)}
-			check(fmt.Sprintf("conv_relu_%t", relu), func(d *device) []float32 { return c.passes(d, in).y })
+			w, b := s.normal(ws.Size(), 1), s.normal(7, 1)
+			check(fmt.Sprintf("conv_relu_%t", relu), func(d *device) []float32 {
+				return c.passes(d, linearData{x: rounded(d, x, shape), w: w, b: b}).y
+			})
 		}
 	}
 	for at := range 6 {
 		logits := poison(flat, 6+at)
 		check("loss", func(d *device) []float32 {
-			m, dlogits := lossPasses(d, 3, 6, logits, []float32{0, 1, 2}, false)
+			m, dlogits := lossPasses(d, 3, 6, rounded(d, logits, flat), []float32{0, 1, 2}, false)
 			return append(dlogits, float32(m.Loss))
 		})
 	}

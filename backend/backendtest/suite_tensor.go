@@ -63,7 +63,7 @@ func (s *suite) views() {
 		c := conv(2, 3, 3, 5, 7, 3)
 		xs, ys, ws := c.shapes()
 		size := ws.Size()
-		x, dy := s.normal(xs.Size(), 1), s.normal(ys.Size(), 1)
+		x, dy := rounded(d, s.normal(xs.Size(), 1), xs), rounded(d, s.normal(ys.Size(), 1), ys)
 		w, b := s.normal(size, 1), s.normal(7, 1)
 		want := c.passes(d, linearData{x, w, b, dy})
 
