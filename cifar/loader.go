@@ -57,12 +57,16 @@ func (l *Loader) Plan(epoch int) []Sample {
 func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32] {
 	return func(yield func(images, labels []float32) bool) {
 		plan := l.Plan(epoch)
-		plan = plan[min(first*size, len(plan)):]
+		size := min(size, len(plan))
+		if first*size >= len(plan) {
+			return
+		}
+		plan = plan[first*size:]
 		count := (len(plan) + size - 1) / size
 		workers := min(max(l.Workers, 1), count)
 		ring := make([]slot, 2*workers) // two of each worker: it fills one while the other is read
 		for i := range ring {
-			ring[i] = makeSlot(min(size, len(plan)))
+			ring[i] = makeSlot(size)
 		}
 		tables := l.Normalization.tables()
 		done := make(chan struct{})

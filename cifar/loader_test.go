@@ -108,6 +108,9 @@ func TestBatchesOfWorkers(t *testing.T) {
 	l := &Loader{Images: randomImages(50), NumClasses: 10, Normalization: MeanOnly(), Augmentation: SubPixel, Seed: 9}
 	for _, size := range []int{1, 7, 25, 50, 64, math.MaxInt} {
 		wantImages, wantLabels, sizes := collect(l, 2, 0, size)
+		if len(wantLabels) != l.Len() {
+			t.Fatalf("batches of %d: %d images, want %d", size, len(wantLabels), l.Len())
+		}
 		for workers := range 6 {
 			for first := 0; first <= len(sizes)+1; first += 1 + len(sizes)/4 {
 				m := *l

@@ -48,7 +48,7 @@ func (m *machine) global(module, name []byte) {
 func (m *machine) call(function global, args tuple) {
 	switch {
 	case function == newDtype && len(args) == 3: // name, align, copy
-		if name, ok := args[0].(text); ok {
+		if name, ok := args[0].(text); ok && len(name) <= maxName {
 			m.push(dtype(name))
 			return
 		}
@@ -101,6 +101,10 @@ func (m *machine) array(shape, kind any, columnMajor bool, data any) *array {
 	content, isText := data.(text)
 	extents, isTuple := shape.(tuple)
 	n := uint64(1)
+	if len(extents) > 2 {
+		m.fail("an array of %d axes", len(extents))
+		return a
+	}
 	for _, x := range extents {
 		d, ok := x.(int64)
 		hi, lo := bits.Mul64(n, uint64(d))

@@ -16,8 +16,8 @@ const BuiltIn = "shapes"
 // What Open draws for BuiltIn.
 const (
 	builtInSeed  = 1
-	builtInTrain = 10_000
-	builtInTest  = 2_000
+	builtInTrain = 5_000
+	builtInTest  = 1_000
 )
 
 // Open reads the data at path, which is one of

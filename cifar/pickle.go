@@ -90,6 +90,10 @@ type (
 	global string         // module.name
 )
 
+// maxName is the length of the longest text that is copied: the same long one, copied again
+// and again, could fill the memory.
+const maxName = 100
+
 // machine runs the program that a pickle is. It knows the opcodes of protocols 0 to 5 that
 // build the values above, and nothing that could run code: see call. Texts
 // are parts of the file, not copies, so memory grows in proportion to the file.
@@ -98,13 +102,13 @@ type machine struct {
 	stack  []any
 	marks  []int // places in the stack
 	memo   map[uint64]any
-	budget int   // bytes that decoded texts may still take: as many as the file has
+	budget int   // bytes that may still be decoded: each of the file once, of two in UTF-8
 	err    error // the first
 }
 
 // unpickle returns the value of a pickle.
 func unpickle(data []byte) (any, error) {
-	m := &machine{rest: data, memo: map[uint64]any{}, budget: len(data)}
+	m := &machine{rest: data, memo: map[uint64]any{}, budget: 2 * len(data)}
 	for {
 		op := m.take(1)
 		if m.err == nil && op[0] == '.' {
@@ -340,8 +344,8 @@ func (m *machine) setItems(items []any) {
 	}
 	for i := 0; i < len(items); i += 2 {
 		key, ok := items[i].(text)
-		if !ok {
-			m.fail("a key that is not a string")
+		if !ok || len(key) > maxName {
+			m.fail("a key that is not a short string")
 			return
 		}
 		d[string(key)] = items[i+1]

@@ -172,7 +172,7 @@ func (r *source) near(c [Channels]int, by float32) uint64 {
 }
 
 // The three channels of a colour stand in lanes of one word, with room for a product
-// of two bytes and a sum of such: 12,000 images delay the first step of training.
+// of two bytes and a sum of such: the images delay the first step of training.
 const (
 	laneBits = 21
 	lanes    = 0xff<<(2*laneBits) | 0xff<<laneBits | 0xff
