@@ -1,0 +1,102 @@
+package nn_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+
+	"github.com/lamina-go/lamina/backend/cpu"
+	"github.com/lamina-go/lamina/nn"
+	"github.com/lamina-go/lamina/ops"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// Train a small network to tell horizontal bars from vertical ones.
+func ExampleTrainer() {
+	net, err := nn.Build(nn.Sequential{Input: tensor.Shape{8, 8, 1}, Classes: 2, Layers: []nn.Layer{
+		nn.Conv2D{Filters: 8, Kernel: 3}, nn.BatchNorm{}, nn.ReLU{}, nn.MaxPool{},
+		nn.Flatten{}, nn.Dense{Units: 2},
+	}})
+	check(err)
+	b, err := cpu.Open(cpu.Options{Level: ops.Levels()[len(ops.Levels())-1]})
+	check(err)
+	defer b.Close()
+	trainer, err := nn.NewTrainer(b, net, nn.Config{
+		Data: bars(500), Validation: bars(100), Epochs: 3, Batch: 20,
+		Schedule: nn.Constant(0.02), Momentum: 0.9,
+	})
+	check(err)
+	check(trainer.Run(context.Background()))
+	last := trainer.History[len(trainer.History)-1]
+	fmt.Printf("epoch %d, validation accuracy %.0f %%\n", last.Epoch, 100*last.Validation.Accuracy)
+	// Output: epoch 3, validation accuracy 100 %
+}
+
+// Classify a picture with a network that was trained before.
+func ExampleOpenModel() {
+	checkpoint := trained()
+	defer os.RemoveAll(filepath.Dir(checkpoint))
+	b, err := cpu.Open(cpu.Options{Level: ops.Generic})
+	check(err)
+	defer b.Close()
+	model, err := nn.OpenModel(b, checkpoint)
+	check(err)
+	predictor, err := model.NewPredictor(1)
+	check(err)
+	picture := make([]float32, 8*8)
+	for x := range 8 {
+		picture[5*8+x] = 1
+	}
+	probabilities, err := predictor.Probabilities(picture)
+	check(err)
+	fmt.Printf("horizontal: %v\n", probabilities[0] > 0.9)
+	// Output: horizontal: true
+}
+
+// bars draws n pictures of 8x8, each with a bar across: horizontal (class 0) or vertical (1).
+func bars(n int) *nn.Images {
+	d := &nn.Images{Height: 8, Width: 8, Channels: 1, NumClasses: 2}
+	r := rand.New(rand.NewPCG(1, uint64(n)))
+	for i := range n {
+		picture, at := make([]float32, 64), r.IntN(8)
+		for p := range 64 {
+			picture[p] = 0.1 * float32(r.NormFloat64())
+			if i%2 == 0 && p/8 == at || i%2 == 1 && p%8 == at {
+				picture[p]++
+			}
+		}
+		d.Pixels = append(d.Pixels, picture...)
+		d.Labels = append(d.Labels, float32(i%2))
+	}
+	return d
+}
+
+// trained trains as ExampleTrainer does and returns the path of the checkpoint.
+func trained() string {
+	net, err := nn.Build(nn.Sequential{Input: tensor.Shape{8, 8, 1}, Classes: 2, Layers: []nn.Layer{
+		nn.Conv2D{Filters: 8, Kernel: 3}, nn.BatchNorm{}, nn.ReLU{}, nn.MaxPool{}, nn.Flatten{}, nn.Dense{Units: 2},
+	}})
+	check(err)
+	b, err := cpu.Open(cpu.Options{Level: ops.Generic})
+	check(err)
+	defer b.Close()
+	dir, err := os.MkdirTemp("", "bars")
+	check(err)
+	path := filepath.Join(dir, "checkpoint.lamina")
+	trainer, err := nn.NewTrainer(b, net, nn.Config{
+		Data: bars(500), Validation: bars(100), Epochs: 3, Batch: 20,
+		Schedule: nn.Constant(0.02), Momentum: 0.9, Checkpoint: path,
+	})
+	check(err)
+	check(trainer.Run(context.Background()))
+	return path
+}
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
