@@ -136,13 +136,28 @@ func TestNaNPasses(t *testing.T) {
 				check("ReLU")
 				l.Normalize(y, x[at[k]:][:n], norm)
 				check("Normalize")
-				for j := range y {
-					y[j] = 1
+				ones, dx := make([]float32, n), make([]float32, size)
+				for j := range ones {
+					ones[j] = 1
 				}
-				l.ReLUGrad(y, x[at[k]:][:n], y)
-				check("ReLUGrad")
-				l.NormGrad(y, x[at[k]:][:n], make([]float32, n), &NormGrad{Norm: Norm{Mean: norm.Mean, Scale: norm.Scale, Beta: norm.Beta, Floor: -1}, A: norm.Beta, B: norm.Beta})
+				grad := &NormGrad{Norm: *norm, A: norm.Beta, B: norm.Beta}
+				l.NormSums(dx[:n], y, ones, x[at[k]:][:n], norm)
+				check("product of NormSums")
+				l.NormPoolSums(dx[:n], y, ones, x, w, norm)
+				check("product of NormPoolSums")
+				l.NormGrad(y, ones, x[at[k]:][:n], grad)
 				check("NormGrad")
+				l.NormPoolGrad(dx, ones, x, w, grad)
+				copy(y, dx[at[k]:])
+				check("NormPoolGrad")
+				l.ReLUGrad(y, x[at[k]:][:n], ones)
+				check("ReLUGrad")
+				l.ReLUGrad(y, ones, x[at[k]:][:n])
+				for j, v := range y {
+					if (v == 1) != (i == j) {
+						t.Errorf("%v: gradient of the ReLU of NaN at %d: element %d is %g", l, i, j, v)
+					}
+				}
 			}
 		}
 	}

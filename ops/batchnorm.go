@@ -93,12 +93,13 @@ func (m *Moments) Reset() {
 func (m *Moments) Add(rows int, sum, squares, pivot []float32) {
 	count := float64(rows)
 	total := m.Count + count
-	weight := count / total
+	inverse, weight := 1/count, count/total
+	between := m.Count * weight
 	for c := range m.Mean {
 		s := float64(sum[c])
-		d := float64(pivot[c]) + s/count - m.Mean[c]
+		d := float64(pivot[c]) + s*inverse - m.Mean[c]
 		m.Mean[c] += d * weight
-		m.M2[c] += max(0, float64(squares[c])-s*s/count) + d*d*m.Count*weight
+		m.M2[c] += max(0, float64(squares[c])-s*s*inverse) + d*d*between
 	}
 	m.Count = total
 }

@@ -13,4 +13,4 @@ func part(n, size, i int) (from, to int) { return i * size, min(n, (i+1)*size) }
 
 // rowsPerBlock returns how many rows of c channels a job takes. Sums over one block are
 // accurate in float32.
-func rowsPerBlock(c int) int { return min(max(blockSize/c, 8), 512) }
+func rowsPerBlock(c int) int { return min(max(blockSize/c, 16), 512) }
