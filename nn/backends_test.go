@@ -17,7 +17,7 @@ func onBackends(t *testing.T, test func(t *testing.T, b backend.Backend)) {
 	}
 }
 
-// onCPU runs a test on the CPU at every level.
+// openCPU opens the CPU at a level until the test ends.
 func openCPU(t testing.TB, level ops.Level) backend.Backend {
 	b, err := cpu.Open(cpu.Options{Level: level})
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/internal/safetensors"
 	"github.com/lamina-go/lamina/ops"
 	"github.com/lamina-go/lamina/tensor"
@@ -102,7 +103,6 @@ func TestResumeRepeatsTheBits(t *testing.T) {
 				c := tinyConfig()
 				c.Checkpoint = filepath.Join(t.TempDir(), "checkpoint.lamina")
 				stopAfter(t, newTinyTrainer(t, b, c), stop)
-				c.Seed = 9
 				resumed := newTinyTrainer(t, b, c)
 				if err := resumed.Resume(c.Checkpoint); err != nil {
 					t.Fatal(err)
@@ -122,6 +122,26 @@ func TestResumeRepeatsTheBits(t *testing.T) {
 				sameState(t, alone.State, last.State)
 			}
 		})
+	}
+}
+
+func TestThreadsGiveTheSameBits(t *testing.T) {
+	level := ops.Levels()[len(ops.Levels())-1]
+	var first *Trainer
+	for _, threads := range []int{1, 2, 3} {
+		b, err := cpu.Open(cpu.Options{Level: level, Threads: threads})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		trainer := newTinyTrainer(t, b, tinyConfig())
+		if err := trainer.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = trainer
+		}
+		sameState(t, first.State, trainer.State)
 	}
 }
 
