@@ -53,8 +53,10 @@ func run(args []string) (err error) {
 		}
 	}()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // so that another Ctrl-C ends the program at once
+	context.AfterFunc(ctx, func() {
+		stop() // so that another Ctrl-C ends the program at once
+		fmt.Println("\nstopping: this step is finished and saved; Ctrl-C again ends at once")
+	})
 
 	var dir *runDir
 	if c.resume != "" {

@@ -95,7 +95,7 @@ func (r *report) newBar(steps int, options ...progressbar.Option) *progressbar.P
 		progressbar.OptionSetWriter(r.out), progressbar.OptionUseANSICodes(true),
 		progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionShowCount(),
 		progressbar.OptionSetElapsedTime(false), progressbar.OptionSetPredictTime(false),
-		progressbar.OptionSetWidth(20), progressbar.OptionSetTheme(progressbar.ThemeUnicode))...)
+		progressbar.OptionSetWidth(20), progressbar.OptionSetTheme(progressbar.Theme{Saucer: "█", SaucerPadding: "░"}))...)
 }
 
 // download tells how much of the data has come.

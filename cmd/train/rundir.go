@@ -182,7 +182,7 @@ func (d *runDir) conclude(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	interrupted := ctx.Err() != nil && errors.Is(err, context.Cause(ctx))
+	interrupted := ctx.Err() != nil && (errors.Is(err, context.Cause(ctx)) || errors.Is(err, ctx.Err()))
 	if interrupted {
 		err = errInterrupted
 	}
