@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 )
 
+const errClosed = "cpu: backend is closed"
+
 // pool is a fixed set of workers that do the jobs of one task together. Worker 0 is
 // the goroutine that calls run; the others stay, each on a thread of its own, so that
 // they keep their cores and caches.
@@ -62,6 +64,9 @@ func newPool(workers, spins int) *pool {
 // after the others have stopped. run must not be called from within a job. It
 // allocates nothing if task is a value made before.
 func (p *pool) run(jobs int, task func(worker, job int)) {
+	if p.closed {
+		panic(errClosed)
+	}
 	p.task, p.jobs, p.failure = task, int64(jobs), nil
 	p.next.Store(0)
 	if p.workers > 1 && jobs > 1 {

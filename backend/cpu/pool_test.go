@@ -73,6 +73,15 @@ func TestPoolPanicReachesCaller(t *testing.T) {
 	}
 }
 
+func TestPoolRunsNothingWhenClosed(t *testing.T) {
+	p := newPool(2, defaultSpins)
+	p.close()
+	p.close()
+	if !panics(func() { p.run(2, func(_, _ int) { t.Error("a job ran") }) }) {
+		t.Error("no panic")
+	}
+}
+
 func TestPoolAllocatesNothing(t *testing.T) {
 	p := newPool(2, defaultSpins)
 	defer p.close()
