@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	calls   = 20                     // the best of so many
+	calls   = 100                    // the best of so many
 	perCall = 2 * time.Millisecond   // long enough to start goroutines, short enough to run undisturbed
 	perStep = 100 * time.Microsecond // for the first guess of the number of iterations
 )

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/lamina-go/lamina/backend"
+)
+
+func TestParse(t *testing.T) {
+	for _, test := range []struct{ args, err string }{
+		{"", ""},
+		{"conv --threads 1", ""},
+		{"gemm networks --models vgg11,vgg16c --batch 32 --runs 1", ""},
+		{"winograd", `no table "winograd"`},
+		{"--models vgg12", "--models vgg12: there are vgg11,"},
+		{"--batch 0", "must be at least 1"},
+		{"--threads 0", "must be at least 1"},
+		{"--runs -1", "must be at least 1"},
+		{"--speed", "unknown flag"},
+	} {
+		_, err := parse(strings.Fields(test.args))
+		if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("bench %s: error %v, want %q", test.args, err, test.err)
+		}
+	}
+}
+
+// The operations of a convolution are counted as its definition does them.
+func TestFlop(t *testing.T) {
+	for _, kernel := range []int{1, 3} {
+		for h := 1; h <= 4; h++ {
+			for w := 1; w <= 4; w++ {
+				s := backend.Conv2DSpec{N: 2, H: h, W: w, In: 3, Out: 5, Kernel: kernel}
+				want := 0
+				for pixel := range h * w {
+					for tap := range kernel * kernel {
+						row, column := pixel/w+tap/kernel-kernel/2, pixel%w+tap%kernel-kernel/2
+						if row >= 0 && row < h && column >= 0 && column < w {
+							want += 2 * s.N * s.In * s.Out
+						}
+					}
+				}
+				if got := flop(s); got != float64(want) {
+					t.Errorf("flop(%+v) = %v, want %v", s, got, want)
+				}
+			}
+		}
+	}
+}

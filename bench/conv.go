@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/backend/cpu"
+	"github.com/lamina-go/lamina/ops"
+)
+
+// convolutions are the shapes in the VGG table: height and width, channels in and out, kernel.
+var convolutions = [...]struct{ size, in, out, kernel int }{
+	{32, 3, 64, 3}, {32, 64, 64, 3},
+	{16, 64, 128, 3}, {16, 128, 128, 3},
+	{8, 128, 256, 3}, {8, 256, 256, 3}, {8, 256, 256, 1},
+	{4, 256, 512, 3}, {4, 512, 512, 3}, {4, 512, 512, 1},
+	{2, 512, 512, 3}, {2, 512, 512, 1},
+}
+
+// printConvolutions prints the rate of each pass by shape, as a layer of a network in training.
+func printConvolutions(level ops.Level, p peak, o *options) error {
+	fmt.Printf("\nConvolution, batch %d, %v, %s: ms, GFLOP/s and share of the peak\n", o.batch, level, cores(o.threads))
+	fmt.Println("(operations are those on pixels of the image, not on its padding)")
+	fmt.Printf("%-22s  %22s  %22s  %22s\n", "", "forward", "backward data", "backward filter")
+	for _, c := range convolutions {
+		b, err := cpu.Open(cpu.Options{Threads: o.threads, Level: level})
+		if err != nil {
+			return err
+		}
+		spec := backend.Conv2DSpec{N: o.batch, H: c.size, W: c.size, In: c.in, Out: c.out,
+			Kernel: c.kernel, BatchNorm: true, NoInputGrad: c.in == 3}
+		times, err := convSeconds(b, spec)
+		b.Close()
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%-22s", fmt.Sprintf("%dx%d %d→%d, %dx%d", c.size, c.size, c.in, c.out, c.kernel, c.kernel))
+		for _, t := range times {
+			if t == 0 {
+				fmt.Printf("  %22s", "")
+				continue
+			}
+			fmt.Printf("  %8.2f  %12s", t*1e3, share(flop(spec)/1e9/t, p.allCores))
+		}
+		fmt.Println()
+	}
+	return nil
+}
+
+// flop returns the floating-point operations of one pass: in each direction, of H·k taps
+// those of the first and the last row that fall into the padding do not count.
+func flop(s backend.Conv2DSpec) float64 {
+	taps := func(size int) int { return size*s.Kernel - (s.Kernel - 1) }
+	return 2 * float64(s.N*s.In*s.Out) * float64(taps(s.H)*taps(s.W))
+}
+
+// convSeconds returns the times of the forward pass and of both backward ones, 0 for one that
+// the layer lacks.
+func convSeconds(b backend.Backend, s backend.Conv2DSpec) (times [3]float64, err error) {
+	plan, err := b.Conv2D(s)
+	if err != nil {
+		return times, err
+	}
+	t := tensors{backend: b}
+	x, y := t.activations(s.N, s.H, s.W, s.In), t.activations(s.N, s.H, s.W, s.Out)
+	dx, dy := t.activations(s.N, s.H, s.W, s.In), t.activations(s.N, s.H, s.W, s.Out)
+	w, bias := t.parameters(s.Kernel, s.Kernel, s.In, s.Out), t.parameters(s.Out)
+	dw, dbias := t.parameters(s.Kernel, s.Kernel, s.In, s.Out), t.parameters(s.Out)
+	for i, f := range []func(){
+		func() { plan.Forward(y, x, w, bias) },
+		func() { plan.BackwardData(dx, dy, w) },
+		func() { plan.BackwardFilter(dw, dbias, dy, x) },
+	} {
+		if s.NoInputGrad && i == 1 {
+			continue
+		}
+		if times[i], err = t.seconds(f); err != nil {
+			return times, err
+		}
+	}
+	return times, nil
+}

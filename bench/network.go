@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"github.com/lamina-go/lamina/backend/cpu"
+	"github.com/lamina-go/lamina/nn"
+	"github.com/lamina-go/lamina/ops"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// passes are what is measured of a network.
+var passes = [...]string{"train", "infer"}
+
+// runSeconds is the length of a run, in whole steps.
+const runSeconds = 5
+
+// result is what one process measured of one network, ours and the peers' alike.
+type result struct {
+	Framework       string  `json:"framework"`
+	Layout          string  `json:"layout"`
+	ImagesPerSecond float64 `json:"images_per_s"`
+	PeakMB          float64 `json:"peak_rss_mb"`
+}
+
+// measureNetwork measures one network in this process, which does nothing else, so that
+// its peak memory is the network's, and prints the result as JSON.
+func measureNetwork(level ops.Level, o *options) error {
+	network, err := nn.VGG(o.models[0], nn.VGGOptions{
+		Input: tensor.Shape{32, 32, 3}, Classes: 10, BatchNorm: true, Dropout: 0.5, L2: 5e-4})
+	if err != nil {
+		return err
+	}
+	net, err := nn.Build(network)
+	if err != nil {
+		return err
+	}
+	b, err := cpu.Open(cpu.Options{Threads: o.threads, Level: level})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	r := result{Framework: "lamina " + b.Name()}
+	if o.measure == "train" {
+		r.ImagesPerSecond, err = trainingRate(b, net, o.batch)
+	} else {
+		r.ImagesPerSecond, err = inferenceRate(b, net, o.batch)
+	}
+	if err != nil {
+		return err
+	}
+	r.PeakMB = peakMemory() / 1e6
+	return json.NewEncoder(os.Stdout).Encode(r)
+}
+
+// sameBatch is a Data of one batch of random images again and again, for longer than a run.
+type sameBatch struct{ images, labels []float32 }
+
+func newSameBatch(n int) *sameBatch {
+	r := rand.New(rand.NewPCG(1, 2))
+	d := &sameBatch{make([]float32, n*32*32*3), make([]float32, n)}
+	for i := range d.images {
+		d.images[i] = float32(r.IntN(256)) - 115
+	}
+	for i := range d.labels {
+		d.labels[i] = float32(r.IntN(10))
+	}
+	return d
+}
+
+func (d *sameBatch) Shape() (h, w, c int) { return 32, 32, 3 }
+func (d *sameBatch) Classes() int         { return 10 }
+func (d *sameBatch) Len() int             { return len(d.labels) << 20 }
+
+func (d *sameBatch) Batches(_, _, _ int) iter.Seq2[[]float32, []float32] {
+	return func(yield func([]float32, []float32) bool) {
+		for yield(d.images, d.labels) {
+		}
+	}
+}
+
+// errMeasured ends a training run that has been measured.
+var errMeasured = errors.New("measured")
+
+// trainingRate returns the images per second of training, after two steps to get warm.
+func trainingRate(b *cpu.Backend, net *nn.Network, batch int) (rate float64, err error) {
+	const warm = 2
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	var start time.Time
+	first := 0
+	data := newSameBatch(batch)
+	t, err := nn.NewTrainer(b, net, nn.Config{
+		Data: data, Validation: data, Epochs: 1, Batch: batch,
+		Schedule: nn.Constant(0.01), Momentum: 0.9, Init: nn.HeNormal(),
+		OnStep: func(p nn.Progress) {
+			switch elapsed := time.Since(start).Seconds(); {
+			case p.Step < warm:
+			case first == 0:
+				start, first = time.Now(), p.Step
+			case elapsed >= runSeconds:
+				rate = float64((p.Step-first)*batch) / elapsed
+				cancel(errMeasured)
+			}
+		},
+	})
+	if err != nil {
+		return 0, err
+	}
+	if err := t.Run(ctx); !errors.Is(err, errMeasured) {
+		return 0, err
+	}
+	return rate, nil
+}
+
+// inferenceRate returns the images per second of a Predictor.
+func inferenceRate(b *cpu.Backend, net *nn.Network, batch int) (float64, error) {
+	m, err := nn.NewModel(b, net)
+	if err != nil {
+		return 0, err
+	}
+	if err := m.Init(nn.HeNormal(), 1); err != nil {
+		return 0, err
+	}
+	p, err := m.NewPredictor(batch)
+	if err != nil {
+		return 0, err
+	}
+	images := newSameBatch(batch).images
+	if _, err := p.Logits(images); err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	for steps := 1; ; steps++ {
+		if _, err := p.Logits(images); err != nil {
+			return 0, err
+		}
+		if elapsed := time.Since(start).Seconds(); elapsed >= runSeconds {
+			return float64(steps*batch) / elapsed, nil
+		}
+	}
+}

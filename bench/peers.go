@@ -1,0 +1,131 @@
+package main
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/lamina-go/lamina/ops"
+)
+
+//go:embed peers/*.py
+var scripts embed.FS
+
+// contender is a program that measures one network and prints a result.
+type contender struct {
+	command []string
+	best    result // of the turns so far
+}
+
+// turn runs the program once more.
+func (c *contender) turn(args ...string) error {
+	if c.best.Layout != "" {
+		args = append(args, "--layout", c.best.Layout)
+	}
+	cmd := exec.Command(c.command[0], append(c.command[1:len(c.command):len(c.command)], args...)...)
+	var complaints strings.Builder
+	cmd.Stderr = &complaints
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, complaints.String())
+	}
+	var r result
+	if err := json.Unmarshal(out, &r); err != nil {
+		return fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
+	}
+	if c.best.Framework != "" {
+		r.ImagesPerSecond = max(r.ImagesPerSecond, c.best.ImagesPerSecond)
+		r.PeakMB = min(r.PeakMB, c.best.PeakMB)
+	}
+	c.best = r
+	return nil
+}
+
+// printNetworks prints images per second and peak memory of each network, in training and in
+// inference. Each turn of each program is a process of its own.
+func printNetworks(level ops.Level, o *options) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	commands, cleanUp, err := peerCommands(level, o.peers)
+	if err != nil {
+		return err
+	}
+	defer cleanUp()
+	fmt.Printf("\nNetworks, batch %d, %s: best of %d runs of %d s, and the peak memory of the process\n",
+		o.batch, cores(o.threads), o.runs, runSeconds)
+	fmt.Printf("%-8s  %-5s  %-44s  %8s  %7s  %7s\n", "network", "pass", "", "images/s", "MB", "ratio")
+	for _, model := range o.models {
+		for _, pass := range passes {
+			contenders := []*contender{{command: []string{self, "--models", model, "--measure", pass}}}
+			for _, c := range commands {
+				contenders = append(contenders, &contender{command: append(c[:len(c):len(c)],
+					"--model", model, "--mode", pass, "--runs", "1", "--seconds", strconv.Itoa(runSeconds))})
+			}
+			for range o.runs {
+				for _, c := range contenders {
+					if err := c.turn("--batch", strconv.Itoa(o.batch), "--threads", strconv.Itoa(o.threads)); err != nil {
+						return err
+					}
+				}
+			}
+			printContenders(model, pass, contenders)
+		}
+	}
+	return nil
+}
+
+// printContenders prints a line for each program: ours first, then the others and how many
+// times as fast ours is.
+func printContenders(model, pass string, contenders []*contender) {
+	ours := contenders[0].best
+	for i, c := range contenders {
+		name, ratio := c.best.Framework, ""
+		if i > 0 {
+			name += ", " + c.best.Layout
+			ratio = fmt.Sprintf("%.2f x", ours.ImagesPerSecond/c.best.ImagesPerSecond)
+		}
+		fmt.Printf("%-8s  %-5s  %-44s  %8.1f  %7.0f  %7s\n", model, pass, name, c.best.ImagesPerSecond, c.best.PeakMB, ratio)
+	}
+}
+
+// peerCommands writes the scripts to a folder that cleanUp removes, and returns a command for
+// each Python: that of PyTorch if it has it, else that of Keras.
+func peerCommands(level ops.Level, pythons []string) (commands [][]string, cleanUp func(), err error) {
+	dir, err := os.MkdirTemp("", "lamina-bench-")
+	if err != nil {
+		return nil, nil, err
+	}
+	cleanUp = func() { os.RemoveAll(dir) }
+	defer func() {
+		if err != nil {
+			cleanUp()
+		}
+	}()
+	if err := os.CopyFS(dir, scripts); err != nil {
+		return nil, nil, err
+	}
+	isa := "best"
+	if level == ops.AVX2 {
+		isa = "avx2"
+	}
+	for _, python := range pythons {
+		found, err := exec.Command(python, "-c",
+			"from importlib.util import find_spec as f; print(f('torch') and 'torch' or f('keras') and 'keras')").Output()
+		framework := strings.TrimSpace(string(found))
+		if err == nil && framework == "None" {
+			err = fmt.Errorf("neither torch nor keras is installed (see bench/peers)")
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("--peers %s: %w", python, err)
+		}
+		commands = append(commands, []string{python, filepath.Join(dir, "peers", framework+"_vgg.py"), "--isa", isa})
+	}
+	return commands, cleanUp, nil
+}
