@@ -1,12 +1,12 @@
 package cpu
 
 import (
-	"fmt"
-
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/ops"
 	"github.com/lamina-go/lamina/tensor"
 )
+
+const errKernel = "cpu: kernel of a convolution is neither 1x1 nor 3x3"
 
 // conv2D is a convolution as implicit im2col and matrix product.
 type conv2D struct {
@@ -35,7 +35,7 @@ type pass struct {
 // Conv2D makes a plan of a convolution.
 func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	if s.Kernel != 1 && s.Kernel != 3 {
-		return nil, fmt.Errorf("cpu: convolution with a kernel of %dx%d: only 1x1 and 3x3 are supported", s.Kernel, s.Kernel)
+		panic(errKernel)
 	}
 	c := &conv2D{
 		b: b, spec: s,
