@@ -160,11 +160,14 @@ func (c *command) adopt(s settings) error {
 		}
 		err = flag.Value.Set(value)
 	})
-	if err == nil {
-		err = s.check()
+	if err != nil {
+		return err
+	}
+	if err := s.check(); err != nil {
+		return fmt.Errorf("--resume %s: %s: %w", c.resume, configName, err)
 	}
 	c.settings = s
-	return err
+	return nil
 }
 
 // help returns the usage of the program.

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"image"
+	"image/png"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// put writes a file and the folders above it.
+func put(t *testing.T, data []byte, path ...string) string {
+	t.Helper()
+	file := filepath.Join(path...)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// records returns n records of the binary form of CIFAR-10.
+func records(n int) []byte {
+	r := rand.NewChaCha8([32]byte{})
+	data := make([]byte, n*3073)
+	r.Read(data)
+	for i := range n {
+		data[i*3073] %= 10
+	}
+	return data
+}
+
+func binaryNames() []string {
+	return []string{"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"}
+}
+
+// putBinary writes CIFAR-10 in small.
+func putBinary(t *testing.T, dir string) {
+	t.Helper()
+	for _, name := range binaryNames() {
+		put(t, records(2), dir, name)
+	}
+}
+
+// archive returns a .tar.gz of CIFAR-10 in small.
+func archive(t *testing.T) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	zip := gzip.NewWriter(&b)
+	w := tar.NewWriter(zip)
+	for _, name := range binaryNames() {
+		data := records(2)
+		if err := w.WriteHeader(&tar.Header{Name: "cifar-10-batches-bin/" + name, Size: int64(len(data)), Mode: 0o644}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Close()
+	zip.Close()
+	return b.Bytes()
+}
+
+func picture(t *testing.T) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewRGBA(image.Rect(0, 0, 40, 30))); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// putPickles writes a folder of the Python form in which every file has the given data.
+func putPickles(t *testing.T, dir string, data []byte) {
+	t.Helper()
+	for _, name := range []string{"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch", "batches.meta"} {
+		put(t, data, dir, name)
+	}
+}
+
+func TestBadData(t *testing.T) {
+	tests := []struct {
+		name  string
+		make  func(t *testing.T, dir string) (data string)
+		words []string // of the sentence
+	}{
+		{"no folder", func(_ *testing.T, dir string) string { return filepath.Join(dir, "cifar") }, []string{"cifar"}},
+		{"empty folder", func(_ *testing.T, dir string) string { return dir }, []string{"data_batch_1.bin"}},
+		{"missing file", func(t *testing.T, dir string) string {
+			putBinary(t, dir)
+			os.Remove(filepath.Join(dir, "data_batch_3.bin"))
+			return dir
+		}, []string{"data_batch_3.bin"}},
+		{"one byte short", func(t *testing.T, dir string) string {
+			putBinary(t, dir)
+			put(t, records(2)[:2*3073-1], dir, "data_batch_2.bin")
+			return dir
+		}, []string{"data_batch_2.bin", "1 too short"}},
+		{"one byte long", func(t *testing.T, dir string) string {
+			putBinary(t, dir)
+			put(t, append(records(2), 0), dir, "test_batch.bin")
+			return dir
+		}, []string{"test_batch.bin", "1 too long"}},
+		{"label of 10", func(t *testing.T, dir string) string {
+			putBinary(t, dir)
+			data := records(2)
+			data[3073] = 10
+			put(t, data, dir, "data_batch_5.bin")
+			return dir
+		}, []string{"data_batch_5.bin", "label 10"}},
+		{"archive cut off", func(t *testing.T, dir string) string {
+			whole := archive(t)
+			return put(t, whole[:len(whole)/2], dir, "cifar.tar.gz")
+		}, []string{"cifar.tar.gz", "cut off"}},
+		{"archive damaged", func(t *testing.T, dir string) string {
+			whole := archive(t)
+			whole[len(whole)/2] ^= 0x10
+			return put(t, whole, dir, "cifar.tar.gz")
+		}, []string{"cifar.tar.gz", "damaged"}},
+		{"archive with a wrong checksum", func(t *testing.T, dir string) string {
+			whole := archive(t)
+			whole[len(whole)-6] ^= 1
+			return put(t, whole, dir, "cifar.tar.gz")
+		}, []string{"cifar.tar.gz", "damaged"}},
+		{"archive of something else", func(t *testing.T, dir string) string {
+			var b bytes.Buffer
+			zip := gzip.NewWriter(&b)
+			tar.NewWriter(zip).Close()
+			zip.Close()
+			return put(t, b.Bytes(), dir, "other.tar.gz")
+		}, []string{"other.tar.gz", "CIFAR-10"}},
+		{"another pickle", func(t *testing.T, dir string) string {
+			putPickles(t, dir, []byte("\x80\x02}q\x00."))
+			return dir
+		}, []string{dataBatch}},
+		{"a pickle that runs code", func(t *testing.T, dir string) string {
+			putPickles(t, dir, []byte("\x80\x02cos\nsystem\nq\x00U\x04trueq\x01\x85q\x02Rq\x03."))
+			return dir
+		}, []string{dataBatch}},
+		{"a text file", func(t *testing.T, dir string) string {
+			return put(t, []byte("These are my pictures.\n"), dir, "notes.txt")
+		}, []string{"notes.txt"}},
+		{"no pictures", func(t *testing.T, dir string) string {
+			put(t, picture(t), dir, "train", "cat", "1.png")
+			put(t, picture(t), dir, "test", "cat", "1.png")
+			os.Mkdir(filepath.Join(dir, "train", "dog"), 0o755)
+			return dir
+		}, []string{filepath.Join("train", "dog")}},
+		{"not a picture", func(t *testing.T, dir string) string {
+			put(t, picture(t), dir, "train", "cat", "1.png")
+			put(t, []byte("not a picture"), dir, "train", "cat", "2.png")
+			put(t, picture(t), dir, "test", "cat", "1.png")
+			return dir
+		}, []string{filepath.Join("train", "cat", "2.png")}},
+		{"half a picture", func(t *testing.T, dir string) string {
+			put(t, picture(t), dir, "train", "cat", "1.png")
+			put(t, picture(t), dir, "test", "cat", "1.png")
+			put(t, picture(t)[:60], dir, "test", "cat", "2.png")
+			return dir
+		}, []string{filepath.Join("test", "cat", "2.png")}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			out := filepath.Join(t.TempDir(), "run")
+			fail(t, 1, test.words, "--data", test.make(t, dir), "--out", out, "--model", "vgg11")
+			if _, err := os.Stat(out); err == nil {
+				t.Error("a run that never began left its folder")
+			}
+		})
+	}
+}
+
+// dataBatch begins the name of each file of images in the Python form.
+const dataBatch = "data_batch_"
+
+func TestNoNetworkAndNoData(t *testing.T) {
+	fail(t, 1, []string{"--data shapes", "cifar-10-binary.tar.gz"}, "--model", "vgg11")
+}
+
+func TestBadFolders(t *testing.T) {
+	dir := t.TempDir()
+	file := put(t, nil, dir, "file")
+	full := put(t, nil, dir, "full", historyName)
+	unreadable := put(t, []byte(`{"settings"`), dir, "unreadable", configName)
+	impossible := put(t, []byte(`{"settings": {"model": "vgg21"}}`), dir, "impossible", configName)
+	for _, test := range []struct {
+		name  string
+		args  []string
+		words []string
+	}{
+		{"out is a file", []string{"--out", file}, []string{file, "is a file"}},
+		{"out below a file", []string{"--out", filepath.Join(file, "run")}, []string{"--out", file}},
+		{"out of a run", []string{"--out", filepath.Dir(full)}, []string{"--resume " + filepath.Dir(full)}},
+		{"resume of nothing", []string{"--resume", filepath.Join(dir, "nothing")}, []string{"nothing", "--out"}},
+		{"resume of a file", []string{"--resume", file}, []string{file}},
+		{"resume of an empty folder", []string{"--resume", t.TempDir()}, []string{"no run"}},
+		{"config cut off", []string{"--resume", filepath.Dir(unreadable)}, []string{configName}},
+		{"config that cannot be", []string{"--resume", filepath.Dir(impossible)}, []string{configName, "vgg21"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			fail(t, 1, test.words, append(test.args, "--data", "shapes")...)
+		})
+	}
+}

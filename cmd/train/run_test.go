@@ -1,0 +1,285 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/json"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lamina-go/lamina/internal/safetensors"
+	"github.com/lamina-go/lamina/nn"
+)
+
+// small are the arguments of a run of three epochs of three steps, the last of each with fewer
+// images. There is no small network: a checkpoint has 225 MB.
+func small(dir string, more ...string) []string {
+	return append([]string{"--data", "shapes", "--model", "vgg11", "--epochs", "3",
+		"--limit", "10", "--val-limit", "6", "--batch", "4", "--out", dir}, more...)
+}
+
+// result is what a run leaves, without what depends on time.
+type result struct {
+	History  string
+	Position nn.Position
+	Weights  [sha256.Size]byte // of the network, the weights and the velocities
+}
+
+func read(t *testing.T, dir string) result {
+	t.Helper()
+	var r result
+	file, err := os.Open(filepath.Join(dir, checkpointName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	header, err := safetensors.ReadHeader(file, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(header.Metadata["position"]), &r.Position); err != nil {
+		t.Fatal(err)
+	}
+	r.Position.Seconds = 0
+	for i := range r.Position.History {
+		r.Position.History[i].ImagesPerSecond = 0
+	}
+	hash := sha256.New()
+	io.WriteString(hash, header.Metadata["network"])
+	if _, err := io.CopyN(hash, file, info.Size()-header.Start-sha256.Size); err != nil {
+		t.Fatal(err)
+	}
+	hash.Sum(r.Weights[:0])
+
+	text, err := os.ReadFile(filepath.Join(dir, historyName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(strings.NewReader(string(text))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const columns = "epoch,loss,accuracy,val_loss,val_accuracy,lr,images_per_s"
+	if strings.Join(rows[0], ",") != columns {
+		t.Errorf("the history begins %q, want %q", rows[0], columns)
+	}
+	for _, row := range rows {
+		r.History += strings.Join(row[:len(row)-1], ",") + "\n"
+	}
+	return r
+}
+
+// same compares what two runs left.
+func same(t *testing.T, dir string, want result) {
+	t.Helper()
+	if diff := cmp.Diff(want, read(t, dir)); diff != "" {
+		t.Errorf("another result than the run left alone (-want +got):\n%s", diff)
+	}
+}
+
+// TestSameBits trains once and then in other ways, which must give the same bits.
+func TestSameBits(t *testing.T) {
+	alone := filepath.Join(t.TempDir(), "alone")
+	began := time.Now()
+	text := succeed(t, small(alone, "--threads", "1")...)
+	took := time.Since(began)
+	for _, words := range []string{"vgg11", "shapes", "epoch 3/3", "val_accuracy", historyName, "--resume " + alone} {
+		if !strings.Contains(text, words) {
+			t.Errorf("%q is not in what the program prints:\n%s", words, text)
+		}
+	}
+	want := read(t, alone)
+	if rows := strings.Count(want.History, "\n"); rows != 4 || want.Position.Step != 9 {
+		t.Fatalf("%d rows of history and %d steps, want 4 and 9", rows, want.Position.Step)
+	}
+
+	for _, threads := range []string{"2", "3"} {
+		t.Run("threads "+threads, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "run")
+			succeed(t, small(dir, "--threads", threads)...)
+			same(t, dir, want)
+		})
+	}
+	t.Run("finished run resumed", func(t *testing.T) {
+		os.Remove(filepath.Join(alone, historyName))
+		succeed(t, "--resume", alone, "--lr", defaults().LR, "--seed", "1")
+		same(t, alone, want)
+		fail(t, 2, []string{"--batch 8", "4"}, "--resume", alone, "--batch", "8")
+	})
+	t.Run("interrupted", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "run")
+		p := start(t, small(dir)...)
+		p.await("results")
+		p.interrupt()
+		if o := p.end(); o.code != 130 || !strings.Contains(o.stderr, "--resume "+dir) {
+			t.Fatalf("exit %d, want 130 and how to go on: %s", o.code, o.stderr)
+		}
+		if at := read(t, dir).Position; at.Step == 9 {
+			t.Fatal("the program went on to the end")
+		}
+		succeed(t, "--resume", dir)
+		same(t, dir, want)
+	})
+	t.Run("longer", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "run")
+		succeed(t, small(dir, "--epochs", "1")...)
+		succeed(t, "--resume", dir, "--epochs", "3", "--threads", "3")
+		same(t, dir, want)
+	})
+	t.Run("killed", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "run")
+		for i := range kills(t) {
+			p := start(t, goOn(dir)...)
+			time.Sleep(rand.N(took / 2))
+			p.command.Process.Kill()
+			p.end()
+			if _, err := os.Stat(filepath.Join(dir, checkpointName)); err == nil {
+				t.Logf("kill %d: the checkpoint has %d steps", i+1, read(t, dir).Position.Step)
+			}
+		}
+		succeed(t, goOn(dir)...)
+		same(t, dir, want)
+	})
+}
+
+// kills returns how often a run is killed: 4 times, or as often as LAMINA_TEST_KILLS says.
+func kills(t *testing.T) int {
+	text := os.Getenv("LAMINA_TEST_KILLS")
+	if text == "" {
+		return 4
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// goOn returns the arguments that begin a run, or go on with it where there is one, saving after
+// every step.
+func goOn(dir string) []string {
+	if _, err := os.Stat(filepath.Join(dir, configName)); err == nil {
+		return []string{"--resume", dir, "--save-every", "1ms"}
+	}
+	return small(dir, "--save-every", "1ms")
+}
+
+func TestAnotherInterruptEndsAtOnce(t *testing.T) {
+	p := start(t, small(filepath.Join(t.TempDir(), "run"), "--epochs", "1000")...)
+	p.await("results")
+	p.interrupt()
+	p.await("ends at once") // and 225 MB are still to be saved
+	p.interrupt()
+	if o := p.end(); o.code != -1 {
+		t.Errorf("exit %d, want an end by the signal: %s", o.code, o.stderr)
+	}
+}
+
+func TestOneProcessInAFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	p := start(t, small(dir, "--epochs", "1000")...)
+	p.await("results")
+	words := []string{dir, "another process"}
+	fail(t, 1, words, "--resume", dir)
+	fail(t, 1, words, small(dir)...)
+	p.command.Process.Kill()
+	p.end()
+	// The lock is gone with the process, but there is a run.
+	fail(t, 1, []string{dir, "--resume"}, small(dir)...)
+}
+
+// TestKeepsTheCheckpoint trains an epoch, then goes on in ways that fail.
+func TestKeepsTheCheckpoint(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	succeed(t, small(dir, "--epochs", "1", "--lr", "0.01:1,1e30")...)
+	checkpoint := filepath.Join(dir, checkpointName)
+	before := fingerprint(t, checkpoint)
+	resume := []string{"--resume", dir, "--epochs", "2"}
+
+	t.Run("full disk", func(t *testing.T) {
+		const full = "/dev/full"
+		if _, err := os.Stat(full); err != nil {
+			t.Skip("no " + full)
+		}
+		if err := os.Symlink(full, checkpoint+".tmp"); err != nil {
+			t.Fatal(err)
+		}
+		fail(t, 1, []string{checkpointName, "no space left", "--resume " + dir}, append(resume, "--save-every", "1ms")...)
+	})
+	t.Run("loss no longer a number", func(t *testing.T) {
+		fail(t, 1, []string{"epoch 2, step", "diverged", "--resume " + dir}, resume...)
+	})
+	t.Run("another model", func(t *testing.T) {
+		config := filepath.Join(dir, configName)
+		text, err := os.ReadFile(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer put(t, text, config)
+		put(t, []byte(strings.Replace(string(text), "vgg11", "vgg13", 1)), config)
+		fail(t, 1, []string{checkpoint, "another network"}, resume...)
+	})
+	if fingerprint(t, checkpoint) != before {
+		t.Fatal("the checkpoint has changed")
+	}
+
+	t.Run("a bit flipped", func(t *testing.T) {
+		flip(t, checkpoint, 100e6)
+		fail(t, 1, []string{checkpoint, "checksum"}, resume...)
+		flip(t, checkpoint, 100e6)
+	})
+	t.Run("cut off", func(t *testing.T) {
+		if err := os.Truncate(checkpoint, 100e6); err != nil {
+			t.Fatal(err)
+		}
+		fail(t, 1, []string{checkpoint, "cut off"}, resume...)
+		if err := os.Truncate(checkpoint, 0); err != nil {
+			t.Fatal(err)
+		}
+		fail(t, 1, []string{checkpoint, "cut off"}, resume...)
+	})
+}
+
+func fingerprint(t *testing.T, path string) (sum [sha256.Size]byte) {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		t.Fatal(err)
+	}
+	hash.Sum(sum[:0])
+	return sum
+}
+
+func flip(t *testing.T, path string, at int64) {
+	t.Helper()
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var b [1]byte
+	if _, err := file.ReadAt(b[:], at); err != nil {
+		t.Fatal(err)
+	}
+	b[0] ^= 4
+	if _, err := file.WriteAt(b[:], at); err != nil {
+		t.Fatal(err)
+	}
+}
