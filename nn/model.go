@@ -35,10 +35,19 @@ func NewModel(b backend.Backend, net *Network) (*Model, error) {
 // multiple of initBlock.
 const chunk = 1 << 20
 
+// buffer returns room for a chunk of any weight.
+func (net *Network) buffer() []float32 {
+	largest := 0
+	for _, w := range net.Weights {
+		largest = max(largest, w.Shape.Size())
+	}
+	return make([]float32, min(chunk, largest))
+}
+
 // Init gives all weights their first values: kernels are drawn, biases, β and running means
 // are 0, γ and running variances 1.
 func (m *Model) Init(in Initializer, seed uint64) error {
-	buffer := make([]float32, chunk)
+	buffer := m.buffer()
 	for _, w := range m.Weights {
 		t := m.flat(w)
 		for at := 0; at < w.Shape.Size(); at += chunk {

@@ -86,7 +86,7 @@ func (s *State) Save(path string) error {
 		if err := safetensors.WriteHeader(w, header); err != nil {
 			return err
 		}
-		buffer := make([]float32, chunk)
+		buffer := s.Model.buffer()
 		for _, weight := range s.Model.Weights {
 			if err := s.Model.copyOut(w, s.Model.flat(weight), weight, buffer); err != nil {
 				return err
@@ -301,7 +301,7 @@ func (c *checkpoint) same(net *Network) error {
 
 // load copies the weights to m and, unless it is nil, the velocities to a flat tensor.
 func (c *checkpoint) load(m *Model, velocities tensor.Tensor) error {
-	buffer := make([]float32, chunk)
+	buffer := m.buffer()
 	entries := c.header.Entries
 	copyIn := func(flat tensor.Tensor, w Weight) error {
 		e := entries[0]

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"iter"
 	"math"
@@ -284,7 +285,33 @@ func TestResumeRefusesDamage(t *testing.T) {
 	}
 	refuses(t, trainer, withMetadata(t, data, func(m map[string]string) { m["format"] = "lamina checkpoint 2" }), `format is "lamina checkpoint 2"`)
 	refuses(t, trainer, withMetadata(t, data, func(m map[string]string) { m["network"] = "{" }), "network")
-	refuses(t, trainer, withMetadata(t, data, func(m map[string]string) { m["position"] = "{}" }), "position")
+	refuses(t, trainer, withMetadata(t, data, func(m map[string]string) {
+		m["network"] = `{"input":[1,1,1],"classes":1,"layers":[]}`
+	}), "the last layer gives")
+	for _, other := range []bool{false, true} { // with fewer tensors, and with as many of other names
+		net := tinyNetwork(t, false).Sequential
+		if other {
+			net = tinyNetwork(t, true).Sequential
+			net.Layers = append([]Layer{Conv2D{Name: "conv", Filters: 5, Kernel: 3, L2: 0.001}}, net.Layers[1:]...)
+		}
+		text, err := json.Marshal(net)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refuses(t, trainer, withMetadata(t, data, func(m map[string]string) { m["network"] = string(text) }), "its network has")
+	}
+	for _, change := range [][2]string{
+		{`"epoch":1`, `"epoch":2`}, {`"step":6`, `"step":7`}, {`"epoch_step":2`, `"epoch_step":5`}, {`"epoch_step":2`, `"epoch_step":-2`},
+		{`"batch":8`, `"batch":0`}, {`"images":30`, `"images":3`}, {`"images":16`, `"images":15`}, {`"history":[`, `"history":[{},`}, {`{`, ``},
+	} {
+		refuses(t, trainer, withMetadata(t, data, func(m map[string]string) {
+			changed := strings.Replace(m["position"], change[0], change[1], 1)
+			if changed == m["position"] {
+				t.Fatalf("no %s in %s", change[0], changed)
+			}
+			m["position"] = changed
+		}), "position")
+	}
 }
 
 // withMetadata returns a checkpoint with other metadata and the checksum that goes with them.
