@@ -203,8 +203,8 @@ type Decay struct {
 
 // Optimizer is a plan made from an SGDSpec.
 type Optimizer interface {
-	// Step adds 2λw to the gradient g, then v ← m·v − lr·g and w ← w + m·v − lr·g
-	// (w ← w + v without Nesterov), and measures the penalty of the old w.
+	// Step takes d = g + 2λw as the gradient, then v ← m·v − lr·d and w ← w + m·v − lr·d
+	// (w ← w + v without Nesterov), and measures the penalty of the old w. g stays as it is.
 	Step(w, v, g tensor.Tensor)
 	// Penalty only measures the penalty of w.
 	Penalty(w tensor.Tensor)
