@@ -72,7 +72,7 @@ func TestGoldenVGGForward(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				p, err := m.NewPredictor(max(1, len(labels)-1)) // so that there are two programs
+				p, err := m.NewPredictor(len(labels))
 				if err != nil {
 					t.Fatal(err)
 				}
