@@ -54,9 +54,9 @@ func (r *source) between(low, high float32) float32 {
 // to its edge in pixels, negative outside.
 func (r *source) shape(class int) func(x, y float32) float32 {
 	const middle, tilt = (Size - 1) / 2., math.Pi / 18
-	cx, cy := middle+r.between(-3, 3), middle+r.between(-3, 3)
-	radius := r.between(6.5, 10.5)
-	period := r.between(5, 10)
+	cx, cy := middle+r.between(-2, 2), middle+r.between(-2, 2)
+	radius := r.between(8, 11)
+	period := r.between(6, 10)
 	angle := r.between(-1, 1)
 	switch shapeNames()[class] {
 	case "triangle", "dots":
@@ -123,7 +123,7 @@ func (r *source) shape(class int) func(x, y float32) float32 {
 
 // paint draws a shape in one colour on another that changes across the image, under noise.
 func (r *source) paint(dst []byte, inside func(x, y float32) float32) {
-	const leastContrast = 90
+	const leastContrast = 120
 	var back, fore [Channels]int
 	for contrast := 0; contrast < leastContrast*leastContrast; {
 		contrast = 0
@@ -136,7 +136,7 @@ func (r *source) paint(dst []byte, inside func(x, y float32) float32) {
 	stepX := int(r.between(0, one)) // of the way from one to the other, in 1/Size
 	stepY := one - stepX
 
-	strength := r.between(0.05, 0.35) * one
+	strength := r.between(0.03, 0.2) * one
 	var clamp [2 * one]byte // what is left of a sum once the mean of the noise is taken away
 	for i := range clamp {
 		clamp[i] = byte(min(max(i-int(strength), 0), 255))
