@@ -46,10 +46,13 @@ func run(args []string) (err error) {
 		return nil
 	}
 	defer func() {
-		if failure := recover(); failure != nil && !c.verbose {
-			err = fmt.Errorf("a fault of this program: %v; please report it, with what --verbose adds", failure)
-		} else if failure != nil {
+		failure := recover()
+		if failure != nil && c.verbose {
 			panic(failure)
+		}
+		if failure != nil {
+			what, _, _ := strings.Cut(fmt.Sprint(failure), "\n")
+			err = fmt.Errorf("a fault of this program: %s: please report it, with what --verbose adds", what)
 		}
 	}()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -85,9 +88,21 @@ func run(args []string) (err error) {
 	return train(ctx, c, dir, b)
 }
 
+// interruption returns errInterrupted in place of an error that comes from the end of ctx.
+func interruption(ctx context.Context, err error) error {
+	if ctx.Err() != nil && (errors.Is(err, context.Cause(ctx)) || errors.Is(err, ctx.Err())) {
+		return errInterrupted
+	}
+	return err
+}
+
 // train trains from where the run in dir stands, and tells how it goes.
 func train(ctx context.Context, c *command, dir *runDir, b backend.Backend) (err error) {
-	defer func() { err = dir.conclude(ctx, err) }()
+	defer func() {
+		if err != nil && dir.begun && !dir.hasCheckpoint() {
+			dir.discard()
+		}
+	}()
 	if err := dir.update(c.settings); err != nil {
 		return err
 	}
@@ -95,7 +110,7 @@ func train(ctx context.Context, c *command, dir *runDir, b backend.Backend) (err
 	defer out.endBar()
 	data, err := c.data(ctx, out.download)
 	if err != nil {
-		return err
+		return interruption(ctx, err)
 	}
 	network, err := c.network(len(data.Classes))
 	if err != nil {
@@ -124,8 +139,8 @@ func train(ctx context.Context, c *command, dir *runDir, b backend.Backend) (err
 		return err
 	}
 	out.begin(b, network, data, dir, t)
-	if err := t.Run(ctx); err != nil {
-		return err
+	if err := interruption(ctx, t.Run(ctx)); err != nil {
+		return dir.advise(err)
 	}
 	out.end(dir, t)
 	return nil

@@ -25,7 +25,8 @@ type report struct {
 	terminal bool
 	bar      *progressbar.ProgressBar // of the epoch, or of a download; nil between them
 	shown    time.Time                // the last line
-	started  time.Time
+	started  time.Time                // the program
+	epochAt  time.Time                // the beginning of the epoch
 }
 
 func newReport(c *command, out *os.File) *report {
@@ -66,6 +67,7 @@ func (r *report) begin(b backend.Backend, network *nn.Network, d *cifar.Dataset,
 		r.line("resumed", "after epoch %d and %d steps", t.Epoch, t.EpochStep)
 	}
 	fmt.Fprintln(r.out)
+	r.epochAt = time.Now()
 }
 
 // step tells how far an epoch has come.
@@ -127,9 +129,11 @@ func (r *report) endBar() {
 // epoch tells what an epoch has brought.
 func (r *report) epoch(row nn.Row) {
 	r.endBar()
-	fmt.Fprintf(r.out, "epoch %d/%d  loss %.4f  accuracy %.2f %%  val_loss %.4f  val_accuracy %.2f %%  %.0f images/s\n",
-		row.Epoch, r.Epochs, row.Loss, 100*row.Accuracy, row.Validation.Loss, 100*row.Validation.Accuracy, row.ImagesPerSecond)
-	r.shown = time.Now()
+	now := time.Now()
+	left := now.Sub(r.epochAt) * time.Duration(r.Epochs-row.Epoch)
+	fmt.Fprintf(r.out, "epoch %d/%d  loss %.4f  accuracy %.2f %%  val_loss %.4f  val_accuracy %.2f %%  %.0f images/s  %v left\n",
+		row.Epoch, r.Epochs, row.Loss, 100*row.Accuracy, row.Validation.Loss, 100*row.Validation.Accuracy, row.ImagesPerSecond, left.Round(time.Second))
+	r.shown, r.epochAt = now, now
 }
 
 // end tells what the run has brought, and what can be done next.

@@ -142,7 +142,7 @@ func TestSameBits(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "run")
 		for i := range kills(t) {
 			p := start(t, goOn(dir)...)
-			time.Sleep(rand.N(took / 2))
+			time.Sleep(rand.N(took))
 			p.command.Process.Kill()
 			p.end()
 			if _, err := os.Stat(filepath.Join(dir, checkpointName)); err == nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -176,26 +175,12 @@ func (d *runDir) writeHistory(rows []nn.Row) error {
 // Close gives the folder free.
 func (d *runDir) Close() error { return d.lock.Close() }
 
-// conclude adds to the error that ended a run what became of it. A run of which nothing was
-// saved leaves nothing.
-func (d *runDir) conclude(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
+// advise adds to the error that ended a run how to go on.
+func (d *runDir) advise(err error) error {
+	if !d.hasCheckpoint() {
+		return fmt.Errorf("%w; nothing was saved before", err)
 	}
-	interrupted := ctx.Err() != nil && (errors.Is(err, context.Cause(ctx)) || errors.Is(err, ctx.Err()))
-	if interrupted {
-		err = errInterrupted
-	}
-	switch {
-	case d.hasCheckpoint():
-		return fmt.Errorf("%w; go on from what is saved with: %s", err, d.resumeCommand())
-	case d.begun:
-		d.discard()
-	}
-	if interrupted {
-		return fmt.Errorf("%w before there was anything to save", err)
-	}
-	return err
+	return fmt.Errorf("%w; to go on from what is saved: %s", err, d.resumeCommand())
 }
 
 // resumeCommand is what the user types to go on.
@@ -215,7 +200,7 @@ func quote(path string) string {
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
-// discard takes away what this process made.
+// discard takes away what this process made, of a run that left nothing.
 func (d *runDir) discard() {
 	os.Remove(d.file(configName))
 	os.Remove(d.file(historyName))
