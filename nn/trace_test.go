@@ -2,6 +2,7 @@ package nn
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"math"
 	"slices"
@@ -27,10 +28,10 @@ func (n traceNet) sequential() Sequential {
 	s := Sequential{Input: n.Input, Classes: n.Classes}
 	for b, block := range n.Blocks {
 		for c, conv := range block {
-			s.Layers = append(s.Layers, Conv2D{Name: "block" + string(rune('1'+b)) + "_conv" + string(rune('1'+c)),
+			s.Layers = append(s.Layers, Conv2D{Name: fmt.Sprintf("block%d_conv%d", b+1, c+1),
 				Kernel: conv[0], Filters: conv[1], L2: n.L2}, BatchNorm{}, ReLU{})
 		}
-		s.Layers = append(s.Layers, MaxPool{Name: "block" + string(rune('1'+b)) + "_pool"})
+		s.Layers = append(s.Layers, MaxPool{Name: fmt.Sprintf("block%d_pool", b+1)})
 	}
 	s.Layers = append(s.Layers, Flatten{})
 	for i, units := range n.Dense {
