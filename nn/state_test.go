@@ -292,4 +292,3 @@ func TestCheckpointWithinEpoch(t *testing.T) {
 		t.Errorf("checkpoints after steps %v, want 1, 2 and 3", seen)
 	}
 }
-
