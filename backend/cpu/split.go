@@ -11,6 +11,6 @@ func blocks(n, size int) int { return (n + size - 1) / size }
 // part returns where part i of a range of n begins and ends.
 func part(n, size, i int) (from, to int) { return i * size, min(n, (i+1)*size) }
 
-// rowsPerBlock returns how many rows of c channels a job takes. Sums over one block are
-// accurate in float32.
-func rowsPerBlock(c int) int { return min(max(blockSize/c, 16), 512) }
+// rowsPerBlock returns how many rows of c channels a job takes: few enough that a block's
+// sums in float32 are as accurate as the numbers themselves.
+func rowsPerBlock(c int) int { return min(max(blockSize/c, 16), 128) }
