@@ -61,7 +61,7 @@ func (r *source) shape(class int) func(x, y float32) float32 {
 	switch shapeNames()[class] {
 	case "triangle", "dots":
 		angle *= math.Pi
-	case "square", "cross":
+	case "cross":
 		angle *= 2.5 * tilt
 	case "diagonals":
 		angle = float32(math.Copysign(math.Pi/4, float64(angle))) + angle*tilt
@@ -77,7 +77,7 @@ func (r *source) shape(class int) func(x, y float32) float32 {
 		width := radius * 0.2
 		return func(x, y float32) float32 { return width - abs(hypot(x-cx, y-cy)-radius+width) }
 	case "square":
-		side := radius * 0.85
+		side := radius * 0.9
 		return func(x, y float32) float32 {
 			u, v := turn(x-cx, y-cy, sin, cos)
 			return side - max(abs(u), abs(v))
