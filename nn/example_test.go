@@ -10,7 +10,6 @@ import (
 
 	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/nn"
-	"github.com/lamina-go/lamina/ops"
 	"github.com/lamina-go/lamina/tensor"
 )
 
@@ -21,7 +20,7 @@ func ExampleTrainer() {
 		nn.Flatten{}, nn.Dense{Units: 2},
 	}})
 	check(err)
-	b, err := cpu.Open(cpu.Options{Level: ops.Levels()[len(ops.Levels())-1]})
+	b, err := cpu.Open(cpu.Options{})
 	check(err)
 	defer b.Close()
 	trainer, err := nn.NewTrainer(b, net, nn.Config{
@@ -39,7 +38,7 @@ func ExampleTrainer() {
 func ExampleOpenModel() {
 	checkpoint := trained()
 	defer os.RemoveAll(filepath.Dir(checkpoint))
-	b, err := cpu.Open(cpu.Options{Level: ops.Generic})
+	b, err := cpu.Open(cpu.Options{})
 	check(err)
 	defer b.Close()
 	model, err := nn.OpenModel(b, checkpoint)
@@ -80,7 +79,7 @@ func trained() string {
 		nn.Conv2D{Filters: 8, Kernel: 3}, nn.BatchNorm{}, nn.ReLU{}, nn.MaxPool{}, nn.Flatten{}, nn.Dense{Units: 2},
 	}})
 	check(err)
-	b, err := cpu.Open(cpu.Options{Level: ops.Generic})
+	b, err := cpu.Open(cpu.Options{})
 	check(err)
 	defer b.Close()
 	dir, err := os.MkdirTemp("", "bars")

@@ -11,14 +11,14 @@ import (
 // lacks they must not be called.
 type Level uint8
 
-// The levels, each including those before it.
+// The levels, each including those before it. The zero Level is none.
 const (
-	Generic Level = iota // Go, with gonum's matrix product
-	AVX2                 // AVX2 and FMA
-	AVX512               // AVX-512 F, BW, DQ and VL
+	Generic Level = iota + 1 // Go, with gonum's matrix product
+	AVX2                     // AVX2 and FMA
+	AVX512                   // AVX-512 F, BW, DQ and VL
 )
 
-var levelNames = [...]string{"generic", "avx2", "avx512"}
+var levelNames = [...]string{"none", "generic", "avx2", "avx512"}
 
 // String returns the level's name as LAMINA_LEVEL takes it.
 func (l Level) String() string { return levelNames[l] }
@@ -55,5 +55,5 @@ func Best() (Level, error) {
 	for _, l := range levels {
 		have = append(have, l.String())
 	}
-	return Generic, fmt.Errorf("%s=%q: this machine has %s", LevelVariable, name, strings.Join(have, ", "))
+	return 0, fmt.Errorf("%s=%q: this machine has %s", LevelVariable, name, strings.Join(have, ", "))
 }

@@ -32,7 +32,7 @@ const errMetrics = "cpu: Metrics was not called for too many runs"
 // Options choose how a Backend works.
 type Options struct {
 	Threads int       // workers; 0 means one for each core that the process may use
-	Level   ops.Level // of the kernels, one of ops.Levels
+	Level   ops.Level // of the kernels, one of ops.Levels; 0 means ops.Best
 }
 
 // Backend is the processor as a backend.Backend. Its results do not depend on the number of threads.
@@ -52,6 +52,13 @@ type Backend struct {
 func Open(o Options) (*Backend, error) {
 	if o.Threads < 0 {
 		return nil, fmt.Errorf("cpu: %d threads: want 1 or more, or 0 for all cores", o.Threads)
+	}
+	if o.Level == 0 {
+		best, err := ops.Best()
+		if err != nil {
+			return nil, err
+		}
+		o.Level = best
 	}
 	if !slices.Contains(ops.Levels(), o.Level) {
 		return nil, fmt.Errorf("cpu: this machine or build has no kernels of level %v", o.Level)
