@@ -23,7 +23,7 @@ import (
 // images. There is no small network: a checkpoint has 225 MB.
 func small(dir string, more ...string) []string {
 	return append([]string{"--data", "shapes", "--model", "vgg11", "--epochs", "3",
-		"--limit", "10", "--val-limit", "6", "--batch", "4", "--out", dir}, more...)
+		"--limit", "5", "--val-limit", "3", "--batch", "2", "--out", dir}, more...)
 }
 
 // result is what a run leaves, without what depends on time.
@@ -116,7 +116,7 @@ func TestSameBits(t *testing.T) {
 		os.Remove(filepath.Join(alone, historyName))
 		succeed(t, "--resume", alone, "--lr", defaults().LR, "--seed", "1")
 		same(t, alone, want)
-		fail(t, 2, []string{"--batch 8", "4"}, "--resume", alone, "--batch", "8")
+		fail(t, 2, []string{"--batch 8", "2"}, "--resume", alone, "--batch", "8")
 	})
 	t.Run("interrupted", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "run")
@@ -152,6 +152,15 @@ func TestSameBits(t *testing.T) {
 		succeed(t, goOn(dir)...)
 		same(t, dir, want)
 	})
+}
+
+func TestBatchLargerThanTheData(t *testing.T) {
+	dir := t.TempDir()
+	data, out := put(t, archive(t), dir, "cifar.tar.gz"), filepath.Join(dir, "run")
+	succeed(t, "--data", data, "--limit", "4", "--val-limit", "1", "--batch", "1000", "--epochs", "1", "--model", "vgg11", "--out", out)
+	if p := read(t, out).Position; p.Step != 1 || p.Images != 4 || p.Batch != 4 {
+		t.Errorf("%d steps of %d images on %d, want one of all 4", p.Step, p.Batch, p.Images)
+	}
 }
 
 // kills returns how often a run is killed: 4 times, or as often as LAMINA_TEST_KILLS says.
