@@ -185,6 +185,11 @@ func TestNoNetworkAndNoData(t *testing.T) {
 	fail(t, 1, []string{"--data shapes", "cifar-10-binary.tar.gz"}, "--model", "vgg11")
 }
 
+func TestUnknownLevel(t *testing.T) {
+	t.Setenv("LAMINA_LEVEL", "avx9")
+	fail(t, 1, []string{"LAMINA_LEVEL", "avx9", "generic"}, "--data", "shapes")
+}
+
 func TestBadFolders(t *testing.T) {
 	dir := t.TempDir()
 	file := put(t, nil, dir, "file")
