@@ -73,22 +73,22 @@ func (r *report) begin(b backend.Backend, network *nn.Network, d *cifar.Dataset,
 // step tells how far an epoch has come.
 func (r *report) step(p nn.Progress) {
 	left := time.Duration(float64(p.Steps-p.Step) * float64(r.Batch) / p.ImagesPerSecond * float64(time.Second))
-	text := fmt.Sprintf("loss %.4f  accuracy %.2f %%  %.0f images/s", p.Loss, 100*p.Accuracy, p.ImagesPerSecond)
+	then := left.Round(time.Second).String() + " left"
 	if p.Step == p.Steps {
-		text += "  validating"
-	} else {
-		text += "  " + left.Round(time.Second).String() + " left"
+		then = "validating"
 	}
+	// Short enough for 80 columns with a bar.
+	text := fmt.Sprintf("loss %.3f accuracy %.1f %% %.0f images/s %s", p.Loss, 100*p.Accuracy, p.ImagesPerSecond, then)
 	switch {
 	case r.terminal:
 		if r.bar == nil {
 			r.bar = r.newBar(p.Steps)
 		}
-		r.bar.Describe(fmt.Sprintf("%d/%d  %s", p.Epoch, r.Epochs, text))
+		r.bar.Describe(fmt.Sprintf("%d/%d %s", p.Epoch, r.Epochs, text))
 		r.bar.Set(p.Step)
 	case time.Since(r.shown) >= lineInterval:
 		r.shown = time.Now()
-		fmt.Fprintf(r.out, "epoch %d/%d  step %d/%d  %s\n", p.Epoch, r.Epochs, p.Step, p.Steps, text)
+		fmt.Fprintf(r.out, "epoch %d/%d step %d/%d  %s\n", p.Epoch, r.Epochs, p.Step, p.Steps, text)
 	}
 }
 
@@ -140,15 +140,17 @@ func (r *report) epoch(row nn.Row) {
 func (r *report) end(dir *runDir, t *nn.Trainer) {
 	r.endBar()
 	fmt.Fprintln(r.out)
-	if len(t.History) > 0 {
-		best := t.History[0]
-		for _, row := range t.History {
-			if row.Validation.Accuracy > best.Validation.Accuracy {
-				best = row
-			}
-		}
-		r.line("done", "in %v; best val_accuracy %.2f %% in epoch %d", time.Since(r.started).Round(time.Second), 100*best.Validation.Accuracy, best.Epoch)
+	if len(t.History) == 0 {
+		r.line("done", "nothing: the run has no epochs")
+		return
 	}
+	best := t.History[0]
+	for _, row := range t.History {
+		if row.Validation.Accuracy > best.Validation.Accuracy {
+			best = row
+		}
+	}
+	r.line("done", "in %v; best val_accuracy %.2f %% in epoch %d", time.Since(r.started).Round(time.Second), 100*best.Validation.Accuracy, best.Epoch)
 	r.line("results", "%s (the curves), %s (the weights)", dir.file(historyName), dir.file(checkpointName))
-	r.line("go on", "%s --epochs %d", dir.resumeCommand(), 2*max(r.Epochs, 1))
+	r.line("go on", "%s --epochs %d", dir.resumeCommand(), 2*len(t.History))
 }
