@@ -103,9 +103,6 @@ func train(ctx context.Context, c *command, dir *runDir, b backend.Backend) (err
 			dir.discard()
 		}
 	}()
-	if err := dir.update(c.settings); err != nil {
-		return err
-	}
 	out := newReport(c, os.Stdout)
 	defer out.endBar()
 	data, err := c.data(ctx, out.download)
@@ -135,7 +132,7 @@ func train(ctx context.Context, c *command, dir *runDir, b backend.Backend) (err
 			return err
 		}
 	}
-	if err := dir.writeHistory(t.History); err != nil {
+	if err := errors.Join(dir.update(c.settings), dir.writeHistory(t.History)); err != nil {
 		return err
 	}
 	out.begin(b, network, data, dir, t)

@@ -117,6 +117,8 @@ func TestSameBits(t *testing.T) {
 		succeed(t, "--resume", alone, "--lr", defaults().LR, "--seed", "1")
 		same(t, alone, want)
 		fail(t, 2, []string{"--batch 8", "2"}, "--resume", alone, "--batch", "8")
+		fail(t, 1, []string{"nowhere"}, "--resume", alone, "--data", "nowhere")
+		succeed(t, "--resume", alone) // what failed has changed nothing
 	})
 	t.Run("interrupted", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "run")
