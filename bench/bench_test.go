@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/ops"
 )
 
 func TestParse(t *testing.T) {
@@ -23,6 +24,13 @@ func TestParse(t *testing.T) {
 		if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 			t.Errorf("bench %s: error %v, want %q", test.args, err, test.err)
 		}
+	}
+}
+
+func TestPeerCommandsNoPython(t *testing.T) {
+	_, err := peerCommands(t.TempDir(), ops.Generic, []string{"no-such-python"})
+	if err == nil || !strings.Contains(err.Error(), "--peers no-such-python") {
+		t.Errorf("error %v does not name the flag", err)
 	}
 }
 

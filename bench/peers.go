@@ -3,6 +3,7 @@ package main
 import (
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -53,11 +54,15 @@ func printNetworks(level ops.Level, o *options) error {
 	if err != nil {
 		return err
 	}
-	commands, cleanUp, err := peerCommands(level, o.peers)
+	dir, err := os.MkdirTemp("", "lamina-bench-")
 	if err != nil {
 		return err
 	}
-	defer cleanUp()
+	defer os.RemoveAll(dir)
+	commands, err := peerCommands(dir, level, o.peers)
+	if err != nil {
+		return err
+	}
 	fmt.Printf("\nNetworks, batch %d, %s: best of %d runs of %d s, and the peak memory of the process\n",
 		o.batch, cores(o.threads), o.runs, runSeconds)
 	fmt.Printf("%-8s  %-5s  %-44s  %8s  %7s  %7s\n", "network", "pass", "", "images/s", "MB", "ratio")
@@ -95,21 +100,11 @@ func printContenders(model, pass string, contenders []*contender) {
 	}
 }
 
-// peerCommands writes the scripts to a folder that cleanUp removes, and returns a command for
-// each Python: that of PyTorch if it has it, else that of Keras.
-func peerCommands(level ops.Level, pythons []string) (commands [][]string, cleanUp func(), err error) {
-	dir, err := os.MkdirTemp("", "lamina-bench-")
-	if err != nil {
-		return nil, nil, err
-	}
-	cleanUp = func() { os.RemoveAll(dir) }
-	defer func() {
-		if err != nil {
-			cleanUp()
-		}
-	}()
+// peerCommands writes the scripts to a folder and returns a command for each Python: that of
+// PyTorch if it has it, else that of Keras.
+func peerCommands(dir string, level ops.Level, pythons []string) (commands [][]string, err error) {
 	if err := os.CopyFS(dir, scripts); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	isa := "best"
 	if level == ops.AVX2 {
@@ -120,12 +115,12 @@ func peerCommands(level ops.Level, pythons []string) (commands [][]string, clean
 			"from importlib.util import find_spec as f; print(f('torch') and 'torch' or f('keras') and 'keras')").Output()
 		framework := strings.TrimSpace(string(found))
 		if err == nil && framework == "None" {
-			err = fmt.Errorf("neither torch nor keras is installed (see bench/peers)")
+			err = errors.New("it has neither torch nor keras: see bench/peers")
 		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("--peers %s: %w", python, err)
+			return nil, fmt.Errorf("--peers %s: %w", python, err)
 		}
 		commands = append(commands, []string{python, filepath.Join(dir, "peers", framework+"_vgg.py"), "--isa", isa})
 	}
-	return commands, cleanUp, nil
+	return commands, nil
 }
