@@ -11,9 +11,6 @@ type Segment struct {
 	A, B int
 }
 
-// tileRows is the number of rows of C that the tile kernels keep in registers.
-const tileRows = 6
-
 const (
 	tileAdd  = 1 << iota // add to what c holds; else start from the bias
 	tileReLU             // c = max(0, c) at the end
@@ -86,18 +83,4 @@ func panelGeneric(c []float32, ldc, rows int, a []float32, rs, cs int, b []float
 			}
 		}
 	}
-}
-
-// tiles returns how many tiles rows rows make, and of how many rows the first large of
-// them are; the others have one less. Tiles of nearly equal height waste no row.
-func tiles(rows int) (n, large, height int) {
-	n = (rows + tileRows - 1) / tileRows
-	height = rows / n
-	large = rows % n
-	if large > 0 {
-		height++
-	} else {
-		large = n
-	}
-	return n, large, height
 }

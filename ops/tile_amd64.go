@@ -2,6 +2,9 @@
 
 package ops
 
+// tileRows is the number of rows of C that the tile kernels keep in registers.
+const tileRows = 6
+
 //go:noescape
 func tileAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, segs *Segment, n, k, rows int, bias *float32, flags int)
 
@@ -33,4 +36,18 @@ func transposeAVX(dst *float32, ldd int, src *float32, lds, m, n int)
 
 func transposeTiles(dst []float32, ldd int, src []float32, lds, m, n int) {
 	transposeAVX(&dst[0], ldd, &src[0], lds, m, n)
+}
+
+// tiles returns how many tiles rows rows make, and of how many rows the first large of
+// them are; the others have one less. Tiles of nearly equal height waste no row.
+func tiles(rows int) (n, large, height int) {
+	n = (rows + tileRows - 1) / tileRows
+	height = rows / n
+	large = rows % n
+	if large > 0 {
+		height++
+	} else {
+		large = n
+	}
+	return n, large, height
 }
