@@ -16,19 +16,25 @@ func (l Level) packedSize(k, n int) int {
 // strides is 1. Panel i goes to dst[i*stride:].
 func (l Level) packPanels(dst []float32, stride int, b []float32, rs, cs, k, n int) {
 	width := l.PanelWidth()
-	for j := 0; j < n; j += width {
-		m := min(width, n-j)
-		panel := dst[j/width*stride:][:k*width]
-		if m < width {
-			clear(panel)
-		}
-		if cs == 1 {
-			for p := range k {
-				copy(panel[p*width:p*width+m], b[p*rs+j:])
+	if last := n % width; last > 0 {
+		clear(dst[n/width*stride:][:k*width])
+	}
+	if cs == 1 {
+		// Row by row, so that b is read in order.
+		for p := range k {
+			row := b[p*rs : p*rs+n]
+			at := p * width
+			for len(row) > width {
+				copy(dst[at:at+width], row)
+				row = row[width:]
+				at += stride
 			}
-		} else {
-			l.Transpose(panel, width, b[j*cs:], cs, m, k)
+			copy(dst[at:], row)
 		}
+		return
+	}
+	for j := 0; j < n; j += width {
+		l.Transpose(dst[j/width*stride:], width, b[j*cs:], cs, min(width, n-j), k)
 	}
 }
 

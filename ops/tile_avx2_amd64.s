@@ -31,22 +31,18 @@
 	VFMADD231PS  Y12, t, y0   \
 	VFMADD231PS  Y13, t, y1
 
-#define COLUMNS \
-	VMOVUPS (BX), Y12   \
-	VMOVUPS 32(BX), Y13
+#define COLUMNS(o) \
+	VMOVUPS o(BX), Y12    \
+	VMOVUPS 32+o(BX), Y13
 
-// The first rows of a step; each macro is one row more than the one before.
-#define ROWS1 COLUMNS; ROW((SI), Y14, Y0, Y1)
-#define ROWS2 ROWS1; ROW((SI)(R8*1), Y15, Y2, Y3)
-#define ROWS3 ROWS2; ROW((SI)(R8*2), Y14, Y4, Y5)
-#define ROWS4 ROWS3; ROW((SI)(R9*1), Y15, Y6, Y7)
-#define ROWS5 ROWS4; ROW((SI)(R8*4), Y14, Y8, Y9)
-#define ROWS6 ROWS5; ROW((SI)(R10*1), Y15, Y10, Y11)
-
-#define NEXT \
-	ADDQ R11, SI \
-	ADDQ $64, BX \
-	DECQ CX
+// The first rows of a step, with the columns at offset o; each macro is one row more than the one
+// before.
+#define ROWS1(o) COLUMNS(o); ROW((SI), Y14, Y0, Y1)
+#define ROWS2(o) ROWS1(o); ROW((SI)(R8*1), Y15, Y2, Y3)
+#define ROWS3(o) ROWS2(o); ROW((SI)(R8*2), Y14, Y4, Y5)
+#define ROWS4(o) ROWS3(o); ROW((SI)(R9*1), Y15, Y6, Y7)
+#define ROWS5(o) ROWS4(o); ROW((SI)(R8*4), Y14, Y8, Y9)
+#define ROWS6(o) ROWS5(o); ROW((SI)(R10*1), Y15, Y10, Y11)
 
 // SEGMENT points SI and BX to the next segment, in CX the steps.
 #define SEGMENT \
@@ -58,6 +54,40 @@
 	ADDQ b+40(FP), BX        \
 	ADDQ $16, R12            \
 	MOVQ k+64(FP), CX
+
+// PRODUCT adds the products of all segments to the accumulators, four steps at a
+// time. The other arguments are labels.
+#define PRODUCT(rows, segment, four, last, one, next) \
+segment:                  \
+	SEGMENT               \
+	SUBQ       $4, CX     \
+	JLT        last       \
+	PCALIGN    $32        \
+four:                     \
+	rows(0)               \
+	ADDQ       R11, SI    \
+	rows(64)              \
+	ADDQ       R11, SI    \
+	rows(128)             \
+	ADDQ       R11, SI    \
+	rows(192)             \
+	ADDQ       R11, SI    \
+	ADDQ       $256, BX   \
+	SUBQ       $4, CX     \
+	JGE        four       \
+last:                     \
+	ADDQ       $4, CX     \
+	JZ         next       \
+one:                      \
+	rows(0)               \
+	ADDQ       R11, SI    \
+	ADDQ       $64, BX    \
+	DECQ       CX         \
+	JNZ        one        \
+next:                     \
+	DECQ       R13        \
+	JNZ        segment    \
+	JMP        finish
 
 #define ADD(y0, y1) \
 	VADDPS (DI), y0, y0 \
@@ -112,7 +142,7 @@ zero:
 	JMP    equal
 
 biased:
-	COLUMNS
+	COLUMNS(0)
 
 equal: // all rows start as Y12, Y13
 	COPY(Y0, Y1)
@@ -133,66 +163,22 @@ equal: // all rows start as Y12, Y13
 	CMPQ AX, $2
 	JEQ  two
 
-one:
-	SEGMENT
-one1:
-	ROWS1
-	NEXT
-	JNZ  one1
-	DECQ R13
-	JNZ  one
-	JMP  finish
+	PRODUCT(ROWS1, segment1, four1, last1, one1, next1)
 
 two:
-	SEGMENT
-two1:
-	ROWS2
-	NEXT
-	JNZ  two1
-	DECQ R13
-	JNZ  two
-	JMP  finish
+	PRODUCT(ROWS2, segment2, four2, last2, one2, next2)
 
 three:
-	SEGMENT
-three1:
-	ROWS3
-	NEXT
-	JNZ  three1
-	DECQ R13
-	JNZ  three
-	JMP  finish
+	PRODUCT(ROWS3, segment3, four3, last3, one3, next3)
 
 four:
-	SEGMENT
-four1:
-	ROWS4
-	NEXT
-	JNZ  four1
-	DECQ R13
-	JNZ  four
-	JMP  finish
+	PRODUCT(ROWS4, segment4, four4, last4, one4, next4)
 
 five:
-	SEGMENT
-	PCALIGN $32
-five1:
-	ROWS5
-	NEXT
-	JNZ  five1
-	DECQ R13
-	JNZ  five
-	JMP  finish
+	PRODUCT(ROWS5, segment5, four5, last5, one5, next5)
 
 six:
-	SEGMENT
-	PCALIGN $32
-six1:
-	ROWS6
-	NEXT
-	JNZ  six1
-	DECQ R13
-	JNZ  six
+	PRODUCT(ROWS6, segment6, four6, last6, one6, next6)
 
 finish:
 	TESTQ $1, flags+88(FP)

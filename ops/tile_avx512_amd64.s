@@ -34,24 +34,20 @@
 	VFMADD231PS  Z26, Z28, z2    \
 	VFMADD231PS  Z27, Z28, z3
 
-#define COLUMNS \
-	VMOVUPS (BX), Z24    \
-	VMOVUPS 64(BX), Z25  \
-	VMOVUPS 128(BX), Z26 \
-	VMOVUPS 192(BX), Z27
+#define COLUMNS(o) \
+	VMOVUPS o(BX), Z24      \
+	VMOVUPS 64+o(BX), Z25   \
+	VMOVUPS 128+o(BX), Z26  \
+	VMOVUPS 192+o(BX), Z27
 
-// The first rows of a step; each macro is one row more than the one before.
-#define ROWS1 COLUMNS; ROW((SI), Z0, Z1, Z2, Z3)
-#define ROWS2 ROWS1; ROW((SI)(R8*1), Z4, Z5, Z6, Z7)
-#define ROWS3 ROWS2; ROW((SI)(R8*2), Z8, Z9, Z10, Z11)
-#define ROWS4 ROWS3; ROW((SI)(R9*1), Z12, Z13, Z14, Z15)
-#define ROWS5 ROWS4; ROW((SI)(R8*4), Z16, Z17, Z18, Z19)
-#define ROWS6 ROWS5; ROW((SI)(R10*1), Z20, Z21, Z22, Z23)
-
-#define NEXT \
-	ADDQ R11, SI  \
-	ADDQ $256, BX \
-	DECQ CX
+// The first rows of a step, with the columns at offset o; each macro is one row more than the one
+// before.
+#define ROWS1(o) COLUMNS(o); ROW((SI), Z0, Z1, Z2, Z3)
+#define ROWS2(o) ROWS1(o); ROW((SI)(R8*1), Z4, Z5, Z6, Z7)
+#define ROWS3(o) ROWS2(o); ROW((SI)(R8*2), Z8, Z9, Z10, Z11)
+#define ROWS4(o) ROWS3(o); ROW((SI)(R9*1), Z12, Z13, Z14, Z15)
+#define ROWS5(o) ROWS4(o); ROW((SI)(R8*4), Z16, Z17, Z18, Z19)
+#define ROWS6(o) ROWS5(o); ROW((SI)(R10*1), Z20, Z21, Z22, Z23)
 
 // SEGMENT points SI and BX to the next segment, in CX the steps.
 #define SEGMENT \
@@ -63,6 +59,40 @@
 	ADDQ b+40(FP), BX        \
 	ADDQ $16, R12            \
 	MOVQ k+64(FP), CX
+
+// PRODUCT adds the products of all segments to the accumulators, four steps at a
+// time. The other arguments are labels.
+#define PRODUCT(rows, segment, four, last, one, next) \
+segment:                  \
+	SEGMENT               \
+	SUBQ       $4, CX     \
+	JLT        last       \
+	PCALIGN    $32        \
+four:                     \
+	rows(0)               \
+	ADDQ       R11, SI    \
+	rows(256)             \
+	ADDQ       R11, SI    \
+	rows(512)             \
+	ADDQ       R11, SI    \
+	rows(768)             \
+	ADDQ       R11, SI    \
+	ADDQ       $1024, BX  \
+	SUBQ       $4, CX     \
+	JGE        four       \
+last:                     \
+	ADDQ       $4, CX     \
+	JZ         next       \
+one:                      \
+	rows(0)               \
+	ADDQ       R11, SI    \
+	ADDQ       $256, BX   \
+	DECQ       CX         \
+	JNZ        one        \
+next:                     \
+	DECQ       R13        \
+	JNZ        segment    \
+	JMP        finish
 
 #define ADD(z0, z1, z2, z3) \
 	VADDPS (DI), z0, z0 \
@@ -133,7 +163,7 @@ zero:
 	JMP   equal
 
 biased:
-	COLUMNS
+	COLUMNS(0)
 
 equal: // all rows start as Z24-Z27
 	COPY(Z0, Z1, Z2, Z3)
@@ -154,66 +184,22 @@ equal: // all rows start as Z24-Z27
 	CMPQ AX, $2
 	JEQ  two
 
-one:
-	SEGMENT
-one1:
-	ROWS1
-	NEXT
-	JNZ  one1
-	DECQ R13
-	JNZ  one
-	JMP  finish
+	PRODUCT(ROWS1, segment1, four1, last1, one1, next1)
 
 two:
-	SEGMENT
-two1:
-	ROWS2
-	NEXT
-	JNZ  two1
-	DECQ R13
-	JNZ  two
-	JMP  finish
+	PRODUCT(ROWS2, segment2, four2, last2, one2, next2)
 
 three:
-	SEGMENT
-three1:
-	ROWS3
-	NEXT
-	JNZ  three1
-	DECQ R13
-	JNZ  three
-	JMP  finish
+	PRODUCT(ROWS3, segment3, four3, last3, one3, next3)
 
 four:
-	SEGMENT
-four1:
-	ROWS4
-	NEXT
-	JNZ  four1
-	DECQ R13
-	JNZ  four
-	JMP  finish
+	PRODUCT(ROWS4, segment4, four4, last4, one4, next4)
 
 five:
-	SEGMENT
-	PCALIGN $32
-five1:
-	ROWS5
-	NEXT
-	JNZ  five1
-	DECQ R13
-	JNZ  five
-	JMP  finish
+	PRODUCT(ROWS5, segment5, four5, last5, one5, next5)
 
 six:
-	SEGMENT
-	PCALIGN $32
-six1:
-	ROWS6
-	NEXT
-	JNZ  six1
-	DECQ R13
-	JNZ  six
+	PRODUCT(ROWS6, segment6, four6, last6, one6, next6)
 
 finish:
 	TESTQ $1, flags+88(FP)
