@@ -20,6 +20,10 @@ type Options struct {
 	// Products multiplies the tolerance of convolutions and dense layers, for
 	// algorithms with fewer and less exact products. Zero means 1.
 	Products float64
+	// Mixed is for algorithms that make an element of several sums and their differences
+	// (Winograd): its error goes with the size of all of them, so the tolerance of each
+	// element is at least that of the root mean square of the tensor's.
+	Mixed bool
 }
 
 // Run is the suite that every backend passes: each plan on its own against Reference,
@@ -27,18 +31,10 @@ type Options struct {
 // calls open for each part and closes what that returns. With -short it leaves out the
 // large shapes.
 func Run(t *testing.T, open func(t *testing.T) backend.Backend, o Options) {
-	if o.Products == 0 {
-		o.Products = 1
-	}
-	for _, part := range []struct {
-		name string
-		test func(*suite)
-	}{
+	runParts(t, open, o, append(convolutions(), []part{
 		{"Tensors", (*suite).tensors},
 		{"Views", (*suite).views},
-		{"Conv2D", (*suite).conv2D},
 		{"Dense", (*suite).dense},
-		{"Inference", (*suite).inference},
 		{"BatchNorm", (*suite).batchNorm},
 		{"ReLU", (*suite).relu},
 		{"MaxPool", (*suite).maxPool},
@@ -49,10 +45,36 @@ func Run(t *testing.T, open func(t *testing.T) backend.Backend, o Options) {
 		{"Metrics", (*suite).metrics},
 		{"NaN", (*suite).nan},
 		{"Panics", (*suite).panics},
+	}...))
+}
+
+// RunConvolutions is the part of Run that depends on how convolutions are computed, for a backend
+// that has several ways.
+func RunConvolutions(t *testing.T, open func(t *testing.T) backend.Backend, o Options) {
+	runParts(t, open, o, convolutions())
+}
+
+// part is a part of the suite.
+type part struct {
+	name string
+	test func(*suite)
+}
+
+func convolutions() []part {
+	return []part{
+		{"Conv2D", (*suite).conv2D},
+		{"Inference", (*suite).inference},
 		{"Network", (*suite).network},
-	} {
-		t.Run(part.name, func(t *testing.T) {
-			part.test(&suite{t, o, open, rand.New(rand.NewPCG(1, 2))})
+	}
+}
+
+func runParts(t *testing.T, open func(t *testing.T) backend.Backend, o Options, parts []part) {
+	if o.Products == 0 {
+		o.Products = 1
+	}
+	for _, p := range parts {
+		t.Run(p.name, func(t *testing.T) {
+			p.test(&suite{t, o, open, rand.New(rand.NewPCG(1, 2))})
 		})
 	}
 }

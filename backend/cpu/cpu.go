@@ -19,6 +19,7 @@
 package cpu
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"slices"
@@ -33,11 +34,13 @@ const errMetrics = "cpu: Metrics was not called for too many runs"
 type Options struct {
 	Threads int       // workers; 0 means one for each core that the process may use
 	Level   ops.Level // of the kernels, one of ops.Levels; 0 means ops.Best
+	Conv    string    // algorithm of the convolutions, one of ConvAlgorithms; "" means "auto"
 }
 
 // Backend is the processor as a backend.Backend. Its results do not depend on the number of threads.
 type Backend struct {
 	level   ops.Level
+	conv    string // one of ConvAlgorithms
 	pool    *pool
 	memory  arena
 	work    scratch // of each worker
@@ -63,12 +66,16 @@ func Open(o Options) (*Backend, error) {
 	if !slices.Contains(ops.Levels(), o.Level) {
 		return nil, fmt.Errorf("cpu: this machine or build has no kernels of level %v", o.Level)
 	}
+	if err := checkConvAlgorithm(o.Conv); err != nil {
+		return nil, err
+	}
 	threads := o.Threads
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	return &Backend{
 		level:   o.Level,
+		conv:    cmp.Or(o.Conv, "auto"),
 		pool:    newPool(threads, defaultSpins),
 		pending: make([]backend.StepMetrics, 0, backend.MaxPending),
 	}, nil

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
@@ -74,7 +75,7 @@ func (s *settings) check() error {
 		atLeast("threads", s.Threads, 0),
 		atMost("threads", s.Threads, maxThreads),
 		oneOf("precision", s.Precision, "fp32", "bf16"),
-		oneOf("conv-algo", s.ConvAlgo, "auto", "im2col"),
+		oneOf("conv-algo", s.ConvAlgo, cpu.ConvAlgorithms()...),
 	)
 	if err == nil && s.Precision == "bf16" {
 		err = fmt.Errorf("--precision bf16: this version computes in fp32 only")

@@ -1,0 +1,116 @@
+package cpu
+
+import "github.com/lamina-go/lamina/ops"
+
+// directPass is a pass as implicit im2col and matrix product.
+type directPass struct {
+	b      *Backend
+	shape  ops.ConvShape
+	turned bool // the kernel, as in the backward pass to the input
+	blocks []ops.ConvBlock
+
+	in, out, kernel, packed []float32
+	product                 ops.Product
+	packTask, convTask      func(worker, job int)
+}
+
+func newDirectPass(b *Backend, s ops.ConvShape, turned bool) (*directPass, error) {
+	p := &directPass{b: b, shape: s, turned: turned, blocks: s.Blocks()}
+	p.packTask, p.convTask = p.packJob, p.convJob
+	if err := b.reserve(b.level.ConvScratch()); err != nil {
+		return nil, err
+	}
+	return p, b.reserveCommon(b.level.PackedSize(s))
+}
+
+func (p *directPass) run(out, in, kernel []float32, product ops.Product) {
+	p.out, p.in, p.kernel, p.product = out, in, kernel, product
+	p.packed = p.b.common.of(0)[:p.b.level.PackedSize(p.shape)]
+	p.b.pool.run(p.shape.Groups(), p.packTask)
+	p.b.pool.run(len(p.blocks)*p.shape.Groups(), p.convTask)
+}
+
+func (p *directPass) packJob(_, group int) {
+	if p.turned {
+		p.b.level.PackKernelTurned(p.packed, p.kernel, p.shape, group)
+	} else {
+		p.b.level.PackKernel(p.packed, p.kernel, p.shape, group)
+	}
+}
+
+func (p *directPass) convJob(worker, job int) {
+	// Groups of a block are neighbours in time: they read the same pixels.
+	block, group := &p.blocks[job/p.shape.Groups()], job%p.shape.Groups()
+	p.b.level.ConvForward(p.out, p.in, p.packed, p.shape, block, group, p.product, p.b.scratch(worker))
+}
+
+// directGradient is the gradient of a kernel as a matrix product.
+type directGradient struct {
+	splitGradient
+	shape ops.ConvShape
+	jobs  []ops.FilterJob
+	dy, x []float32
+	task  func(worker, job int)
+}
+
+func newDirectGradient(b *Backend, s ops.ConvShape) (*directGradient, error) {
+	jobs, splits := s.FilterJobs()
+	g := &directGradient{shape: s, jobs: jobs}
+	g.task = g.job
+	if err := b.reserve(b.level.FilterScratch(s, jobs)); err != nil {
+		return nil, err
+	}
+	return g, g.init(b, splits, s.Kernel*s.Kernel*s.In*s.Out)
+}
+
+func (g *directGradient) run(dw, dy, x []float32) {
+	g.begin(dw)
+	g.dy, g.x = dy, x
+	g.b.pool.run(len(g.jobs), g.task)
+	g.end()
+}
+
+func (g *directGradient) job(worker, job int) {
+	j := g.jobs[job]
+	g.b.level.ConvBackwardFilter(g.part(j.Split), g.dy, g.x, g.shape, j, g.b.scratch(worker))
+}
+
+// splitGradient is a gradient of size numbers that is summed in splits, each over some of the images
+// or pixels; the parts are added in order at the end.
+type splitGradient struct {
+	b            *Backend
+	splits, size int
+	dw, parts    []float32
+	sumTask      func(worker, job int)
+}
+
+func (g *splitGradient) init(b *Backend, splits, size int) error {
+	*g = splitGradient{b: b, splits: splits, size: size}
+	g.sumTask = g.sumJob
+	return b.reserveCommon((splits - 1) * size)
+}
+
+// begin takes the place of the result; part is good from then on.
+func (g *splitGradient) begin(dw []float32) { g.dw, g.parts = dw, g.b.common.of(0) }
+
+// part returns the gradient of a split; the first has the result's place.
+func (g *splitGradient) part(split int) []float32 {
+	if split == 0 {
+		return g.dw
+	}
+	return g.parts[(split-1)*g.size:][:g.size]
+}
+
+// end adds the parts.
+func (g *splitGradient) end() {
+	if g.splits > 1 {
+		g.b.pool.run(blocks(g.size, blockSize), g.sumTask)
+	}
+}
+
+func (g *splitGradient) sumJob(_, job int) {
+	from, to := part(g.size, blockSize, job)
+	for split := 1; split < g.splits; split++ {
+		ops.Add(g.dw[from:to], g.part(split)[from:to])
+	}
+}

@@ -1,0 +1,166 @@
+package ops
+
+// Winograd is an algorithm of minimal filtering (https://arxiv.org/abs/1509.09308) for 3x3
+// convolutions: a tile of out×out outputs from in×in inputs by t×t products. With x the inputs, w the
+// kernel and ⊙ the product element by element, for each pair of channels
+//
+//	Y = Aᵀ((G·w·Gᵀ) ⊙ (Bᵀ·x·B))A
+//
+// Over all channels and images each of the t² elements is a product of matrices,
+// M = V·U. In the layout HWNC a transform does the same to every image and channel, so it
+// is sums of whole vectors. The gradient of the kernel is Gᵀ(Vᵀ·(A·dY·Aᵀ))G, and that of the input is the
+// convolution of dY with the kernel turned.
+//
+// The rounding error is larger than that of the direct sum: about 2e-6 of the root mean square of
+// the result with F4, 3e-6 in the kernel's gradient.
+type Winograd uint8
+
+const (
+	// F4 is F(4x4, 3x3) with the points 0, 1, −1, ½, −2 and ∞, which have half the error of 0,
+	// ±1, ±2: 36 products for 144.
+	F4 Winograd = iota
+	// F2 is F(2x2, 3x3) with the points 0, 1, −1 and ∞: 16 products for 36.
+	F2
+	// Map2 is for images of 2x2 pixels, whose padding is known to be zero: 9 products for the
+	// 16 of a direct convolution that leaves out the padding. In one dimension
+	// m = w1(x0+x1), (w2−w1)x1, (w0−w1)x0 and y = m0+m1, m0+m2.
+	Map2
+)
+
+// String returns the algorithm's name.
+func (w Winograd) String() string { return [...]string{"f4", "f2", "map2"}[w] }
+
+// tile is the sides of a tile's inputs, products and outputs, how far its inputs begin before
+// its outputs, and which column of Aᵀ is all ones.
+type tile struct{ in, t, out, halo, ones int }
+
+func (w Winograd) tile() tile {
+	switch w {
+	case F4:
+		return tile{6, 6, 4, 1, 1}
+	case F2:
+		return tile{4, 4, 2, 1, 1}
+	}
+	return tile{2, 3, 2, 0, 0}
+}
+
+// Fits reports whether the algorithm can compute a convolution of that shape.
+func (w Winograd) Fits(s ConvShape) bool {
+	channels := s.Kernel == 3 && s.In%16 == 0 && s.Out%16 == 0
+	if w == Map2 {
+		return channels && s.H == 2 && s.W == 2
+	}
+	return channels && s.H > 1 && s.W > 1
+}
+
+// tiles returns the number of tiles in a row, and in all.
+func (w Winograd) tiles(s ConvShape) (wide, all int) {
+	out := w.tile().out
+	wide = (s.W + out - 1) / out
+	return wide, wide * ((s.H + out - 1) / out)
+}
+
+// Rows returns the number of rows of the matrices: tiles of all images.
+func (w Winograd) Rows(s ConvShape) int {
+	_, all := w.tiles(s)
+	return all * s.N
+}
+
+// WinogradBlock is a part of the tiles and images: rows of the matrices.
+type WinogradBlock struct {
+	tile, tiles int // first, and how many
+	n, images   int // first, and how many
+}
+
+func (b *WinogradBlock) rows() int { return b.tiles * b.images }
+
+// Blocks divides the tiles of a convolution into blocks of at most about rows rows: a part of
+// the images of one tile, or all images of several.
+func (w Winograd) Blocks(s ConvShape, rows int) []WinogradBlock {
+	var blocks []WinogradBlock
+	_, tiles := w.tiles(s)
+	parts := (s.N + rows - 1) / rows
+	group := max(1, rows/s.N)
+	for t := 0; t < tiles; t += group {
+		for i := range parts {
+			from, to := s.N*i/parts, s.N*(i+1)/parts
+			blocks = append(blocks, WinogradBlock{t, min(group, tiles-t), from, to - from})
+		}
+	}
+	return blocks
+}
+
+// planes are up to 36 arrays, one for each pixel or product of a tile.
+type planes [36][]float32
+
+// planeStride returns the distance of two planes of n numbers: not a multiple of a page,
+// whose lines would have one place in the cache.
+func planeStride(n int) int { return (n+15)&^15 + 16 }
+
+// evenly sets p to n planes a stride apart.
+func (p *planes) evenly(x []float32, n, stride int) {
+	for i := range n {
+		p[i] = x[i*stride:]
+	}
+}
+
+// pixels sets p to the pixels of a side×side square of images of C channels, where it
+// begins halo before tile number i, for images from n on; what is outside is other.
+func (p *planes) pixels(x []float32, s ConvShape, w Winograd, i, side, halo, n, c int, other []float32) {
+	wide, _ := w.tiles(s)
+	out := w.tile().out
+	top, left := i/wide*out-halo, i%wide*out-halo
+	for k := range side * side {
+		h, w := top+k/side, left+k%side
+		if h < 0 || h >= s.H || w < 0 || w >= s.W {
+			p[k] = other
+		} else {
+			p[k] = x[((h*s.W+w)*s.N+n)*c:]
+		}
+	}
+}
+
+// transform is one of the five transforms of an algorithm.
+type transform uint8
+
+const (
+	toInput    transform = iota // V = Bᵀ·x·B
+	toOutput                    // Y = Aᵀ·M·A
+	toGradient                  // A·dY·Aᵀ
+	toKernel                    // U = G·w·Gᵀ
+	fromKernel                  // dw = Gᵀ·dU·G
+)
+
+// sides returns the sides of what the transform reads and writes.
+func (w Winograd) sides(k transform) (from, to int) {
+	t := w.tile()
+	switch k {
+	case toInput:
+		return t.in, t.t
+	case toOutput:
+		return t.t, t.out
+	case toGradient:
+		return t.out, t.t
+	case toKernel:
+		return 3, t.t
+	}
+	return t.t, 3
+}
+
+// apply computes a transform for rows rows of n numbers of all planes; n is a multiple of 16. The
+// rows stand dstStep and srcStep apart. toOutput sets what is below floor to floor. tmp is room
+// for tmpSize numbers.
+func (l Level) apply(w Winograd, k transform, dst, src *planes, rows, n, dstStep, srcStep int, floor float32, tmp []float32) {
+	from, to := w.sides(k)
+	_ = tmp[tmpSize-1]
+	for i := range from * from {
+		_ = src[i][(rows-1)*srcStep+n-1]
+	}
+	for i := range to * to {
+		_ = dst[i][(rows-1)*dstStep+n-1]
+	}
+	l.applyTo(w, k, dst, src, rows, n, dstStep, srcStep, floor, tmp)
+}
+
+// tmpSize is room for 36 vectors, and to align them.
+const tmpSize = 36*16 + 16

@@ -1,0 +1,123 @@
+package ops
+
+// The gradient of a convolution's kernel by Winograd's algorithms: for each of the t² products
+// dU = Vᵀ·(A·dY·Aᵀ), summed over tiles and images, then dw = Gᵀ·dU·G.
+
+// WinogradFilterJob is a part of the gradient of a kernel: one group of output channels, summed
+// over some of the blocks.
+type WinogradFilterJob struct {
+	Split, Group int
+	blocks       []WinogradBlock
+}
+
+// FilterJobs divides the gradient of a kernel, and tells into how many splits, as
+// ConvShape.FilterJobs does.
+func (w Winograd) FilterJobs(s ConvShape) (jobs []WinogradFilterJob, splits int) {
+	const enough = 16
+	blocks := w.Blocks(s, filterRows)
+	splits = max(1, min(enough/s.Groups(), len(blocks)))
+	gradient := s.taps() * s.In * s.Out
+	for splits > 1 && 2*splits*gradient > s.N*s.H*s.W*(s.In+s.Out) {
+		splits /= 2
+	}
+	for split := range splits {
+		part := blocks[len(blocks)*split/splits : len(blocks)*(split+1)/splits]
+		for group := range s.Groups() {
+			jobs = append(jobs, WinogradFilterJob{split, group, part})
+		}
+	}
+	return jobs, splits
+}
+
+// filterRows is about how many rows of the matrices a block has. Few leave them and the
+// gradients in the second-level cache, many add to the gradients less often.
+const filterRows = 48
+
+// maxRows returns the number of rows of the largest block.
+func (j *WinogradFilterJob) maxRows() int {
+	rows := 0
+	for i := range j.blocks {
+		rows = max(rows, j.blocks[i].rows())
+	}
+	return rows
+}
+
+// WinogradFilterScratch returns the number of floats that WinogradBackwardFilter needs for any
+// job.
+func (l Level) WinogradFilterScratch(w Winograd, s ConvShape, jobs []WinogradFilterJob) int {
+	rows := 0
+	for i := range jobs {
+		rows = max(rows, jobs[i].maxRows())
+	}
+	t := w.tile().t
+	d, columns := l.winogradGroup(s, rows)
+	return tmpSize + t*t*(planeStride(s.In*columns)+d+planeStride(rows*GroupColumns)) + rows*max(s.In, s.Out)
+}
+
+// winogradGroup returns the distance of the planes of A·dY·Aᵀ, and the columns of a
+// group: those of whole panels.
+func (l Level) winogradGroup(s ConvShape, rows int) (stride, columns int) {
+	width := l.PanelWidth()
+	columns = min(GroupColumns, (s.Out+width-1)/width*width)
+	return planeStride(rows * columns), columns
+}
+
+// WinogradBackwardFilter computes a job's part of dw (3, 3, In, Out).
+func (l Level) WinogradBackwardFilter(dw, dy, x []float32, w Winograd, s ConvShape, job *WinogradFilterJob, scratch []float32) {
+	g := w.tile()
+	products := g.t * g.t
+	width := l.PanelWidth()
+	rows := job.maxRows()
+	dStride, columns := l.winogradGroup(s, rows)
+	uStride, vStride := planeStride(s.In*columns), planeStride(rows*GroupColumns)
+	take := func(n int) []float32 {
+		part := scratch[:n]
+		scratch = scratch[n:]
+		return part
+	}
+	tmp, du := take(tmpSize), take(products*uStride)
+	d, v := take(products*dStride), take(products*vStride)
+	other := take(rows * max(s.In, s.Out))
+	clear(other)
+	clear(du) // [product][panel][In][width]
+	j0 := job.Group * GroupColumns
+	valid := min(GroupColumns, s.Out-j0)
+	if valid < columns {
+		clear(d)
+	}
+
+	var src, dst planes
+	var zero [1]Segment
+	for i := range job.blocks {
+		b := &job.blocks[i]
+		rows := b.rows()
+		for tile := range b.tiles {
+			for j := 0; j < valid; j += width {
+				src.pixels(dy[j0+j:], s, w, b.tile+tile, g.out, 0, b.n, s.Out, other)
+				dst.evenly(d[j*rows+tile*b.images*width:], products, dStride)
+				l.apply(w, toGradient, &dst, &src, b.images, min(width, valid-j), width, s.Out, 0, tmp)
+			}
+		}
+		for i0 := 0; i0 < s.In; i0 += GroupColumns {
+			channels := min(GroupColumns, s.In-i0)
+			for tile := range b.tiles {
+				src.pixels(x[i0:], s, w, b.tile+tile, g.in, g.halo, b.n, s.In, other)
+				dst.evenly(v[tile*b.images*channels:], products, vStride)
+				l.apply(w, toInput, &dst, &src, b.images, channels, channels, s.In, 0, tmp)
+			}
+			for k := range products {
+				for j := 0; j < columns; j += width {
+					l.panel(du[k*uStride+(j*s.In+i0*width):], width, channels, v[k*vStride:], 1, channels,
+						d[k*dStride+j*rows:], zero[:], rows, nil, tileAdd)
+				}
+			}
+		}
+	}
+	for j := 0; j < valid; j += width {
+		src.evenly(du[j*s.In:], products, uStride)
+		for tap := range 9 {
+			dst[tap] = dw[tap*s.In*s.Out+j0+j:]
+		}
+		l.apply(w, fromKernel, &dst, &src, s.In, min(width, valid-j), s.Out, width, 0, tmp)
+	}
+}
