@@ -6,6 +6,7 @@ import (
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/backendtest"
 	"github.com/lamina-go/lamina/ops"
+	"github.com/lamina-go/lamina/tensor"
 )
 
 // eachLevel runs a test of backendtest at every level, each with another number of threads.
@@ -26,8 +27,7 @@ func TestConformance(t *testing.T) {
 }
 
 // TestConvAlgorithms runs the part of the suite that has convolutions by Winograd's algorithms, at
-// each level that would choose them. F4's error is about twice that of the direct way; 4 is what
-// its transforms can come to.
+// each level that would choose them. Their errors stay below 3 times what is allowed the direct way.
 func TestConvAlgorithms(t *testing.T) {
 	for _, level := range ops.Levels() {
 		for _, conv := range []string{"f4", "f2"} {
@@ -39,6 +39,27 @@ func TestConvAlgorithms(t *testing.T) {
 					return open(t, Options{Threads: 2, Level: level, Conv: conv})
 				}, backendtest.Options{Mixed: true, Products: 4})
 			})
+		}
+	}
+}
+
+// TestConvAllocatesNothing runs the passes of a convolution by each algorithm.
+func TestConvAllocatesNothing(t *testing.T) {
+	for _, conv := range ConvAlgorithms() {
+		b := open(t, Options{Threads: 2, Conv: conv})
+		for _, size := range []int{2, 5} {
+			spec := backend.Conv2DSpec{N: 40, H: size, W: size, In: 64, Out: 64, Kernel: 3}
+			p := must(b.Conv2D(spec))
+			x, y := must(b.Activations(tensor.Shape{40, size, size, 64})), must(b.Activations(tensor.Shape{40, size, size, 64}))
+			w, dw := must(b.Parameters(tensor.Shape{3, 3, 64, 64})), must(b.Parameters(tensor.Shape{3, 3, 64, 64}))
+			bias, db := must(b.Parameters(tensor.Shape{64})), must(b.Parameters(tensor.Shape{64}))
+			if n := testing.AllocsPerRun(3, func() {
+				p.Forward(y, x, w, bias)
+				p.BackwardFilter(dw, db, y, x)
+				p.BackwardData(x, y, w)
+			}); n != 0 {
+				t.Errorf("%s, %dx%d pixels: %v allocations", conv, size, size, n)
+			}
 		}
 	}
 }
