@@ -1,7 +1,10 @@
 package ops
 
+// matrix is a matrix of at most 6 by 6 numbers, the others 0.
+type matrix [6][6]float32
+
 // matrix returns the matrix of a transform, of as many rows as the side of what it writes.
-func (w Winograd) matrix(k transform) [][]float32 {
+func (w Winograd) matrix(k transform) matrix {
 	bt, g, at := w.matrices()
 	switch k {
 	case toInput:
@@ -17,55 +20,54 @@ func (w Winograd) matrix(k transform) [][]float32 {
 }
 
 // matrices returns Bᵀ, G and Aᵀ.
-func (w Winograd) matrices() (bt, g, at [][]float32) {
+func (w Winograd) matrices() (bt, g, at matrix) {
 	switch w {
 	case F4:
-		return [][]float32{
+		return matrix{
 				{1, -1.5, -2, 1.5, 1, 0},
 				{0, -1, 0.5, 2.5, 1, 0},
 				{0, 1, -2.5, 0.5, 1, 0},
 				{0, -2, -1, 2, 1, 0},
 				{0, 0.5, -1, -0.5, 1, 0},
 				{0, 1, -1.5, -2, 1.5, 1},
-			}, [][]float32{
+			}, matrix{
 				{1, 0, 0},
 				{1. / 3, 1. / 3, 1. / 3},
 				{-1. / 3, 1. / 3, -1. / 3},
 				{-16. / 15, -8. / 15, -4. / 15},
 				{1. / 15, -2. / 15, 4. / 15},
 				{0, 0, 1},
-			}, [][]float32{
+			}, matrix{
 				{1, 1, 1, 1, 1, 0},
 				{0, 1, -1, 0.5, -2, 0},
 				{0, 1, 1, 0.25, 4, 0},
 				{0, 1, -1, 0.125, -8, 1},
 			}
 	case F2:
-		return [][]float32{
+		return matrix{
 				{1, 0, -1, 0},
 				{0, 1, 1, 0},
 				{0, -1, 1, 0},
 				{0, 1, 0, -1},
-			}, [][]float32{
+			}, matrix{
 				{1, 0, 0},
 				{0.5, 0.5, 0.5},
 				{0.5, -0.5, 0.5},
 				{0, 0, 1},
-			}, [][]float32{
+			}, matrix{
 				{1, 1, 1, 0},
 				{0, 1, -1, -1},
 			}
 	}
-	return [][]float32{{1, 1}, {0, 1}, {1, 0}},
-		[][]float32{{0, 1, 0}, {0, -1, 1}, {1, -1, 0}},
-		[][]float32{{1, 1, 0}, {1, 0, 1}}
+	return matrix{{1, 1}, {0, 1}, {1, 0}},
+		matrix{{0, 1, 0}, {0, -1, 1}, {1, -1, 0}},
+		matrix{{1, 1, 0}, {1, 0, 1}}
 }
 
-func transposed(m [][]float32) [][]float32 {
-	t := make([][]float32, len(m[0]))
-	for i := range t {
-		for _, row := range m {
-			t[i] = append(t[i], row[i])
+func transposed(m matrix) (t matrix) {
+	for i := range m {
+		for j := range m {
+			t[j][i] = m[i][j]
 		}
 	}
 	return t

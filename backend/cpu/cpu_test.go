@@ -53,7 +53,8 @@ func TestConvAllocatesNothing(t *testing.T) {
 			x, y := must(b.Activations(tensor.Shape{40, size, size, 64})), must(b.Activations(tensor.Shape{40, size, size, 64}))
 			w, dw := must(b.Parameters(tensor.Shape{3, 3, 64, 64})), must(b.Parameters(tensor.Shape{3, 3, 64, 64}))
 			bias, db := must(b.Parameters(tensor.Shape{64})), must(b.Parameters(tensor.Shape{64}))
-			if n := testing.AllocsPerRun(3, func() {
+			// In so many runs a thread that the runtime may start counts as nothing.
+			if n := testing.AllocsPerRun(20, func() {
 				p.Forward(y, x, w, bias)
 				p.BackwardFilter(dw, db, y, x)
 				p.BackwardData(x, y, w)
