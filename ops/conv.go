@@ -33,14 +33,14 @@ func (l Level) PackedSize(s ConvShape) int { return l.packedSize(s.taps()*s.In, 
 func (l Level) PackKernel(packed, kernel []float32, s ConvShape, group int) {
 	depth := s.taps() * s.In
 	j := group * GroupColumns
-	l.packPanels(packed[j*depth:], depth*l.PanelWidth(), kernel[j:], s.Out, 1, depth, min(GroupColumns, s.Out-j))
+	l.packPanels(packed[j*depth:], depth*l.panelWidth(), kernel[j:], s.Out, 1, depth, min(GroupColumns, s.Out-j))
 }
 
 // PackKernelTurned packs one group of the kernel of the backward pass: that is the forward
 // pass of a convolution s whose kernel (k, k, In, Out) is the one given, (k, k, Out, In),
 // turned by 180° and with its channels exchanged.
 func (l Level) PackKernelTurned(packed, kernel []float32, s ConvShape, group int) {
-	width := l.PanelWidth()
+	width := l.panelWidth()
 	depth := s.taps() * s.In
 	j := group * GroupColumns
 	for t := range s.taps() {
@@ -95,12 +95,12 @@ func (s ConvShape) Blocks() []ConvBlock {
 }
 
 // ConvScratch returns the number of floats that ConvForward needs.
-func (l Level) ConvScratch() int { return (convRows + 1) * l.PanelWidth() }
+func (l Level) ConvScratch() int { return (convRows + 1) * l.panelWidth() }
 
 // ConvForward computes a block and a group of the output channels of y = conv(x, kernel)
 // and what p asks for, with a kernel from PackKernel or PackKernelTurned.
 func (l Level) ConvForward(y, x, packed []float32, s ConvShape, block *ConvBlock, group int, p Product, scratch []float32) {
-	width := l.PanelWidth()
+	width := l.panelWidth()
 	depth := s.taps() * s.In
 	n := block.tapsInside
 	runs := (n*s.In + convDepth - 1) / convDepth

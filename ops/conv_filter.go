@@ -54,14 +54,14 @@ func (l Level) FilterScratch(s ConvShape, jobs []FilterJob) int {
 	for _, j := range jobs {
 		channels = max(channels, j.i1-j.i0)
 	}
-	columns := min(GroupColumns, (s.Out+l.PanelWidth()-1)/l.PanelWidth()*l.PanelWidth())
+	columns := min(GroupColumns, (s.Out+l.panelWidth()-1)/l.panelWidth()*l.panelWidth())
 	return columns * (s.taps()*channels + s.positions()*s.N)
 }
 
 // ConvBackwardFilter computes a job's part of dw (k, k, In, Out), the gradient of the
 // kernel.
 func (l Level) ConvBackwardFilter(dw, dy, x []float32, s ConvShape, job FilterJob, scratch []float32) {
-	width := l.PanelWidth()
+	width := l.panelWidth()
 	j := job.Group * GroupColumns
 	columns := min(GroupColumns, s.Out-j)
 	panels := (columns + width - 1) / width

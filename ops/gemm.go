@@ -28,7 +28,7 @@ func (l Level) PackedMatrixSize(k, n int) int { return l.packedSize(k, n) }
 // PackMatrix packs columns from j on of b, a matrix of k rows, for GemmPacked. j is
 // a multiple of GroupColumns.
 func (l Level) PackMatrix(packed []float32, b Matrix, k, j, columns int) {
-	l.packPanels(packed[j*k:], k*l.PanelWidth(), b.Data[j*b.ColStride:], b.RowStride, b.ColStride, k, columns)
+	l.packPanels(packed[j*k:], k*l.panelWidth(), b.Data[j*b.ColStride:], b.RowStride, b.ColStride, k, columns)
 }
 
 // GemmScratch returns the number of floats that Gemm needs, and more than GemmPacked does.
@@ -37,7 +37,7 @@ func (l Level) GemmScratch(m, n, k int) int {
 }
 
 // edgeScratch returns the number of floats for a last panel that is not full.
-func (l Level) edgeScratch(m int) int { return (min(m, gemmRows) + 1) * l.PanelWidth() }
+func (l Level) edgeScratch(m int) int { return (min(m, gemmRows) + 1) * l.panelWidth() }
 
 // Gemm computes c = a·b and what p asks for, with a of m rows and k columns, b of k rows and n
 // columns, and c of m rows ldc apart. Each element is the sum over k in order, whatever
@@ -49,7 +49,7 @@ func (l Level) Gemm(c []float32, ldc int, a, b Matrix, m, n, k int, p Product, s
 		columns := min(gemmColumns, n-j)
 		for p0 := 0; p0 < k; p0 += gemmDepth {
 			depth := min(gemmDepth, k-p0)
-			l.packPanels(packed, depth*l.PanelWidth(), b.Data[p0*b.RowStride+j*b.ColStride:], b.RowStride, b.ColStride, depth, columns)
+			l.packPanels(packed, depth*l.panelWidth(), b.Data[p0*b.RowStride+j*b.ColStride:], b.RowStride, b.ColStride, depth, columns)
 			part := Product{Add: p.Add || p0 > 0, ReLU: p.ReLU && p0+depth == k}
 			if p.Bias != nil {
 				part.Bias = p.Bias[j:]
@@ -61,7 +61,7 @@ func (l Level) Gemm(c []float32, ldc int, a, b Matrix, m, n, k int, p Product, s
 
 // GemmPacked is Gemm with the columns of b packed by PackMatrix.
 func (l Level) GemmPacked(c []float32, ldc int, a Matrix, packed []float32, m, n, k int, p Product, scratch []float32) {
-	width := l.PanelWidth()
+	width := l.panelWidth()
 	for p0 := 0; p0 < k; p0 += gemmDepth {
 		depth := min(gemmDepth, k-p0)
 		flags := 0
@@ -97,7 +97,7 @@ type window struct {
 // fewer, the panel is computed in scratch, of (rows + 1)·width floats. bias may be nil, and
 // longer than the window.
 func (l Level) windowPanel(out window, a []float32, rs, cs int, b []float32, segs []Segment, k int, bias []float32, flags int, scratch []float32) {
-	width := l.PanelWidth()
+	width := l.panelWidth()
 	if out.columns == width {
 		l.panel(out.c, out.ldc, out.rows, a, rs, cs, b, segs, k, bias, flags)
 		return

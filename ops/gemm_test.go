@@ -9,7 +9,7 @@ import (
 
 func TestGemm(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {
-		w := l.PanelWidth()
+		w := l.panelWidth()
 		variant := 0 // of testGemm: another for each size
 		for _, m := range []int{1, 5, 6, 7, 15, gemmRows + 1} {
 			for _, n := range []int{1, w - 1, w, w + 1, 2*w + 3} {

@@ -2,20 +2,20 @@ package ops
 
 import "gonum.org/v1/gonum/blas/gonum"
 
-// Packed matrices: B as panels of PanelWidth columns, each panel k rows of that many
+// Packed matrices: B as panels of panelWidth columns, each panel k rows of that many
 // numbers in a row, so that a product reads it from one end to the other. Columns beyond
 // the matrix are zero.
 
 // packedSize returns the number of floats of a packed matrix of k rows and n columns.
 func (l Level) packedSize(k, n int) int {
-	w := l.PanelWidth()
+	w := l.panelWidth()
 	return (n + w - 1) / w * w * k
 }
 
 // packPanels packs b, k rows and n columns with element (p, j) at p*rs + j*cs; one of the
 // strides is 1. Panel i goes to dst[i*stride:].
 func (l Level) packPanels(dst []float32, stride int, b []float32, rs, cs, k, n int) {
-	width := l.PanelWidth()
+	width := l.panelWidth()
 	if last := n % width; last > 0 {
 		clear(dst[n/width*stride:][:k*width])
 	}

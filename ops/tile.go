@@ -16,8 +16,8 @@ const (
 	tileReLU             // c = max(0, c) at the end
 )
 
-// PanelWidth returns the number of columns of a packed panel of B at this level.
-func (l Level) PanelWidth() int {
+// panelWidth returns the number of columns of a packed panel of B at this level.
+func (l Level) panelWidth() int {
 	switch l {
 	case AVX512:
 		return 64
@@ -38,7 +38,7 @@ func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []fl
 		return
 	}
 	// The kernels do not look at lengths: touch the last element of each operand here.
-	width := l.PanelWidth()
+	width := l.panelWidth()
 	_ = c[(rows-1)*ldc+width-1]
 	for _, s := range segs {
 		_ = a[s.A+(rows-1)*rs+(k-1)*cs]
@@ -57,7 +57,7 @@ func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []fl
 // panelGeneric is gonum's matrix product, a block of at most 64 rows at a time: of that
 // size gonum computes in the calling goroutine and allocates nothing.
 func panelGeneric(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, segs []Segment, k int, bias []float32, flags int) {
-	width := Generic.PanelWidth()
+	width := Generic.panelWidth()
 	trans, lda := blas.NoTrans, rs
 	if cs != 1 || rs < k {
 		trans, lda = blas.Trans, cs

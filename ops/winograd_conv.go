@@ -24,7 +24,7 @@ func (l Level) WinogradKernelScratch() int {
 func (l Level) WinogradKernel(u, kernel []float32, w Winograd, s ConvShape, group int, turned bool, scratch []float32) {
 	tmp, block := scratch[:tmpSize], scratch[tmpSize:]
 	t := w.tile().t
-	width, stride := l.PanelWidth(), l.kernelStride(s)
+	width, stride := l.panelWidth(), l.kernelStride(s)
 	first := group * GroupColumns
 	last := min(first+GroupColumns, s.Out)
 	var src, dst planes
@@ -105,7 +105,7 @@ func (l Level) WinogradScratch(w Winograd, s ConvShape, jobs []WinogradJob) int 
 
 // columns returns the number of columns of the panels of some groups.
 func (l Level) columns(s ConvShape, group, groups int) int {
-	width := l.PanelWidth()
+	width := l.panelWidth()
 	return (min(groups*GroupColumns, s.Out-group*GroupColumns) + width - 1) / width * width
 }
 
@@ -114,7 +114,7 @@ func (l Level) columns(s ConvShape, group, groups int) int {
 func (l Level) WinogradForward(y, x, u []float32, w Winograd, s ConvShape, job *WinogradJob, p Product, scratch []float32) {
 	g, b := w.tile(), &job.block
 	products := g.t * g.t
-	width, rows := l.PanelWidth(), b.rows()
+	width, rows := l.panelWidth(), b.rows()
 	columns := l.columns(s, job.group, job.groups)
 	first := job.group * GroupColumns
 	valid := min(columns, s.Out-first)

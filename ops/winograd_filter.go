@@ -57,7 +57,7 @@ func (l Level) WinogradFilterScratch(w Winograd, s ConvShape, jobs []WinogradFil
 // winogradGroup returns the distance of the planes of A·dY·Aᵀ, and the columns of a
 // group: those of whole panels.
 func (l Level) winogradGroup(s ConvShape, rows int) (stride, columns int) {
-	width := l.PanelWidth()
+	width := l.panelWidth()
 	columns = min(GroupColumns, (s.Out+width-1)/width*width)
 	return planeStride(rows * columns), columns
 }
@@ -66,7 +66,7 @@ func (l Level) winogradGroup(s ConvShape, rows int) (stride, columns int) {
 func (l Level) WinogradBackwardFilter(dw, dy, x []float32, w Winograd, s ConvShape, job *WinogradFilterJob, scratch []float32) {
 	g := w.tile()
 	products := g.t * g.t
-	width := l.PanelWidth()
+	width := l.panelWidth()
 	rows := job.maxRows()
 	dStride, columns := l.winogradGroup(s, rows)
 	uStride, vStride := planeStride(s.In*columns), planeStride(rows*GroupColumns)
