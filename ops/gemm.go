@@ -8,11 +8,12 @@ type Matrix struct {
 }
 
 // Blocks of the matrix product: gemmDepth rows of B and gemmColumns of its columns are
-// packed at a time; gemmRows rows of A against them stay in the second-level cache.
+// packed at a time; gemmRows rows of A against them are copied to one place, where they stay in
+// the second-level cache: as they stand, a power of two apart, they would share few of its lines.
 const (
 	gemmDepth   = 512
 	gemmColumns = 1024
-	gemmRows    = 192
+	gemmRows    = 96
 )
 
 // Product says what c = a·b does besides.
@@ -33,11 +34,9 @@ func (l Level) PackMatrix(packed []float32, b Matrix, k, j, columns int) {
 
 // GemmScratch returns the number of floats that Gemm needs, and more than GemmPacked does.
 func (l Level) GemmScratch(m, n, k int) int {
-	return l.packedSize(min(k, gemmDepth), min(n, gemmColumns)) + l.edgeScratch(m)
+	rows := min(m, gemmRows)
+	return l.packedSize(min(k, gemmDepth), min(n, gemmColumns)) + rows*min(k, gemmDepth) + (rows+1)*l.panelWidth()
 }
-
-// edgeScratch returns the number of floats for a last panel that is not full.
-func (l Level) edgeScratch(m int) int { return (min(m, gemmRows) + 1) * l.panelWidth() }
 
 // Gemm computes c = a·b and what p asks for, with a of m rows and k columns, b of k rows and n
 // columns, and c of m rows ldc apart. Each element is the sum over k in order, whatever
@@ -62,6 +61,7 @@ func (l Level) Gemm(c []float32, ldc int, a, b Matrix, m, n, k int, p Product, s
 // GemmPacked is Gemm with the columns of b packed by PackMatrix.
 func (l Level) GemmPacked(c []float32, ldc int, a Matrix, packed []float32, m, n, k int, p Product, scratch []float32) {
 	width := l.panelWidth()
+	var start [1]Segment
 	for p0 := 0; p0 < k; p0 += gemmDepth {
 		depth := min(gemmDepth, k-p0)
 		flags := 0
@@ -73,17 +73,33 @@ func (l Level) GemmPacked(c []float32, ldc int, a Matrix, packed []float32, m, n
 		}
 		for i := 0; i < m; i += gemmRows {
 			rows := min(gemmRows, m-i)
-			segs := [1]Segment{{A: i*a.RowStride + p0*a.ColStride}}
+			block := a.block(scratch, i, p0, rows, depth)
+			edge := scratch[rows*depth:]
 			for j := 0; j < n; j += width {
 				out := window{c[i*ldc+j:], ldc, rows, min(width, n-j)}
 				var bias []float32
 				if p.Bias != nil {
 					bias = p.Bias[j:]
 				}
-				l.windowPanel(out, a.Data, a.RowStride, a.ColStride, packed[j*k+p0*width:], segs[:], depth, bias, flags, scratch)
+				l.windowPanel(out, block.Data, block.RowStride, block.ColStride, packed[j*k+p0*width:], start[:], depth, bias, flags, edge)
 			}
 		}
 	}
+}
+
+// block copies rows from i on and columns from j on of m to dst, without gaps.
+func (m Matrix) block(dst []float32, i, j, rows, columns int) Matrix {
+	src := m.Data[i*m.RowStride+j*m.ColStride:]
+	if m.ColStride == 1 {
+		for r := range rows {
+			copy(dst[r*columns:][:columns], src[r*m.RowStride:])
+		}
+		return Matrix{dst, columns, 1}
+	}
+	for c := range columns {
+		copy(dst[c*rows:][:rows], src[c*m.ColStride:])
+	}
+	return Matrix{dst, 1, rows}
 }
 
 // window is a part of C: rows rows of columns columns.

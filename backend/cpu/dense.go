@@ -16,6 +16,7 @@ type dense struct {
 	b          *Backend
 	spec       backend.DenseSpec
 	x, y, w, c tensor.Shape
+	columns    int // of the weights that a job takes
 
 	xData, yData, wData, bias, packed []float32
 	forwardTask                       func(worker, job int)
@@ -24,11 +25,8 @@ type dense struct {
 	packTransposedTask, dataTask      func(worker, job int)
 }
 
-// denseColumns and denseRows are the columns and rows of the weights that a job takes.
-const (
-	denseColumns = 2 * ops.GroupColumns
-	denseRows    = 48
-)
+// denseRows is the number of rows of the weights that a job takes.
+const denseRows = 48
 
 // Dense makes a plan of a fully connected layer.
 func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
@@ -37,16 +35,18 @@ func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
 		x: tensor.Shape{s.N, s.In}, y: tensor.Shape{s.N, s.Out},
 		w: tensor.Shape{s.In, s.Out}, c: tensor.Shape{s.Out},
 	}
+	// Each job of the forward pass copies x again: two jobs a worker, of at most 1024 columns.
+	d.columns = ops.GroupColumns * min(max(1, s.Out/(2*b.pool.workers*ops.GroupColumns)), 16)
 	d.forwardTask = d.forwardJob
 	d.packTask, d.filterTask = d.packJob, d.filterJob
 	d.packTransposedTask, d.dataTask = d.packTransposedJob, d.dataJob
-	if err := b.reserve(b.level.GemmScratch(s.N, min(denseColumns, s.Out), s.In)); err != nil {
+	if err := b.reserve(b.level.GemmScratch(s.N, min(d.columns, s.Out), s.In)); err != nil {
 		return nil, err
 	}
 	if s.Inference {
 		return d, nil
 	}
-	if err := b.reserve(b.level.GemmScratch(denseRows, 1, 1) + denseRows*s.N); err != nil {
+	if err := b.reserve(b.level.GemmScratch(denseRows, 1, max(s.N, s.Out)) + denseRows*s.N); err != nil {
 		return nil, err
 	}
 	if err := d.biasGradient.init(b, s.N, s.Out); err != nil {
@@ -58,44 +58,38 @@ func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
 // Forward computes y = x·w + b.
 func (d *dense) Forward(y, x, w, b tensor.Tensor) {
 	d.yData, d.xData, d.wData, d.bias = data(y, d.y), data(x, d.x), data(w, d.w), data(b, d.c)
-	d.b.pool.run((d.spec.Out+denseColumns-1)/denseColumns, d.forwardTask)
+	d.b.pool.run((d.spec.Out+d.columns-1)/d.columns, d.forwardTask)
 }
 
 func (d *dense) forwardJob(worker, job int) {
 	s := &d.spec
-	j := job * denseColumns
+	j := job * d.columns
 	d.b.level.Gemm(d.yData[j:], s.Out,
 		ops.Matrix{Data: d.xData, RowStride: s.In, ColStride: 1}, ops.Matrix{Data: d.wData[j:], RowStride: s.Out, ColStride: 1},
-		s.N, min(denseColumns, s.Out-j), s.In, ops.Product{Bias: d.bias[j:], ReLU: s.ReLU}, d.b.scratch(worker))
+		s.N, min(d.columns, s.Out-j), s.In, ops.Product{Bias: d.bias[j:], ReLU: s.ReLU}, d.b.scratch(worker))
 }
 
 // BackwardFilter computes dw and db.
 func (d *dense) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 	d.wData, d.yData, d.xData = data(dw, d.w), data(dy, d.y), data(x, d.x)
 	d.packed = d.b.common.of(0)
-	d.b.pool.run((d.spec.Out+denseColumns-1)/denseColumns, d.packTask)
+	d.b.pool.run((d.spec.Out+d.columns-1)/d.columns, d.packTask)
 	d.b.pool.run((d.spec.In+denseRows-1)/denseRows, d.filterTask)
 	d.biasGradient.run(data(db, d.c), d.yData, d.spec.BatchNorm)
 }
 
 func (d *dense) packJob(_, job int) {
 	s := &d.spec
-	j := job * denseColumns
-	d.b.level.PackMatrix(d.packed, ops.Matrix{Data: d.yData, RowStride: s.Out, ColStride: 1}, s.N, j, min(denseColumns, s.Out-j))
+	j := job * d.columns
+	d.b.level.PackMatrix(d.packed, ops.Matrix{Data: d.yData, RowStride: s.Out, ColStride: 1}, s.N, j, min(d.columns, s.Out-j))
 }
 
 func (d *dense) filterJob(worker, job int) {
 	s := &d.spec
 	i := job * denseRows
 	rows := min(denseRows, s.In-i)
-	scratch := d.b.scratch(worker)
-	// Some columns of x, In apart, would all lie in the same lines of the cache: copy them.
-	x, scratch := scratch[:rows*s.N], scratch[rows*s.N:]
-	for n := range s.N {
-		copy(x[n*rows:][:rows], d.xData[n*s.In+i:])
-	}
-	d.b.level.GemmPacked(d.wData[i*s.Out:], s.Out, ops.Matrix{Data: x, RowStride: 1, ColStride: rows},
-		d.packed, rows, s.Out, s.N, ops.Product{}, scratch)
+	d.b.level.GemmPacked(d.wData[i*s.Out:], s.Out, ops.Matrix{Data: d.xData[i:], RowStride: 1, ColStride: s.In},
+		d.packed, rows, s.Out, s.N, ops.Product{}, d.b.scratch(worker))
 }
 
 // BackwardData computes dx.
