@@ -24,7 +24,7 @@ var products = [...][3]int{
 func printGEMM(peaks map[ops.Level]peak, threads int) error {
 	fmt.Printf("\nMatrix product m × k by k × n, float32, GFLOP/s and share of the level's peak\n")
 	fmt.Printf("%-14s  %-8s  %12s  %12s  %8s\n", "m n k", "level", "one core", cores(threads), "gonum")
-	levels := ops.Levels()
+	levels := ops.FloatLevels()
 	if len(levels) > 1 {
 		levels = levels[1:] // the generic one is gonum's
 	}

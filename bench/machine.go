@@ -19,7 +19,7 @@ func printMachine(threads int) map[ops.Level]peak {
 		cpuid.CPU.BrandName, threads, runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	fmt.Printf("Multiply-add peak, float32, GFLOP/s\n%-8s  %8s  %8s\n", "level", "one core", cores(threads))
 	peaks := map[ops.Level]peak{}
-	for _, level := range ops.Levels() {
+	for _, level := range ops.FloatLevels() {
 		p := peak{fmapeak.Measure(level.String(), 1), fmapeak.Measure(level.String(), threads)}
 		fmt.Printf("%-8v  %8.1f  %8.1f\n", level, p.oneCore, p.allCores)
 		peaks[level] = p

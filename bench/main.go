@@ -63,7 +63,7 @@ func run(args []string) error {
 		case "gemm":
 			err = printGEMM(peaks, o.threads)
 		case "conv":
-			err = printConvolutions(level, peaks[level], o)
+			err = printConvolutions(level, peaks[level.Float()], o)
 		case "networks":
 			err = printNetworks(level, o)
 		}

@@ -12,7 +12,7 @@ import (
 // onBackends runs a test on the reference and on the CPU at every level.
 func onBackends(t *testing.T, test func(t *testing.T, b backend.Backend)) {
 	t.Run("reference", func(t *testing.T) { test(t, backendtest.Reference()) })
-	for _, level := range ops.Levels() {
+	for _, level := range ops.FloatLevels() {
 		t.Run(level.String(), func(t *testing.T) { test(t, openCPU(t, level)) })
 	}
 }

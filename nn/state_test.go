@@ -87,7 +87,7 @@ func sameState(t *testing.T, want, got *State) {
 }
 
 func TestResumeRepeatsTheBits(t *testing.T) {
-	for _, level := range ops.Levels() {
+	for _, level := range ops.FloatLevels() {
 		t.Run(level.String(), func(t *testing.T) {
 			b := openCPU(t, level)
 			alone := newTinyTrainer(t, b, tinyConfig())
@@ -124,7 +124,7 @@ func TestResumeRepeatsTheBits(t *testing.T) {
 }
 
 func TestThreadsGiveTheSameBits(t *testing.T) {
-	level := ops.Levels()[len(ops.Levels())-1]
+	level := ops.FloatLevels()[len(ops.FloatLevels())-1]
 	var first *Trainer
 	for _, threads := range []int{1, 2, 3} {
 		b, err := cpu.Open(cpu.Options{Level: level, Threads: threads})

@@ -121,7 +121,7 @@ func TestBackendsAgree(t *testing.T) {
 			}
 			reference := train(t, backendtest.Reference())
 			want := ofState(t, reference.State)
-			for _, level := range ops.Levels() {
+			for _, level := range ops.FloatLevels() {
 				trainer := train(t, openCPU(t, level))
 				for weight, got := range ofState(t, trainer.State) {
 					golden.Within(t, fmt.Sprintf("%v: %s", level, weight), got, want[weight], 2e-5*max(1, golden.Largest(want[weight])))
@@ -261,7 +261,7 @@ func stepOfImage(t *testing.T, image int) int {
 
 func TestStepDoesNotAllocate(t *testing.T) {
 	d := tinyData(8)
-	for _, level := range ops.Levels() {
+	for _, level := range ops.FloatLevels() {
 		trainer := newTinyTrainer(t, openCPU(t, level), tinyConfig())
 		n := testing.AllocsPerRun(20, func() {
 			if err := trainer.step(d.Pixels, d.Labels); err != nil {

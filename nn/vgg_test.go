@@ -60,7 +60,7 @@ func TestGoldenVGGForward(t *testing.T) {
 				t.Fatalf("%s: weight %d is not that of the formula", name, c.Index)
 			}
 		}
-		for _, level := range ops.Levels() {
+		for _, level := range ops.FloatLevels() {
 			t.Run(name+"/"+level.String(), func(t *testing.T) {
 				b := openCPU(t, level)
 				m, err := NewModel(b, net)

@@ -9,7 +9,7 @@ import (
 
 // eachSize runs f at every level for every length.
 func eachSize(t *testing.T, f func(t *testing.T, l Level, n int, rng *rand.Rand)) {
-	for _, l := range Levels() {
+	for _, l := range FloatLevels() {
 		for _, n := range flatSizes {
 			t.Run(fmt.Sprintf("%v/%d", l, n), func(t *testing.T) {
 				f(t, l, n, rand.New(rand.NewPCG(1, uint64(n))))
@@ -115,7 +115,7 @@ func TestNaNPasses(t *testing.T) {
 	nan := float32(math.NaN())
 	norm := &Norm{Mean: make([]float32, n), Scale: make([]float32, n), Beta: make([]float32, n)}
 	w, size, at := spread(n)
-	for _, l := range Levels() {
+	for _, l := range FloatLevels() {
 		for i := range n {
 			for k := range at {
 				x, y := make([]float32, size), make([]float32, n)

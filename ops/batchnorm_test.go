@@ -10,7 +10,7 @@ import (
 // eachNorm runs f at every level for matrices of many sizes, with and without a ReLU. All
 // values are multiples of 1/8, so that z, and whether it is above the floor, is exact.
 func eachNorm(t *testing.T, f func(t *testing.T, l Level, rows, cols int, n *NormGrad, rng *rand.Rand)) {
-	for _, l := range Levels() {
+	for _, l := range FloatLevels() {
 		for _, cols := range []int{1, 7, 8, 9, 15, 16, 17, 64, 65} {
 			for _, rows := range []int{0, 1, 2, 3, 7, 1500} {
 				for _, floor := range []float32{0, float32(math.Inf(-1))} {
@@ -152,7 +152,7 @@ func TestColumnSums(t *testing.T) {
 func TestMoments(t *testing.T) {
 	const rows, cols, block = 5000, 11, 512
 	rng := rand.New(rand.NewPCG(5, 6))
-	for _, l := range Levels() {
+	for _, l := range FloatLevels() {
 		for _, offset := range []float64{0, 100, -1e4} {
 			x := make([]float32, rows*cols)
 			for i := range x {

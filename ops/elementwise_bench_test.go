@@ -17,7 +17,7 @@ type rowsBenchmark struct {
 // how many of the tensors f reads or writes.
 func (r *rowsBenchmark) run(name string, passes float64, f func(l Level, a, x, y []float32, n *NormGrad)) {
 	for _, cols := range []int{64, 512} {
-		for _, l := range Levels() {
+		for _, l := range FloatLevels() {
 			r.Run(fmt.Sprintf("%s/%d/%v", name, cols, l), func(b *testing.B) {
 				const block = 1 << 15
 				n := &NormGrad{

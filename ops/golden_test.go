@@ -32,7 +32,7 @@ func TestGoldenDropoutMask(t *testing.T) {
 				}
 			}
 			got := make([]float32, len(mask))
-			for _, l := range Levels() {
+			for _, l := range FloatLevels() {
 				l.Dropout(got, get("x"), keep, float32(1/(1-rate)))
 				golden.Within(t, l.String()+" y", got, get("y"), 0)
 				l.Dropout(got, get("dy"), keep, float32(1/(1-rate)))
@@ -64,7 +64,7 @@ func TestGoldenBatchNormEvaluation(t *testing.T) {
 				n.Scale[c] = float32(float64(gamma[c]) / math.Sqrt(float64(v)+epsilon))
 			}
 			x, want := get("x"), get("dx_eval")
-			for _, l := range Levels() {
+			for _, l := range FloatLevels() {
 				dx := make([]float32, len(x))
 				l.NormGrad(dx, get("dy"), x, &n)
 				golden.Within(t, l.String()+" dx_eval", dx, want, 1e-5*golden.Largest(want))

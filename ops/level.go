@@ -13,12 +13,14 @@ type Level uint8
 
 // The levels, each including those before it. The zero Level is none.
 const (
-	Generic Level = iota + 1 // Go, with gonum's matrix product
-	AVX2                     // AVX2 and FMA
-	AVX512                   // AVX-512 F, BW, DQ and VL
+	Generic    Level = iota + 1 // Go, with gonum's matrix product
+	AVX2                        // AVX2 and FMA
+	AVX512                      // AVX-512 F, BW, DQ and VL
+	AVX512BF16                  // AVX-512 BF16: products of bf16; for float32 the same as AVX512
+	AMX                         // AMX TILE and BF16: the same on tiles
 )
 
-var levelNames = [...]string{"none", "generic", "avx2", "avx512"}
+var levelNames = [...]string{"none", "generic", "avx2", "avx512", "avx512bf16", "amx"}
 
 // String returns the level's name as LAMINA_LEVEL takes it.
 func (l Level) String() string { return levelNames[l] }
@@ -35,8 +37,27 @@ func Levels() []Level {
 	if hasAVX512 {
 		levels = append(levels, AVX512)
 	}
+	if hasAVX512BF16 {
+		levels = append(levels, AVX512BF16)
+	}
+	if hasAMX {
+		levels = append(levels, AMX)
+	}
 	return levels
 }
+
+// FloatLevels returns those of Levels that differ in their float32 kernels.
+func FloatLevels() []Level {
+	levels := Levels()
+	return levels[:min(len(levels), int(AVX512))]
+}
+
+// Float returns the level of FloatLevels whose float32 kernels l has.
+func (l Level) Float() Level { return min(l, AVX512) }
+
+// AMXRefused tells why Levels ends below AMX on a processor that has it: the system does not
+// give its registers to this process. It is nil where nothing was refused.
+func AMXRefused() error { return amxRefused }
 
 // Best returns the highest level of this machine, or the one that LAMINA_LEVEL names:
 // an error if it names none, or one that the machine or the build lacks.

@@ -3,6 +3,10 @@
 package ops
 
 const (
-	hasAVX2   = false
-	hasAVX512 = false
+	hasAVX2       = false
+	hasAVX512     = false
+	hasAVX512BF16 = false
+	hasAMX        = false
 )
+
+var amxRefused error

@@ -21,7 +21,7 @@ func reportSpeed(b *testing.B, flop, peak float64) {
 // peaks measures the peak of one core at every level.
 func peaks() map[Level]float64 {
 	peak := map[Level]float64{}
-	for _, l := range Levels() {
+	for _, l := range FloatLevels() {
 		peak[l] = fmapeak.Measure(l.String(), 1)
 	}
 	return peak
@@ -38,7 +38,7 @@ func BenchmarkGemm(b *testing.B) {
 		bytes := int64(4 * (len(a) + len(bm) + len(c)))
 		name := fmt.Sprintf("%dx%dx%d", s.m, s.n, s.k)
 		flop := 2 * float64(s.m) * float64(s.n) * float64(s.k)
-		for _, l := range Levels() {
+		for _, l := range FloatLevels() {
 			if l == Generic {
 				continue // that is gonum
 			}
@@ -56,7 +56,7 @@ func BenchmarkGemm(b *testing.B) {
 			for b.Loop() {
 				gonum.Implementation{}.Sgemm(blas.NoTrans, blas.NoTrans, s.m, s.n, s.k, 1, a, s.k, bm, s.n, 0, c, s.n)
 			}
-			reportSpeed(b, flop, peak[Levels()[len(Levels())-1]])
+			reportSpeed(b, flop, peak[FloatLevels()[len(FloatLevels())-1]])
 		})
 	}
 }
@@ -90,7 +90,7 @@ func usefulFlop(s ConvShape) float64 {
 func benchConv(b *testing.B, f func(l Level, s ConvShape) (pass func())) {
 	peak := peaks()
 	for _, v := range benchShapes {
-		for _, l := range Levels() {
+		for _, l := range FloatLevels() {
 			b.Run("vgg16/"+v.name+"/"+l.String(), func(b *testing.B) {
 				s := v.shape
 				pass := f(l, s)

@@ -18,10 +18,7 @@ const (
 
 // panelWidth returns the number of columns of a packed panel of B at this level.
 func (l Level) panelWidth() int {
-	switch l {
-	case AVX512:
-		return 64
-	case AVX2:
+	if l == AVX2 {
 		return 16
 	}
 	return 64

@@ -22,7 +22,7 @@ func (l Level) panelTiles(c []float32, ldc, rows int, a []float32, rs, cs int, b
 		if i == large {
 			height--
 		}
-		if l == AVX512 {
+		if l >= AVX512 {
 			tileAVX512(&c[at*ldc], ldc, &a[at*rs], rs, cs, &b[0], &segs[0], len(segs), k, height, bias0, flags)
 		} else {
 			tileAVX2(&c[at*ldc], ldc, &a[at*rs], rs, cs, &b[0], &segs[0], len(segs), k, height, bias0, flags)

@@ -107,7 +107,7 @@ func (l Level) applyTo(w Winograd, k transform, dst, src *planes, rows, n, dstSt
 	for i := range to * to {
 		d[i] = &dst[i][0]
 	}
-	if l == AVX512 {
+	if l >= AVX512 {
 		applyAVX512(w, k, &d, &s, rows, n, dstStep, srcStep, floor, &tmp[0])
 	} else {
 		applyAVX2(w, k, &d, &s, rows, n, dstStep, srcStep, floor, &tmp[0])

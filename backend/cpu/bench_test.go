@@ -35,7 +35,7 @@ func (b *benchTensors) fill(t tensor.Tensor) tensor.Tensor {
 }
 
 func eachBench(b *testing.B, f func(b *testing.B, t *benchTensors)) {
-	for _, level := range ops.Levels() {
+	for _, level := range ops.FloatLevels() {
 		b.Run(level.String(), func(b *testing.B) {
 			f(b, &benchTensors{open(b, Options{Level: level}), rand.New(rand.NewPCG(1, 2))})
 		})

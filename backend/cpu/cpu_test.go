@@ -11,7 +11,7 @@ import (
 
 // eachLevel runs a test of backendtest at every level, each with another number of threads.
 func eachLevel(t *testing.T, test func(t *testing.T, open func(t *testing.T) backend.Backend)) {
-	for i, level := range ops.Levels() {
+	for i, level := range ops.FloatLevels() {
 		t.Run(level.String(), func(t *testing.T) {
 			test(t, func(t *testing.T) backend.Backend {
 				return open(t, Options{Threads: i%3 + 1, Level: level, Conv: "im2col"})
@@ -29,7 +29,7 @@ func TestConformance(t *testing.T) {
 // TestConvAlgorithms runs the part of the suite that has convolutions by Winograd's algorithms, at
 // each level that would choose them. Their errors stay below 3 times what is allowed the direct way.
 func TestConvAlgorithms(t *testing.T) {
-	for _, level := range ops.Levels() {
+	for _, level := range ops.FloatLevels() {
 		for _, conv := range []string{"f4", "f2"} {
 			if level == ops.Generic {
 				continue // package ops tests its transforms

@@ -29,7 +29,7 @@ func must[T any](v T, err error) T {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	for _, o := range []Options{{Threads: -1}, {Level: ops.AVX512 + 1}} {
+	for _, o := range []Options{{Threads: -1}, {Level: ops.AMX + 1}} {
 		if b, err := Open(o); err == nil {
 			b.Close()
 			t.Errorf("Open(%+v) gave no error", o)

@@ -121,7 +121,7 @@ func (n *network) run(t testing.TB) {
 }
 
 func TestResultsDoNotDependOnThreads(t *testing.T) {
-	for _, level := range ops.Levels() {
+	for _, level := range ops.FloatLevels() {
 		t.Run(level.String(), func(t *testing.T) {
 			var want []float32
 			var wantMetrics []backend.StepMetrics
@@ -152,7 +152,7 @@ func TestResultsDoNotDependOnThreads(t *testing.T) {
 }
 
 func TestStepAllocatesNothing(t *testing.T) {
-	for _, level := range ops.Levels() {
+	for _, level := range ops.FloatLevels() {
 		n := newNetwork(open(t, Options{Threads: 2, Level: level}))
 		// In so many runs a thread that the runtime may start counts as nothing.
 		if allocs := testing.AllocsPerRun(20, func() { n.run(t) }); allocs != 0 {

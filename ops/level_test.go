@@ -1,0 +1,50 @@
+package ops
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestBestTakesEachLevel(t *testing.T) {
+	levels := Levels()
+	if !slices.IsSorted(levels) || levels[0] != Generic {
+		t.Fatalf("Levels() = %v", levels)
+	}
+	for _, l := range append([]Level{0}, levels...) {
+		t.Setenv(LevelVariable, l.String())
+		want := l
+		if l == 0 {
+			t.Setenv(LevelVariable, "")
+			want = levels[len(levels)-1]
+		}
+		if got, err := Best(); got != want || err != nil {
+			t.Errorf("%v: Best() = %v, %v", l, got, err)
+		}
+	}
+	t.Setenv(LevelVariable, "avx9")
+	if _, err := Best(); err == nil || !strings.Contains(err.Error(), "avx9") || !strings.Contains(err.Error(), "generic") {
+		t.Errorf("avx9: error %v", err)
+	}
+}
+
+// Every level finds its float32 kernels among FloatLevels, each of which is its own.
+func TestFloatLevels(t *testing.T) {
+	float := FloatLevels()
+	for _, l := range Levels() {
+		if !slices.Contains(float, l.Float()) {
+			t.Errorf("%v has the kernels of %v, which is none of %v", l, l.Float(), float)
+		}
+	}
+	for _, l := range float {
+		if l.Float() != l || l > AVX512 {
+			t.Errorf("%v is no level of float32", l)
+		}
+	}
+}
+
+func TestAMXIsRefusedOrThere(t *testing.T) {
+	if err := AMXRefused(); err != nil && slices.Contains(Levels(), AMX) {
+		t.Errorf("AMX is among the levels, and refused: %v", err)
+	}
+}
