@@ -1,0 +1,41 @@
+//go:build !noasm
+
+package ops
+
+// Each kernel is in bf16_amd64.s in Go.
+
+//go:noescape
+func widenAVX2(dst *float32, src *BF16, n int)
+
+//go:noescape
+func roundAVX2(dst *BF16, src *float32, n int)
+
+//go:noescape
+func interleaveAVX2(dst *BF16, ldd int, src *BF16, lds, pairs, n int)
+
+func (l Level) widenWide(dst []float32, src []BF16) int {
+	n := l.whole(len(src))
+	for i := 0; i < n; i += pieceSize {
+		widenAVX2(&dst[i], &src[i], min(pieceSize, n-i))
+	}
+	return n
+}
+
+func (l Level) roundWide(dst []BF16, src []float32) int {
+	n := l.whole(len(src))
+	for i := 0; i < n; i += pieceSize {
+		roundAVX2(&dst[i], &src[i], min(pieceSize, n-i))
+	}
+	return n
+}
+
+// interleaveWide does columns in whole vectors of 16, and tells how many.
+func (l Level) interleaveWide(dst []BF16, ldd int, src []BF16, lds, pairs, n int) int {
+	n &^= 15
+	if l < AVX2 || n == 0 || pairs == 0 {
+		return 0
+	}
+	_, _ = dst[2*((pairs-1)*ldd+n)-1], src[(2*pairs-1)*lds+n-1]
+	interleaveAVX2(&dst[0], ldd, &src[0], lds, pairs, n)
+	return n
+}

@@ -1,0 +1,97 @@
+package ops
+
+// Packed matrices of bf16: B as panels of panelBF16 columns. The products of bf16 sum two steps
+// of k at a time, so a panel has a row for each pair of B's rows, and in it for each column the
+// pair of their numbers. Rows are filled up with zeros to a multiple of depthBF16, columns to a
+// whole panel.
+
+const (
+	panelBF16 = GroupColumns
+	depthBF16 = 32 // what a tile of AMX holds of k
+)
+
+// MatrixBF16 is a Matrix of bf16.
+type MatrixBF16 struct {
+	Data                 []BF16
+	RowStride, ColStride int
+}
+
+// PadBF16 returns k rounded up to the multiple of 32 to which operands are filled up with zeros
+// along the sum over k.
+func PadBF16(k int) int { return (k + depthBF16 - 1) / depthBF16 * depthBF16 }
+
+// PackedSizeBF16 returns the number of elements of a packed matrix of k rows and n columns.
+func PackedSizeBF16(k, n int) int {
+	return (n + panelBF16 - 1) / panelBF16 * panelBF16 * PadBF16(k)
+}
+
+// PackMatrixBF16 packs columns from j on of b, a matrix of k rows, for GemmBF16. j is a multiple of
+// GroupColumns.
+func (l Level) PackMatrixBF16(packed []BF16, b MatrixBF16, k, j, columns int) {
+	for end := j + columns; j < end; j += panelBF16 {
+		panel := packed[j*PadBF16(k):][:panelBF16*PadBF16(k)]
+		n := min(panelBF16, end-j)
+		if b.ColStride == 1 {
+			l.interleave(panel, panelBF16, b.Data[j:], b.RowStride, k, n)
+			continue
+		}
+		if n < panelBF16 || k < PadBF16(k) {
+			clear(panel)
+		}
+		l.interleaveColumns(panel, 0, b.Data[j*b.ColStride:], b.ColStride, k, n)
+	}
+}
+
+// interleave sets rows of ldd pairs, as many as PadBF16(k) has:
+//
+//	dst[2*(p*ldd+j)], dst[2*(p*ldd+j)+1] = src[2*p*lds+j], src[(2*p+1)*lds+j]
+//
+// and zero where src, k rows and n columns, has no such element.
+func (l Level) interleave(dst []BF16, ldd int, src []BF16, lds, k, n int) {
+	done := l.interleaveWide(dst, ldd, src, lds, k/2, n)
+	for p := range k / 2 {
+		row := dst[2*p*ldd:][:2*ldd]
+		even, odd := src[2*p*lds:][:n], src[(2*p+1)*lds:][:n]
+		for j := done; j < n; j++ {
+			row[2*j], row[2*j+1] = even[j], odd[j]
+		}
+		clear(row[2*n:])
+	}
+	rest := dst[k/2*2*ldd : PadBF16(k)*ldd]
+	clear(rest)
+	if k%2 != 0 {
+		for j, v := range src[(k-1)*lds:][:n] {
+			rest[2*j] = v
+		}
+	}
+}
+
+// interleaveColumns sets, in a panel, rows from p0 on to a matrix of k rows and n columns, of which
+// element (p, j) is src[j*cs+p].
+func (l Level) interleaveColumns(panel []BF16, p0 int, src []BF16, cs, k, n int) {
+	p := 0
+	if p0%2 == 0 && cs%2 == 0 { // pairs stand together: transpose them as numbers of 32 bits
+		p = k &^ 1
+		l.Transpose(asPairs(panel[p0*panelBF16:]), panelBF16, asPairs(src), cs/2, n, p/2)
+	}
+	for ; p < k; p++ {
+		to := panel[(p0+p)/2*2*panelBF16+(p0+p)%2:]
+		for j := range n {
+			to[2*j] = src[j*cs+p]
+		}
+	}
+}
+
+// TransposeScratchBF16 returns the number of floats that TransposeBF16 needs for n rows.
+func TransposeScratchBF16(n int) int { return PadBF16(n) / 2 * panelBF16 }
+
+// TransposeBF16 sets dst[j*PadBF16(n)+i] = src[i*lds+j] for n rows i and c columns j, zero for the
+// i from n on.
+func (l Level) TransposeBF16(dst, src []BF16, lds, n, c int, scratch []float32) {
+	pairs := PadBF16(n) / 2
+	for j := 0; j < c; j += panelBF16 {
+		columns := min(panelBF16, c-j)
+		l.interleave(AsBF16(scratch), columns, src[j:], lds, n, columns)
+		l.Transpose(asPairs(dst[j*PadBF16(n):]), pairs, scratch, columns, pairs, columns)
+	}
+}
