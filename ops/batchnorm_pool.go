@@ -6,9 +6,12 @@ type Window struct {
 	Right, Down int // N·C and W·N·C
 }
 
+// Starts returns where the four blocks begin.
+func (w Window) Starts() [4]int { return [...]int{0, w.Right, w.Down, w.Down + w.Right} }
+
 // blocks returns n numbers of each of the four blocks.
 func (w Window) blocks(x []float32, n int) (b [4][]float32) {
-	for i, at := range [...]int{0, w.Right, w.Down, w.Down + w.Right} {
+	for i, at := range w.Starts() {
 		b[i] = x[at:][:n]
 	}
 	return b

@@ -8,7 +8,7 @@ const errLength = "ops: slice of wrong length"
 //
 // With N images of P pixels of C channels, SwapAxes(dst, src, N, P, C) turns NHWC to
 // HWNC, and SwapAxes(dst, src, P, N, C) turns it back. dst and src must not overlap.
-func SwapAxes(dst, src []float32, rows, cols, n int) {
+func SwapAxes[T float32 | BF16](dst, src []T, rows, cols, n int) {
 	if len(src) != rows*cols*n || len(dst) != len(src) {
 		panic(errLength)
 	}

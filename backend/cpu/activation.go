@@ -3,7 +3,6 @@ package cpu
 import (
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/internal/philox"
-	"github.com/lamina-go/lamina/ops"
 	"github.com/lamina-go/lamina/tensor"
 )
 
@@ -16,20 +15,20 @@ const (
 type activation struct {
 	b                         *Backend
 	x, y                      tensor.Shape
-	xData, yData, dx, dy      []float32
+	xData, yData, dx, dy      array
 	forwardJobs, backwardJobs int
 	forwardTask, backwardTask func(worker, job int)
 }
 
 // Forward computes y.
 func (a *activation) Forward(y, x tensor.Tensor) {
-	a.yData, a.xData = data(y, a.y), data(x, a.x)
+	a.yData, a.xData = numbers(y, a.y), numbers(x, a.x)
 	a.b.pool.run(a.forwardJobs, a.forwardTask)
 }
 
 // Backward computes dx.
 func (a *activation) Backward(dx, dy, x tensor.Tensor) {
-	a.dx, a.dy, a.xData = data(dx, a.x), data(dy, a.y), data(x, a.x)
+	a.dx, a.dy, a.xData = numbers(dx, a.x), numbers(dy, a.y), numbers(x, a.x)
 	a.b.pool.run(a.backwardJobs, a.backwardTask)
 }
 
@@ -40,15 +39,21 @@ func (b *Backend) ReLU(shape tensor.Shape) (backend.Activation, error) {
 	a := &activation{b: b, x: shape, y: shape}
 	a.forwardJobs = blocks(size, blockSize)
 	a.backwardJobs = a.forwardJobs
-	a.forwardTask = func(_, job int) {
+	a.forwardTask = func(worker, job int) {
 		from, to := part(size, blockSize, job)
-		b.level.ReLU(a.yData[from:to], a.xData[from:to])
+		tmp, _ := b.temporaries(worker, blockSize)
+		y := a.yData.place(tmp, from, to)
+		b.level.ReLU(y, a.xData.load(b.level, tmp, from, to))
+		a.yData.store(b.level, y, from)
 	}
-	a.backwardTask = func(_, job int) {
+	a.backwardTask = func(worker, job int) {
 		from, to := part(size, blockSize, job)
-		b.level.ReLUGrad(a.dx[from:to], a.dy[from:to], a.xData[from:to])
+		tmp, more := b.temporaries(worker, blockSize)
+		dx := a.dx.place(tmp, from, to)
+		b.level.ReLUGrad(dx, a.dy.load(b.level, more, from, to), a.xData.load(b.level, tmp, from, to))
+		a.dx.store(b.level, dx, from)
 	}
-	return a, nil
+	return a, b.reserveTemporaries(blockSize)
 }
 
 // MaxPool makes a plan of a 2x2 max pool.
@@ -57,28 +62,38 @@ func (b *Backend) MaxPool(shape tensor.Shape) (backend.Activation, error) {
 	win := newWindows(n, h, w, c, blockSize)
 	a := &activation{b: b, x: shape, y: win.pooled(shape)}
 	a.forwardJobs, a.backwardJobs = win.jobs, win.jobs+win.restJobs
-	a.forwardTask = func(_, job int) {
+	a.forwardTask = func(worker, job int) {
 		from, to, at := win.of(job)
-		b.level.MaxPool(a.yData[from:to], a.xData[at:], win.Window)
+		four, one := b.temporaries(worker, win.size)
+		x, w := a.xData.loadWindow(b.level, four, win.Window, at, to-from)
+		y := a.yData.place(one, from, to)
+		b.level.MaxPool(y, x, w)
+		a.yData.store(b.level, y, from)
 	}
-	a.backwardTask = func(_, job int) {
+	a.backwardTask = func(worker, job int) {
+		four, one := b.temporaries(worker, win.size)
 		if job < win.jobs {
 			from, to, at := win.of(job)
-			b.level.MaxPoolGrad(a.dx[at:], a.dy[from:to], a.xData[at:], win.Window)
+			dx, _ := a.dx.placeWindow(four, win.Window, at, to-from)
+			x, w := a.xData.loadWindow(b.level, four, win.Window, at, to-from)
+			b.level.MaxPoolGrad(dx, a.dy.load(b.level, one, from, to), x, w)
+			a.dx.storeWindow(b.level, dx, win.Window, at, to-from)
 			return
 		}
 		from, to := win.rest(job - win.jobs)
-		clear(a.dx[from:to])
+		dx := a.dx.place(one, from, to)
+		clear(dx)
+		a.dx.store(b.level, dx, from)
 	}
-	return a, nil
+	return a, b.reserveTemporaries(win.size)
 }
 
 // Flatten makes a plan that turns HWNC to the rows of a matrix.
 func (b *Backend) Flatten(shape tensor.Shape) (backend.Activation, error) {
 	n, h, w, c := shape.NHWC()
 	a := &activation{b: b, x: shape, y: tensor.Shape{n, h * w * c}, forwardJobs: 1, backwardJobs: 1}
-	a.forwardTask = func(_, _ int) { ops.SwapAxes(a.yData, a.xData, h*w, n, c) }
-	a.backwardTask = func(_, _ int) { ops.SwapAxes(a.dx, a.dy, n, h*w, c) }
+	a.forwardTask = func(_, _ int) { swapAxes(a.yData, a.xData, h*w, n, c) }
+	a.backwardTask = func(_, _ int) { swapAxes(a.dx, a.dy, n, h*w, c) }
 	return a, nil
 }
 
@@ -100,7 +115,13 @@ func (b *Backend) Dropout(s backend.DropoutSpec) (backend.Activation, error) {
 	a := &activation{b: b, x: s.Shape, y: s.Shape}
 	a.forwardJobs = blocks(size, dropoutBlock)
 	a.backwardJobs = a.forwardJobs
-	a.forwardTask = func(_, job int) {
+	apply := func(worker int, y, x array, from, to int) {
+		tmp, _ := b.temporaries(worker, dropoutBlock)
+		out := y.place(tmp, from, to)
+		b.level.Dropout(out, x.load(b.level, tmp, from, to), keep[from/8:(to+7)/8], scale)
+		y.store(b.level, out, from)
+	}
+	a.forwardTask = func(worker, job int) {
 		from, to := part(size, dropoutBlock, job)
 		mask := keep[from/8 : (to+7)/8]
 		for i := range mask {
@@ -109,13 +130,13 @@ func (b *Backend) Dropout(s backend.DropoutSpec) (backend.Activation, error) {
 			high := philox.Dropout(s.Seed, s.Layer, b.values.Step, block+1)
 			mask[i] = bitsFrom(low, threshold) | bitsFrom(high, threshold)<<4
 		}
-		b.level.Dropout(a.yData[from:to], a.xData[from:to], mask, scale)
+		apply(worker, a.yData, a.xData, from, to)
 	}
-	a.backwardTask = func(_, job int) {
+	a.backwardTask = func(worker, job int) {
 		from, to := part(size, dropoutBlock, job)
-		b.level.Dropout(a.dx[from:to], a.dy[from:to], keep[from/8:(to+7)/8], scale)
+		apply(worker, a.dx, a.dy, from, to)
 	}
-	return a, nil
+	return a, b.reserveTemporaries(dropoutBlock)
 }
 
 // bitsFrom returns in bit i whether word i is at least the threshold.

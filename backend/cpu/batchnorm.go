@@ -27,7 +27,8 @@ type batchNorm struct {
 	sums    [2][]float64
 	parts   []float32 // of each job: two sums for each channel
 
-	xData, yData, dxData, dyData              []float32
+	xData, yData, dxData, dyData              array
+	pivot                                     []float32 // first row of a block
 	momentsTask, normTask, sumsTask, gradTask func(worker, job int)
 	normJobs, gradJobs                        int
 }
@@ -51,19 +52,15 @@ func (b *Backend) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) 
 		p.normJobs, p.gradJobs = p.win.jobs, p.win.jobs+p.win.restJobs
 	}
 	if s.Inference {
-		return p, nil
+		return p, b.reserveTemporaries(p.rows * c)
 	}
 	p.norm.A, p.norm.B = make([]float32, c), make([]float32, c)
 	p.rstd = make([]float64, c)
 	p.moments.Mean, p.moments.M2 = make([]float64, c), make([]float64, c)
 	p.sums = [2][]float64{make([]float64, c), make([]float64, c)}
 	p.parts = make([]float32, 2*c*max(blocks(p.count, p.rows), p.normJobs))
-	if p.win.restJobs > 0 {
-		if err := b.reserve(p.win.size); err != nil {
-			return nil, err
-		}
-	}
-	return p, nil
+	p.pivot = make([]float32, c)
+	return p, b.reserveTemporaries(p.rows * c)
 }
 
 // part returns the two sums of a job.
@@ -84,7 +81,7 @@ func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 	if p.spec.Inference {
 		panic(errInference)
 	}
-	p.yData, p.xData = data(y, p.y), data(x, p.spec.Shape)
+	p.yData, p.xData = numbers(y, p.y), numbers(x, p.spec.Shape)
 	g, runningMean, runningVariance := data(gamma, p.c), data(mean, p.c), data(variance, p.c)
 	p.norm.Beta = data(beta, p.c)
 
@@ -94,7 +91,7 @@ func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 	for job := range n {
 		from, to := p.block(job)
 		sum, squares := p.part(job)
-		p.moments.Add((to-from)/p.c[0], sum, squares, p.xData[from:from+p.c[0]])
+		p.moments.Add((to-from)/p.c[0], sum, squares, p.xData.load(p.b.level, p.pivot, from, from+p.c[0]))
 	}
 
 	count, momentum := float64(p.count), float64(p.spec.Momentum)
@@ -115,7 +112,7 @@ func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 
 // Infer normalises by the running statistics.
 func (p *batchNorm) Infer(y, x, gamma, beta, mean, variance tensor.Tensor) {
-	p.yData, p.xData = data(y, p.y), data(x, p.spec.Shape)
+	p.yData, p.xData = numbers(y, p.y), numbers(x, p.spec.Shape)
 	g, v := data(gamma, p.c), data(variance, p.c)
 	p.norm.Beta = data(beta, p.c)
 	copy(p.norm.Mean, data(mean, p.c))
@@ -130,7 +127,7 @@ func (p *batchNorm) Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor
 	if p.spec.Inference {
 		panic(errInference)
 	}
-	p.dxData, p.dyData, p.xData = data(dx, p.spec.Shape), data(dy, p.y), data(x, p.spec.Shape)
+	p.dxData, p.dyData, p.xData = numbers(dx, p.spec.Shape), numbers(dy, p.y), numbers(x, p.spec.Shape)
 	dg, db := data(dgamma, p.c), data(dbeta, p.c)
 	tensor.Check(gamma, p.c)
 	p.norm.Beta = data(beta, p.c)
@@ -156,47 +153,75 @@ func (p *batchNorm) Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor
 	p.b.pool.run(p.gradJobs, p.gradTask)
 }
 
-func (p *batchNorm) momentsJob(_, job int) {
+func (p *batchNorm) momentsJob(worker, job int) {
 	from, to := p.block(job)
+	tmp, _ := p.temporaries(worker)
 	sum, squares := p.part(job)
-	p.b.level.ColumnSums(sum, squares, p.xData[from:to], p.xData[from:from+p.c[0]])
+	x := p.xData.load(p.b.level, tmp, from, to)
+	p.b.level.ColumnSums(sum, squares, x, x[:p.c[0]])
 }
 
-func (p *batchNorm) normJob(_, job int) {
+func (p *batchNorm) normJob(worker, job int) {
 	from, to := p.block(job)
-	p.b.level.Normalize(p.yData[from:to], p.xData[from:to], &p.norm.Norm)
+	tmp, _ := p.temporaries(worker)
+	y := p.yData.place(tmp, from, to)
+	p.b.level.Normalize(y, p.xData.load(p.b.level, tmp, from, to), &p.norm.Norm)
+	p.yData.store(p.b.level, y, from)
 }
 
-func (p *batchNorm) sumsJob(_, job int) {
+func (p *batchNorm) sumsJob(worker, job int) {
 	from, to := p.block(job)
+	tmp, more := p.temporaries(worker)
 	sum, product := p.part(job)
-	p.b.level.NormSums(sum, product, p.dyData[from:to], p.xData[from:to], &p.norm.Norm)
+	p.b.level.NormSums(sum, product, p.dyData.load(p.b.level, more, from, to), p.xData.load(p.b.level, tmp, from, to), &p.norm.Norm)
 }
 
-func (p *batchNorm) gradJob(_, job int) {
+func (p *batchNorm) gradJob(worker, job int) {
 	from, to := p.block(job)
-	p.b.level.NormGrad(p.dxData[from:to], p.dyData[from:to], p.xData[from:to], &p.norm)
+	tmp, more := p.temporaries(worker)
+	p.grad(tmp, p.dyData.load(p.b.level, more, from, to), from, to)
 }
 
-func (p *batchNorm) normPoolJob(_, job int) {
-	from, to, at := p.win.of(job)
-	p.b.level.NormalizePool(p.yData[from:to], p.xData[at:], p.win.Window, &p.norm.Norm)
+// grad computes the elements of dx from from to to.
+func (p *batchNorm) grad(tmp, dy []float32, from, to int) {
+	dx := p.dxData.place(tmp, from, to)
+	p.b.level.NormGrad(dx, dy, p.xData.load(p.b.level, tmp, from, to), &p.norm)
+	p.dxData.store(p.b.level, dx, from)
 }
 
-func (p *batchNorm) sumsPoolJob(_, job int) {
+func (p *batchNorm) normPoolJob(worker, job int) {
 	from, to, at := p.win.of(job)
+	four, one := p.temporaries(worker)
+	y := p.yData.place(one, from, to)
+	x, w := p.xData.loadWindow(p.b.level, four, p.win.Window, at, to-from)
+	p.b.level.NormalizePool(y, x, w, &p.norm.Norm)
+	p.yData.store(p.b.level, y, from)
+}
+
+func (p *batchNorm) sumsPoolJob(worker, job int) {
+	from, to, at := p.win.of(job)
+	four, one := p.temporaries(worker)
 	sum, product := p.part(job)
-	p.b.level.NormPoolSums(sum, product, p.dyData[from:to], p.xData[at:], p.win.Window, &p.norm.Norm)
+	x, w := p.xData.loadWindow(p.b.level, four, p.win.Window, at, to-from)
+	p.b.level.NormPoolSums(sum, product, p.dyData.load(p.b.level, one, from, to), x, w, &p.norm.Norm)
 }
 
 func (p *batchNorm) gradPoolJob(worker, job int) {
+	four, one := p.temporaries(worker)
 	if job < p.win.jobs {
 		from, to, at := p.win.of(job)
-		p.b.level.NormPoolGrad(p.dxData[at:], p.dyData[from:to], p.xData[at:], p.win.Window, &p.norm)
+		dx, _ := p.dxData.placeWindow(four, p.win.Window, at, to-from)
+		x, w := p.xData.loadWindow(p.b.level, four, p.win.Window, at, to-from)
+		p.b.level.NormPoolGrad(dx, p.dyData.load(p.b.level, one, from, to), x, w, &p.norm)
+		p.dxData.storeWindow(p.b.level, dx, p.win.Window, at, to-from)
 		return
 	}
 	from, to := p.win.rest(job - p.win.jobs)
-	zeros := p.b.scratch(worker)[:to-from]
+	zeros := one[:to-from]
 	clear(zeros)
-	p.b.level.NormGrad(p.dxData[from:to], zeros, p.xData[from:to], &p.norm)
+	p.grad(four, zeros, from, to)
+}
+
+func (p *batchNorm) temporaries(worker int) (four, one []float32) {
+	return p.b.temporaries(worker, p.rows*p.c[0])
 }

@@ -8,8 +8,9 @@ type biasGradient struct {
 	b          *Backend
 	rows, cols int
 
-	dy, sums []float32
-	task     func(worker, job int)
+	dy   array
+	sums []float32
+	task func(worker, job int)
 }
 
 // biasRows is the number of rows of dy that a job sums.
@@ -20,12 +21,15 @@ func (g *biasGradient) jobs() int { return (g.rows + biasRows - 1) / biasRows }
 func (g *biasGradient) init(b *Backend, rows, cols int) error {
 	*g = biasGradient{b: b, rows: rows, cols: cols}
 	g.task = g.job
+	if err := b.reserve(cols); err != nil {
+		return err
+	}
 	return b.reserveCommon(g.jobs() * cols)
 }
 
 // run sets db to the sums: exactly zero where batch normalisation follows, which takes
 // any constant away again.
-func (g *biasGradient) run(db, dy []float32, batchNorm bool) {
+func (g *biasGradient) run(db []float32, dy array, batchNorm bool) {
 	clear(db)
 	if batchNorm {
 		return
@@ -37,10 +41,10 @@ func (g *biasGradient) run(db, dy []float32, batchNorm bool) {
 	}
 }
 
-func (g *biasGradient) job(_, job int) {
+func (g *biasGradient) job(worker, job int) {
 	sum := g.sums[job*g.cols:][:g.cols]
 	clear(sum)
 	for r := job * biasRows; r < min((job+1)*biasRows, g.rows); r++ {
-		ops.Add(sum, g.dy[r*g.cols:][:g.cols])
+		ops.Add(sum, g.dy.load(g.b.level, g.b.scratch(worker), r*g.cols, (r+1)*g.cols))
 	}
 }

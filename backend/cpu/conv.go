@@ -20,12 +20,12 @@ type conv2D struct {
 // convPass is a convolution from in to out: the forward pass, or the backward pass to the
 // input, which is a convolution with the kernel turned.
 type convPass interface {
-	run(out, in, kernel []float32, p ops.Product)
+	run(out, in array, kernel []float32, p ops.Product)
 }
 
 // convGradient is the gradient of a convolution's kernel.
 type convGradient interface {
-	run(dw, dy, x []float32)
+	run(dw []float32, dy, x array)
 }
 
 // Conv2D makes a plan of a convolution.
@@ -72,16 +72,16 @@ func (b *Backend) convGradient(s ops.ConvShape) (convGradient, error) {
 
 // Forward computes y = conv(x, w) + b.
 func (c *conv2D) Forward(y, x, w, b tensor.Tensor) {
-	c.forward.run(data(y, c.y), data(x, c.x), data(w, c.kernel), ops.Product{Bias: data(b, c.bias), ReLU: c.spec.ReLU})
+	c.forward.run(numbers(y, c.y), numbers(x, c.x), data(w, c.kernel), ops.Product{Bias: data(b, c.bias), ReLU: c.spec.ReLU})
 }
 
 // BackwardData computes dx from dy.
 func (c *conv2D) BackwardData(dx, dy, w tensor.Tensor) {
-	c.data.run(data(dx, c.x), data(dy, c.y), data(w, c.kernel), ops.Product{})
+	c.data.run(numbers(dx, c.x), numbers(dy, c.y), data(w, c.kernel), ops.Product{})
 }
 
 // BackwardFilter computes dw and db.
 func (c *conv2D) BackwardFilter(dw, db, dy, x tensor.Tensor) {
-	c.gradient.run(data(dw, c.kernel), data(dy, c.y), data(x, c.x))
-	c.biasGradient.run(data(db, c.bias), data(dy, c.y), c.spec.BatchNorm)
+	c.gradient.run(data(dw, c.kernel), numbers(dy, c.y), numbers(x, c.x))
+	c.biasGradient.run(data(db, c.bias), numbers(dy, c.y), c.spec.BatchNorm)
 }

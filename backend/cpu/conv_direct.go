@@ -23,8 +23,8 @@ func newDirectPass(b *Backend, s ops.ConvShape, turned bool) (*directPass, error
 	return p, b.reserveCommon(b.level.PackedSize(s))
 }
 
-func (p *directPass) run(out, in, kernel []float32, product ops.Product) {
-	p.out, p.in, p.kernel, p.product = out, in, kernel, product
+func (p *directPass) run(out, in array, kernel []float32, product ops.Product) {
+	p.out, p.in, p.kernel, p.product = out.f32, in.f32, kernel, product
 	p.packed = p.b.common.of(0)[:p.b.level.PackedSize(p.shape)]
 	p.b.pool.run(p.shape.Groups(), p.packTask)
 	p.b.pool.run(len(p.blocks)*p.shape.Groups(), p.convTask)
@@ -63,9 +63,9 @@ func newDirectGradient(b *Backend, s ops.ConvShape) (*directGradient, error) {
 	return g, g.init(b, splits, s.Kernel*s.Kernel*s.In*s.Out)
 }
 
-func (g *directGradient) run(dw, dy, x []float32) {
+func (g *directGradient) run(dw []float32, dy, x array) {
 	g.begin(dw)
-	g.dy, g.x = dy, x
+	g.dy, g.x = dy.f32, x.f32
 	g.b.pool.run(len(g.jobs), g.task)
 	g.end()
 }

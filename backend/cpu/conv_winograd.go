@@ -25,8 +25,8 @@ func newWinogradPass(b *Backend, w ops.Winograd, s ops.ConvShape, turned bool) (
 	return p, b.reserveCommon(b.level.WinogradKernelSize(w, s))
 }
 
-func (p *winogradPass) run(out, in, kernel []float32, product ops.Product) {
-	p.out, p.in, p.kernel, p.product = out, in, kernel, product
+func (p *winogradPass) run(out, in array, kernel []float32, product ops.Product) {
+	p.out, p.in, p.kernel, p.product = out.f32, in.f32, kernel, product
 	p.transformed = p.b.common.of(0)
 	p.b.pool.run(p.shape.Groups(), p.kernelTask)
 	p.b.pool.run(len(p.jobs), p.convTask)
@@ -60,9 +60,9 @@ func newWinogradGradient(b *Backend, w ops.Winograd, s ops.ConvShape) (*winograd
 	return g, g.init(b, splits, 9*s.In*s.Out)
 }
 
-func (g *winogradGradient) run(dw, dy, x []float32) {
+func (g *winogradGradient) run(dw []float32, dy, x array) {
 	g.begin(dw)
-	g.dy, g.x = dy, x
+	g.dy, g.x = dy.f32, x.f32
 	g.b.pool.run(len(g.jobs), g.task)
 	g.end()
 }

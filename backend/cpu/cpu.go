@@ -40,6 +40,7 @@ type Options struct {
 // Backend is the processor as a backend.Backend. Its results do not depend on the number of threads.
 type Backend struct {
 	level   ops.Level
+	bf16    bool   // activations are stored so
 	conv    string // one of ConvAlgorithms
 	pool    *pool
 	memory  arena

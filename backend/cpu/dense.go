@@ -57,7 +57,7 @@ func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
 
 // Forward computes y = x·w + b.
 func (d *dense) Forward(y, x, w, b tensor.Tensor) {
-	d.yData, d.xData, d.wData, d.bias = data(y, d.y), data(x, d.x), data(w, d.w), data(b, d.c)
+	d.yData, d.xData, d.wData, d.bias = numbers(y, d.y).f32, numbers(x, d.x).f32, data(w, d.w), data(b, d.c)
 	d.b.pool.run((d.spec.Out+d.columns-1)/d.columns, d.forwardTask)
 }
 
@@ -71,11 +71,11 @@ func (d *dense) forwardJob(worker, job int) {
 
 // BackwardFilter computes dw and db.
 func (d *dense) BackwardFilter(dw, db, dy, x tensor.Tensor) {
-	d.wData, d.yData, d.xData = data(dw, d.w), data(dy, d.y), data(x, d.x)
+	d.wData, d.yData, d.xData = data(dw, d.w), numbers(dy, d.y).f32, numbers(x, d.x).f32
 	d.packed = d.b.common.of(0)
 	d.b.pool.run((d.spec.Out+d.columns-1)/d.columns, d.packTask)
 	d.b.pool.run((d.spec.In+denseRows-1)/denseRows, d.filterTask)
-	d.biasGradient.run(data(db, d.c), d.yData, d.spec.BatchNorm)
+	d.biasGradient.run(data(db, d.c), numbers(dy, d.y), d.spec.BatchNorm)
 }
 
 func (d *dense) packJob(_, job int) {
@@ -94,7 +94,7 @@ func (d *dense) filterJob(worker, job int) {
 
 // BackwardData computes dx.
 func (d *dense) BackwardData(dx, dy, w tensor.Tensor) {
-	d.xData, d.yData, d.wData = data(dx, d.x), data(dy, d.y), data(w, d.w)
+	d.xData, d.yData, d.wData = numbers(dx, d.x).f32, numbers(dy, d.y).f32, data(w, d.w)
 	d.packed = d.b.common.of(0)
 	d.b.pool.run((d.spec.N+ops.GroupColumns-1)/ops.GroupColumns, d.packTransposedTask)
 	d.b.pool.run((d.spec.In+denseRows-1)/denseRows, d.dataTask)

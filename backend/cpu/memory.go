@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"slices"
+
 	"github.com/lamina-go/lamina/ops"
 	"github.com/lamina-go/lamina/tensor"
 )
@@ -11,34 +13,43 @@ const (
 	errView    = "cpu: view does not fit into its tensor"
 )
 
-// buffer is a tensor of this backend: parameters in row-major order, activations in the
-// layout of package ops, HWNC (of which a matrix (N, C) is the case of one pixel).
+// buffer is a tensor of this backend: parameters in row-major order as float32, activations in
+// the layout of package ops, HWNC (of which a matrix (N, C) is the case of one pixel).
 type buffer struct {
-	shape       tensor.Shape
-	data        []float32
+	shape tensor.Shape
+	array
 	activations bool
 }
 
 // Shape returns the shape, which is not to be changed.
 func (t *buffer) Shape() tensor.Shape { return t.shape }
 
-// Parameters makes a zeroed tensor in row-major order.
+// Parameters makes a zeroed tensor of float32 in row-major order.
 func (b *Backend) Parameters(shape tensor.Shape) (tensor.Tensor, error) {
-	return b.alloc(shape, false)
-}
-
-// Activations makes a tensor of float32, stored HWNC.
-func (b *Backend) Activations(shape tensor.Shape) (tensor.Tensor, error) {
-	shape.NHWC() // checks the rank
-	return b.alloc(shape, true)
-}
-
-func (b *Backend) alloc(shape tensor.Shape, activations bool) (tensor.Tensor, error) {
 	data, err := b.floats(shape.Size())
 	if err != nil {
 		return nil, err
 	}
-	return &buffer{append(tensor.Shape(nil), shape...), data, activations}, nil
+	return &buffer{slices.Clone(shape), array{f32: data}, false}, nil
+}
+
+// Activations makes a tensor of the backend's precision, stored HWNC.
+func (b *Backend) Activations(shape tensor.Shape) (tensor.Tensor, error) {
+	shape.NHWC() // checks the rank
+	n := shape.Size()
+	if !b.bf16 {
+		data, err := b.floats(n)
+		if err != nil {
+			return nil, err
+		}
+		return &buffer{slices.Clone(shape), array{f32: data}, true}, nil
+	}
+	data, err := b.floats((n + 1) / 2)
+	if err != nil {
+		return nil, err
+	}
+	// Write and Read convert the whole.
+	return &buffer{slices.Clone(shape), array{bf16: ops.AsBF16(data)[:n:n]}, true}, b.reserve(n)
 }
 
 // floats returns n zeros that stay until Close, aligned to 64 bytes.
@@ -60,42 +71,44 @@ func (b *Backend) reserveCommon(n int) error { return b.common.reserve(1, n) }
 func (b *Backend) View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.Tensor {
 	whole := own(t)
 	n := shape.Size()
-	if offset < 0 || offset > len(whole.data) || n > len(whole.data)-offset || whole.activations && offset != 0 {
+	if offset < 0 || offset > whole.len() || n > whole.len()-offset || whole.activations && offset != 0 {
 		panic(errView)
 	}
 	if whole.activations {
 		shape.NHWC()
 	}
-	return &buffer{append(tensor.Shape(nil), shape...), whole.data[offset : offset+n : offset+n], whole.activations}
+	return &buffer{slices.Clone(shape), whole.slice(offset, offset+n), whole.activations}
 }
 
 // Write copies src, row-major in the order of the shape, to dst.
 func (b *Backend) Write(dst tensor.Tensor, src []float32) error {
 	t := own(dst)
-	if len(src) != len(t.data) {
+	if len(src) != t.len() {
 		panic(errLength)
 	}
 	if !t.activations {
-		copy(t.data, src)
+		copy(t.f32, src)
 		return nil
 	}
 	n, h, w, c := t.shape.NHWC()
-	ops.SwapAxes(t.data, src, n, h*w, c)
+	x := t.place(b.scratch(0), 0, len(src))
+	ops.SwapAxes(x, src, n, h*w, c)
+	t.store(b.level, x, 0)
 	return nil
 }
 
 // Read copies src to dst, row-major in the order of the shape.
 func (b *Backend) Read(dst []float32, src tensor.Tensor) error {
 	t := own(src)
-	if len(dst) != len(t.data) {
+	if len(dst) != t.len() {
 		panic(errLength)
 	}
 	if !t.activations {
-		copy(dst, t.data)
+		copy(dst, t.f32)
 		return nil
 	}
 	n, h, w, c := t.shape.NHWC()
-	ops.SwapAxes(dst, t.data, h*w, n, c)
+	ops.SwapAxes(dst, t.load(b.level, b.scratch(0), 0, len(dst)), h*w, n, c)
 	return nil
 }
 
@@ -108,8 +121,7 @@ func own(t tensor.Tensor) *buffer {
 	return v
 }
 
-// data returns the memory of t after checking its shape.
+// data returns the numbers of a tensor of Parameters after checking its shape.
 func data(t tensor.Tensor, shape tensor.Shape) []float32 {
-	tensor.Check(t, shape)
-	return own(t).data
+	return numbers(t, shape).f32
 }

@@ -50,7 +50,7 @@ func TestActivationsAreStoredByPosition(t *testing.T) {
 	}
 	for i, v := range src {
 		in, ih, iw, ic := i/(h*w*c), i/(w*c)%h, i/c%w, i%c
-		if got := own(x).data[((ih*w+iw)*n+in)*c+ic]; got != v {
+		if got := own(x).f32[((ih*w+iw)*n+in)*c+ic]; got != v {
 			t.Fatalf("element (%d, %d, %d, %d) is %g, want %g", in, ih, iw, ic, got, v)
 		}
 	}

@@ -15,7 +15,8 @@ type loss struct {
 	rows           int // of a job
 	losses         []float64
 	correct        []bool
-	x, d, y        []float32
+	x, d           array
+	y              []float32
 	lossTask       func(worker, job int)
 	gradTask       func(worker, job int)
 }
@@ -28,12 +29,12 @@ func (b *Backend) SoftmaxLoss(s backend.LossSpec) (backend.Loss, error) {
 		losses: make([]float64, s.N), correct: make([]bool, s.N),
 	}
 	l.lossTask, l.gradTask = l.lossJob, l.gradJob
-	return l, nil
+	return l, b.reserve(l.rows * s.Classes)
 }
 
 // Forward measures the mean loss and the correct images.
 func (l *loss) Forward(logits, labels tensor.Tensor) {
-	l.x, l.y = data(logits, l.logits), data(labels, l.labels)
+	l.x, l.y = numbers(logits, l.logits), data(labels, l.labels)
 	l.b.pool.run(blocks(l.labels[0], l.rows), l.lossTask)
 	m := &l.b.current
 	m.Images = l.labels[0]
@@ -47,24 +48,29 @@ func (l *loss) Forward(logits, labels tensor.Tensor) {
 
 // Backward computes dlogits.
 func (l *loss) Backward(dlogits, logits, labels tensor.Tensor) {
-	l.d, l.x, l.y = data(dlogits, l.logits), data(logits, l.logits), data(labels, l.labels)
+	l.d, l.x, l.y = numbers(dlogits, l.logits), numbers(logits, l.logits), data(labels, l.labels)
 	l.b.pool.run(blocks(l.labels[0], l.rows), l.gradTask)
 }
 
-func (l *loss) lossJob(_, job int) {
+func (l *loss) lossJob(worker, job int) {
 	from, to := part(l.labels[0], l.rows, job)
+	c := l.logits[1]
+	x := l.x.load(l.b.level, l.b.scratch(worker), from*c, to*c)
 	for i := from; i < to; i++ {
-		c := l.logits[1]
-		l.losses[i], l.correct[i] = ops.SoftmaxLoss(l.x[i*c:][:c], int(l.y[i]))
+		l.losses[i], l.correct[i] = ops.SoftmaxLoss(x[(i-from)*c:][:c], int(l.y[i]))
 	}
 }
 
-func (l *loss) gradJob(_, job int) {
+func (l *loss) gradJob(worker, job int) {
 	from, to := part(l.labels[0], l.rows, job)
+	c := l.logits[1]
+	tmp := l.b.scratch(worker)
+	x, d := l.x.load(l.b.level, tmp, from*c, to*c), l.d.place(tmp, from*c, to*c)
 	for i := from; i < to; i++ {
-		c := l.logits[1]
-		ops.SoftmaxGrad(l.d[i*c:][:c], l.x[i*c:][:c], int(l.y[i]), 1/float64(l.labels[0]))
+		at := (i - from) * c
+		ops.SoftmaxGrad(d[at:][:c], x[at:][:c], int(l.y[i]), 1/float64(l.labels[0]))
 	}
+	l.d.store(l.b.level, d, from*c)
 }
 
 // sgd is the optimizer of all parameters, in parts with one λ each.
