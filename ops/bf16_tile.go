@@ -1,0 +1,83 @@
+package ops
+
+const errDepthBF16 = "ops: sum over k of bf16 is no multiple of 32"
+
+// panelBF16 computes rows rows and the 64 columns of one packed panel of
+//
+//	c = (c if flags&tileAdd, else 0) + Σ over segs of a·b
+//
+// with a[s.A + i*rs + p] and the p-th row of the panel at b[s.B:], p < k. k is a positive multiple
+// of 32, as is that of PadBF16, and there is a segment. Sums are float32.
+//
+// Levels below AVX512BF16 have no such products: they widen both operands in scratch, of
+// l.scratchBF16() floats, and multiply those, which is slower than float32 would be.
+func (l Level) panelBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16, segs []Segment, k, flags int, scratch []float32) {
+	if k%depthBF16 != 0 {
+		panic(errDepthBF16)
+	}
+	if rows == 0 {
+		return
+	}
+	// The kernels do not look at lengths: touch the last element of each operand here.
+	_ = c[(rows-1)*ldc+panelBF16-1]
+	for _, s := range segs {
+		_ = a[s.A+(rows-1)*rs+k-1]
+		_ = b[s.B+k*panelBF16-1]
+	}
+	if !l.panelTilesBF16(c, ldc, rows, a, rs, b, segs, k, flags) {
+		l.panelWidened(c, ldc, rows, a, rs, b, segs, k, flags, scratch)
+	}
+}
+
+// Blocks in which panelWidened widens a and b.
+const (
+	widenedRows  = 64
+	widenedDepth = 512
+)
+
+// scratchBF16 returns the number of floats that panelBF16 needs.
+func (l Level) scratchBF16() int {
+	if l >= AVX512BF16 {
+		return 0
+	}
+	return (widenedRows + panelBF16) * widenedDepth
+}
+
+func (l Level) panelWidened(c []float32, ldc, rows int, a []BF16, rs int, b []BF16, segs []Segment, k, flags int, scratch []float32) {
+	width := l.panelWidth()
+	var start [1]Segment
+	for _, s := range segs {
+		for p0 := 0; p0 < k; p0 += widenedDepth {
+			depth := min(widenedDepth, k-p0)
+			wideB := scratch[:depth*panelBF16]
+			wideA := scratch[len(wideB):]
+			l.widenPanel(wideB, b[s.B+p0*panelBF16:], depth)
+			for i := 0; i < rows; i += widenedRows {
+				m := min(widenedRows, rows-i)
+				for r := range m {
+					l.WidenBF16(wideA[r*depth:][:depth], a[s.A+(i+r)*rs+p0:][:depth])
+				}
+				for j := 0; j < panelBF16; j += width {
+					l.panel(c[i*ldc+j:], ldc, m, wideA, depth, 1, wideB[j*depth:], start[:], depth, nil, flags)
+				}
+			}
+			flags |= tileAdd
+		}
+	}
+}
+
+// widenPanel turns depth rows of a panel of bf16 to panels of this level's width in float32.
+func (l Level) widenPanel(dst []float32, src []BF16, depth int) {
+	width := l.panelWidth()
+	for p := 0; p < depth; p += 2 {
+		pairs := src[p*panelBF16:][:2*panelBF16]
+		for j := 0; j < panelBF16; j += width {
+			even := dst[j*depth+p*width:][:width]
+			odd := dst[j*depth+(p+1)*width:][:width]
+			for i := range width {
+				even[i] = pairs[2*(j+i)].Float32()
+				odd[i] = pairs[2*(j+i)+1].Float32()
+			}
+		}
+	}
+}

@@ -1,0 +1,78 @@
+//go:build !noasm
+
+package ops
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// generated are the files of which asm2plan9s writes lines, each with its instructions and in how
+// many lines they stand.
+var generated = map[string]map[string]int{
+	"bf16_tile_avx512_amd64.s": {"VDPBF16PS": 24},
+}
+
+// asm2plan9s says nothing of a line that it does not take for an instruction: see that each has its
+// bytes, and that no bytes stand there without their instruction.
+func TestInstructionsAreAssembled(t *testing.T) {
+	assembled := regexp.MustCompile(`^\s+LONG \$0x[0-9a-f]{8}(; WORD \$0x[0-9a-f]{4})?(; BYTE \$0x[0-9a-f]{2})? +(\\ )?// ([A-Z0-9]+)`)
+	like := regexp.MustCompile(`(LONG|WORD|BYTE) \$|// *(VDPBF16PS|TDPBF16PS|TILE|LDTILECFG)`)
+	for file, want := range generated {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]int{}
+		for i, line := range strings.Split(string(text), "\n") {
+			if m := assembled.FindStringSubmatch(line); m != nil {
+				got[m[len(m)-1]]++
+			} else if like.MatchString(line) {
+				t.Errorf("%s:%d: bytes without an instruction, or one without bytes: %s", file, i+1, line)
+			}
+		}
+		for name, n := range want {
+			if got[name] != n {
+				t.Errorf("%s: %d lines with %s, want %d", file, got[name], name, n)
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("%s: instructions %v, want %v", file, got, want)
+		}
+	}
+}
+
+func TestGenerateChangesNothing(t *testing.T) {
+	if version, err := exec.Command("as", "--version").Output(); err != nil || !strings.HasPrefix(string(version), "GNU") {
+		t.Skip("no GNU assembler, as, on this machine")
+	}
+	for file := range generated {
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Without their bytes the lines must come out the same, too.
+		bytes := regexp.MustCompile(`(?m)^(\s+)(LONG|WORD|BYTE) \$0x[^/\\]*`)
+		bare := bytes.ReplaceAllStringFunc(string(want), func(s string) string { return strings.Repeat(" ", len(strings.ReplaceAll(s, "\t", "    "))) })
+		for _, before := range []string{string(want), bare} {
+			copied := filepath.Join(t.TempDir(), file)
+			if err := os.WriteFile(copied, []byte(before), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := exec.Command("go", "tool", "asm2plan9s", copied).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			got, err := os.ReadFile(copied)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(got) != string(want) {
+				t.Errorf("%s: go generate would change it", file)
+			}
+		}
+	}
+}

@@ -1,0 +1,7 @@
+//go:build !amd64 || noasm
+
+package ops
+
+func (Level) panelTilesBF16(_ []float32, _, _ int, _ []BF16, _ int, _ []BF16, _ []Segment, _, _ int) bool {
+	return false
+}
