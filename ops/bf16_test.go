@@ -110,7 +110,7 @@ func TestPackMatrixBF16(t *testing.T) {
 					{randomBF16(rng, k*rs), rs, 1},
 					{randomBF16(rng, n*cs), 1, cs},
 				} {
-					packed, check := guardedBF16(t, PackedSizeBF16(k, n))
+					packed, check := guardedBF16(t, PackedMatrixSizeBF16(k, n))
 					for j := 0; j < n; j += GroupColumns {
 						l.PackMatrixBF16(packed, b, k, j, min(GroupColumns, n-j))
 					}
@@ -184,7 +184,7 @@ func BenchmarkBF16(b *testing.B) {
 		run("Widen/"+size.name, 6*len(x), func(l Level) { l.WidenBF16(x, y) })
 	}
 	src := y[:rows*columns]
-	packed := make([]BF16, PackedSizeBF16(rows, columns))
+	packed := make([]BF16, PackedMatrixSizeBF16(rows, columns))
 	run("Pack", 4*len(src), func(l Level) {
 		l.PackMatrixBF16(packed, MatrixBF16{src, columns, 1}, rows, 0, columns)
 	})

@@ -20,8 +20,8 @@ type MatrixBF16 struct {
 // along the sum over k.
 func PadBF16(k int) int { return (k + depthBF16 - 1) / depthBF16 * depthBF16 }
 
-// PackedSizeBF16 returns the number of elements of a packed matrix of k rows and n columns.
-func PackedSizeBF16(k, n int) int {
+// PackedMatrixSizeBF16 returns the number of elements of a packed matrix of k rows and n columns.
+func PackedMatrixSizeBF16(k, n int) int {
 	return (n + panelBF16 - 1) / panelBF16 * panelBF16 * PadBF16(k)
 }
 

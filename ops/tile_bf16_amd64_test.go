@@ -14,7 +14,7 @@ import (
 // generated are the files of which asm2plan9s writes lines, each with its instructions and in how
 // many lines they stand.
 var generated = map[string]map[string]int{
-	"bf16_tile_avx512_amd64.s": {"VDPBF16PS": 24},
+	"tile_bf16_avx512_amd64.s": {"VDPBF16PS": 24},
 }
 
 // asm2plan9s says nothing of a line that it does not take for an instruction: see that each has its

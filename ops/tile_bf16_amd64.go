@@ -4,7 +4,7 @@ package ops
 
 // What Go's assembler does not know is written as bytes beside it, with the assembler of GNU.
 //
-//go:generate go tool asm2plan9s bf16_tile_avx512_amd64.s
+//go:generate go tool asm2plan9s tile_bf16_avx512_amd64.s
 
 //go:noescape
 func tileBF16AVX512(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *Segment, n, k, rows, flags int)

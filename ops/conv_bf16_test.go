@@ -1,0 +1,287 @@
+package ops
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/lamina-go/lamina/internal/fmapeak"
+)
+
+// checkBF16 is check for a sum that was rounded to bf16 at the end, by at most 2⁻⁸ of it.
+func (s *sum) checkBF16(t *testing.T, got BF16, where ...any) {
+	t.Helper()
+	tolerance := float64(s.terms+1) * unit * s.absolute
+	tolerance += 0x1p-8 * (math.Abs(s.value) + tolerance)
+	if d := math.Abs(float64(got.Float32()) - s.value); !(d <= tolerance) {
+		t.Fatalf("%v: %g, want %g: off by %.3g, tolerance %.3g", where, got.Float32(), s.value, d, tolerance)
+	}
+}
+
+// vggShapes are the convolutions of VGG with few images.
+func vggShapes() []ConvShape {
+	var shapes []ConvShape
+	for _, b := range benchShapes {
+		s := b.shape
+		s.N = 3
+		shapes = append(shapes, s)
+	}
+	return append(shapes, ConvShape{3, 8, 8, 256, 256, 1}, ConvShape{3, 2, 2, 512, 512, 1})
+}
+
+func TestConvBF16(t *testing.T) {
+	shapes := append(vggShapes(), convShapes...)
+	shapes = append(shapes,
+		ConvShape{5, 7, 6, 32, 64, 3},
+		ConvShape{33, 3, 9, 64, 40, 3},              // a row of the picture is packed in parts
+		ConvShape{filterImages + 2, 2, 3, 32, 9, 3}, // images are summed in parts
+	)
+	eachBF16Level(t, func(t *testing.T, l Level) {
+		for _, s := range shapes {
+			t.Run(fmt.Sprint(s), func(t *testing.T) { testConvBF16(t, l, s) })
+		}
+	})
+}
+
+// each calls f with all numbers below n, or of so many that they would take long, some.
+func each(rng *rand.Rand, n, work int, f func(i int)) {
+	some := max(200, 2e6/work)
+	if n <= some {
+		for i := range n {
+			f(i)
+		}
+		return
+	}
+	f(0)
+	f(n - 1)
+	for range some {
+		f(rng.IntN(n))
+	}
+}
+
+// testConvBF16 compares the three passes with sums written as in the definition.
+func testConvBF16(t *testing.T, l Level, s ConvShape) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	pixels := s.N * s.H * s.W
+	x, w, bias, dy := randomBF16(rng, pixels*s.In), randomBF16(rng, s.taps()*s.In*s.Out), random(rng, s.Out), randomBF16(rng, pixels*s.Out)
+	pad := s.Kernel / 2
+	inside := func(h, w int) bool { return h >= 0 && h < s.H && w >= 0 && w < s.W }
+	// place takes the number of an element of HWNC with so many channels apart.
+	place := func(i, channels int) (h, w, n, c int) {
+		return i / channels / s.N / s.W, i / channels / s.N % s.W, i / channels % s.N, i % channels
+	}
+	at := func(x []BF16, channels, h, w, n, c int) float32 {
+		return x[((h*s.W+w)*s.N+n)*channels+c].Float32()
+	}
+
+	forward := func(s ConvShape, x []BF16, pack func(packed []BF16, group int), p Product) []BF16 {
+		packed, checkPacked := guardedBF16(t, PackedSizeBF16(s))
+		for g := range s.Groups() {
+			pack(packed, g)
+		}
+		checkPacked()
+		y, checkY := guardedBF16(t, pixels*s.Out)
+		scratch, checkScratch := guarded(t, l.ConvScratchBF16(s))
+		blocks := s.Blocks()
+		for i := range blocks {
+			for g := range s.Groups() {
+				l.ConvForwardBF16(y, x, packed, s, &blocks[i], g, p, scratch)
+			}
+		}
+		checkY()
+		checkScratch()
+		return y
+	}
+
+	for _, p := range []Product{{}, {Bias: bias, ReLU: true}} {
+		y := forward(s, x, func(packed []BF16, g int) { l.PackKernelBF16(packed, w, s, g) }, p)
+		each(rng, len(y), s.taps()*s.In, func(i int) {
+			h, c, n, o := place(i, s.Out)
+			want := sum{}
+			if p.Bias != nil {
+				want.add(bias[o], 1)
+			}
+			for tap := range s.taps() {
+				if hh, ww := h+tap/s.Kernel-pad, c+tap%s.Kernel-pad; inside(hh, ww) {
+					for i := range s.In {
+						want.add(at(x, s.In, hh, ww, n, i), w[(tap*s.In+i)*s.Out+o].Float32())
+					}
+				}
+			}
+			if p.ReLU {
+				want.value = max(0, want.value)
+			}
+			want.checkBF16(t, y[i], "y", n, h, c, o)
+		})
+	}
+
+	turned := ConvShape{s.N, s.H, s.W, s.Out, s.In, s.Kernel}
+	dx := forward(turned, dy, func(packed []BF16, g int) { l.PackKernelTurnedBF16(packed, w, turned, g) }, Product{})
+	each(rng, len(dx), s.taps()*s.Out, func(at0 int) {
+		h, c, n, i := place(at0, s.In)
+		want := sum{}
+		for tap := range s.taps() {
+			if hh, ww := h-tap/s.Kernel+pad, c-tap%s.Kernel+pad; inside(hh, ww) {
+				for o := range s.Out {
+					want.add(at(dy, s.Out, hh, ww, n, o), w[(tap*s.In+i)*s.Out+o].Float32())
+				}
+			}
+		}
+		want.checkBF16(t, dx[at0], "dx", n, h, c, i)
+	})
+
+	jobs, splits := s.FilterJobs()
+	dw := make([][]float32, splits)
+	for i := range dw {
+		var checkDW func()
+		dw[i], checkDW = guarded(t, len(w))
+		defer checkDW()
+	}
+	scratch, checkScratch := guarded(t, l.FilterScratchBF16(s, jobs))
+	for _, job := range jobs {
+		l.ConvBackwardFilterBF16(dw[job.Split], dy, x, s, job, scratch)
+	}
+	checkScratch()
+	each(rng, len(w), pixels, func(at0 int) {
+		tap, i, o := at0/s.Out/s.In, at0/s.Out%s.In, at0%s.Out
+		want, got := sum{}, float32(0)
+		for n := range s.N {
+			for h := range s.H {
+				for c := range s.W {
+					if hh, ww := h+tap/s.Kernel-pad, c+tap%s.Kernel-pad; inside(hh, ww) {
+						want.add(at(x, s.In, hh, ww, n, i), at(dy, s.Out, h, c, n, o))
+					}
+				}
+			}
+		}
+		for _, part := range dw {
+			got += part[at0]
+		}
+		want.terms += splits
+		want.check(t, got, "dw", tap, i, o)
+	})
+}
+
+func TestGemmBF16(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	eachBF16Level(t, func(t *testing.T, l Level) {
+		for _, m := range []int{1, 6, 17, gemmRowsBF16, gemmRowsBF16 + 1} {
+			for _, n := range []int{1, 10, 63, 64, 65, 130} {
+				for _, k := range []int{32, 96, gemmDepthBF16, gemmDepthBF16 + 32} {
+					for _, add := range []bool{false, true} {
+						lda, ldc := k+3, n+2
+						a, b := randomBF16(rng, m*lda), randomBF16(rng, k*n)
+						packed := make([]BF16, PackedMatrixSizeBF16(k, n))
+						l.PackMatrixBF16(packed, MatrixBF16{b, n, 1}, k, 0, n)
+						c, checkC := guarded(t, m*ldc)
+						before := random(rng, len(c))
+						copy(c, before)
+						scratch, checkScratch := guarded(t, l.GemmScratchBF16(m, k))
+						l.GemmBF16(c, ldc, a, lda, packed, m, n, k, add, scratch)
+						checkC()
+						checkScratch()
+						each(rng, m*ldc, 20*k, func(at int) {
+							i, j := at/ldc, at%ldc
+							if j >= n {
+								if c[at] != before[at] {
+									t.Fatal("written between the rows of c")
+								}
+								return
+							}
+							want := sum{}
+							if add {
+								want.add(before[at], 1)
+							}
+							for p := range k {
+								want.add(a[i*lda+p].Float32(), b[p*n+j].Float32())
+							}
+							want.check(t, c[at], m, n, k, add, "c", i, j)
+						})
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestBF16AllocatesNothing runs the passes of a convolution with and without filling up.
+func TestBF16AllocatesNothing(t *testing.T) {
+	eachBF16Level(t, func(t *testing.T, l Level) {
+		for _, s := range []ConvShape{{2, 3, 3, 3, 8, 3}, {2, 3, 3, 32, 64, 3}} {
+			forward, backward := forwardBF16(l, s), filterBF16(l, s)
+			if n := testing.AllocsPerRun(5, func() { forward(); backward() }); n != 0 {
+				t.Errorf("%v: %g allocations", s, n)
+			}
+		}
+	})
+}
+
+// forwardBF16 returns a forward pass with random numbers, the packing of the kernel included.
+func forwardBF16(l Level, s ConvShape) func() {
+	rng := rand.New(rand.NewPCG(1, 2))
+	pixels := s.N * s.H * s.W
+	x, y, kernel := randomBF16(rng, pixels*s.In), make([]BF16, pixels*s.Out), randomBF16(rng, s.taps()*s.In*s.Out)
+	l.RoundBF16(x, relu(random(rng, len(x)))) // half are zero, as in a network
+	packed, scratch := make([]BF16, PackedSizeBF16(s)), make([]float32, l.ConvScratchBF16(s))
+	blocks := s.Blocks()
+	return func() {
+		for g := range s.Groups() {
+			l.PackKernelBF16(packed, kernel, s, g)
+		}
+		for i := range blocks {
+			for g := range s.Groups() {
+				l.ConvForwardBF16(y, x, packed, s, &blocks[i], g, Product{}, scratch)
+			}
+		}
+	}
+}
+
+func relu(x []float32) []float32 {
+	Generic.ReLU(x, x)
+	return x
+}
+
+// filterBF16 returns the gradient of a kernel, with random numbers.
+func filterBF16(l Level, s ConvShape) func() {
+	rng := rand.New(rand.NewPCG(1, 2))
+	pixels := s.N * s.H * s.W
+	x, dy := randomBF16(rng, pixels*s.In), randomBF16(rng, pixels*s.Out)
+	jobs, splits := s.FilterJobs()
+	dw := make([][]float32, splits)
+	for i := range dw {
+		dw[i] = make([]float32, s.taps()*s.In*s.Out)
+	}
+	scratch := make([]float32, l.FilterScratchBF16(s, jobs))
+	return func() {
+		for _, job := range jobs {
+			l.ConvBackwardFilterBF16(dw[job.Split], dy, x, s, job, scratch)
+		}
+		for _, part := range dw[1:] {
+			Add(dw[0], part)
+		}
+	}
+}
+
+// benchConvBF16 runs f for each shape at the levels that have products of bf16, on one core. The
+// share is that of float32's peak.
+func benchConvBF16(b *testing.B, f func(l Level, s ConvShape) (pass func())) {
+	for _, v := range benchShapes {
+		for _, l := range Levels() {
+			if l < AVX512BF16 {
+				continue
+			}
+			b.Run("vgg16/"+v.name+"/"+l.String(), func(b *testing.B) {
+				pass := f(l, v.shape)
+				for b.Loop() {
+					pass()
+				}
+				reportSpeed(b, usefulFlop(v.shape), fmapeak.Measure(l.Float().String(), 1))
+			})
+		}
+	}
+}
+
+func BenchmarkConvForwardBF16(b *testing.B) { benchConvBF16(b, forwardBF16) }
+
+func BenchmarkConvBackwardFilterBF16(b *testing.B) { benchConvBF16(b, filterBF16) }
