@@ -13,6 +13,7 @@ func TestParse(t *testing.T) {
 		{"", ""},
 		{"conv --threads 1", ""},
 		{"gemm networks --models vgg11,vgg16c --batch 32 --runs 1", ""},
+		{"step --models vgg13", ""},
 		{"winograd", `no table "winograd"`},
 		{"--models vgg12", "--models vgg12: there are vgg11,"},
 		{"--batch 0", "must be at least 1"},
@@ -23,6 +24,22 @@ func TestParse(t *testing.T) {
 		_, err := parse(strings.Fields(test.args))
 		if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 			t.Errorf("bench %s: error %v, want %q", test.args, err, test.err)
+		}
+	}
+}
+
+// The table step is long: it is of one network where none is named.
+func TestStepModels(t *testing.T) {
+	for _, test := range []struct{ args, models string }{
+		{"step", "vgg19"},
+		{"step --models vgg11,vgg13", "vgg11,vgg13"},
+	} {
+		o, err := parse(strings.Fields(test.args))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(o.stepModels, ","); got != test.models {
+			t.Errorf("bench %s: networks %s, want %s", test.args, got, test.models)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 // Bench measures the engine on this machine and prints tables for a person: the peak of
-// multiply-adds, matrix products, convolutions by shape, and images per second of the
-// VGG networks; with --peers also those of PyTorch and Keras, in turns.
+// multiply-adds, matrix products, convolutions by shape, images per second of the VGG networks,
+// and what takes the time of a training step; with --peers also how fast PyTorch and Keras
+// are, in turns.
 package main
 
 import (
@@ -18,9 +19,11 @@ import (
 
 const usage = `Measure the engine on this machine.
 
-Usage: bench [flags] [gemm] [conv] [networks]
+Usage: bench [flags] [gemm] [conv] [networks] [step]
 
-  go run ./bench                                      all three tables
+  go run ./bench                                      gemm, conv and networks
+  go run ./bench step                                 the time of a training step of vgg19 by layer and
+                                                      pass, and by kind
   go run ./bench networks --peers DIR/bin/python      the networks, compared with the PyTorch or
                                                       Keras of that Python (see bench/peers)
   LAMINA_LEVEL=avx2 go run ./bench networks           with AVX2 only, the peers too
@@ -31,6 +34,7 @@ Usage: bench [flags] [gemm] [conv] [networks]
 type options struct {
 	tables        []string
 	models, peers []string
+	stepModels    []string // of the table step, which is long
 	batch         int
 	threads       int
 	runs          int
@@ -57,6 +61,15 @@ func run(args []string) error {
 	if o.measure != "" {
 		return measureNetwork(level, o)
 	}
+	dir, err := os.MkdirTemp("", "lamina-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	commands, err := peerCommands(dir, level, o.peers)
+	if err != nil {
+		return err
+	}
 	peaks := printMachine(o.threads)
 	for _, table := range o.tables {
 		switch table {
@@ -65,7 +78,9 @@ func run(args []string) error {
 		case "conv":
 			err = printConvolutions(level, peaks[level.Float()], o)
 		case "networks":
-			err = printNetworks(level, o)
+			err = printNetworks(commands, o)
+		case "step":
+			err = printSteps(level, peaks[level.Float()], commands, o)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", table, err)
@@ -80,7 +95,7 @@ func parse(args []string) (*options, error) {
 	f.SortFlags = false
 	f.Usage = func() { fmt.Print(usage, f.FlagUsages()) }
 	f.StringSliceVar(&o.models, "models", []string{"vgg11", "vgg13", "vgg16", "vgg19"},
-		"`networks`, of "+strings.Join(nn.VGGNames(), ", "))
+		"`networks`, of "+strings.Join(nn.VGGNames(), ", ")+"; step takes vgg19 if none is named")
 	f.IntVar(&o.batch, "batch", 128, "`images` a step")
 	f.IntVar(&o.threads, "threads", runtime.GOMAXPROCS(0), "`number` of threads")
 	f.IntVar(&o.runs, "runs", 3, "measure each network so many `times`, in turns with the peers; the best counts")
@@ -89,13 +104,17 @@ func parse(args []string) (*options, error) {
 	if err := errors.Join(f.MarkHidden("measure"), f.Parse(args)); err != nil {
 		return nil, err
 	}
+	o.stepModels = []string{"vgg19"}
+	if f.Changed("models") {
+		o.stepModels = o.models
+	}
 	o.tables = f.Args()
 	if len(o.tables) == 0 {
 		o.tables = []string{"gemm", "conv", "networks"}
 	}
 	for _, table := range o.tables {
-		if !slices.Contains([]string{"gemm", "conv", "networks"}, table) {
-			return nil, fmt.Errorf("no table %q: there are gemm, conv and networks", table)
+		if !slices.Contains([]string{"gemm", "conv", "networks", "step"}, table) {
+			return nil, fmt.Errorf("no table %q: there are gemm, conv, networks and step", table)
 		}
 	}
 	for _, model := range o.models {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/ops"
@@ -18,8 +19,8 @@ import (
 // passes are what is measured of a network.
 var passes = [...]string{"train", "infer"}
 
-// runSeconds is the length of a run, in whole steps.
-const runSeconds = 5
+// runTime is the length of a run, in whole steps.
+const runTime = 5 * time.Second
 
 // result is what one process measured of one network, ours and the peers' alike.
 type result struct {
@@ -32,12 +33,7 @@ type result struct {
 // measureNetwork measures one network in this process, which does nothing else, so that
 // its peak memory is the network's, and prints the result as JSON.
 func measureNetwork(level ops.Level, o *options) error {
-	network, err := nn.VGG(o.models[0], nn.VGGOptions{
-		Input: tensor.Shape{32, 32, 3}, Classes: 10, BatchNorm: true, Dropout: 0.5, L2: 5e-4})
-	if err != nil {
-		return err
-	}
-	net, err := nn.Build(network)
+	net, err := buildVGG(o.models[0])
 	if err != nil {
 		return err
 	}
@@ -47,16 +43,29 @@ func measureNetwork(level ops.Level, o *options) error {
 	}
 	defer b.Close()
 	r := result{Framework: "lamina " + b.Name()}
-	if o.measure == "train" {
-		r.ImagesPerSecond, err = trainingRate(b, net, o.batch)
-	} else {
-		r.ImagesPerSecond, err = inferenceRate(b, net, o.batch)
-	}
-	if err != nil {
+	if r.ImagesPerSecond, err = imagesPerSecond(b, net, o.measure, o.batch, runTime); err != nil {
 		return err
 	}
 	r.PeakMB = peakMemory() / 1e6
 	return json.NewEncoder(os.Stdout).Encode(r)
+}
+
+// buildVGG returns a network of the VGG table as it is trained on CIFAR-10.
+func buildVGG(model string) (*nn.Network, error) {
+	network, err := nn.VGG(model, nn.VGGOptions{
+		Input: tensor.Shape{32, 32, 3}, Classes: 10, BatchNorm: true, Dropout: 0.5, L2: 5e-4})
+	if err != nil {
+		return nil, err
+	}
+	return nn.Build(network)
+}
+
+// imagesPerSecond returns the rate of one of passes, in whole steps for at least the given time.
+func imagesPerSecond(b backend.Backend, net *nn.Network, pass string, batch int, atLeast time.Duration) (float64, error) {
+	if pass == "train" {
+		return trainingRate(b, net, batch, atLeast)
+	}
+	return inferenceRate(b, net, batch, atLeast)
 }
 
 // sameBatch is a Data of one batch of random images again and again, for longer than a run.
@@ -89,7 +98,7 @@ func (d *sameBatch) Batches(_, _, _ int) iter.Seq2[[]float32, []float32] {
 var errMeasured = errors.New("measured")
 
 // trainingRate returns the images per second of training, after two steps to get warm.
-func trainingRate(b *cpu.Backend, net *nn.Network, batch int) (rate float64, err error) {
+func trainingRate(b backend.Backend, net *nn.Network, batch int, atLeast time.Duration) (rate float64, err error) {
 	const warm = 2
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
@@ -100,12 +109,12 @@ func trainingRate(b *cpu.Backend, net *nn.Network, batch int) (rate float64, err
 		Data: data, Validation: data, Epochs: 1, Batch: batch,
 		Schedule: nn.Constant(0.01), Momentum: 0.9, Init: nn.HeNormal(),
 		OnStep: func(p nn.Progress) {
-			switch elapsed := time.Since(start).Seconds(); {
+			switch elapsed := time.Since(start); {
 			case p.Step < warm:
 			case first == 0:
 				start, first = time.Now(), p.Step
-			case elapsed >= runSeconds:
-				rate = float64((p.Step-first)*batch) / elapsed
+			case elapsed >= atLeast:
+				rate = float64((p.Step-first)*batch) / elapsed.Seconds()
 				cancel(errMeasured)
 			}
 		},
@@ -120,7 +129,7 @@ func trainingRate(b *cpu.Backend, net *nn.Network, batch int) (rate float64, err
 }
 
 // inferenceRate returns the images per second of a Predictor.
-func inferenceRate(b *cpu.Backend, net *nn.Network, batch int) (float64, error) {
+func inferenceRate(b backend.Backend, net *nn.Network, batch int, atLeast time.Duration) (float64, error) {
 	m, err := nn.NewModel(b, net)
 	if err != nil {
 		return 0, err
@@ -141,8 +150,8 @@ func inferenceRate(b *cpu.Backend, net *nn.Network, batch int) (float64, error) 
 		if _, err := p.Logits(images); err != nil {
 			return 0, err
 		}
-		if elapsed := time.Since(start).Seconds(); elapsed >= runSeconds {
-			return float64(steps*batch) / elapsed, nil
+		if elapsed := time.Since(start); elapsed >= atLeast {
+			return float64(steps*batch) / elapsed.Seconds(), nil
 		}
 	}
 }

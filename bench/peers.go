@@ -24,7 +24,8 @@ type contender struct {
 }
 
 // turn runs the program once more.
-func (c *contender) turn(args ...string) error {
+func (c *contender) turn(o *options) error {
+	args := []string{"--batch", strconv.Itoa(o.batch), "--threads", strconv.Itoa(o.threads)}
 	if c.best.Layout != "" {
 		args = append(args, "--layout", c.best.Layout)
 	}
@@ -39,43 +40,44 @@ func (c *contender) turn(args ...string) error {
 	if err := json.Unmarshal(out, &r); err != nil {
 		return fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
 	}
+	c.count(r)
+	return nil
+}
+
+// count takes what a turn measured.
+func (c *contender) count(r result) {
 	if c.best.Framework != "" {
 		r.ImagesPerSecond = max(r.ImagesPerSecond, c.best.ImagesPerSecond)
 		r.PeakMB = min(r.PeakMB, c.best.PeakMB)
 	}
 	c.best = r
-	return nil
+}
+
+// label names the program, with the layout of its tensors if it has a choice.
+func (c *contender) label() string {
+	if c.best.Layout == "" {
+		return c.best.Framework
+	}
+	return c.best.Framework + ", " + c.best.Layout
 }
 
 // printNetworks prints images per second and peak memory of each network, in training and in
 // inference. Each turn of each program is a process of its own.
-func printNetworks(level ops.Level, o *options) error {
+func printNetworks(commands [][]string, o *options) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "lamina-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	commands, err := peerCommands(dir, level, o.peers)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("\nNetworks, batch %d, %s: best of %d runs of %d s, and the peak memory of the process\n",
-		o.batch, cores(o.threads), o.runs, runSeconds)
+	fmt.Printf("\nNetworks, batch %d, %s: best of %d runs of %v, and the peak memory of the process\n",
+		o.batch, cores(o.threads), o.runs, runTime)
 	fmt.Printf("%-8s  %-5s  %-44s  %8s  %7s  %7s\n", "network", "pass", "", "images/s", "MB", "ratio")
 	for _, model := range o.models {
 		for _, pass := range passes {
 			contenders := []*contender{{command: []string{self, "--models", model, "--measure", pass}}}
-			for _, c := range commands {
-				contenders = append(contenders, &contender{command: append(c[:len(c):len(c)],
-					"--model", model, "--mode", pass, "--runs", "1", "--seconds", strconv.Itoa(runSeconds))})
-			}
+			contenders = append(contenders, peers(commands, model, pass)...)
 			for range o.runs {
 				for _, c := range contenders {
-					if err := c.turn("--batch", strconv.Itoa(o.batch), "--threads", strconv.Itoa(o.threads)); err != nil {
+					if err := c.turn(o); err != nil {
 						return err
 					}
 				}
@@ -91,13 +93,21 @@ func printNetworks(level ops.Level, o *options) error {
 func printContenders(model, pass string, contenders []*contender) {
 	ours := contenders[0].best
 	for i, c := range contenders {
-		name, ratio := c.best.Framework, ""
+		ratio := ""
 		if i > 0 {
-			name += ", " + c.best.Layout
 			ratio = fmt.Sprintf("%.2f x", ours.ImagesPerSecond/c.best.ImagesPerSecond)
 		}
-		fmt.Printf("%-8s  %-5s  %-44s  %8.1f  %7.0f  %7s\n", model, pass, name, c.best.ImagesPerSecond, c.best.PeakMB, ratio)
+		fmt.Printf("%-8s  %-5s  %-44s  %8.1f  %7.0f  %7s\n", model, pass, c.label(), c.best.ImagesPerSecond, c.best.PeakMB, ratio)
 	}
+}
+
+// peers returns the programs of the given commands for one of passes.
+func peers(commands [][]string, model, pass string) (programs []*contender) {
+	for _, c := range commands {
+		programs = append(programs, &contender{command: append(c[:len(c):len(c)],
+			"--model", model, "--mode", pass, "--runs", "1", "--seconds", fmt.Sprint(runTime.Seconds()))})
+	}
+	return programs
 }
 
 // peerCommands writes the scripts to a folder and returns a command for each Python: that of

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"time"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/nn"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// profile is a backend that times every call of its plans, and keeps those of the fastest step. A
+// step is from the end of one Run to the end of the next. The backend under it must have
+// finished its work when a call returns, as the CPU's has. A ReLU and a pool are computed with the
+// batch normalization before them; with plans of their own they would not be timed.
+type profile struct {
+	backend.Backend
+	layers  []string // of the network that have a kernel, in order
+	made    int      // plans made for them: a network may be compiled several times
+	batch   *call    // Write
+	calls   []*call  // in the order in which their plans were made
+	ended   time.Time
+	fastest time.Duration // 0 until there was a step
+}
+
+// call is a method of one plan.
+type call struct {
+	name
+	work       cost // of one call, without its time
+	step, best cost // in the step that runs, and in the fastest
+}
+
+// name tells what a call computes.
+type name struct {
+	layer  string // the convolution or dense layer that it is or follows; none for all of the network
+	kind   string
+	detail string
+	pass   string
+}
+
+// cost is what something takes.
+type cost struct {
+	seconds float64
+	flop    float64 // floating-point operations of a convolution or dense layer
+	bytes   float64 // that must move: each operand once
+}
+
+func (c *cost) add(d cost) {
+	c.seconds += d.seconds
+	c.flop += d.flop
+	c.bytes += d.bytes
+}
+
+// The passes of a plan.
+const (
+	forwardPass = "forward"
+	kernelPass  = "kernel gradient"
+	inputPass   = "input gradient"
+	// backwardPass gives the gradients of the input and of any parameters at once.
+	backwardPass = "backward"
+)
+
+// newProfile returns a profile of the network on b.
+func newProfile(b backend.Backend, net *nn.Network) *profile {
+	p := &profile{Backend: b}
+	for _, l := range net.Table {
+		if l.Class == "Conv2D" || l.Class == "Dense" {
+			p.layers = append(p.layers, l.Name)
+		}
+	}
+	p.batch = p.call(name{kind: "batch", pass: "write"}, cost{})
+	return p
+}
+
+// layer returns the layer whose plan was made last.
+func (p *profile) layer() string { return p.layers[(p.made-1)%len(p.layers)] }
+
+// call makes a call of a plan.
+func (p *profile) call(n name, work cost) *call {
+	c := &call{name: n, work: work}
+	p.calls = append(p.calls, c)
+	return c
+}
+
+// since adds a call that began at start and has just ended: it is deferred.
+func (c *call) since(start time.Time) {
+	c.step.add(cost{time.Since(start).Seconds(), c.work.flop, c.work.bytes})
+}
+
+// costs returns the calls of the fastest step: those of the layers, then those of all of the network.
+func (p *profile) costs() (names []name, costs []cost) {
+	for _, ofLayers := range []bool{true, false} {
+		for _, c := range p.calls {
+			if (c.layer != "") == ofLayers && c.best != (cost{}) {
+				names, costs = append(names, c.name), append(costs, c.best)
+			}
+		}
+	}
+	return names, costs
+}
+
+// Run runs a step, and keeps its times if it is the fastest.
+func (p *profile) Run(key string, v backend.StepValues, f func()) error {
+	err := p.Backend.Run(key, v, f)
+	began := p.ended
+	p.ended = time.Now()
+	step := p.ended.Sub(began)
+	isFastest := !began.IsZero() && (p.fastest == 0 || step < p.fastest)
+	if isFastest {
+		p.fastest = step
+	}
+	for _, c := range p.calls {
+		if isFastest {
+			c.best = c.step
+		}
+		c.step = cost{}
+	}
+	return err
+}
+
+// Write is timed as a part of the next step.
+func (p *profile) Write(dst tensor.Tensor, src []float32) error {
+	p.batch.work.bytes = floatBytes(2 * len(src))
+	defer p.batch.since(time.Now())
+	return p.Backend.Write(dst, src)
+}

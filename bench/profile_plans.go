@@ -1,0 +1,182 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+func floatBytes(n int) float64 { return 4 * float64(n) }
+
+// Conv2D makes a plan of the next layer.
+func (p *profile) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
+	plan, err := p.Backend.Conv2D(s)
+	detail := fmt.Sprintf("%dx%d %d→%d, %dx%d", s.H, s.W, s.In, s.Out, s.Kernel, s.Kernel)
+	numbers := s.N*s.H*s.W*(s.In+s.Out) + s.Kernel*s.Kernel*s.In*s.Out
+	return p.linear(plan, "conv", detail, cost{flop: flop(s), bytes: floatBytes(numbers)}), err
+}
+
+// Dense makes a plan of the next layer.
+func (p *profile) Dense(s backend.DenseSpec) (backend.Dense, error) {
+	plan, err := p.Backend.Dense(s)
+	work := cost{flop: 2 * float64(s.N*s.In*s.Out), bytes: floatBytes(s.N*(s.In+s.Out) + s.In*s.Out)}
+	return p.linear(plan, "dense", fmt.Sprintf("%d→%d", s.In, s.Out), work), err
+}
+
+// linear is a convolution or a dense layer: all its passes have the same operands and work.
+type linear struct {
+	plan                   backend.Dense
+	forward, kernel, input *call
+}
+
+func (p *profile) linear(plan backend.Dense, kind, detail string, work cost) *linear {
+	p.made++
+	of := func(pass string) *call { return p.call(name{p.layer(), kind, detail, pass}, work) }
+	return &linear{plan, of(forwardPass), of(kernelPass), of(inputPass)}
+}
+
+func (l *linear) Forward(y, x, w, b tensor.Tensor) {
+	defer l.forward.since(time.Now())
+	l.plan.Forward(y, x, w, b)
+}
+
+func (l *linear) BackwardFilter(dw, db, dy, x tensor.Tensor) {
+	defer l.kernel.since(time.Now())
+	l.plan.BackwardFilter(dw, db, dy, x)
+}
+
+func (l *linear) BackwardData(dx, dy, w tensor.Tensor) {
+	defer l.input.since(time.Now())
+	l.plan.BackwardData(dx, dy, w)
+}
+
+// batchNorm times a batch normalization.
+type batchNorm struct {
+	plan              backend.BatchNorm
+	forward, backward *call
+}
+
+// BatchNorm makes a plan that belongs to the layer before it.
+func (p *profile) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) {
+	plan, err := p.Backend.BatchNorm(s)
+	x, y, detail := s.Shape.Size(), s.Shape.Size(), pixels(s.Shape)
+	if s.ReLU {
+		detail += ", ReLU"
+	}
+	if s.Pool {
+		n, h, w, c := s.Shape.NHWC()
+		y = n * (h / 2) * (w / 2) * c
+		detail += ", pool"
+	}
+	forward, backward := p.passes("batch norm", detail, x, y)
+	return &batchNorm{plan, forward, backward}, err
+}
+
+func (b *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
+	defer b.forward.since(time.Now())
+	b.plan.Forward(y, x, gamma, beta, mean, variance)
+}
+
+func (b *batchNorm) Infer(y, x, gamma, beta, mean, variance tensor.Tensor) {
+	defer b.forward.since(time.Now())
+	b.plan.Infer(y, x, gamma, beta, mean, variance)
+}
+
+func (b *batchNorm) Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor) {
+	defer b.backward.since(time.Now())
+	b.plan.Backward(dx, dgamma, dbeta, dy, x, gamma, beta)
+}
+
+// passes makes the calls of a plan from x to y whose backward pass reads dy and x and writes dx.
+func (p *profile) passes(kind, detail string, x, y int) (forward, backward *call) {
+	n := name{p.layer(), kind, detail, forwardPass}
+	forward = p.call(n, cost{bytes: floatBytes(x + y)})
+	n.pass = backwardPass
+	return forward, p.call(n, cost{bytes: floatBytes(2*x + y)})
+}
+
+// pixels writes the shape of one image of a batch.
+func pixels(s tensor.Shape) string {
+	if len(s) == 2 {
+		return fmt.Sprint(s[1])
+	}
+	_, h, w, c := s.NHWC()
+	return fmt.Sprintf("%dx%d %d", h, w, c)
+}
+
+// activation times a plan without parameters.
+type activation struct {
+	plan              backend.Activation
+	forward, backward *call
+}
+
+// Flatten makes a plan that belongs to the layer before it.
+func (p *profile) Flatten(shape tensor.Shape) (backend.Activation, error) {
+	plan, err := p.Backend.Flatten(shape)
+	forward, backward := p.passes("flatten", pixels(shape), shape.Size(), shape.Size())
+	backward.work = forward.work // it does not read x
+	return &activation{plan, forward, backward}, err
+}
+
+// Dropout makes a plan that belongs to the layer before it.
+func (p *profile) Dropout(s backend.DropoutSpec) (backend.Activation, error) {
+	plan, err := p.Backend.Dropout(s)
+	forward, backward := p.passes("dropout", pixels(s.Shape), s.Shape.Size(), s.Shape.Size())
+	backward.work = forward.work
+	return &activation{plan, forward, backward}, err
+}
+
+func (a *activation) Forward(y, x tensor.Tensor) {
+	defer a.forward.since(time.Now())
+	a.plan.Forward(y, x)
+}
+
+func (a *activation) Backward(dx, dy, x tensor.Tensor) {
+	defer a.backward.since(time.Now())
+	a.plan.Backward(dx, dy, x)
+}
+
+// loss times a softmax with its loss.
+type loss struct {
+	plan              backend.Loss
+	forward, backward *call
+}
+
+// SoftmaxLoss makes a plan that belongs to all of the network.
+func (p *profile) SoftmaxLoss(s backend.LossSpec) (backend.Loss, error) {
+	plan, err := p.Backend.SoftmaxLoss(s)
+	of := func(pass string, numbers int) *call {
+		return p.call(name{kind: "loss", pass: pass}, cost{bytes: floatBytes(s.N + numbers)})
+	}
+	return &loss{plan, of(forwardPass, s.N*s.Classes), of(backwardPass, 2*s.N*s.Classes)}, err
+}
+
+func (l *loss) Forward(logits, labels tensor.Tensor) {
+	defer l.forward.since(time.Now())
+	l.plan.Forward(logits, labels)
+}
+
+func (l *loss) Backward(dlogits, logits, labels tensor.Tensor) {
+	defer l.backward.since(time.Now())
+	l.plan.Backward(dlogits, logits, labels)
+}
+
+// sgd times the update of the parameters. Penalty is no part of a step.
+type sgd struct {
+	backend.Optimizer
+	update *call
+}
+
+// SGD makes a plan that belongs to all of the network.
+func (p *profile) SGD(s backend.SGDSpec) (backend.Optimizer, error) {
+	plan, err := p.Backend.SGD(s)
+	// It reads w, v and g, and writes w and v.
+	return &sgd{plan, p.call(name{kind: "SGD", pass: "update"}, cost{bytes: floatBytes(5 * s.Size)})}, err
+}
+
+func (o *sgd) Step(w, v, g tensor.Tensor) {
+	defer o.update.since(time.Now())
+	o.Optimizer.Step(w, v, g)
+}
