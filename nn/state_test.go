@@ -124,22 +124,23 @@ func TestResumeRepeatsTheBits(t *testing.T) {
 }
 
 func TestThreadsGiveTheSameBits(t *testing.T) {
-	level := ops.FloatLevels()[len(ops.FloatLevels())-1]
-	var first *Trainer
-	for _, threads := range []int{1, 2, 3} {
-		b, err := cpu.Open(cpu.Options{Level: level, Threads: threads})
-		if err != nil {
-			t.Fatal(err)
+	for _, bf16 := range []bool{false, true} {
+		var first *Trainer
+		for _, threads := range []int{1, 2, 3} {
+			b, err := cpu.Open(cpu.Options{Threads: threads, BF16: bf16})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			trainer := newTinyTrainer(t, b, tinyConfig())
+			if err := trainer.Run(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if first == nil {
+				first = trainer
+			}
+			sameState(t, first.State, trainer.State)
 		}
-		defer b.Close()
-		trainer := newTinyTrainer(t, b, tinyConfig())
-		if err := trainer.Run(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		if first == nil {
-			first = trainer
-		}
-		sameState(t, first.State, trainer.State)
 	}
 }
 

@@ -57,6 +57,9 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 }
 
 func (b *Backend) convPass(s ops.ConvShape, turned bool) (convPass, error) {
+	if b.bf16 {
+		return newBF16Pass(b, s, turned)
+	}
 	if w, ok := b.winograd(s); ok {
 		return newWinogradPass(b, w, s, turned)
 	}
@@ -64,6 +67,9 @@ func (b *Backend) convPass(s ops.ConvShape, turned bool) (convPass, error) {
 }
 
 func (b *Backend) convGradient(s ops.ConvShape) (convGradient, error) {
+	if b.bf16 {
+		return newBF16Gradient(b, s)
+	}
 	if w, ok := b.winograd(s); ok {
 		return newWinogradGradient(b, w, s)
 	}

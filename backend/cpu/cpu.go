@@ -34,13 +34,14 @@ const errMetrics = "cpu: Metrics was not called for too many runs"
 type Options struct {
 	Threads int       // workers; 0 means one for each core that the process may use
 	Level   ops.Level // of the kernels, one of ops.Levels; 0 means ops.Best
+	BF16    bool      // activations and the inputs of products are bfloat16; weights and sums stay float32
 	Conv    string    // algorithm of the convolutions, one of ConvAlgorithms; "" means "auto"
 }
 
 // Backend is the processor as a backend.Backend. Its results do not depend on the number of threads.
 type Backend struct {
 	level   ops.Level
-	bf16    bool   // activations are stored so
+	bf16    bool   // what Options.BF16 says
 	conv    string // one of ConvAlgorithms
 	pool    *pool
 	memory  arena
@@ -76,6 +77,7 @@ func Open(o Options) (*Backend, error) {
 	}
 	return &Backend{
 		level:   o.Level,
+		bf16:    o.BF16,
 		conv:    cmp.Or(o.Conv, "auto"),
 		pool:    newPool(threads, defaultSpins),
 		pending: make([]backend.StepMetrics, 0, backend.MaxPending),

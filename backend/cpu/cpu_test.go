@@ -73,3 +73,15 @@ func TestGolden(t *testing.T) {
 		})
 	}
 }
+
+// TestConformanceBF16 runs the suite with activations of 8 significant bits, at every level that
+// computes their products in its own way.
+func TestConformanceBF16(t *testing.T) {
+	for i, level := range ops.Levels() {
+		t.Run(level.String(), func(t *testing.T) {
+			backendtest.Run(t, func(t *testing.T) backend.Backend {
+				return open(t, Options{Threads: i%3 + 1, Level: level, BF16: true})
+			}, backendtest.Options{Unit: 0x1p-8})
+		})
+	}
+}

@@ -30,6 +30,9 @@ const denseRows = 48
 
 // Dense makes a plan of a fully connected layer.
 func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
+	if b.bf16 {
+		return newDenseBF16(b, s)
+	}
 	d := &dense{
 		b: b, spec: s,
 		x: tensor.Shape{s.N, s.In}, y: tensor.Shape{s.N, s.Out},

@@ -7,5 +7,5 @@ import (
 
 // openCPU opens the processor.
 func openCPU(s *settings) (backend.Backend, error) {
-	return cpu.Open(cpu.Options{Threads: s.Threads, Conv: s.ConvAlgo})
+	return cpu.Open(cpu.Options{Threads: s.Threads, BF16: s.Precision == "bf16", Conv: s.ConvAlgo})
 }

@@ -74,7 +74,7 @@ func (s *settings) groups() []group {
 	machine := newGroup("Machine")
 	machine.StringVar(&s.Backend, "backend", s.Backend, "`name` of what computes: auto, cpu or cudnn")
 	machine.IntVar(&s.Threads, "threads", s.Threads, "`number` of threads; results do not depend on it (default one for each core)")
-	machine.StringVar(&s.Precision, "precision", s.Precision, "`type` of numbers: fp32 or bf16")
+	machine.StringVar(&s.Precision, "precision", s.Precision, "`type` of the numbers between layers: fp32, or bf16 for speed on processors that have it")
 	machine.StringVar(&s.ConvAlgo, "conv-algo", s.ConvAlgo, "`way` to compute convolutions: auto, im2col, or Winograd's f4 or f2")
 	return []group{network, data, training, machine}
 }

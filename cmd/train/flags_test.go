@@ -14,7 +14,7 @@ func TestMistakesInFlags(t *testing.T) {
 	}{
 		{"--model vgg12", []string{"--model", "vgg12", "vgg11, vgg13, vgg16c, vgg16, vgg19"}},
 		{"--precision fp64", []string{"--precision", "fp64", "fp32"}},
-		{"--precision bf16", []string{"--precision bf16", "fp32"}},
+		{"--precision bf16 --conv-algo f4", []string{"--conv-algo f4", "bf16", "im2col"}},
 		{"--backend metal", []string{"--backend", "metal", "auto, cpu, cudnn"}},
 		{"--conv-algo fft", []string{"--conv-algo", "fft", "im2col"}},
 		{"--init zero", []string{"--init", "zero", "he_normal"}},

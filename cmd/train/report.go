@@ -13,6 +13,7 @@ import (
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/nn"
+	"github.com/lamina-go/lamina/ops"
 )
 
 // lineInterval is the time between two lines of progress where there is no terminal.
@@ -51,6 +52,9 @@ func (r *report) begin(b backend.Backend, network *nn.Network, d *cifar.Dataset,
 		parameters += trainable + other
 	}
 	r.line("machine", "%s, %d threads, %s, %s", dir.config.CPU, threads, b.Name(), r.Precision)
+	if level, _ := ops.Best(); r.Precision == "bf16" && level < ops.AVX512BF16 {
+		r.line("note", "this processor lacks instructions for bf16: they are emulated, slower than fp32")
+	}
 	r.line("model", "%s, %.1f million parameters", r.Model, float64(parameters)/1e6)
 	r.line("data", "%s: %d images to train on, %d to validate with, %d classes",
 		d.Name, d.Train.Len(), d.Test.Len(), len(d.Classes))

@@ -105,13 +105,7 @@ func TestSameBits(t *testing.T) {
 		t.Fatalf("%d rows of history and %d steps, want 3 and 6", rows, want.Position.Step)
 	}
 
-	for _, threads := range []string{"2", "3"} {
-		t.Run("threads "+threads, func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "run")
-			succeed(t, small(dir, "--threads", threads)...)
-			same(t, dir, want)
-		})
-	}
+	sameWithOtherThreads(t, want)
 	t.Run("finished run resumed", func(t *testing.T) {
 		os.Remove(filepath.Join(alone, historyName))
 		succeed(t, "--resume", alone, "--lr", defaults().LR, "--seed", "1")
@@ -140,10 +134,36 @@ func TestSameBits(t *testing.T) {
 		succeed(t, "--resume", dir, "--epochs", "2", "--threads", "3")
 		same(t, dir, want)
 	})
+	sameAfterKills(t, want, took)
+}
+
+// TestSameBitsBF16 is the part of TestSameBits that depends on how a step is computed.
+func TestSameBitsBF16(t *testing.T) {
+	alone := filepath.Join(t.TempDir(), "alone")
+	began := time.Now()
+	succeed(t, small(alone, "--precision", "bf16", "--threads", "1")...)
+	took := time.Since(began)
+	want := read(t, alone)
+	sameWithOtherThreads(t, want, "--precision", "bf16")
+	sameAfterKills(t, want, took, "--precision", "bf16")
+}
+
+func sameWithOtherThreads(t *testing.T, want result, more ...string) {
+	for _, threads := range []string{"2", "3"} {
+		t.Run("threads "+threads, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "run")
+			succeed(t, append(small(dir, "--threads", threads), more...)...)
+			same(t, dir, want)
+		})
+	}
+}
+
+// sameAfterKills kills a run again and again, after at most the time that it takes.
+func sameAfterKills(t *testing.T, want result, took time.Duration, more ...string) {
 	t.Run("killed", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "run")
 		for i := range kills(t) {
-			p := start(t, goOn(dir)...)
+			p := start(t, goOn(dir, more...)...)
 			time.Sleep(rand.N(took))
 			p.command.Process.Kill()
 			p.end()
@@ -151,7 +171,7 @@ func TestSameBits(t *testing.T) {
 				t.Logf("kill %d: the checkpoint has %d steps", i+1, read(t, dir).Position.Step)
 			}
 		}
-		succeed(t, goOn(dir)...)
+		succeed(t, goOn(dir, more...)...)
 		same(t, dir, want)
 	})
 }
@@ -180,11 +200,11 @@ func kills(t *testing.T) int {
 
 // goOn returns the arguments that begin a run, or go on with it where there is one, saving after
 // every step.
-func goOn(dir string) []string {
+func goOn(dir string, more ...string) []string {
 	if _, err := os.Stat(filepath.Join(dir, configName)); err == nil {
 		return []string{"--resume", dir, "--save-every", "1ms"}
 	}
-	return small(dir, "--save-every", "1ms")
+	return append(small(dir, "--save-every", "1ms"), more...)
 }
 
 func TestAnotherInterruptEndsAtOnce(t *testing.T) {

@@ -77,8 +77,8 @@ func (s *settings) check() error {
 		oneOf("precision", s.Precision, "fp32", "bf16"),
 		oneOf("conv-algo", s.ConvAlgo, cpu.ConvAlgorithms()...),
 	)
-	if err == nil && s.Precision == "bf16" {
-		err = fmt.Errorf("--precision bf16: this version computes in fp32 only")
+	if err == nil && s.Precision == "bf16" && (s.ConvAlgo == "f4" || s.ConvAlgo == "f2") {
+		err = fmt.Errorf("--conv-algo %s: it is too inexact in bf16; want auto or im2col", s.ConvAlgo)
 	}
 	return err
 }
