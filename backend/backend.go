@@ -97,6 +97,7 @@ type Conv2DSpec struct {
 	BatchNorm        bool // a BatchNorm of y follows: its statistics may be collected, db is exactly zero
 	ReLU             bool // y is max(0, …); inference only
 	Inference        bool // Backward is never called
+	Constant         bool // w and b are the same in every Forward, so what is made of them may be kept; inference only
 	NoInputGrad      bool // BackwardData is never called (the first layer)
 }
 
@@ -115,6 +116,7 @@ type DenseSpec struct {
 	BatchNorm   bool
 	ReLU        bool
 	Inference   bool
+	Constant    bool
 	NoInputGrad bool
 }
 

@@ -12,7 +12,7 @@ type ConvShape struct {
 }
 
 // convDepth is how deep the products of a convolution are: taps are taken together up
-// to so many rows of the packed kernel, so that these stay in the second-level cache.
+// to about so many rows of the packed kernel, so that these stay in the second-level cache.
 const convDepth = 576
 
 // convRows is the number of output pixels (and images) in a block, see ConvBlock.
@@ -97,34 +97,44 @@ func (s ConvShape) Blocks() []ConvBlock {
 // ConvScratch returns the number of floats that ConvForward needs.
 func (l Level) ConvScratch() int { return (convRows + 1) * l.panelWidth() }
 
-// ConvForward computes a block and a group of the output channels of y = conv(x, kernel)
-// and what p asks for, with a kernel from PackKernel or PackKernelTurned.
-func (l Level) ConvForward(y, x, packed []float32, s ConvShape, block *ConvBlock, group int, p Product, scratch []float32) {
-	width := l.panelWidth()
-	depth := s.taps() * s.In
-	n := block.tapsInside
-	runs := (n*s.In + convDepth - 1) / convDepth
-	runs = min(runs, n)
-	var segs [9]Segment
-	for i := range n {
-		segs[i] = Segment{A: block.taps[i].A * s.In, B: block.taps[i].B * s.In * width}
-	}
-	last := min(s.Out, (group+1)*GroupColumns)
+// ConvForward computes some blocks and a group of the output channels of y = conv(x, kernel)
+// and what p asks for, with a kernel from PackKernel or PackKernelTurned. Each part of the
+// packed kernel meets all the blocks before the next: it is read from memory once.
+func (l Level) ConvForward(y, x, packed []float32, s ConvShape, blocks []ConvBlock, group int, p Product, scratch []float32) {
+	runs := min(s.taps(), (s.taps()*s.In+convDepth-1)/convDepth)
 	for r := range runs {
-		flags := 0
-		if r > 0 {
+		for i := range blocks {
+			l.convRun(y, x, packed, s, &blocks[i], s.taps()*r/runs, s.taps()*(r+1)/runs, group, p, scratch)
+		}
+	}
+}
+
+// convRun is the part of ConvForward that the taps from first to last have in a block.
+func (l Level) convRun(y, x, packed []float32, s ConvShape, block *ConvBlock, first, last, group int, p Product, scratch []float32) {
+	width := l.panelWidth()
+	var room [9]Segment
+	segs, flags := room[:0], 0
+	for i, tap := range block.taps[:block.tapsInside] {
+		switch {
+		case tap.B < first:
 			flags |= tileAdd
-		}
-		if p.ReLU && r == runs-1 {
-			flags |= tileReLU
-		}
-		for j := group * GroupColumns; j < last; j += width {
-			out := window{y[block.first*s.Out+j:], s.Out, block.rows, min(width, last-j)}
-			var bias []float32
-			if p.Bias != nil {
-				bias = p.Bias[j:]
+		case tap.B < last:
+			segs = append(segs, Segment{A: tap.A * s.In, B: tap.B * s.In * width})
+			if p.ReLU && i == block.tapsInside-1 {
+				flags |= tileReLU
 			}
-			l.windowPanel(out, x, s.In, 1, packed[j*depth:], segs[n*r/runs:n*(r+1)/runs], s.In, bias, flags, scratch)
 		}
+	}
+	if len(segs) == 0 {
+		return
+	}
+	end := min(s.Out, (group+1)*GroupColumns)
+	for j := group * GroupColumns; j < end; j += width {
+		out := window{y[block.first*s.Out+j:], s.Out, block.rows, min(width, end-j)}
+		var bias []float32
+		if p.Bias != nil {
+			bias = p.Bias[j:]
+		}
+		l.windowPanel(out, x, s.In, 1, packed[j*s.taps()*s.In:], segs, s.In, bias, flags, scratch)
 	}
 }

@@ -113,10 +113,8 @@ func testConv(t *testing.T, l Level, s ConvShape) {
 		checkPacked()
 		y, checkY := guarded(t, pixels*s.Out)
 		scratch, checkScratch := guarded(t, l.ConvScratch())
-		for _, b := range s.Blocks() {
-			for g := range s.Groups() {
-				l.ConvForward(y, x, packed, s, &b, g, p, scratch)
-			}
+		for g := range s.Groups() {
+			l.ConvForward(y, x, packed, s, s.Blocks(), g, p, scratch)
 		}
 		checkY()
 		checkScratch()

@@ -127,7 +127,7 @@ func forwardPass(l Level, s ConvShape) func() {
 		}
 		for i := range blocks {
 			for g := range s.Groups() {
-				l.ConvForward(y, x, packed, s, &blocks[i], g, Product{}, scratch)
+				l.ConvForward(y, x, packed, s, blocks[i:i+1], g, Product{}, scratch)
 			}
 		}
 	}

@@ -69,9 +69,7 @@ func testWinograd(t *testing.T, l Level, w Winograd, s ConvShape) {
 			} else {
 				l.PackKernel(packed, kernel, s, g)
 			}
-			for _, b := range s.Blocks() {
-				l.ConvForward(y, x, packed, s, &b, g, p, scratch)
-			}
+			l.ConvForward(y, x, packed, s, s.Blocks(), g, p, scratch)
 		}
 		return y
 	}

@@ -19,6 +19,7 @@ const (
 	errNested    = "backendtest: Run called inside Run"
 	errKernel    = "backendtest: kernel is neither 1 nor 3"
 	errFusedReLU = "backendtest: ReLU in a layer that is trained"
+	errConstant  = "backendtest: constant weights of a layer that is trained"
 	errInference = "backendtest: training pass of an inference plan"
 	errInputGrad = "backendtest: BackwardData of a plan made with NoInputGrad"
 	errRate      = "backendtest: dropout rate outside [0, 1)"

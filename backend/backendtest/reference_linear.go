@@ -20,6 +20,9 @@ func (r *reference) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	if s.ReLU && !s.Inference {
 		panic(errFusedReLU)
 	}
+	if s.Constant && !s.Inference {
+		panic(errConstant)
+	}
 	return &linear{r, s,
 		tensor.Shape{s.N, s.H, s.W, s.In},
 		tensor.Shape{s.N, s.H, s.W, s.Out},
@@ -30,8 +33,11 @@ func (r *reference) Dense(s backend.DenseSpec) (backend.Dense, error) {
 	if s.ReLU && !s.Inference {
 		panic(errFusedReLU)
 	}
+	if s.Constant && !s.Inference {
+		panic(errConstant)
+	}
 	c := backend.Conv2DSpec{N: s.N, H: 1, W: 1, In: s.In, Out: s.Out, Kernel: 1,
-		BatchNorm: s.BatchNorm, ReLU: s.ReLU, Inference: s.Inference, NoInputGrad: s.NoInputGrad}
+		BatchNorm: s.BatchNorm, ReLU: s.ReLU, Inference: s.Inference, Constant: s.Constant, NoInputGrad: s.NoInputGrad}
 	return &linear{r, c,
 		tensor.Shape{s.N, s.In},
 		tensor.Shape{s.N, s.Out},

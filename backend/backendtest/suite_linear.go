@@ -3,6 +3,7 @@ package backendtest
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/lamina-go/lamina/backend"
@@ -41,7 +42,7 @@ func (c linearCase) shapes() (x, y, w tensor.Shape) {
 func (c linearCase) plan(d *device) backend.Dense {
 	if c.dense {
 		p, err := d.Dense(backend.DenseSpec{N: c.N, In: c.In, Out: c.Out, BatchNorm: c.BatchNorm,
-			ReLU: c.ReLU, Inference: c.Inference, NoInputGrad: c.NoInputGrad})
+			ReLU: c.ReLU, Inference: c.Inference, Constant: c.Constant, NoInputGrad: c.NoInputGrad})
 		return must(d, p, err)
 	}
 	p, err := d.Conv2D(c.Conv2DSpec)
@@ -57,6 +58,9 @@ func (c linearCase) passes(d *device, in linearData) linearResults {
 	d.step(backend.StepValues{}, func() { p.Forward(y, x, w, b) })
 	out := linearResults{y: d.read(y)}
 	d.unchanged("x", x, in.x)
+	if c.Constant {
+		c.again(d, p, y, x, w, b, out.y)
+	}
 	if c.Inference {
 		return out
 	}
@@ -84,6 +88,20 @@ func (c linearCase) passes(d *device, in linearData) linearResults {
 	d.unchanged("w", w, in.w)
 	d.unchanged("b", b, in.b)
 	return out
+}
+
+// again runs a plan of constant weights on other inputs, and then on those that gave want, with another
+// plan of the same shape in between: what the plan made of its weights must last.
+func (c linearCase) again(d *device, p backend.Dense, y, x, w, b tensor.Tensor, want []float32) {
+	xs, _, ws := c.shapes()
+	other := c.plan(d)
+	zero, ones := d.activation(xs, make([]float32, xs.Size())), d.parameter(ws, slices.Repeat([]float32{1}, ws.Size()))
+	d.step(backend.StepValues{}, func() {
+		p.Forward(y, zero, w, b)
+		other.Forward(y, x, ones, b)
+		p.Forward(y, x, w, b)
+	})
+	d.unchanged("y of a second pass", y, want)
 }
 
 // linear checks one case against the reference, and its passes against each other.
@@ -234,12 +252,15 @@ func (s *suite) dense() {
 func (s *suite) inference() {
 	for _, c := range []linearCase{
 		conv(1, 5, 7, 3, 8, 3), conv(3, 4, 4, 17, 33, 3), conv(16, 2, 2, 64, 65, 1), conv(1, 8, 8, 64, 64, 3),
-		denseCase(1, 65, 17), denseCase(5, 64, 100),
+		conv(1, 2, 2, 160, 130, 3), conv(40, 4, 4, 64, 64, 3), conv(33, 2, 2, 64, 80, 3),
+		denseCase(1, 65, 17), denseCase(5, 64, 100), denseCase(1, 1100, 1100),
 	} {
 		c.Inference = true
 		for _, c.ReLU = range []bool{false, true} {
 			c.BatchNorm = !c.ReLU // a fact that is of no use here
-			s.run(fmt.Sprintf("%v_relu_%t", c, c.ReLU), func(s *suite) { s.linear(c) })
+			for _, c.Constant = range []bool{false, true} {
+				s.run(fmt.Sprintf("%v_relu_%t_constant_%t", c, c.ReLU, c.Constant), func(s *suite) { s.linear(c) })
+			}
 		}
 	}
 }

@@ -40,13 +40,13 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	}
 	shape := ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Kernel: s.Kernel}
 	var err error
-	if c.forward, err = b.convPass(shape, false); err != nil || s.Inference {
+	if c.forward, err = b.convPass(shape, false, s.Constant); err != nil || s.Inference {
 		return c, err
 	}
 	if !s.NoInputGrad {
 		turned := shape
 		turned.In, turned.Out = s.Out, s.In
-		if c.data, err = b.convPass(turned, true); err != nil {
+		if c.data, err = b.convPass(turned, true, false); err != nil {
 			return nil, err
 		}
 	}
@@ -56,14 +56,14 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	return c, c.biasGradient.init(b, s.N*s.H*s.W, s.Out)
 }
 
-func (b *Backend) convPass(s ops.ConvShape, turned bool) (convPass, error) {
+func (b *Backend) convPass(s ops.ConvShape, turned, constant bool) (convPass, error) {
 	if b.bf16 {
 		return newBF16Pass(b, s, turned)
 	}
 	if w, ok := b.winograd(s); ok {
-		return newWinogradPass(b, w, s, turned)
+		return newWinogradPass(b, w, s, turned, constant)
 	}
-	return newDirectPass(b, s, turned)
+	return newDirectPass(b, s, turned, constant)
 }
 
 func (b *Backend) convGradient(s ops.ConvShape) (convGradient, error) {

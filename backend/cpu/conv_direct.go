@@ -8,26 +8,40 @@ type directPass struct {
 	shape  ops.ConvShape
 	turned bool // the kernel, as in the backward pass to the input
 	blocks []ops.ConvBlock
+	parts  int // of the blocks, each with the groups a job
+	room   kernelRoom
 
 	in, out, kernel, packed []float32
 	product                 ops.Product
 	packTask, convTask      func(worker, job int)
 }
 
-func newDirectPass(b *Backend, s ops.ConvShape, turned bool) (*directPass, error) {
+// fewRows is the number of output pixels (and images) up to which the kernel takes longer to read than
+// the inputs.
+const fewRows = 256
+
+func newDirectPass(b *Backend, s ops.ConvShape, turned, constant bool) (*directPass, error) {
 	p := &directPass{b: b, shape: s, turned: turned, blocks: s.Blocks()}
 	p.packTask, p.convTask = p.packJob, p.convJob
+	// Of few rows a group is one job, which reads its part of the kernel once, or as many as make work
+	// for all. The result does not depend on it.
+	p.parts = len(p.blocks)
+	if s.N*s.H*s.W <= fewRows {
+		p.parts = min(p.parts, blocks(b.pool.workers, s.Groups()))
+	}
 	if err := b.reserve(b.level.ConvScratch()); err != nil {
 		return nil, err
 	}
-	return p, b.reserveCommon(b.level.PackedSize(s))
+	return p, p.room.init(b, b.level.PackedSize(s), constant)
 }
 
 func (p *directPass) run(out, in array, kernel []float32, product ops.Product) {
 	p.out, p.in, p.kernel, p.product = out.f32, in.f32, kernel, product
-	p.packed = p.b.common.of(0)[:p.b.level.PackedSize(p.shape)]
-	p.b.pool.run(p.shape.Groups(), p.packTask)
-	p.b.pool.run(len(p.blocks)*p.shape.Groups(), p.convTask)
+	var stale bool
+	if p.packed, stale = p.room.use(); stale {
+		p.b.pool.run(p.shape.Groups(), p.packTask)
+	}
+	p.b.pool.run(p.parts*p.shape.Groups(), p.convTask)
 }
 
 func (p *directPass) packJob(_, group int) {
@@ -39,9 +53,10 @@ func (p *directPass) packJob(_, group int) {
 }
 
 func (p *directPass) convJob(worker, job int) {
-	// Groups of a block are neighbours in time: they read the same pixels.
-	block, group := &p.blocks[job/p.shape.Groups()], job%p.shape.Groups()
-	p.b.level.ConvForward(p.out, p.in, p.packed, p.shape, block, group, p.product, p.b.scratch(worker))
+	// Groups of a part are neighbours in time: they read the same pixels.
+	part, group := job/p.shape.Groups(), job%p.shape.Groups()
+	blocks := p.blocks[len(p.blocks)*part/p.parts : len(p.blocks)*(part+1)/p.parts]
+	p.b.level.ConvForward(p.out, p.in, p.packed, p.shape, blocks, group, p.product, p.b.scratch(worker))
 }
 
 // directGradient is the gradient of a kernel as a matrix product.

@@ -10,25 +10,28 @@ type winogradPass struct {
 	shape     ops.ConvShape
 	turned    bool // the kernel, as in the backward pass to the input
 	jobs      []ops.WinogradJob
+	room      kernelRoom
 
 	in, out, kernel, transformed []float32
 	product                      ops.Product
 	kernelTask, convTask         func(worker, job int)
 }
 
-func newWinogradPass(b *Backend, w ops.Winograd, s ops.ConvShape, turned bool) (*winogradPass, error) {
+func newWinogradPass(b *Backend, w ops.Winograd, s ops.ConvShape, turned, constant bool) (*winogradPass, error) {
 	p := &winogradPass{b: b, algorithm: w, shape: s, turned: turned, jobs: ops.WinogradJobs(w, s, b.pool.workers)}
 	p.kernelTask, p.convTask = p.kernelJob, p.convJob
 	if err := b.reserve(max(b.level.WinogradKernelScratch(), b.level.WinogradScratch(w, s, p.jobs))); err != nil {
 		return nil, err
 	}
-	return p, b.reserveCommon(b.level.WinogradKernelSize(w, s))
+	return p, p.room.init(b, b.level.WinogradKernelSize(w, s), constant)
 }
 
 func (p *winogradPass) run(out, in array, kernel []float32, product ops.Product) {
 	p.out, p.in, p.kernel, p.product = out.f32, in.f32, kernel, product
-	p.transformed = p.b.common.of(0)
-	p.b.pool.run(p.shape.Groups(), p.kernelTask)
+	var stale bool
+	if p.transformed, stale = p.room.use(); stale {
+		p.b.pool.run(p.shape.Groups(), p.kernelTask)
+	}
 	p.b.pool.run(len(p.jobs), p.convTask)
 }
 

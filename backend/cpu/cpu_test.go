@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/lamina-go/lamina/backend"
@@ -83,5 +85,36 @@ func TestConformanceBF16(t *testing.T) {
 				return open(t, Options{Threads: i%3 + 1, Level: level, BF16: true})
 			}, backendtest.Options{Unit: 0x1p-8})
 		})
+	}
+}
+
+// TestConstantKernelsAreMadeOnce changes the weights of plans that were told they never change.
+func TestConstantKernelsAreMadeOnce(t *testing.T) {
+	for _, conv := range []string{"im2col", "f4"} {
+		b := &benchTensors{open(t, Options{Threads: 2, Conv: conv}), rand.New(rand.NewPCG(1, 2))}
+		for _, c := range []struct {
+			name    string
+			x, y, w tensor.Shape
+			plan    backend.Dense
+		}{
+			{"conv", tensor.Shape{3, 4, 4, 32}, tensor.Shape{3, 4, 4, 80}, tensor.Shape{3, 3, 32, 80}, must(b.Conv2D(
+				backend.Conv2DSpec{N: 3, H: 4, W: 4, In: 32, Out: 80, Kernel: 3, Inference: true, Constant: true}))},
+			{"dense", tensor.Shape{3, 50}, tensor.Shape{3, 70}, tensor.Shape{50, 70}, must(b.Dense(
+				backend.DenseSpec{N: 3, In: 50, Out: 70, Inference: true, Constant: true}))},
+		} {
+			x, y, w, bias := b.activation(c.x...), b.activation(c.y...), b.parameter(c.w...), b.parameter(c.y[len(c.y)-1])
+			var results [2][]float32
+			for i := range results {
+				c.plan.Forward(y, x, w, bias)
+				results[i] = make([]float32, c.y.Size())
+				if err := b.Read(results[i], y); err != nil {
+					t.Fatal(err)
+				}
+				b.fill(w)
+			}
+			if !slices.Equal(results[0], results[1]) {
+				t.Errorf("%s, %s: the kernel was made again", conv, c.name)
+			}
+		}
 	}
 }

@@ -9,17 +9,18 @@ import (
 // dense is a fully connected layer. The weights, in·out numbers, are what takes the
 // time to move, so each pass moves them once, in order:
 //
-//	y = x·w          jobs are columns of w, packed on the way
+//	y = x·w          jobs are columns of w, packed on the way, or once if w never changes
 //	dw = xᵀ·dy       jobs are rows of dw; dy is packed first
 //	dxᵀ = w·dyᵀ      jobs are rows of w; dyᵀ is packed first; dx is the transpose
 type dense struct {
 	b          *Backend
 	spec       backend.DenseSpec
 	x, y, w, c tensor.Shape
-	columns    int // of the weights that a job takes
+	columns    int        // of the weights that a job takes
+	room       kernelRoom // of weights that never change
 
 	xData, yData, wData, bias, packed []float32
-	forwardTask                       func(worker, job int)
+	forwardTask, packWeightsTask      func(worker, job int)
 	packTask, filterTask              func(worker, job int)
 	biasGradient                      biasGradient
 	packTransposedTask, dataTask      func(worker, job int)
@@ -40,11 +41,17 @@ func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
 	}
 	// Each job of the forward pass copies x again: two jobs a worker, of at most 1024 columns.
 	d.columns = ops.GroupColumns * min(max(1, s.Out/(2*b.pool.workers*ops.GroupColumns)), 16)
-	d.forwardTask = d.forwardJob
+	d.forwardTask, d.packWeightsTask = d.forwardJob, d.packWeightsJob
+	if s.Constant {
+		d.forwardTask = d.forwardPackedJob
+	}
 	d.packTask, d.filterTask = d.packJob, d.filterJob
 	d.packTransposedTask, d.dataTask = d.packTransposedJob, d.dataJob
 	if err := b.reserve(b.level.GemmScratch(s.N, min(d.columns, s.Out), s.In)); err != nil {
 		return nil, err
+	}
+	if s.Constant {
+		return d, d.room.init(b, b.level.PackedMatrixSize(s.In, s.Out), true)
 	}
 	if s.Inference {
 		return d, nil
@@ -61,7 +68,14 @@ func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
 // Forward computes y = x·w + b.
 func (d *dense) Forward(y, x, w, b tensor.Tensor) {
 	d.yData, d.xData, d.wData, d.bias = numbers(y, d.y).f32, numbers(x, d.x).f32, data(w, d.w), data(b, d.c)
-	d.b.pool.run((d.spec.Out+d.columns-1)/d.columns, d.forwardTask)
+	jobs := blocks(d.spec.Out, d.columns)
+	if d.spec.Constant {
+		var stale bool
+		if d.packed, stale = d.room.use(); stale {
+			d.b.pool.run(jobs, d.packWeightsTask)
+		}
+	}
+	d.b.pool.run(jobs, d.forwardTask)
 }
 
 func (d *dense) forwardJob(worker, job int) {
@@ -69,6 +83,19 @@ func (d *dense) forwardJob(worker, job int) {
 	j := job * d.columns
 	d.b.level.Gemm(d.yData[j:], s.Out,
 		ops.Matrix{Data: d.xData, RowStride: s.In, ColStride: 1}, ops.Matrix{Data: d.wData[j:], RowStride: s.Out, ColStride: 1},
+		s.N, min(d.columns, s.Out-j), s.In, ops.Product{Bias: d.bias[j:], ReLU: s.ReLU}, d.b.scratch(worker))
+}
+
+func (d *dense) packWeightsJob(_, job int) {
+	s := &d.spec
+	j := job * d.columns
+	d.b.level.PackMatrix(d.packed, ops.Matrix{Data: d.wData, RowStride: s.Out, ColStride: 1}, s.In, j, min(d.columns, s.Out-j))
+}
+
+func (d *dense) forwardPackedJob(worker, job int) {
+	s := &d.spec
+	j := job * d.columns
+	d.b.level.GemmPacked(d.yData[j:], s.Out, ops.Matrix{Data: d.xData, RowStride: s.In, ColStride: 1}, d.packed[j*s.In:],
 		s.N, min(d.columns, s.Out-j), s.In, ops.Product{Bias: d.bias[j:], ReLU: s.ReLU}, d.b.scratch(worker))
 }
 
