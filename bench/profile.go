@@ -10,8 +10,8 @@ import (
 
 // profile is a backend that times every call of its plans, and keeps those of the fastest step. A
 // step is from the end of one Run to the end of the next. The backend under it must have
-// finished its work when a call returns, as the CPU's has. A ReLU and a pool are computed with the
-// batch normalization before them; with plans of their own they would not be timed.
+// finished its work when a call returns, as the CPU's has. A ReLU is computed with the layer before it; with
+// a plan of its own it would not be timed.
 type profile struct {
 	backend.Backend
 	layers  []string // of the network that have a kernel, in order

@@ -112,6 +112,15 @@ type activation struct {
 	forward, backward *call
 }
 
+// MaxPool makes a plan that belongs to the layer before it. In training the pool is a part of the batch
+// normalization.
+func (p *profile) MaxPool(shape tensor.Shape) (backend.Activation, error) {
+	plan, err := p.Backend.MaxPool(shape)
+	n, h, w, c := shape.NHWC()
+	forward, backward := p.passes("max pool", pixels(shape), shape.Size(), n*(h/2)*(w/2)*c)
+	return &activation{plan, forward, backward}, err
+}
+
 // Flatten makes a plan that belongs to the layer before it.
 func (p *profile) Flatten(shape tensor.Shape) (backend.Activation, error) {
 	plan, err := p.Backend.Flatten(shape)

@@ -77,18 +77,26 @@ type stepRow struct {
 	train, infer cost
 }
 
-// newStepTable joins two profiles of a network.
+// newStepTable joins two profiles of a network. What a layer has in inference only comes last of it.
 func newStepTable(train, infer *profile, peak float64) *stepTable {
 	t := &stepTable{peak: peak, whole: stepRow{
 		train: cost{seconds: train.fastest.Seconds()}, infer: cost{seconds: infer.fastest.Seconds()}}}
-	inference := map[name]cost{}
-	names, costs := infer.costs()
+	names, costs := train.costs()
 	for i, n := range names {
-		inference[n] = costs[i]
+		t.calls = append(t.calls, stepRow{name: n, train: costs[i]})
 	}
-	names, costs = train.costs()
+	names, costs = infer.costs()
 	for i, n := range names {
-		t.calls = append(t.calls, stepRow{n, costs[i], inference[n]})
+		at := slices.IndexFunc(t.calls, func(c stepRow) bool { return c.name == n })
+		if at < 0 {
+			for j, c := range t.calls {
+				if c.layer == n.layer {
+					at = j + 1
+				}
+			}
+			t.calls = slices.Insert(t.calls, max(at, 0), stepRow{name: n})
+		}
+		t.calls[max(at, 0)].infer = costs[i]
 	}
 	return t
 }
@@ -161,7 +169,11 @@ func (t *stepTable) print(w io.Writer) {
 // line prints a row.
 func (t *stepTable) line(w io.Writer, r stepRow) {
 	line := fmt.Sprintf(stepNames, r.layer, r.kind, r.detail, r.pass)
-	line += t.times(r.train, t.whole.train.seconds)
+	if r.train.seconds > 0 {
+		line += t.times(r.train, t.whole.train.seconds)
+	} else {
+		line += fmt.Sprintf("  %29s", "")
+	}
 	if r.train.bytes > 0 {
 		line += fmt.Sprintf("  %7.1f  %6.1f", r.train.bytes/1e6, r.train.bytes/1e9/r.train.seconds)
 	} else {

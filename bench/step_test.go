@@ -158,36 +158,38 @@ func TestStepOfNetwork(t *testing.T) {
 	first := linear(n*2*taps1*3*4, image+conv1+kernel1)
 	second := linear(n*2*16*16*4*2, pool1+conv2+kernel2)
 	third, fourth := linear(n*2*dense1, conv2+hidden+dense1), linear(n*2*dense2, hidden+logits+dense2)
+	const training, inference, both = "training", "inference", "both"
 	want := []struct {
 		name
 		cost
-		inferred bool
+		in string
 	}{
-		{name{"first", "conv", "32x32 3→4, 3x3", "forward"}, first, true},
-		{name{"first", "conv", "32x32 3→4, 3x3", "kernel gradient"}, first, false},
-		{name{"first", "batch norm", "32x32 4, ReLU, pool", "forward"}, moves(conv1 + pool1), true},
-		{name{"first", "batch norm", "32x32 4, ReLU, pool", "backward"}, moves(2*conv1 + pool1), false},
-		{name{"second", "conv", "16x16 4→2, 1x1", "forward"}, second, true},
-		{name{"second", "conv", "16x16 4→2, 1x1", "kernel gradient"}, second, false},
-		{name{"second", "conv", "16x16 4→2, 1x1", "input gradient"}, second, false},
-		{name{"second", "batch norm", "16x16 2, ReLU", "forward"}, moves(2 * conv2), true},
-		{name{"second", "batch norm", "16x16 2, ReLU", "backward"}, moves(3 * conv2), false},
-		{name{"second", "flatten", "16x16 2", "forward"}, moves(2 * conv2), true},
-		{name{"second", "flatten", "16x16 2", "backward"}, moves(2 * conv2), false},
-		{name{"hidden", "dense", "512→5", "forward"}, third, true},
-		{name{"hidden", "dense", "512→5", "kernel gradient"}, third, false},
-		{name{"hidden", "dense", "512→5", "input gradient"}, third, false},
-		{name{"hidden", "batch norm", "5, ReLU", "forward"}, moves(2 * hidden), true},
-		{name{"hidden", "batch norm", "5, ReLU", "backward"}, moves(3 * hidden), false},
-		{name{"hidden", "dropout", "5", "forward"}, moves(2 * hidden), false},
-		{name{"hidden", "dropout", "5", "backward"}, moves(2 * hidden), false},
-		{name{"last", "dense", "5→10", "forward"}, fourth, true},
-		{name{"last", "dense", "5→10", "kernel gradient"}, fourth, false},
-		{name{"last", "dense", "5→10", "input gradient"}, fourth, false},
-		{name{"", "batch", "", "write"}, moves(2*image + 2*n), true},
-		{name{"", "SGD", "", "update"}, moves(5 * size), false},
-		{name{"", "loss", "", "forward"}, moves(logits + n), false},
-		{name{"", "loss", "", "backward"}, moves(2*logits + n), false},
+		{name{"first", "conv", "32x32 3→4, 3x3", "forward"}, first, both},
+		{name{"first", "conv", "32x32 3→4, 3x3", "kernel gradient"}, first, training},
+		{name{"first", "batch norm", "32x32 4, ReLU, pool", "forward"}, moves(conv1 + pool1), training},
+		{name{"first", "batch norm", "32x32 4, ReLU, pool", "backward"}, moves(2*conv1 + pool1), training},
+		{name{"first", "max pool", "32x32 4", "forward"}, moves(conv1 + pool1), inference},
+		{name{"second", "conv", "16x16 4→2, 1x1", "forward"}, second, both},
+		{name{"second", "conv", "16x16 4→2, 1x1", "kernel gradient"}, second, training},
+		{name{"second", "conv", "16x16 4→2, 1x1", "input gradient"}, second, training},
+		{name{"second", "batch norm", "16x16 2, ReLU", "forward"}, moves(2 * conv2), training},
+		{name{"second", "batch norm", "16x16 2, ReLU", "backward"}, moves(3 * conv2), training},
+		{name{"second", "flatten", "16x16 2", "forward"}, moves(2 * conv2), both},
+		{name{"second", "flatten", "16x16 2", "backward"}, moves(2 * conv2), training},
+		{name{"hidden", "dense", "512→5", "forward"}, third, both},
+		{name{"hidden", "dense", "512→5", "kernel gradient"}, third, training},
+		{name{"hidden", "dense", "512→5", "input gradient"}, third, training},
+		{name{"hidden", "batch norm", "5, ReLU", "forward"}, moves(2 * hidden), training},
+		{name{"hidden", "batch norm", "5, ReLU", "backward"}, moves(3 * hidden), training},
+		{name{"hidden", "dropout", "5", "forward"}, moves(2 * hidden), training},
+		{name{"hidden", "dropout", "5", "backward"}, moves(2 * hidden), training},
+		{name{"last", "dense", "5→10", "forward"}, fourth, both},
+		{name{"last", "dense", "5→10", "kernel gradient"}, fourth, training},
+		{name{"last", "dense", "5→10", "input gradient"}, fourth, training},
+		{name{"", "batch", "", "write"}, moves(2*image + 2*n), both},
+		{name{"", "SGD", "", "update"}, moves(5 * size), training},
+		{name{"", "loss", "", "forward"}, moves(logits + n), training},
+		{name{"", "loss", "", "backward"}, moves(2*logits + n), training},
 	}
 	if len(table.calls) != len(want) {
 		t.Fatalf("%d calls, want %d: %+v", len(table.calls), len(want), table.calls)
@@ -197,15 +199,17 @@ func TestStepOfNetwork(t *testing.T) {
 		if got.name != w.name {
 			t.Errorf("call %d is %+v, want %+v", i, got.name, w.name)
 		}
-		if got.train.flop != w.flop || got.train.bytes != w.bytes {
-			t.Errorf("%+v: %v operations on %v bytes, want %v on %v", w.name, got.train.flop, got.train.bytes, w.flop, w.bytes)
-		}
-		inferBytes := 0.0
+		trainWork, inferBytes := w.cost, w.bytes
 		switch {
 		case w.kind == "batch":
 			inferBytes = 4 * 2 * image // no labels
-		case w.inferred:
-			inferBytes = w.bytes
+		case w.in == inference:
+			trainWork = cost{}
+		case w.in == training:
+			inferBytes = 0
+		}
+		if got.train.flop != trainWork.flop || got.train.bytes != trainWork.bytes {
+			t.Errorf("%+v: %v operations on %v bytes, want %v on %v", w.name, got.train.flop, got.train.bytes, trainWork.flop, trainWork.bytes)
 		}
 		if got.infer.bytes != inferBytes {
 			t.Errorf("%+v: %v bytes in inference, want %v", w.name, got.infer.bytes, inferBytes)

@@ -87,6 +87,7 @@ type compiler struct {
 	*Model
 	n         int
 	inference bool
+	constant  bool            // the weights never change
 	gradients tensor.Tensor   // flat; nil in inference
 	flow      []tensor.Tensor // the images, then what each node gives
 	seed      uint64          // of the dropout masks
@@ -118,7 +119,7 @@ func (c *compiler) node(n node, y, x tensor.Tensor, first bool) (forward, backwa
 	case Conv2D:
 		p, err := c.backend.Conv2D(backend.Conv2DSpec{
 			N: c.n, H: n.in[0], W: n.in[1], In: n.in[2], Out: l.Filters, Kernel: l.Kernel,
-			BatchNorm: n.norm, ReLU: n.relu, Inference: c.inference, NoInputGrad: first})
+			BatchNorm: n.norm, ReLU: n.relu, Inference: c.inference, Constant: c.constant, NoInputGrad: first})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -127,7 +128,7 @@ func (c *compiler) node(n node, y, x tensor.Tensor, first bool) (forward, backwa
 	case Dense:
 		p, err := c.backend.Dense(backend.DenseSpec{
 			N: c.n, In: n.in[0], Out: l.Units,
-			BatchNorm: n.norm, ReLU: n.relu, Inference: c.inference, NoInputGrad: first})
+			BatchNorm: n.norm, ReLU: n.relu, Inference: c.inference, Constant: c.constant, NoInputGrad: first})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -161,13 +162,10 @@ func (c *compiler) linear(p backend.Dense, n node, y, x tensor.Tensor, first boo
 
 func (c *compiler) batchNorm(l BatchNorm, n node, y, x tensor.Tensor) (forward, backward func(), err error) {
 	spec := backend.BatchNormSpec{
-		Shape: x.Shape(), Epsilon: l.Epsilon, Momentum: l.Momentum,
+		Shape: x.Shape(), Epsilon: l.epsilon(), Momentum: l.Momentum,
 		// As the fused kernel that Keras 2 uses for images.
 		Unbiased: len(n.in) == 3,
 		ReLU:     n.relu, Pool: n.pool, Inference: c.inference,
-	}
-	if spec.Epsilon == 0 {
-		spec.Epsilon = 1e-3
 	}
 	if spec.Momentum == 0 {
 		spec.Momentum = 0.99

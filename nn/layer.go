@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -112,6 +113,8 @@ func (l BatchNorm) output(in tensor.Shape) (tensor.Shape, error) {
 	}
 	return in, nil
 }
+
+func (l BatchNorm) epsilon() float32 { return cmp.Or(l.Epsilon, 1e-3) }
 
 func (l ReLU) output(in tensor.Shape) (tensor.Shape, error) { return in, nil }
 

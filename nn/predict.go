@@ -14,18 +14,17 @@ import (
 )
 
 // Predictor classifies images with a model, in inference mode: running statistics and no dropout.
-// It follows the model's weights as they change.
+// Its weights are those that the model had when it was made.
 type Predictor struct {
 	model    *Model
+	constant bool // the model's weights never change
 	batch    int
 	nodes    []node
 	buffers  [2]tensor.Tensor   // what flows between the nodes alternates between them
 	labels   tensor.Tensor      // (batch,)
 	programs map[int]*inference // by number of images
 	metrics  []backend.StepMetrics
-
-	weighName string
-	weigh     func() // measures the penalty
+	penalty  func() (float64, error) // the L2 penalty of the weights
 }
 
 // inference is the forward pass for a number of images.
@@ -42,10 +41,15 @@ type Result struct {
 	Accuracy float64 `json:"accuracy"`
 }
 
-// NewPredictor prepares to classify up to batch images at a time.
+// NewPredictor prepares to classify batch images at a time, and also fewer, which takes longer for each. It
+// copies the weights, of which the backend may keep another form for whole batches.
 func (m *Model) NewPredictor(batch int) (*Predictor, error) {
 	if batch < 1 {
 		return nil, fmt.Errorf("nn: batch of %d images: must be at least 1", batch)
+	}
+	m, penalty, err := m.folded()
+	if err != nil {
+		return nil, err
 	}
 	// The largest of those that use each buffer makes it.
 	var largest [2]tensor.Shape
@@ -66,18 +70,16 @@ func (m *Model) NewPredictor(batch int) (*Predictor, error) {
 	if err != nil {
 		return nil, err
 	}
-	penalty, err := m.backend.SGD(backend.SGDSpec{Size: m.ParameterSize, Decay: m.decay()})
-	if err != nil {
-		return nil, err
-	}
-	return m.predictor(batch, buffers, labels, penalty), nil
+	p := m.predictor(batch, buffers, labels)
+	p.constant = true
+	p.penalty = func() (float64, error) { return penalty, nil }
+	return p, nil
 }
 
-// predictor returns a Predictor that works in the two largest of the tensors.
-func (m *Model) predictor(batch int, room []tensor.Tensor, labels tensor.Tensor, penalty backend.Optimizer) *Predictor {
-	p := &Predictor{model: m, batch: batch, nodes: m.nodes(true), labels: labels,
-		programs: map[int]*inference{}, weighName: runName("penalty", 0),
-		weigh: func() { penalty.Penalty(m.parameters) }}
+// predictor returns a Predictor that works in the two largest of the tensors and follows the model's
+// weights as they change. It lacks the penalty.
+func (m *Model) predictor(batch int, room []tensor.Tensor, labels tensor.Tensor) *Predictor {
+	p := &Predictor{model: m, batch: batch, nodes: m.nodes(true), labels: labels, programs: map[int]*inference{}}
 	bySize := func(a, b tensor.Tensor) int { return cmp.Compare(b.Shape().Size(), a.Shape().Size()) }
 	room = slices.Clone(room)
 	slices.SortStableFunc(room, bySize)
@@ -98,7 +100,7 @@ func (p *Predictor) program(n int) (*inference, error) {
 		return made, nil
 	}
 	b := p.model.backend
-	c := &compiler{Model: p.model, n: n, inference: true}
+	c := &compiler{Model: p.model, n: n, inference: true, constant: p.constant && n == p.batch}
 	for i, s := range p.model.shapes(p.nodes, n) {
 		c.flow = append(c.flow, b.View(p.buffers[i%2], 0, s))
 	}
@@ -212,15 +214,12 @@ func (p *Predictor) Evaluate(ctx context.Context, data Data) (Result, error) {
 		return Result{}, err
 	}
 	// The penalty is that of the weights, once, whatever the number of batches.
-	err := b.Run(p.weighName, backend.StepValues{}, p.weigh)
-	if err == nil {
-		p.metrics, err = b.Metrics(p.metrics[:0])
-	}
+	penalty, err := p.penalty()
 	if err != nil {
 		return Result{}, err
 	}
 	r := total.result()
-	r.Loss += p.metrics[0].Penalty
+	r.Loss += penalty
 	return r, nil
 }
 

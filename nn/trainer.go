@@ -105,7 +105,8 @@ func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.predictor = m.predictor(t.batch, t.flow, t.labels, t.optimizer)
+	t.predictor = m.predictor(t.batch, t.flow, t.labels)
+	t.predictor.penalty = t.penalty(runName("penalty", 0))
 	// What can fail for want of memory fails now.
 	if _, err = t.program(t.batch); err != nil {
 		return nil, err
@@ -128,6 +129,22 @@ func (c *Config) check(net *Network) error {
 		return errors.New("nn: no data to train on, or none to validate with")
 	}
 	return errors.Join(net.fits(c.Data), net.fits(c.Validation))
+}
+
+// penalty returns a function that measures the L2 penalty of the weights, as a run of that name.
+func (t *Trainer) penalty(name string) func() (float64, error) {
+	b := t.Model.backend
+	weigh := func() { t.optimizer.Penalty(t.Model.parameters) }
+	return func() (float64, error) {
+		if err := b.Run(name, backend.StepValues{}, weigh); err != nil {
+			return 0, err
+		}
+		metrics, err := b.Metrics(nil)
+		if err != nil {
+			return 0, err
+		}
+		return metrics[0].Penalty, nil
+	}
 }
 
 // Steps returns the number of steps in an epoch.

@@ -1,0 +1,100 @@
+package nn
+
+import (
+	"math"
+
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// folded returns the model for inference, with weights of its own, and the L2 penalty of those of
+// m. A BatchNorm that follows a Conv2D or a Dense becomes a part of their kernel and bias,
+//
+//	w' = w·s    b' = b·s + β − mean·s    with s = γ/sqrt(variance + ε) of each channel.
+func (m *Model) folded() (folded *Model, penalty float64, err error) {
+	s := m.Sequential
+	s.Layers = nil
+	var kept []int // numbers of the layers that stay
+	for i, l := range m.Layers {
+		if i == 0 || !m.folds(i-1) {
+			s.Layers, kept = append(s.Layers, l), append(kept, i)
+		}
+	}
+	net, err := Build(s)
+	if err != nil {
+		return nil, 0, err
+	}
+	if folded, err = NewModel(m.backend, net); err != nil {
+		return nil, 0, err
+	}
+	buffer := m.buffer()
+	for at, i := range kept {
+		change := [4]channelwise{unchanged, unchanged, unchanged, unchanged}
+		if m.folds(i) {
+			if change[0], change[1], err = m.folding(i + 1); err != nil {
+				return nil, 0, err
+			}
+		}
+		for k, w := range m.Table[i].Weights {
+			squares, err := m.copyWeight(w, folded, net.Table[at].Weights[k], change[k], buffer)
+			if err != nil {
+				return nil, 0, err
+			}
+			penalty += float64(w.L2) * squares
+		}
+	}
+	return folded, penalty, nil
+}
+
+// folds reports whether layer i takes in the BatchNorm that follows it.
+func (net *Network) folds(i int) bool {
+	switch net.Layers[i].(type) {
+	case Conv2D, Dense:
+		return follows[BatchNorm](net, i)
+	}
+	return false
+}
+
+// channelwise changes a value v of channel c to v·scale[c] + shift[c].
+type channelwise struct{ scale, shift []float64 }
+
+var unchanged = channelwise{[]float64{1}, []float64{0}}
+
+// folding returns what a BatchNorm, layer i, makes of the kernel and the bias before it.
+func (m *Model) folding(i int) (kernel, bias channelwise, err error) {
+	var values [4][]float32 // γ, β, mean and variance
+	for k, w := range m.Table[i].Weights {
+		if values[k], err = m.Get(w.Name); err != nil {
+			return kernel, bias, err
+		}
+	}
+	epsilon := float64(m.Layers[i].(BatchNorm).epsilon())
+	scale, shift := make([]float64, len(values[0])), make([]float64, len(values[0]))
+	for c := range scale {
+		scale[c] = float64(values[0][c]) / math.Sqrt(float64(values[3][c])+epsilon)
+		shift[c] = float64(values[1][c]) - float64(values[2][c])*scale[c]
+	}
+	return channelwise{scale, make([]float64, len(scale))}, channelwise{scale, shift}, nil
+}
+
+// copyWeight copies a weight to another model, changed, and returns the sum of the squares of what it was.
+func (m *Model) copyWeight(w Weight, to *Model, place Weight, change channelwise, buffer []float32) (squares float64, err error) {
+	c := 0
+	for at := 0; at < w.Shape.Size(); at += len(buffer) {
+		part := buffer[:min(len(buffer), w.Shape.Size()-at)]
+		shape := tensor.Shape{len(part)}
+		if err := m.backend.Read(part, m.backend.View(m.flat(w), w.Offset+at, shape)); err != nil {
+			return 0, err
+		}
+		for i, v := range part {
+			squares += float64(v) * float64(v)
+			part[i] = float32(float64(v)*change.scale[c] + change.shift[c])
+			if c++; c == len(change.scale) {
+				c = 0
+			}
+		}
+		if err := m.backend.Write(m.backend.View(to.flat(place), place.Offset+at, shape), part); err != nil {
+			return 0, err
+		}
+	}
+	return squares, nil
+}

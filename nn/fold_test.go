@@ -1,0 +1,135 @@
+package nn
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/backend/backendtest"
+	"github.com/lamina-go/lamina/internal/golden"
+	"github.com/lamina-go/lamina/ops"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// foldNetwork has a BatchNorm in every place: after layers that take it in, after such that do not, and
+// twice in a row.
+func foldNetwork(t testing.TB) *Network {
+	return mustBuild(t, Sequential{Input: tensor.Shape{7, 6, 2}, Classes: 3, Layers: []Layer{
+		BatchNorm{Epsilon: 0.1},
+		Conv2D{Name: "conv1", Filters: 5, Kernel: 3, L2: 0.001}, BatchNorm{}, ReLU{}, MaxPool{}, BatchNorm{},
+		Conv2D{Name: "conv2", Filters: 4, Kernel: 1, L2: 0.002}, ReLU{}, BatchNorm{Epsilon: 0.01},
+		Conv2D{Name: "conv3", Filters: 6, Kernel: 3}, BatchNorm{}, BatchNorm{},
+		Flatten{}, Dense{Name: "fc", Units: 12, L2: 0.001}, BatchNorm{Epsilon: 0.01}, ReLU{}, Dropout{Rate: 0.25},
+		Dense{Name: "predictions", Units: 3}, BatchNorm{},
+	}})
+}
+
+// setAll gives all weights random values; variances are positive.
+func setAll(t testing.TB, m *Model, seed uint64) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(seed, 1))
+	for _, w := range m.Weights {
+		values := make([]float32, w.Shape.Size())
+		for i := range values {
+			values[i] = float32(r.NormFloat64())
+			if !w.Trainable && w.start == 1 {
+				values[i] = float32(0.1 + r.ExpFloat64())
+			}
+		}
+		if err := m.Set(w.Name, values); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestFolded compares a Predictor with the layers one by one in float64, as validation computes them.
+func TestFolded(t *testing.T) {
+	net, data := foldNetwork(t), tinyData(13)
+	trainer, err := NewTrainer(backendtest.Reference(), net, tinyConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	setAll(t, trainer.Model, 3)
+	want, err := trainer.predictor.Logits(data.Pixels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantResult, err := trainer.predictor.Evaluate(context.Background(), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scale := float64(max(slices.Max(want), -slices.Min(want)))
+	onBackends(t, func(t *testing.T, b backend.Backend) {
+		m, err := NewModel(b, net)
+		if err != nil {
+			t.Fatal(err)
+		}
+		setAll(t, m, 3)
+		for _, batch := range []int{13, 5, 20} {
+			p, err := m.NewPredictor(batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			check := func() {
+				t.Helper()
+				got, err := p.Logits(data.Pixels)
+				if err != nil {
+					t.Fatal(err)
+				}
+				// The sums of six layers, each of at most 144 products.
+				golden.Within(t, "logits", got, want, 100*0x1p-24*scale)
+			}
+			check()
+			result, err := p.Evaluate(context.Background(), data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if result.Accuracy != wantResult.Accuracy || math.Abs(result.Loss-wantResult.Loss) > 1e-5*wantResult.Loss {
+				t.Errorf("batches of %d: %+v, want %+v", batch, result, wantResult)
+			}
+			// The weights are those of the time when it was made.
+			setAll(t, m, 4)
+			check()
+			setAll(t, m, 3)
+			left := 0
+			for _, l := range p.model.Layers {
+				if _, ok := l.(BatchNorm); ok {
+					left++
+				}
+			}
+			if left != 4 {
+				t.Errorf("%d BatchNorms are left, want 4", left)
+			}
+		}
+	})
+}
+
+func TestPredictionAllocatesNothing(t *testing.T) {
+	for _, level := range ops.FloatLevels() {
+		m, err := NewModel(openCPU(t, level), foldNetwork(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		setAll(t, m, 3)
+		for _, batch := range []int{1, 40} {
+			p, err := m.NewPredictor(batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			q, err := p.program(batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := testing.AllocsPerRun(20, func() {
+				if err := m.backend.Run(q.name, backend.StepValues{}, q.predict); err != nil {
+					t.Fatal(err)
+				}
+			}); n != 0 {
+				t.Errorf("%v, %d images: %v allocations", level, batch, n)
+			}
+		}
+	}
+}
