@@ -11,8 +11,7 @@ import (
 const errClosed = "cpu: backend is closed"
 
 // pool is a fixed set of workers that do the jobs of one task together. Worker 0 is
-// the goroutine that calls run; the others stay, each on a thread of its own, so that
-// they keep their cores and caches.
+// the goroutine that calls run; the others stay.
 type pool struct {
 	workers int
 	spins   int // how often a waiting goroutine looks before it sleeps
@@ -35,8 +34,10 @@ type pool struct {
 	failure any // what the first job to panic panicked with
 }
 
-// defaultSpins keeps workers awake over the serial code between two parallel sections, some 10 µs.
-const defaultSpins = 20000
+// defaultSpins keeps workers awake for some 400 µs: over the serial code between two parallel sections, and
+// over the last job of another worker. One that sleeps comes late, and sometimes to the caller's core. Nor is
+// it locked to a thread: it would be woken by way of a second one, with the same result.
+const defaultSpins = 400000
 
 // newPool starts workers − 1 goroutines. Where there are more workers than cores none
 // spins: that would take the time of those who work.
@@ -110,7 +111,6 @@ func (p *pool) wait() {
 
 // loop is the life of a worker: it waits for a round, works, reports, and so on.
 func (p *pool) loop(worker int) {
-	runtime.LockOSThread()
 	defer p.exit.Done()
 	var round uint32
 	for {
