@@ -74,17 +74,19 @@ type WinogradBlock struct {
 
 func (b *WinogradBlock) rows() int { return b.tiles * b.images }
 
-// Blocks divides the tiles of a convolution into blocks of at most about rows rows: a part of
-// the images of one tile, or all images of several.
+// Blocks divides the tiles of a convolution into blocks of at most about rows rows and of nearly the same
+// size: a part of the images of one tile, or all images of several.
 func (w Winograd) Blocks(s ConvShape, rows int) []WinogradBlock {
 	var blocks []WinogradBlock
 	_, tiles := w.tiles(s)
 	parts := (s.N + rows - 1) / rows
-	group := max(1, rows/s.N)
-	for t := 0; t < tiles; t += group {
+	most := max(1, rows/s.N)
+	groups := (tiles + most - 1) / most
+	for g := range groups {
+		first, end := tiles*g/groups, tiles*(g+1)/groups
 		for i := range parts {
 			from, to := s.N*i/parts, s.N*(i+1)/parts
-			blocks = append(blocks, WinogradBlock{t, min(group, tiles-t), from, to - from})
+			blocks = append(blocks, WinogradBlock{first, end - first, from, to - from})
 		}
 	}
 	return blocks
