@@ -96,7 +96,7 @@ func parse(args []string) (*options, error) {
 	f.Usage = func() { fmt.Print(usage, f.FlagUsages()) }
 	f.StringSliceVar(&o.models, "models", []string{"vgg11", "vgg13", "vgg16", "vgg19"},
 		"`networks`, of "+strings.Join(nn.VGGNames(), ", ")+"; step takes vgg19 if none is named")
-	f.IntVar(&o.batch, "batch", 128, "`images` a step")
+	f.IntVar(&o.batch, "batch", 128, "`images` a step; of 1, networks are measured in inference only")
 	f.IntVar(&o.threads, "threads", runtime.GOMAXPROCS(0), "`number` of threads")
 	f.IntVar(&o.runs, "runs", 3, "measure each network so many `times`, in turns with the peers; the best counts")
 	f.StringSliceVar(&o.peers, "peers", nil, "`PYTHON`s that have torch, or tensorflow and keras")

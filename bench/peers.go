@@ -71,8 +71,12 @@ func printNetworks(commands [][]string, o *options) error {
 	fmt.Printf("\nNetworks, batch %d, %s: best of %d runs of %v, and the peak memory of the process\n",
 		o.batch, cores(o.threads), o.runs, runTime)
 	fmt.Printf("%-8s  %-5s  %-44s  %8s  %7s  %7s\n", "network", "pass", "", "images/s", "MB", "ratio")
+	measured := passes[:]
+	if o.batch == 1 {
+		measured = passes[1:] // PyTorch does not train on one image: BatchNorm has nothing to normalize by
+	}
 	for _, model := range o.models {
-		for _, pass := range passes {
+		for _, pass := range measured {
 			contenders := []*contender{{command: []string{self, "--models", model, "--measure", pass}}}
 			contenders = append(contenders, peers(commands, model, pass)...)
 			for range o.runs {
