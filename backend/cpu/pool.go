@@ -22,17 +22,20 @@ type pool struct {
 	_    [lineSize]byte
 
 	round  atomic.Uint32 // counts the runs: a change starts the workers
-	active atomic.Int32  // workers, without the caller, that are not done with this round
+	inside atomic.Int32  // workers, without the caller, that take jobs; less shut when no more may enter
 	asleep []atomic.Bool // by worker: it sleeps, or is about to, until wake
 	wake   []chan struct{}
 	done   chan struct{} // wakes the caller after the last worker
 	caller atomic.Bool   // it sleeps, or is about to, until done
-	closed bool
+	closed atomic.Bool
 	exit   sync.WaitGroup
 
 	mu      sync.Mutex
 	failure any // what the first job to panic panicked with
 }
+
+// shut is more than there can be workers.
+const shut = 1 << 30
 
 // defaultSpins keeps workers awake for some 400 µs: over the serial code between two parallel sections, and
 // over the last job of another worker. One that sleeps comes late, and sometimes to the caller's core. Nor is
@@ -52,6 +55,7 @@ func newPool(workers, spins int) *pool {
 		wake:    make([]chan struct{}, workers),
 		done:    make(chan struct{}, 1),
 	}
+	p.inside.Store(-shut)
 	for w := 1; w < workers; w++ {
 		p.wake[w] = make(chan struct{}, 1)
 		p.exit.Add(1)
@@ -61,17 +65,18 @@ func newPool(workers, spins int) *pool {
 }
 
 // run calls task(worker, job) once for each job < jobs and returns when all are done. Jobs
-// are taken in order, each by the next worker that is free. A panic in a job is passed on
+// are taken in order, each by the next worker that is free; one that comes when there are none left, because
+// another program has its core, is not waited for. A panic in a job is passed on
 // after the others have stopped. run must not be called from within a job. It
 // allocates nothing if task is a value made before.
 func (p *pool) run(jobs int, task func(worker, job int)) {
-	if p.closed {
+	if p.closed.Load() {
 		panic(errClosed)
 	}
 	p.task, p.jobs, p.failure = task, int64(jobs), nil
 	p.next.Store(0)
 	if p.workers > 1 && jobs > 1 {
-		p.active.Store(int32(p.workers - 1))
+		p.inside.Store(0)
 		p.start()
 		p.work(0)
 		p.wait()
@@ -93,51 +98,71 @@ func (p *pool) start() {
 	}
 }
 
-// wait returns when all workers are done with the round.
+// wait ends a round: no worker may enter any more. It returns when those inside are done.
 func (p *pool) wait() {
+	p.inside.Add(-shut)
 	for range p.spins {
-		if p.active.Load() == 0 {
+		if p.inside.Load() == -shut {
 			return
 		}
 	}
-	for p.active.Load() != 0 { // the wake may come late, from a round before
+	for p.inside.Load() != -shut { // the wake may come late, from a round before
 		p.caller.Store(true)
-		if p.active.Load() == 0 && p.caller.CompareAndSwap(true, false) {
+		if p.inside.Load() == -shut && p.caller.CompareAndSwap(true, false) {
 			return
 		}
 		<-p.done
 	}
 }
 
-// loop is the life of a worker: it waits for a round, works, reports, and so on.
-func (p *pool) loop(worker int) {
-	defer p.exit.Done()
-	var round uint32
+// enter lets a worker take part in the round, if that has not ended.
+func (p *pool) enter() bool {
 	for {
-		p.await(worker, round)
-		round++
-		if p.closed {
-			return
+		n := p.inside.Load()
+		if n < 0 {
+			return false
 		}
-		p.work(worker)
-		if p.active.Add(-1) == 0 && p.caller.CompareAndSwap(true, false) {
-			p.done <- struct{}{}
+		if p.inside.CompareAndSwap(n, n+1) {
+			return true
 		}
 	}
 }
 
-// await returns when the round after the given one has begun.
-func (p *pool) await(worker int, round uint32) {
-	for range p.spins {
-		if p.round.Load() != round {
+// leave tells the caller, if it waits for the last.
+func (p *pool) leave() {
+	if p.inside.Add(-1) == -shut && p.caller.CompareAndSwap(true, false) {
+		p.done <- struct{}{}
+	}
+}
+
+// loop is the life of a worker: it waits for a round, works, and so on.
+func (p *pool) loop(worker int) {
+	defer p.exit.Done()
+	var round uint32
+	for {
+		round = p.await(worker, round)
+		if p.closed.Load() {
 			return
+		}
+		if p.enter() {
+			p.work(worker)
+			p.leave()
+		}
+	}
+}
+
+// await returns when a round after the given one has begun, and which it is.
+func (p *pool) await(worker int, round uint32) uint32 {
+	for range p.spins {
+		if now := p.round.Load(); now != round {
+			return now
 		}
 	}
 	p.asleep[worker].Store(true)
-	if p.round.Load() != round && p.asleep[worker].CompareAndSwap(true, false) {
-		return
+	if p.round.Load() == round || !p.asleep[worker].CompareAndSwap(true, false) {
+		<-p.wake[worker]
 	}
-	<-p.wake[worker]
+	return p.round.Load()
 }
 
 // work takes jobs until none is left.
@@ -169,10 +194,9 @@ func (p *pool) keepPanic() {
 
 // close ends the workers.
 func (p *pool) close() {
-	if p.closed {
+	if p.closed.Swap(true) {
 		return
 	}
-	p.closed = true
 	p.start()
 	p.exit.Wait()
 }
