@@ -88,11 +88,7 @@ func (l Level) sumGathered(sums []float32, x, panel []BF16, s ConvShape, block *
 	for _, tap := range block.taps[:block.tapsInside] {
 		from, to := x[tap.A*s.In:], rows[tap.B*s.In:]
 		for i := range block.rows {
-			src := from[i*s.In:][:s.In]
-			dst := to[i*depth:][:len(src)]
-			for c, v := range src { // too few for a call of copy
-				dst[c] = v
-			}
+			copy(to[i*depth:], from[i*s.In:][:s.In])
 		}
 	}
 	var start [1]Segment
