@@ -50,7 +50,7 @@ func (d *Dataset) Validation(n Normalization) *Loader {
 	return &Loader{Images: d.Test, NumClasses: len(d.Classes), Normalization: n}
 }
 
-// classes returns the names of CIFAR-10's classes.
-func classes() []string {
+// Classes returns the names of CIFAR-10's classes.
+func Classes() []string {
 	return []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
 }

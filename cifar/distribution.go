@@ -87,7 +87,7 @@ func (p *parts) dataset(name string) (*Dataset, error) {
 		}
 	}
 	if p.names == nil {
-		p.names = classes()
+		p.names = Classes()
 	}
 	last := len(p.images) - 1
 	return &Dataset{Name: name, Classes: p.names, Train: join(p.images[:last]), Test: p.images[last]}, nil

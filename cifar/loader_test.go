@@ -77,7 +77,7 @@ func TestPlan(t *testing.T) {
 
 // A batch is what its samples say, computed pixel by pixel.
 func TestBatches(t *testing.T) {
-	d := &Dataset{Classes: classes(), Train: randomImages(23)}
+	d := &Dataset{Classes: Classes(), Train: randomImages(23)}
 	for _, augmentation := range []Augmentation{None, WholePixel, SubPixel} {
 		for _, epoch := range []int{InOrder, 0, 3} {
 			l := d.Training(MeanOnly(), augmentation, 5)

@@ -135,6 +135,51 @@ func TestResumeRefusesOthers(t *testing.T) {
 	}
 }
 
+// TestResumeComparesImages resumes a run that knows what its images are.
+func TestResumeComparesImages(t *testing.T) {
+	b := openCPU(t, ops.Generic)
+	c := tinyConfig()
+	c.Checkpoint = filepath.Join(t.TempDir(), "checkpoint.lamina")
+	known := mustBuild(t, withImages(tinyNetwork(t, true).Sequential))
+	trainer, err := NewTrainer(b, known, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopAfter(t, trainer, 1)
+	data, err := os.ReadFile(c.Checkpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []struct {
+		change func(*Sequential)
+		want   string
+	}{
+		{func(s *Sequential) { s.Labels = []string{"cat", "cow", "bird"} }, `its class 1 is "dog", here that is "cow"`},
+		{func(s *Sequential) { s.Labels = nil }, "other settings"},
+		{func(s *Sequential) { s.Std = []float32{1, 1} }, "deviation [1 0.3], here they have mean [123.68 0.1] and deviation [1 1]"},
+		{func(s *Sequential) { s.Mean, s.Std = nil, nil }, "mean [123.68 0.1]"},
+	} {
+		s := known.Sequential
+		other.change(&s)
+		trainer, err := NewTrainer(b, mustBuild(t, s), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refuses(t, trainer, data, other.want)
+	}
+
+	// A checkpoint that says nothing of them fits any.
+	if err := os.WriteFile(c.Checkpoint, saved(t, b), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if trainer, err = NewTrainer(b, known, c); err != nil {
+		t.Fatal(err)
+	}
+	if err := trainer.Resume(c.Checkpoint); err != nil {
+		t.Error(err)
+	}
+}
+
 func withOtherRate(t *testing.T) *Network {
 	s := tinyNetwork(t, true).Sequential
 	s.Layers = slices.Clone(s.Layers)

@@ -13,6 +13,12 @@ type Sequential struct {
 	Input   tensor.Shape // of one image: (height, width, channels)
 	Classes int          // what the last layer must give
 	Layers  []Layer
+
+	// Labels are the names of the classes, nil if nobody knows them.
+	Labels []string
+	// Mean and Std, a number for each channel, say how images were prepared: a pixel p from
+	// 0 to 255 went in as (p − Mean)/Std. Both are nil if nobody knows.
+	Mean, Std []float32
 }
 
 // Network is a Sequential that has been checked.
@@ -78,6 +84,9 @@ func Build(s Sequential) (*Network, error) {
 	if s.Classes < 1 {
 		return nil, fmt.Errorf("nn: %d classes: must be at least 1", s.Classes)
 	}
+	if err := s.checkImages(); err != nil {
+		return nil, err
+	}
 	net := &Network{Sequential: s}
 	named := map[string]bool{}
 	count := map[string]int{}
@@ -120,6 +129,25 @@ func Build(s Sequential) (*Network, error) {
 	return net, nil
 }
 
+// checkImages reports an error unless what is said of the images fits the network.
+func (s *Sequential) checkImages() error {
+	if len(s.Labels) != 0 && len(s.Labels) != s.Classes {
+		return fmt.Errorf("nn: %d labels for %d classes", len(s.Labels), s.Classes)
+	}
+	channels := s.Input[2]
+	if len(s.Mean) != len(s.Std) || len(s.Mean) != 0 && len(s.Mean) != channels {
+		return fmt.Errorf("nn: %d means and %d deviations of pixels for %d channels: want one of each for a channel, or none",
+			len(s.Mean), len(s.Std), channels)
+	}
+	for c, mean := range s.Mean {
+		if std := s.Std[c]; !finite(float64(mean)) || !finite(float64(std)) || std <= 0 {
+			return fmt.Errorf("nn: pixels of mean %v and deviation %v in channel %d: want finite numbers, the deviation above 0",
+				mean, std, c)
+		}
+	}
+	return nil
+}
+
 // fitsMemory reports whether an array may be thought of at all, so that sizes computed
 // from shapes do not overflow.
 func fitsMemory(s tensor.Shape) bool {
@@ -156,6 +184,9 @@ type sequentialJSON struct {
 	Input   tensor.Shape `json:"input"`
 	Classes int          `json:"classes"`
 	Layers  []layerJSON  `json:"layers"`
+	Labels  []string     `json:"labels,omitempty"`
+	Mean    []float32    `json:"mean,omitempty"`
+	Std     []float32    `json:"std,omitempty"`
 }
 
 type layerJSON struct {
@@ -165,7 +196,7 @@ type layerJSON struct {
 
 // MarshalJSON writes the network as the checkpoint has it.
 func (s Sequential) MarshalJSON() ([]byte, error) {
-	out := sequentialJSON{Input: s.Input, Classes: s.Classes}
+	out := sequentialJSON{Input: s.Input, Classes: s.Classes, Labels: s.Labels, Mean: s.Mean, Std: s.Std}
 	for _, l := range s.Layers {
 		config, err := json.Marshal(l)
 		if err != nil {
@@ -183,7 +214,7 @@ func (s *Sequential) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return err
 	}
-	*s = Sequential{Input: in.Input, Classes: in.Classes}
+	*s = Sequential{Input: in.Input, Classes: in.Classes, Labels: in.Labels, Mean: in.Mean, Std: in.Std}
 	for _, l := range in.Layers {
 		layer, err := decodeLayer(l)
 		if err != nil {

@@ -3,6 +3,7 @@ package nn
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 
@@ -163,6 +164,37 @@ func TestBuildErrors(t *testing.T) {
 	}
 }
 
+func TestBuildChecksWhatImagesAre(t *testing.T) {
+	nan := float32(math.NaN())
+	for _, c := range []struct {
+		name      string
+		labels    []string
+		mean, std []float32
+		want      string // in the error; "" of none
+	}{
+		{"nothing known", nil, nil, nil, ""},
+		{"all known", []string{"a", "b", "c"}, []float32{0, -1}, []float32{1, 0.5}, ""},
+		{"labels only", []string{"a", "b", "c"}, nil, nil, ""},
+		{"a label too few", []string{"a", "b"}, nil, nil, "2 labels for 3 classes"},
+		{"a channel too many", nil, []float32{0, 0, 0}, []float32{1, 1, 1}, "3 means and 3 deviations of pixels for 2 channels"},
+		{"no deviations", nil, []float32{0, 0}, nil, "2 means and 0 deviations"},
+		{"no means", nil, nil, []float32{1, 1}, "0 means and 2 deviations"},
+		{"deviation of zero", nil, []float32{0, 0}, []float32{1, 0}, "deviation 0 in channel 1"},
+		{"negative deviation", nil, []float32{0, 0}, []float32{-1, 1}, "deviation -1 in channel 0"},
+		{"infinite deviation", nil, []float32{0, 0}, []float32{float32(math.Inf(1)), 1}, "deviation +Inf"},
+		{"mean that is no number", nil, []float32{0, nan}, []float32{1, 1}, "mean NaN"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := tinyNetwork(t, true).Sequential
+			s.Labels, s.Mean, s.Std = c.labels, c.mean, c.std
+			_, err := Build(s)
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
 func TestWeightsArePadded(t *testing.T) {
 	net := tinyNetwork(t, true)
 	for trainable, size := range map[bool]int{true: net.ParameterSize, false: net.StatisticSize} {
@@ -183,7 +215,7 @@ func TestWeightsArePadded(t *testing.T) {
 }
 
 func TestSequentialJSON(t *testing.T) {
-	want := tinyNetwork(t, true).Sequential
+	want := withImages(tinyNetwork(t, true).Sequential)
 	text, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)
@@ -216,6 +248,12 @@ func TestSummary(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
 	}
+}
+
+// withImages says what the images of tinyNetwork are.
+func withImages(s Sequential) Sequential {
+	s.Labels, s.Mean, s.Std = []string{"cat", "dog", "bird"}, []float32{123.68, 0.1}, []float32{1, 0.3}
+	return s
 }
 
 // tinyNetwork returns a network with every kind of layer, with BatchNorm or without.

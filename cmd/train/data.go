@@ -22,17 +22,17 @@ func (s *settings) data(ctx context.Context, progress func(done, total int64)) (
 	return d, nil
 }
 
-// printSummary prints the table of layers. How many classes there are only a folder has to tell.
+// printSummary prints the table of layers. What classes there are only a folder has to tell.
 func printSummary(ctx context.Context, s *settings) error {
-	classes := 10
+	labels := cifar.Classes()
 	if s.Data != "" && s.Data != cifar.BuiltIn {
 		d, err := cifar.Open(ctx, s.Data, nil)
 		if err != nil {
 			return err
 		}
-		classes = len(d.Classes)
+		labels = d.Classes
 	}
-	network, err := s.network(classes)
+	network, err := s.network(labels)
 	if err != nil {
 		return err
 	}

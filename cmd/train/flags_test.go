@@ -1,10 +1,13 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"github.com/lamina-go/lamina/cifar"
 )
 
 func TestMistakesInFlags(t *testing.T) {
@@ -83,5 +86,19 @@ func TestSummary(t *testing.T) {
 				t.Errorf("%s: %q is not in the summary:\n%s", model, line, text)
 			}
 		}
+	}
+}
+
+func TestNetworkKnowsItsImages(t *testing.T) {
+	s := defaults()
+	s.Std = deviations{2, 3, 4}
+	labels := []string{"ship", "truck"}
+	network, err := s.network(labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mean := cifar.MeanOnly().Mean
+	if !slices.Equal(network.Labels, labels) || !slices.Equal(network.Mean, mean[:]) || !slices.Equal(network.Std, []float32{2, 3, 4}) {
+		t.Errorf("labels %q, mean %v, deviation %v", network.Labels, network.Mean, network.Std)
 	}
 }

@@ -109,7 +109,7 @@ func train(ctx context.Context, c *command, dir *runDir, b backend.Backend) (err
 	if err != nil {
 		return interruption(ctx, err)
 	}
-	network, err := c.network(len(data.Classes))
+	network, err := c.network(data.Classes)
 	if err != nil {
 		return err
 	}

@@ -118,15 +118,24 @@ func flagError(flag string, err error) error {
 	return fmt.Errorf("--%s: %w", flag, err)
 }
 
-// network returns the network for a number of classes.
-func (s *settings) network(classes int) (*nn.Network, error) {
+// network returns the network for classes of these names.
+func (s *settings) network(labels []string) (*nn.Network, error) {
 	sequential, err := nn.VGG(s.Model, nn.VGGOptions{
-		Input: tensor.Shape{cifar.Size, cifar.Size, cifar.Channels}, Classes: classes,
+		Input: tensor.Shape{cifar.Size, cifar.Size, cifar.Channels}, Classes: len(labels),
 		BatchNorm: s.BatchNorm, Dropout: s.Dropout, L2: s.WeightDecay})
 	if err != nil {
 		return nil, err
 	}
+	n := s.normalization()
+	sequential.Labels, sequential.Mean, sequential.Std = labels, n.Mean[:], n.Std[:]
 	return nn.Build(sequential)
+}
+
+// normalization returns how pixels are prepared.
+func (s *settings) normalization() cifar.Normalization {
+	n := cifar.MeanOnly()
+	n.Std = s.Std
+	return n
 }
 
 // training returns the trainer's part of the settings, which have been checked.
@@ -139,11 +148,9 @@ func (s *settings) training(d *cifar.Dataset) (nn.Config, error) {
 	if err != nil {
 		return nn.Config{}, err
 	}
-	normalization := cifar.MeanOnly()
-	normalization.Std = s.Std
 	return nn.Config{
-		Data:       d.Training(normalization, s.Augment, s.Seed),
-		Validation: d.Validation(normalization),
+		Data:       d.Training(s.normalization(), s.Augment, s.Seed),
+		Validation: d.Validation(s.normalization()),
 		Epochs:     s.Epochs, Batch: s.Batch, Schedule: schedule.WarmUp(s.Warmup),
 		Momentum: s.Momentum, Init: init, Seed: s.Seed,
 	}, nil
