@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/lamina-go/lamina/internal/run"
 )
 
 // put writes a file and the folders above it.
@@ -193,9 +195,9 @@ func TestUnknownLevel(t *testing.T) {
 func TestBadFolders(t *testing.T) {
 	dir := t.TempDir()
 	file := put(t, nil, dir, "file")
-	full := put(t, nil, dir, "full", historyName)
-	unreadable := put(t, []byte(`{"settings"`), dir, "unreadable", configName)
-	impossible := put(t, []byte(`{"settings": {"model": "vgg21"}}`), dir, "impossible", configName)
+	full := put(t, nil, dir, "full", run.HistoryName)
+	unreadable := put(t, []byte(`{"settings"`), dir, "unreadable", run.ConfigName)
+	impossible := put(t, []byte(`{"settings": {"model": "vgg21"}}`), dir, "impossible", run.ConfigName)
 	for _, test := range []struct {
 		name  string
 		args  []string
@@ -207,8 +209,8 @@ func TestBadFolders(t *testing.T) {
 		{"resume of nothing", []string{"--resume", filepath.Join(dir, "nothing")}, []string{"nothing", "--out"}},
 		{"resume of a file", []string{"--resume", file}, []string{file}},
 		{"resume of an empty folder", []string{"--resume", t.TempDir()}, []string{"no run"}},
-		{"config cut off", []string{"--resume", filepath.Dir(unreadable)}, []string{configName}},
-		{"config that cannot be", []string{"--resume", filepath.Dir(impossible)}, []string{configName, "vgg21"}},
+		{"config cut off", []string{"--resume", filepath.Dir(unreadable)}, []string{run.ConfigName}},
+		{"config that cannot be", []string{"--resume", filepath.Dir(impossible)}, []string{run.ConfigName, "vgg21"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			fail(t, 1, test.words, append(test.args, "--data", "shapes")...)

@@ -1,13 +1,12 @@
 package main
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/pflag"
 
-	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/internal/cli"
 )
 
 func TestMistakesInFlags(t *testing.T) {
@@ -65,7 +64,7 @@ func TestMistakesInFlags(t *testing.T) {
 
 func TestHelpNamesEveryFlag(t *testing.T) {
 	text := succeed(t, "--help")
-	union(newCommand().groups()).VisitAll(func(f *pflag.Flag) {
+	cli.Union(newCommand().groups()).VisitAll(func(f *pflag.Flag) {
 		if !strings.Contains(text, "--"+f.Name) || f.Usage == "" {
 			t.Errorf("--help does not tell of --%s", f.Name)
 		}
@@ -86,19 +85,5 @@ func TestSummary(t *testing.T) {
 				t.Errorf("%s: %q is not in the summary:\n%s", model, line, text)
 			}
 		}
-	}
-}
-
-func TestNetworkKnowsItsImages(t *testing.T) {
-	s := defaults()
-	s.Std = deviations{2, 3, 4}
-	labels := []string{"ship", "truck"}
-	network, err := s.network(labels)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mean := cifar.MeanOnly().Mean
-	if !slices.Equal(network.Labels, labels) || !slices.Equal(network.Mean, mean[:]) || !slices.Equal(network.Std, []float32{2, 3, 4}) {
-		t.Errorf("labels %q, mean %v, deviation %v", network.Labels, network.Mean, network.Std)
 	}
 }

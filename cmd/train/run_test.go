@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lamina-go/lamina/internal/run"
 	"github.com/lamina-go/lamina/internal/safetensors"
 	"github.com/lamina-go/lamina/nn"
 )
@@ -36,7 +37,7 @@ type result struct {
 func read(t *testing.T, dir string) result {
 	t.Helper()
 	var r result
-	file, err := os.Open(filepath.Join(dir, checkpointName))
+	file, err := os.Open(filepath.Join(dir, run.CheckpointName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +64,7 @@ func read(t *testing.T, dir string) result {
 	}
 	hash.Sum(r.Weights[:0])
 
-	text, err := os.ReadFile(filepath.Join(dir, historyName))
+	text, err := os.ReadFile(filepath.Join(dir, run.HistoryName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,7 @@ func TestSameBits(t *testing.T) {
 	began := time.Now()
 	text := succeed(t, small(alone, "--threads", "1")...)
 	took := time.Since(began)
-	for _, words := range []string{"vgg11", "shapes", "epoch 2/2", "val_accuracy", historyName, "--resume " + alone} {
+	for _, words := range []string{"vgg11", "shapes", "epoch 2/2", "val_accuracy", run.HistoryName, "--resume " + alone} {
 		if !strings.Contains(text, words) {
 			t.Errorf("%q is not in what the program prints:\n%s", words, text)
 		}
@@ -107,8 +108,8 @@ func TestSameBits(t *testing.T) {
 
 	sameWithOtherThreads(t, want)
 	t.Run("finished run resumed", func(t *testing.T) {
-		os.Remove(filepath.Join(alone, historyName))
-		succeed(t, "--resume", alone, "--lr", defaults().LR, "--seed", "1")
+		os.Remove(filepath.Join(alone, run.HistoryName))
+		succeed(t, "--resume", alone, "--lr", run.Defaults().LR, "--seed", "1")
 		same(t, alone, want)
 		fail(t, 2, []string{"--batch 8", "2"}, "--resume", alone, "--batch", "8")
 		fail(t, 1, []string{"nowhere"}, "--resume", alone, "--data", "nowhere")
@@ -167,7 +168,7 @@ func sameAfterKills(t *testing.T, want result, took time.Duration, more ...strin
 			time.Sleep(rand.N(took))
 			p.command.Process.Kill()
 			p.end()
-			if _, err := os.Stat(filepath.Join(dir, checkpointName)); err == nil {
+			if _, err := os.Stat(filepath.Join(dir, run.CheckpointName)); err == nil {
 				t.Logf("kill %d: the checkpoint has %d steps", i+1, read(t, dir).Position.Step)
 			}
 		}
@@ -201,7 +202,7 @@ func kills(t *testing.T) int {
 // goOn returns the arguments that begin a run, or go on with it where there is one, saving after
 // every step.
 func goOn(dir string, more ...string) []string {
-	if _, err := os.Stat(filepath.Join(dir, configName)); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, run.ConfigName)); err == nil {
 		return []string{"--resume", dir, "--save-every", "1ms"}
 	}
 	return append(small(dir, "--save-every", "1ms"), more...)
@@ -235,7 +236,7 @@ func TestOneProcessInAFolder(t *testing.T) {
 func TestKeepsTheCheckpoint(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	succeed(t, small(dir, "--epochs", "1", "--lr", "0.01:1,1e30")...)
-	checkpoint := filepath.Join(dir, checkpointName)
+	checkpoint := filepath.Join(dir, run.CheckpointName)
 	before := fingerprint(t, checkpoint)
 	resume := []string{"--resume", dir, "--epochs", "2"}
 
@@ -247,13 +248,13 @@ func TestKeepsTheCheckpoint(t *testing.T) {
 		if err := os.Symlink(full, checkpoint+".tmp"); err != nil {
 			t.Fatal(err)
 		}
-		fail(t, 1, []string{checkpointName, "no space left", "--resume " + dir}, append(resume, "--save-every", "1ms")...)
+		fail(t, 1, []string{run.CheckpointName, "no space left", "--resume " + dir}, append(resume, "--save-every", "1ms")...)
 	})
 	t.Run("loss no longer a number", func(t *testing.T) {
 		fail(t, 1, []string{"epoch 2, step", "diverged", "--resume " + dir}, resume...)
 	})
 	t.Run("another model", func(t *testing.T) {
-		config := filepath.Join(dir, configName)
+		config := filepath.Join(dir, run.ConfigName)
 		text, err := os.ReadFile(config)
 		if err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-package main
+package run
 
 import (
 	"cmp"
@@ -8,15 +8,16 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/internal/cli"
+	"github.com/lamina-go/lamina/internal/device"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// settings are what a run is made from. Their names are those of the flags; config.json has
+// Settings are what a run is made from. Their names are those of the flags; config.json has
 // them, and a resumed run takes them from there.
-type settings struct {
+type Settings struct {
 	Model     string  `json:"model"`
 	BatchNorm bool    `json:"bn"`
 	Dropout   float32 `json:"dropout"`
@@ -36,90 +37,41 @@ type settings struct {
 	WeightDecay float32 `json:"weight-decay"`
 	Seed        uint64  `json:"seed"`
 
-	Backend   string `json:"backend"`
-	Threads   int    `json:"threads"`
-	Precision string `json:"precision"`
-	ConvAlgo  string `json:"conv-algo"`
+	device.Options
 }
 
-// maxThreads is far from where the system, or Go, gives no more.
-const maxThreads = 1024
-
-// defaults are the settings of the Keras program that this one follows, which trains VGG-19.
-func defaults() settings {
-	return settings{
+// Defaults are the settings of the Keras program that this one follows, which trains VGG-19.
+func Defaults() Settings {
+	return Settings{
 		Model: "vgg19", BatchNorm: true, Dropout: 0.5, Init: "he_normal",
 		Augment: cifar.SubPixel, Std: deviations{1, 1, 1},
 		Epochs: 200, Batch: 128, LR: "0.01:81,0.005:141,0.001", Momentum: 0.9, WeightDecay: 0.0001, Seed: 1,
-		Backend: "auto", Precision: "fp32", ConvAlgo: "auto",
+		Options: device.Defaults(),
 	}
 }
 
-// check reports the first setting that cannot be.
-func (s *settings) check() error {
+// Check reports the first setting that cannot be.
+func (s *Settings) Check() error {
 	_, badRate := nn.ParseSchedule(s.LR)
 	_, badInit := nn.ParseInit(s.Init)
-	err := cmp.Or(
-		oneOf("model", s.Model, nn.VGGNames()...),
-		fraction("dropout", s.Dropout),
-		flagError("init", badInit),
-		atLeast("limit", s.Limit, 0),
-		atLeast("val-limit", s.ValLimit, 0),
-		atLeast("epochs", s.Epochs, 0),
-		atLeast("batch", s.Batch, 1),
-		flagError("lr", badRate),
-		atLeast("warmup", s.Warmup, 0),
-		fraction("momentum", s.Momentum),
-		fraction("weight-decay", s.WeightDecay),
-		oneOf("backend", s.Backend, "auto", "cpu", "cudnn"),
-		atLeast("threads", s.Threads, 0),
-		atMost("threads", s.Threads, maxThreads),
-		oneOf("precision", s.Precision, "fp32", "bf16"),
-		oneOf("conv-algo", s.ConvAlgo, cpu.ConvAlgorithms()...),
+	return cmp.Or(
+		cli.OneOf("model", s.Model, nn.VGGNames()...),
+		cli.Fraction("dropout", s.Dropout),
+		cli.Of("init", badInit),
+		cli.AtLeast("limit", s.Limit, 0),
+		cli.AtLeast("val-limit", s.ValLimit, 0),
+		cli.AtLeast("epochs", s.Epochs, 0),
+		cli.AtLeast("batch", s.Batch, 1),
+		cli.Of("lr", badRate),
+		cli.AtLeast("warmup", s.Warmup, 0),
+		cli.Fraction("momentum", s.Momentum),
+		cli.Fraction("weight-decay", s.WeightDecay),
+		s.Options.Check(),
 	)
-	if err == nil && s.Precision == "bf16" && (s.ConvAlgo == "f4" || s.ConvAlgo == "f2") {
-		err = fmt.Errorf("--conv-algo %s: it is too inexact in bf16; want auto or im2col", s.ConvAlgo)
-	}
-	return err
 }
 
-func oneOf(flag, value string, names ...string) error {
-	if slices.Contains(names, value) {
-		return nil
-	}
-	return fmt.Errorf("--%s %q: want one of %s", flag, value, strings.Join(names, ", "))
-}
-
-func fraction(flag string, value float32) error {
-	if value >= 0 && value < 1 {
-		return nil
-	}
-	return fmt.Errorf("--%s %v: must be at least 0 and below 1", flag, value)
-}
-
-func atLeast(flag string, value, least int) error {
-	if value >= least {
-		return nil
-	}
-	return fmt.Errorf("--%s %d: must be at least %d", flag, value, least)
-}
-
-func atMost(flag string, value, most int) error {
-	if value <= most {
-		return nil
-	}
-	return fmt.Errorf("--%s %d: must be at most %d", flag, value, most)
-}
-
-func flagError(flag string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("--%s: %w", flag, err)
-}
-
-// network returns the network for classes of these names.
-func (s *settings) network(labels []string) (*nn.Network, error) {
+// Network returns the network for classes of these names.
+func (s *Settings) Network(labels []string) (*nn.Network, error) {
 	sequential, err := nn.VGG(s.Model, nn.VGGOptions{
 		Input: tensor.Shape{cifar.Size, cifar.Size, cifar.Channels}, Classes: len(labels),
 		BatchNorm: s.BatchNorm, Dropout: s.Dropout, L2: s.WeightDecay})
@@ -132,14 +84,14 @@ func (s *settings) network(labels []string) (*nn.Network, error) {
 }
 
 // normalization returns how pixels are prepared.
-func (s *settings) normalization() cifar.Normalization {
+func (s *Settings) normalization() cifar.Normalization {
 	n := cifar.MeanOnly()
 	n.Std = s.Std
 	return n
 }
 
 // training returns the trainer's part of the settings, which have been checked.
-func (s *settings) training(d *cifar.Dataset) (nn.Config, error) {
+func (s *Settings) training(d *cifar.Dataset) (nn.Config, error) {
 	schedule, err := nn.ParseSchedule(s.LR)
 	if err != nil {
 		return nn.Config{}, err

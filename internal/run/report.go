@@ -1,10 +1,9 @@
-package main
+package run
 
 import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -19,10 +18,11 @@ import (
 // lineInterval is the time between two lines of progress where there is no terminal.
 const lineInterval = 5 * time.Second
 
-// report tells a person how a run goes: on a terminal with a bar, elsewhere in lines.
-type report struct {
-	*command
+// Report tells a person how a run goes: on a terminal with a bar, elsewhere in lines.
+type Report struct {
+	Settings
 	out      *os.File
+	verbose  bool // tell the settings too
 	terminal bool
 	bar      *progressbar.ProgressBar // of the epoch, or of a download; nil between them
 	shown    time.Time                // the last line
@@ -30,28 +30,25 @@ type report struct {
 	epochAt  time.Time                // the beginning of the epoch
 }
 
-func newReport(c *command, out *os.File) *report {
+// NewReport returns a report of a run with these settings; verbose makes it tell them all.
+func NewReport(s Settings, out *os.File, verbose bool) *Report {
 	now := time.Now()
-	return &report{command: c, out: out, terminal: term.IsTerminal(int(out.Fd())), shown: now, started: now}
+	return &Report{Settings: s, out: out, verbose: verbose, terminal: term.IsTerminal(int(out.Fd())), shown: now, started: now}
 }
 
 // line prints a line with a heading.
-func (r *report) line(heading, format string, values ...any) {
+func (r *Report) line(heading, format string, values ...any) {
 	fmt.Fprintf(r.out, "%-9s %s\n", heading, fmt.Sprintf(format, values...))
 }
 
 // begin tells what is about to happen.
-func (r *report) begin(b backend.Backend, network *nn.Network, d *cifar.Dataset, dir *runDir, t *nn.Trainer) {
-	threads := r.Threads
-	if threads == 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
+func (r *Report) begin(b backend.Backend, network *nn.Network, d *cifar.Dataset, dir *Folder, t *nn.Trainer) {
 	parameters := 0
 	for _, layer := range network.Table {
 		trainable, other := layer.Parameters()
 		parameters += trainable + other
 	}
-	r.line("machine", "%s, %d threads, %s, %s", dir.config.CPU, threads, b.Name(), r.Precision)
+	r.line("machine", "%s, %d threads, %s, %s", dir.Config.CPU, r.ThreadCount(), b.Name(), r.Precision)
 	if level, _ := ops.Best(); r.Precision == "bf16" && level < ops.AVX512BF16 {
 		r.line("note", "this processor lacks instructions for bf16: they are emulated, slower than fp32")
 	}
@@ -59,12 +56,12 @@ func (r *report) begin(b backend.Backend, network *nn.Network, d *cifar.Dataset,
 	r.line("data", "%s: %d images to train on, %d to validate with, %d classes",
 		d.Name, d.Train.Len(), d.Test.Len(), len(d.Classes))
 	r.line("training", "%d epochs of %d steps of %d images, learning rate %s", r.Epochs, t.Steps(), t.Batch, r.LR)
-	r.line("results", "%s", dir.path)
-	if dir.config.Backend != b.Name() {
-		r.line("note", "the run began on %s: elsewhere the last digits differ", dir.config.Backend)
+	r.line("results", "%s", dir.Path)
+	if dir.Config.Backend != b.Name() {
+		r.line("note", "the run began on %s: elsewhere the last digits differ", dir.Config.Backend)
 	}
 	if r.verbose {
-		text, _ := json.MarshalIndent(dir.config, "", "  ") // numbers and strings
+		text, _ := json.MarshalIndent(dir.Config, "", "  ") // numbers and strings
 		r.line("settings", "%s", text)
 	}
 	if t.Step > 0 {
@@ -75,7 +72,7 @@ func (r *report) begin(b backend.Backend, network *nn.Network, d *cifar.Dataset,
 }
 
 // step tells how far an epoch has come.
-func (r *report) step(p nn.Progress) {
+func (r *Report) step(p nn.Progress) {
 	left := time.Duration(float64(p.Steps-p.Step) * float64(r.Batch) / p.ImagesPerSecond * float64(time.Second))
 	then := left.Round(time.Second).String() + " left"
 	if p.Step == p.Steps {
@@ -96,7 +93,7 @@ func (r *report) step(p nn.Progress) {
 	}
 }
 
-func (r *report) newBar(steps int, options ...progressbar.Option) *progressbar.ProgressBar {
+func (r *Report) newBar(steps int, options ...progressbar.Option) *progressbar.ProgressBar {
 	return progressbar.NewOptions(steps, append(options,
 		progressbar.OptionSetWriter(r.out), progressbar.OptionUseANSICodes(true),
 		progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionShowCount(),
@@ -105,7 +102,7 @@ func (r *report) newBar(steps int, options ...progressbar.Option) *progressbar.P
 }
 
 // download tells how much of the data has come.
-func (r *report) download(done, total int64) {
+func (r *Report) download(done, total int64) {
 	const mega = 1e6
 	switch {
 	case r.terminal:
@@ -123,7 +120,7 @@ func (r *report) download(done, total int64) {
 }
 
 // endBar takes the bar off the terminal.
-func (r *report) endBar() {
+func (r *Report) endBar() {
 	if r.bar != nil {
 		r.bar.Clear()
 		r.bar = nil
@@ -131,7 +128,7 @@ func (r *report) endBar() {
 }
 
 // epoch tells what an epoch has brought.
-func (r *report) epoch(row nn.Row) {
+func (r *Report) epoch(row nn.Row) {
 	r.endBar()
 	now := time.Now()
 	left := now.Sub(r.epochAt) * time.Duration(r.Epochs-row.Epoch)
@@ -140,21 +137,21 @@ func (r *report) epoch(row nn.Row) {
 	r.shown, r.epochAt = now, now
 }
 
-// end tells what the run has brought, and what can be done next.
-func (r *report) end(dir *runDir, t *nn.Trainer) {
+// End tells what the run in dir has brought, and what can be done next.
+func (r *Report) End(dir *Folder, history []nn.Row) {
 	r.endBar()
 	fmt.Fprintln(r.out)
-	if len(t.History) == 0 {
+	if len(history) == 0 {
 		r.line("done", "nothing: the run has no epochs")
 		return
 	}
-	best := t.History[0]
-	for _, row := range t.History {
+	best := history[0]
+	for _, row := range history {
 		if row.Validation.Accuracy > best.Validation.Accuracy {
 			best = row
 		}
 	}
 	r.line("done", "in %v; best val_accuracy %.2f %% in epoch %d", time.Since(r.started).Round(time.Second), 100*best.Validation.Accuracy, best.Epoch)
-	r.line("results", "%s (the curves), %s (the weights)", dir.file(historyName), dir.file(checkpointName))
-	r.line("go on", "%s --epochs %d", dir.resumeCommand(), 2*len(t.History))
+	r.line("results", "%s (the curves), %s (the weights)", dir.File(HistoryName), dir.File(CheckpointName))
+	r.line("go on", "%s --epochs %d", dir.ResumeCommand(), 2*len(history))
 }

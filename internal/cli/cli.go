@@ -1,0 +1,76 @@
+// Package cli is what the programs share: how they end, flags and how mistakes in them are told.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+// Main runs a program with the arguments of the command line and ends the process: with 0, or
+// after an error, told in one line, with 1; 2 if it is a UsageError, 130 if it is ErrInterrupted.
+func Main(name string, program func(args []string) error) {
+	err := program(os.Args[1:])
+	if err == nil {
+		os.Exit(0)
+	}
+	fmt.Fprintf(os.Stderr, "%s: %s\n", name, strings.ReplaceAll(err.Error(), "\n", "; "))
+	switch usage := (UsageError{}); {
+	case errors.As(err, &usage):
+		os.Exit(2)
+	case errors.Is(err, ErrInterrupted):
+		os.Exit(130) // as shells tell of Ctrl-C
+	}
+	os.Exit(1)
+}
+
+// UsageError is a mistake in the command line.
+type UsageError struct{ error }
+
+// Usage makes an error a UsageError; nil stays nil.
+func Usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return UsageError{err}
+}
+
+// Unwrap returns what the mistake is.
+func (e UsageError) Unwrap() error { return e.error }
+
+// ErrInterrupted says that the user stopped the program.
+var ErrInterrupted = errors.New("interrupted")
+
+// Context returns a context that ends with the first Ctrl-C or SIGTERM, when the promise is
+// printed. Another ends the process.
+func Context(promise string) context.Context {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, func() {
+		stop()
+		fmt.Println("\n" + promise)
+	})
+	return ctx
+}
+
+// Interruption returns ErrInterrupted in place of an error that comes from the end of ctx.
+func Interruption(ctx context.Context, err error) error {
+	if ctx.Err() != nil && (errors.Is(err, context.Cause(ctx)) || errors.Is(err, ctx.Err())) {
+		return ErrInterrupted
+	}
+	return err
+}
+
+// Recover, deferred, makes a panic an error of one sentence, unless the user wants to see it all.
+func Recover(err *error, verbose bool) {
+	if verbose {
+		return
+	}
+	if fault := recover(); fault != nil {
+		what, _, _ := strings.Cut(fmt.Sprint(fault), "\n")
+		*err = fmt.Errorf("a fault of this program: %s: please report it, with what --verbose adds", what)
+	}
+}

@@ -1,0 +1,49 @@
+package run
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/internal/cli"
+	"github.com/lamina-go/lamina/nn"
+)
+
+// Flags binds flags to s, whose values are the defaults.
+func (s *Settings) Flags() []cli.Group {
+	network := cli.NewGroup("Network")
+	network.StringVar(&s.Model, "model", s.Model, "`name`: "+strings.Join(nn.VGGNames(), ", ")+" (columns A to E of the paper)")
+	network.BoolVar(&s.BatchNorm, "bn", s.BatchNorm, "batch normalization after every layer with weights; --bn=false leaves it out")
+	network.Float32Var(&s.Dropout, "dropout", s.Dropout, "`rate` after the two hidden dense layers, from 0 to below 1")
+	network.StringVar(&s.Init, "init", s.Init, "`distribution` of the first weights: he_normal, glorot_uniform, normal, normal:DEVIATION")
+
+	data := cli.NewGroup("Data")
+	data.StringVar(&s.Data, "data", s.Data, "`path` of CIFAR-10, a folder or .tar.gz, binary or Python; or of a folder of\npictures; or shapes, drawn in memory (default the official archive, downloaded)")
+	data.IntVar(&s.Limit, "limit", s.Limit, "train on the first `N` images (default all)")
+	data.IntVar(&s.ValLimit, "val-limit", s.ValLimit, "validate with the first `N` images (default all)")
+	data.TextVar(&s.Augment, "augment", s.Augment, "`kind` of flips and shifts: none, whole-pixel or sub-pixel")
+	data.TextVar(&s.Std, "std", s.Std, "`numbers` R,G,B, or one, by which pixels are divided once their mean is taken away")
+
+	training := cli.NewGroup("Training")
+	training.IntVar(&s.Epochs, "epochs", s.Epochs, "`number` of passes over the data, those before a resume included")
+	training.IntVar(&s.Batch, "batch", s.Batch, "`number` of images a step")
+	training.StringVar(&s.LR, "lr", s.LR, "learning `rate`: a number, steps by epoch, or cosine:0.05")
+	training.IntVar(&s.Warmup, "warmup", s.Warmup, "`number` of epochs in which the learning rate grows to its value")
+	training.Float32Var(&s.Momentum, "momentum", s.Momentum, "Nesterov `momentum`, from 0 to below 1")
+	training.Float32Var(&s.WeightDecay, "weight-decay", s.WeightDecay, "`lambda` of the L2 penalty λ·Σw² on kernels")
+	training.Uint64Var(&s.Seed, "seed", s.Seed, "`number` that selects first weights, order, augmentation and dropout")
+
+	return []cli.Group{network, data, training, s.Options.Flags()}
+}
+
+// MayChange lists the settings that a resumed run may have otherwise than before: where its
+// data lie, how long it goes on, and who computes it.
+func MayChange() []string { return []string{"data", "epochs", "backend", "threads"} }
+
+// Absolute makes the path of the data one that holds from every folder.
+func (s *Settings) Absolute() (err error) {
+	if s.Data != "" && s.Data != cifar.BuiltIn {
+		s.Data, err = filepath.Abs(s.Data)
+	}
+	return err
+}

@@ -1,0 +1,224 @@
+package run
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/klauspost/cpuid/v2"
+
+	"github.com/lamina-go/lamina/internal/atomicfile"
+	"github.com/lamina-go/lamina/nn"
+)
+
+// The files of a run.
+const (
+	ConfigName     = "config.json"
+	HistoryName    = "history.csv"
+	CheckpointName = "checkpoint.lamina"
+	lockName       = ".lock"
+)
+
+// Config is what config.json says: the settings of the run, and what it began on.
+type Config struct {
+	Settings Settings  `json:"settings"`
+	Version  string    `json:"version"` // of this program
+	Go       string    `json:"go"`
+	Platform string    `json:"platform"`
+	CPU      string    `json:"cpu"`
+	Backend  string    `json:"backend"`
+	Started  time.Time `json:"started"`
+}
+
+// NewConfig describes a run with these settings, on a backend, that begins now.
+func NewConfig(s Settings, backend string) Config {
+	c := Config{Settings: s, Version: "unknown", Go: runtime.Version(),
+		Platform: runtime.GOOS + "/" + runtime.GOARCH, CPU: cpuid.CPU.BrandName,
+		Backend: backend, Started: time.Now().Round(time.Second)}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		c.Version = info.Main.Version
+	}
+	return c
+}
+
+// Folder is the folder of a run. No other process has it open.
+type Folder struct {
+	Path   string
+	Config Config
+	lock   *os.File
+	begun  bool // by this process
+	made   bool // the folder too
+}
+
+// Create makes the folder of a new run and locks it. Without a path it gets one under runs that
+// tells model and time.
+func Create(path string, c Config) (*Folder, error) {
+	d := &Folder{Path: path, Config: c, begun: true}
+	if path == "" {
+		if err := d.makeDefault(); err != nil {
+			return nil, fmt.Errorf("%w: name a folder that can be written to", err)
+		}
+	} else {
+		info, err := os.Stat(path)
+		if err == nil && !info.IsDir() {
+			return nil, fmt.Errorf("%s is a file: name a folder, or one that is not there yet", path)
+		}
+		d.made = errors.Is(err, fs.ErrNotExist)
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			return nil, fmt.Errorf("%s: %w: name a folder that can be written to", path, cause(err))
+		}
+	}
+	if err := d.acquire(); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{ConfigName, HistoryName, CheckpointName} {
+		if _, err := os.Lstat(d.File(name)); err == nil {
+			d.Close()
+			return nil, fmt.Errorf("%s holds a run already: go on with it by --resume %s, or name another folder", path, path)
+		}
+	}
+	if err := d.writeConfig(); err != nil {
+		d.Discard()
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// makeDefault makes a folder that nobody has.
+func (d *Folder) makeDefault() error {
+	const parent = "runs"
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return err
+	}
+	stem := filepath.Join(parent, d.Config.Settings.Model+d.Config.Started.Format("-20060102-150405"))
+	d.Path, d.made = stem, true
+	for n := 2; ; n++ {
+		err := os.Mkdir(d.Path, 0o755)
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		d.Path = fmt.Sprintf("%s-%d", stem, n)
+	}
+}
+
+// Open opens and locks the folder of a run that was stopped.
+func Open(path string) (*Folder, error) {
+	d := &Folder{Path: path}
+	text, err := os.ReadFile(d.File(ConfigName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: there is no run (no %s): begin one with --out %s", path, ConfigName, path)
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &d.Config)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", path, ConfigName, cause(err))
+	}
+	return d, d.acquire()
+}
+
+// acquire locks the folder until the process ends.
+func (d *Folder) acquire() error {
+	f, err := os.OpenFile(d.File(lockName), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return fmt.Errorf("%s: %w: name a folder that can be written to", d.Path, cause(err))
+	}
+	if err := lock(f); err != nil {
+		f.Close()
+		if errors.Is(err, errLocked) {
+			return fmt.Errorf("%s: another process is training in this folder: wait for its end, or name another", d.Path)
+		}
+		return fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	d.lock = f
+	return nil
+}
+
+// errLocked says that another process has the lock.
+var errLocked = errors.New("locked")
+
+// File returns the path of a file in the folder.
+func (d *Folder) File(name string) string { return filepath.Join(d.Path, name) }
+
+// HasCheckpoint reports whether anything was saved yet.
+func (d *Folder) HasCheckpoint() bool {
+	_, err := os.Lstat(d.File(CheckpointName))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// Update stores what a resumed run has changed.
+func (d *Folder) Update(s Settings) error {
+	if d.Config.Settings == s {
+		return nil
+	}
+	d.Config.Settings = s
+	return d.writeConfig()
+}
+
+func (d *Folder) writeConfig() error {
+	return atomicfile.Write(d.File(ConfigName), func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(d.Config)
+	})
+}
+
+// WriteHistory replaces the file of the curves.
+func (d *Folder) WriteHistory(rows []nn.Row) error {
+	return atomicfile.Write(d.File(HistoryName), func(w io.Writer) error { return nn.WriteHistory(w, rows) })
+}
+
+// Close gives the folder free.
+func (d *Folder) Close() error { return d.lock.Close() }
+
+// Advise adds to the error that ended a run how to go on.
+func (d *Folder) Advise(err error) error {
+	if !d.HasCheckpoint() {
+		return fmt.Errorf("%w; nothing was saved before", err)
+	}
+	return fmt.Errorf("%w; to go on from what is saved: %s", err, d.ResumeCommand())
+}
+
+// ResumeCommand is what the user types to go on.
+func (d *Folder) ResumeCommand() string {
+	program := os.Args[0]
+	if strings.Contains(filepath.ToSlash(program), "/go-build") {
+		program = "go run ./cmd/train" // which made the program in a folder that is gone afterwards
+	}
+	return program + " --resume " + quote(d.Path)
+}
+
+// quote makes a path one word of a shell.
+func quote(path string) string {
+	if !strings.ContainsAny(path, " \t\n'\"$&|;<>()*?[]#~`!{}") {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
+
+// Discard takes away what this process made, of a run that left nothing.
+func (d *Folder) Discard() {
+	os.Remove(d.File(ConfigName))
+	os.Remove(d.File(HistoryName))
+	os.Remove(d.File(lockName))
+	if d.made {
+		os.Remove(d.Path)
+	}
+}
+
+// cause returns what the system said, without the path that the message has already.
+func cause(err error) error {
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}

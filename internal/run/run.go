@@ -1,0 +1,108 @@
+// Package run is how the programs train: the settings of a run, its folder, which can be gone on
+// with at any time, and what is told of its progress.
+package run
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/internal/cli"
+	"github.com/lamina-go/lamina/nn"
+)
+
+// SaveEvery is the usual time between checkpoints within an epoch.
+const SaveEvery = 5 * time.Minute
+
+// Job is a training.
+type Job struct {
+	Settings  Settings // checked
+	Folder    *Folder
+	Backend   backend.Backend
+	SaveEvery time.Duration // between checkpoints within an epoch
+	Report    *Report
+}
+
+// Run trains from where the run in the folder stands, and returns the run's epochs. When ctx is
+// done it saves, and the error is cli.ErrInterrupted. A run that fails before anything of it was
+// saved leaves no folder, if it was made for it.
+func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
+	dir := j.Folder
+	defer func() {
+		if err != nil && dir.begun && !dir.HasCheckpoint() {
+			dir.Discard()
+		}
+	}()
+	defer j.Report.endBar()
+	data, err := j.Settings.Dataset(ctx, j.Report.download)
+	if err != nil {
+		return nil, cli.Interruption(ctx, err)
+	}
+	network, err := j.Settings.Network(data.Classes)
+	if err != nil {
+		return nil, err
+	}
+	setup, err := j.Settings.training(data)
+	if err != nil {
+		return nil, err
+	}
+	var t *nn.Trainer
+	setup.Checkpoint, setup.CheckpointEvery = dir.File(CheckpointName), j.SaveEvery
+	setup.OnStep = j.Report.step
+	setup.OnEpoch = func(row nn.Row) error {
+		j.Report.epoch(row)
+		return dir.WriteHistory(t.History)
+	}
+	if t, err = nn.NewTrainer(j.Backend, network, setup); err != nil {
+		return nil, err
+	}
+	if dir.HasCheckpoint() {
+		if err := t.Resume(setup.Checkpoint); err != nil {
+			return nil, err
+		}
+	}
+	if err := errors.Join(dir.Update(j.Settings), dir.WriteHistory(t.History)); err != nil {
+		return nil, err
+	}
+	j.Report.begin(j.Backend, network, data, dir, t)
+	if err := cli.Interruption(ctx, t.Run(ctx)); err != nil {
+		return nil, dir.Advise(err)
+	}
+	return t.History, nil
+}
+
+// Dataset returns the images that the settings name. Progress is told of a download.
+func (s *Settings) Dataset(ctx context.Context, progress func(done, total int64)) (*cifar.Dataset, error) {
+	d, err := cifar.Open(ctx, s.Data, progress)
+	if err != nil {
+		return nil, err
+	}
+	if s.Limit > 0 {
+		d.Train = d.Train.First(s.Limit)
+	}
+	if s.ValLimit > 0 {
+		d.Test = d.Test.First(s.ValLimit)
+	}
+	return d, nil
+}
+
+// Summary prints the network's table of layers. What classes there are only a folder of
+// pictures has to tell.
+func (s *Settings) Summary(ctx context.Context, w io.Writer) error {
+	labels := cifar.Classes()
+	if s.Data != "" && s.Data != cifar.BuiltIn {
+		d, err := cifar.Open(ctx, s.Data, nil)
+		if err != nil {
+			return err
+		}
+		labels = d.Classes
+	}
+	network, err := s.Network(labels)
+	if err != nil {
+		return err
+	}
+	return network.Summary(w)
+}
