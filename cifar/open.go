@@ -24,7 +24,7 @@ const (
 //
 //   - the folder of CIFAR-10's binary files or of its Python pickles, or the folder above it;
 //   - the .tar.gz archive of either;
-//   - a folder of pictures, train/CLASS/*.png and test/CLASS/*.png, or .jpg and .jpeg;
+//   - a folder of pictures, train/CLASS/*.png and test/CLASS/*.png, or .jpg, .jpeg, .webp, .gif;
 //   - BuiltIn, drawn in memory;
 //   - "", the official archive, downloaded to the user's cache folder if it is not there yet.
 //

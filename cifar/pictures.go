@@ -3,27 +3,21 @@ package cifar
 import (
 	"context"
 	"fmt"
-	"image"
-	_ "image/jpeg" // formats of pictures
-	_ "image/png"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 
-	"golang.org/x/image/draw"
 	"golang.org/x/sync/errgroup"
 )
 
 const (
-	trainFolder      = "train"
-	testFolder       = "test"
-	maxPicturePixels = 64 << 20 // of a picture before it is made small
+	trainFolder = "train"
+	testFolder  = "test"
 )
 
-// openPictures reads dir/train/CLASS/* and dir/test/CLASS/*: PNG and JPEG pictures,
+// openPictures reads dir/train/CLASS/* and dir/test/CLASS/*: pictures,
 // resized to 32x32. The classes are the folders of train in the order of their names.
 func openPictures(ctx context.Context, dir string) (*Dataset, error) {
 	train, test := filepath.Join(dir, trainFolder), filepath.Join(dir, testFolder)
@@ -82,14 +76,13 @@ func readSplit(ctx context.Context, dir string, folders, classes []string) (Imag
 		}
 		before := len(files)
 		for _, e := range entries {
-			switch strings.ToLower(filepath.Ext(e.Name())) {
-			case ".png", ".jpg", ".jpeg":
+			if IsPicture(e.Name()) {
 				files = append(files, filepath.Join(folder, e.Name()))
 				labels = append(labels, int32(slices.Index(classes, class)))
 			}
 		}
 		if len(files) == before {
-			return Images{}, fmt.Errorf("cifar: %s has no pictures (.png, .jpg, .jpeg)", folder)
+			return Images{}, fmt.Errorf("cifar: %s has no pictures (%s)", folder, strings.Join(pictureExtensions(), ", "))
 		}
 	}
 	images := Images{make([]byte, len(files)*imageBytes), labels}
@@ -116,35 +109,9 @@ func readPicture(dst []byte, file string) error {
 		return err
 	}
 	defer f.Close()
-	// The size stands at the front: a file that would fill the memory is not decoded.
-	config, _, err := image.DecodeConfig(f)
+	p, err := OpenPicture(f)
 	if err != nil {
-		return fmt.Errorf("not a picture: %w", cut(err))
-	}
-	if int64(config.Width)*int64(config.Height) > maxPicturePixels {
-		return fmt.Errorf("a picture of %dx%d pixels is too large", config.Width, config.Height)
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	m, _, err := image.Decode(f)
-	if err != nil {
-		return fmt.Errorf("the picture does not decode: %w", cut(err))
-	}
-	resize(dst, m)
-	return nil
-}
-
-// resize sets dst to the pixels of m at 32x32, on black where m is transparent.
-func resize(dst []byte, m image.Image) {
-	small := image.NewRGBA(image.Rect(0, 0, Size, Size))
-	draw.Draw(small, small.Bounds(), image.Black, image.Point{}, draw.Src)
-	if m.Bounds().Size() == small.Bounds().Size() {
-		draw.Draw(small, small.Bounds(), m, m.Bounds().Min, draw.Over)
-	} else {
-		draw.CatmullRom.Scale(small, small.Bounds(), m, m.Bounds(), draw.Over, nil)
-	}
-	for i := range Size * Size {
-		copy(dst[3*i:3*i+3], small.Pix[4*i:])
-	}
+	return p.Read(dst, Size, Size)
 }

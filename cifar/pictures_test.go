@@ -90,7 +90,7 @@ func TestResize(t *testing.T) {
 		}
 	}
 	got := make([]byte, imageBytes)
-	resize(got, small)
+	resize(got, small, Size, Size)
 	for i, v := range got {
 		if want := small.Pix[i/3*4+i%3]; v != want {
 			t.Fatalf("32x32: byte %d is %d, want %d", i, v, want)
@@ -104,7 +104,7 @@ func TestResize(t *testing.T) {
 			large.Pix[i] = 255
 		}
 	}
-	resize(got, large)
+	resize(got, large, Size, Size)
 	for i, v := range got {
 		want := byte(0)
 		if i/3%Size < Size/2 {
@@ -116,18 +116,18 @@ func TestResize(t *testing.T) {
 	}
 
 	// What is transparent is black.
-	resize(got, plain(64, 64, color.NRGBA{255, 100, 50, 51}))
+	resize(got, plain(64, 64, color.NRGBA{255, 100, 50, 51}), Size, Size)
 	if got[0] != 51 || got[1] != 20 || got[2] != 10 {
 		t.Errorf("a fifth of (255, 100, 50) is %v", got[:3])
 	}
 }
 
-// bomb returns a PNG that says it is very large.
-func bomb(t testing.TB) []byte {
+// bombOf returns a PNG of one pixel that says it has a size.
+func bombOf(t testing.TB, width, height uint32) []byte {
 	b := pngOf(t, plain(1, 1, red()))
 	header := b[12:29] // type and data of the first chunk
-	binary.BigEndian.PutUint32(header[4:], 50_000)
-	binary.BigEndian.PutUint32(header[8:], 50_000)
+	binary.BigEndian.PutUint32(header[4:], width)
+	binary.BigEndian.PutUint32(header[8:], height)
 	binary.BigEndian.PutUint32(b[29:], crc32.ChecksumIEEE(header))
 	return b
 }
@@ -151,7 +151,7 @@ func TestOpenBadPictures(t *testing.T) {
 		{"empty file", with(pictureFiles(t), "test/red/7.jpg", nil), []string{filepath.Join("red", "7.jpg"), "not a picture"}},
 		{"cut off", with(pictureFiles(t), "train/red/7.png", picture[:len(picture)-20]), []string{filepath.Join("red", "7.png"), "does not decode"}},
 		{"JPEG cut off", with(pictureFiles(t), "train/red/7.jpg", photo[:len(photo)-20]), []string{filepath.Join("red", "7.jpg"), "does not decode"}},
-		{"very large", with(pictureFiles(t), "train/red/7.png", bomb(t)), []string{filepath.Join("red", "7.png"), "50000x50000"}},
+		{"very large", with(pictureFiles(t), "train/red/7.png", bombOf(t, 50_000, 50_000)), []string{filepath.Join("red", "7.png"), "50000x50000"}},
 		{"a folder", with(pictureFiles(t), "train/red/7.png/x", nil), []string{filepath.Join("red", "7.png")}},
 	}
 	for _, test := range tests {
