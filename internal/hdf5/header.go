@@ -47,6 +47,7 @@ const (
 	msgDataspace     = 0x01
 	msgLinkInfo      = 0x02
 	msgDatatype      = 0x03
+	msgFillValue     = 0x05
 	msgLink          = 0x06
 	msgExternalFiles = 0x07
 	msgLayout        = 0x08
