@@ -21,7 +21,7 @@ func columns(rows int64, channels, vector, multiprocessors int, sums bool) geome
 	wide, high := 32, 8
 	width := wide
 	if channels%vector == 0 {
-		wide, high = 8, 32
+		wide, high = 4, 64
 		width = wide * vector
 	}
 	blocks := 8 * multiprocessors

@@ -80,37 +80,35 @@ template <int V> static __device__ void statistics(float *saved, float *running_
 	add_threads<2, V>(parts, sums, channels);
 	if (!last_block(&counters[blockIdx.x], gridDim.y)) return;
 
-	// The mean of all, then the sum of squares about it: of chunk i with n rows, of mean m and of sums s
-	// and q about its pivot, that is q − s²/n + n·(m − mean)² (Chan, Golub and LeVeque, 1979).
+	// First the mean of all, as its distance from the first number of the channel. Then the sum of squares about it: of a chunk
+	// with n rows, of sums s and q about its pivot, and of a mean at distance d from that of all, it is q − s²/n + n·d²
+	// (Chan, Golub and LeVeque, 1979).
 	Finish<V> f;
-	double mean = 0, squares = 0;
-	if (f.channel < channels) {
-#pragma unroll 4
-		for (int i = f.slice; i < gridDim.y; i += f.slices) {
-			Span s = chunk(rows, i);
-			if (s.first >= s.last) break;
-			double sum = __ldcg(&parts[(long long)i * 2 * channels + f.channel]);
-			mean += (double)(s.last - s.first) * widen(x[s.first * channels + f.channel]) + sum;
-		}
+	bool mine = f.channel < channels;
+	const act *in = x + f.channel;
+	const float *part = parts + f.channel;
+	long long each = chunk_rows(rows);
+	int used = mine ? (int)((rows + each - 1) / each) : 0; // chunks that are not empty
+	float first = mine ? widen(in[0]) : 0, sum = 0, squares = 0;
+#pragma unroll 8
+	for (int i = f.slice; i < used; i += f.slices) {
+		float n = i < used - 1 ? each : rows - i * each, s = __ldcg(&part[2ll * i * channels]);
+		sum += n * (widen(in[i * each * channels]) - first) + s;
 	}
-	mean = fold(mean, f.width) / rows;
-	if (f.channel < channels) {
-#pragma unroll 4
-		for (int i = f.slice; i < gridDim.y; i += f.slices) {
-			Span s = chunk(rows, i);
-			if (s.first >= s.last) break;
-			double n = s.last - s.first;
-			double sum = __ldcg(&parts[(long long)i * 2 * channels + f.channel]);
-			double square = __ldcg(&parts[((long long)i * 2 + 1) * channels + f.channel]);
-			double within = square - sum * sum / n;
-			double d = widen(x[s.first * channels + f.channel]) + sum / n - mean;
-			squares += (within < 0 ? 0 : within) + n * d * d;
-		}
+	double mean = fold(sum, f.width) / rows;
+	float away = (float)mean;
+#pragma unroll 8
+	for (int i = f.slice; i < used; i += f.slices) {
+		float n = i < used - 1 ? each : rows - i * each;
+		float s = __ldcg(&part[2ll * i * channels]), q = __ldcg(&part[(2ll * i + 1) * channels]);
+		float m = s / n, d = widen(in[i * each * channels]) - first - away + m, within = q - s * m;
+		squares += (within < 0 ? 0 : within) + n * d * d;
 	}
 	double variance = fold(squares, f.width) / rows;
-	if (f.slice > 0 || f.channel >= channels) return;
+	if (f.slice > 0 || !mine) return;
 
 	c = f.channel;
+	mean += first;
 	double rstd = 1 / sqrt(variance + epsilon);
 	saved[MEAN * (long long)channels + c] = (float)mean;
 	saved[SCALE * (long long)channels + c] = (float)(gamma[c] * rstd);
@@ -123,7 +121,7 @@ template <int V> static __device__ void statistics(float *saved, float *running_
 
 // bn_statistics makes saved (all but A and B) of the batch x and of gamma and beta, and moves the running
 // statistics: running = momentum·running + (1 − momentum)·batch, where unbiased takes rows/(rows − 1) of the
-// variance. Geometry C, double when parts are added. Bytes: 1.
+// variance. Geometry C. Bytes: 1.
 KERNEL bn_statistics(float *saved, float *running_mean, float *running_variance, const float *gamma, const float *beta, const act *x,
                      float *parts, unsigned *counters, long long rows, int channels, float epsilon, float momentum, int unbiased) {
 	if (channels % VEC == 0)

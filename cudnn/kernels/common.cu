@@ -14,8 +14,8 @@
 //     overlap others, but for dx, which may be x or dy, and y of an element-wise kernel, which may be x. Parameters
 //     (gamma, w, …) may begin at any element.
 //   - Geometry E, for n elements: block 256, any grid; a thread takes VEC elements at a time.
-//   - Geometry C, for rows of channels: block (8, 32) and grid.x = ⌈channels/(8·VEC)⌉ if VEC divides the
-//     channels, else block (32, 8) and grid.x = ⌈channels/32⌉; grid.y ≥ 1 is the number of chunks of rows,
+//   - Geometry C, for rows of channels: block (4, 64) and grid.x = ⌈channels/(4·VEC)⌉ if VEC divides the
+//     channels (64 bytes of a row, and few channels in the last block of a sum), else block (32, 8) and grid.x = ⌈channels/32⌉; grid.y ≥ 1 is the number of chunks of rows,
 //     and in sums no more than 256·block.y rows may be in one, so that float suffices to add them.
 //   - parts is scratch memory, 2·channels·grid.y floats for geometry C. counters is zero when a kernel begins and
 //     when it ends, grid.x words. Kernels of one stream may share both.
@@ -159,7 +159,7 @@ static __device__ bool last_block(unsigned *counter, unsigned total) {
 }
 
 // fold adds the x of all threads whose number is the same modulo width, a power of two, and
-// returns the sum to each of them.
+// returns the sum to each of them. There are few sums, so double costs little even where it is slow.
 static __device__ double fold(double x, int width) {
 	__shared__ double shared[256];
 	int t = thread_in_block(), n = blockDim.x * blockDim.y;
@@ -178,9 +178,12 @@ struct Span {
 	long long first, last;
 };
 
-// chunk returns the rows of chunk i of gridDim.y.
+// chunk_rows returns the number of rows in each of gridDim.y chunks but the last ones.
+static __device__ long long chunk_rows(long long rows) { return (rows + gridDim.y - 1) / gridDim.y; }
+
+// chunk returns the rows of chunk i.
 static __device__ Span chunk(long long rows, int i) {
-	long long each = (rows + gridDim.y - 1) / gridDim.y, first = i * each;
+	long long each = chunk_rows(rows), first = i * each;
 	Span s = {first, first + each < rows ? first + each : rows};
 	return s;
 }
@@ -218,12 +221,12 @@ template <int V> struct Finish {
 	}
 };
 
-// add_parts returns Σ over all chunks of parts[chunk][k][channel], of K sums.
+// add_parts returns Σ over all chunks of parts[chunk][k][channel], of K sums. A thread adds some dozens of them.
 template <int K, int V> static __device__ double add_parts(const float *parts, int k, int channels) {
 	Finish<V> f;
-	double sum = 0;
+	float sum = 0;
 	if (f.channel < channels) {
-#pragma unroll 4
+#pragma unroll 8
 		for (int i = f.slice; i < gridDim.y; i += f.slices) sum += __ldcg(&parts[((long long)i * K + k) * channels + f.channel]);
 	}
 	return fold(sum, f.width);
