@@ -133,3 +133,35 @@ func TestPredictionAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestEvaluateEach(t *testing.T) {
+	net, data := foldNetwork(t), tinyData(13)
+	onBackends(t, func(t *testing.T, b backend.Backend) {
+		m, err := NewModel(b, net)
+		if err != nil {
+			t.Fatal(err)
+		}
+		setAll(t, m, 3)
+		p, err := m.NewPredictor(5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := p.Logits(data.Pixels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var labels, logits []float32
+		result, err := p.EvaluateEach(context.Background(), data, func(y, x []float32) {
+			labels, logits = append(labels, y...), append(logits, x...)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if alone, err := p.Evaluate(context.Background(), data); err != nil || alone != result {
+			t.Errorf("%v, %v with a function, %v without", result, err, alone)
+		}
+		if !slices.Equal(labels, data.Labels) || !slices.Equal(logits, want) {
+			t.Errorf("labels %v, want %v; logits %v, want %v", labels, data.Labels, logits, want)
+		}
+	})
+}

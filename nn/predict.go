@@ -182,6 +182,12 @@ func (p *Predictor) Probabilities(images []float32) ([]float32, error) {
 // Evaluate measures the model on a set of images, in order. When ctx is done it stops
 // with ctx's error.
 func (p *Predictor) Evaluate(ctx context.Context, data Data) (Result, error) {
+	return p.EvaluateEach(ctx, data, nil)
+}
+
+// EvaluateEach is Evaluate, and gives each batch's class numbers (n,) and logits (n, Classes) to
+// a function, for which they hold until it returns.
+func (p *Predictor) EvaluateEach(ctx context.Context, data Data, each func(labels, logits []float32)) (Result, error) {
 	if err := p.model.fits(data); err != nil {
 		return Result{}, err
 	}
@@ -194,6 +200,7 @@ func (p *Predictor) Evaluate(ctx context.Context, data Data) (Result, error) {
 		}
 		return err
 	}
+	var logits []float32
 	pending := 0
 	for images, labels := range data.Batches(InOrder, 0, p.batch) {
 		q, err := p.program(len(labels))
@@ -202,6 +209,12 @@ func (p *Predictor) Evaluate(ctx context.Context, data Data) (Result, error) {
 		}
 		if err == nil {
 			err = b.Run(q.name+"/measure", backend.StepValues{}, q.measure)
+		}
+		if err == nil && each != nil {
+			logits = slices.Grow(logits[:0], q.logits.Shape().Size())[:q.logits.Shape().Size()]
+			if err = b.Read(logits, q.logits); err == nil {
+				each(labels, logits)
+			}
 		}
 		if pending++; err == nil && pending == backend.MaxPending/2 {
 			err, pending = collect(), 0
