@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/nn"
+)
+
+const (
+	fileBatch    = 128       // pictures that are classified together
+	maxFileBytes = 256 << 20 // of what is no file on a disk
+	standardIn   = "-"       // the name of the standard input
+)
+
+// pictureFile is a picture of the command line.
+type pictureFile struct {
+	Name   string  `json:"name,omitempty"`
+	Scores []score `json:"classes,omitempty"`
+	Error  string  `json:"error,omitempty"`
+	image  []float32
+}
+
+// fail keeps what is wrong with the picture, unless that is nothing.
+func (f *pictureFile) fail(err error) {
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		err = path.Err // the name is known
+	}
+	if err != nil {
+		f.Error = err.Error()
+	}
+}
+
+// classifyFiles classifies the pictures of the command line and tells of each. What is wrong with one
+// does not keep the others from it.
+func classifyFiles(c *command, m *classifier) error {
+	files := listPictures(c.pictures)
+	p, err := m.NewPredictor(min(fileBatch, len(files)))
+	if err != nil {
+		return err
+	}
+	out := newTable(os.Stdout, c, m, files)
+	failed := 0
+	for at := 0; at < len(files); at += fileBatch {
+		batch := files[at:min(at+fileBatch, len(files))]
+		if err := m.classify(p, batch, c.top); err != nil {
+			return err
+		}
+		for _, f := range batch {
+			if err := out.write(f); err != nil {
+				return fmt.Errorf("standard output: %w", err)
+			}
+			if f.Error == "" {
+				continue
+			}
+			if len(files) == 1 {
+				return fmt.Errorf("%s: %s", printable(f.Name), f.Error)
+			}
+			failed++
+			fmt.Fprintf(os.Stderr, "predict: %s: %s\n", printable(f.Name), f.Error)
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d pictures could not be classified", failed, len(files))
+	}
+	return nil
+}
+
+// listPictures returns the files of the names, and the pictures below those that are folders, in the
+// order of their names.
+func listPictures(names []string) []*pictureFile {
+	var all []*pictureFile
+	for _, name := range names {
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
+			all = append(all, walk(name)...)
+		} else {
+			all = append(all, &pictureFile{Name: name})
+		}
+	}
+	return all
+}
+
+// walk returns the pictures below a folder, but those that are hidden. What it cannot read
+// is in the list with the error, and so is a folder that has none.
+func walk(root string) []*pictureFile {
+	var all []*pictureFile
+	filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		hidden := path != root && strings.HasPrefix(d.Name(), ".")
+		switch {
+		case err != nil:
+			f := &pictureFile{Name: path}
+			f.fail(err)
+			all = append(all, f)
+		case d.IsDir() && hidden:
+			return fs.SkipDir
+		case !d.IsDir() && !hidden && cifar.IsPicture(path):
+			all = append(all, &pictureFile{Name: path})
+		}
+		return nil
+	})
+	if all == nil {
+		all = append(all, &pictureFile{Name: root, Error: "the folder has no pictures"})
+	}
+	return all
+}
+
+// classify reads the files, at most a batch, and sets their scores.
+func (m *classifier) classify(p *nn.Predictor, files []*pictureFile, top int) error {
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for _, f := range files {
+		if f.Error == "" {
+			group.Go(func() error { f.fail(f.load(m)); return nil })
+		}
+	}
+	group.Wait()
+	var images []float32
+	var good []*pictureFile
+	for _, f := range files {
+		if f.Error == "" {
+			images, good = append(images, f.image...), append(good, f)
+		}
+		f.image = nil
+	}
+	probabilities, err := p.Probabilities(images)
+	if err != nil {
+		return err
+	}
+	for i, f := range good {
+		f.Scores, err = m.best(probabilities[i*m.Classes:(i+1)*m.Classes], top)
+		f.fail(err)
+	}
+	return nil
+}
+
+// load reads the picture.
+func (f *pictureFile) load(m *classifier) error {
+	file := os.Stdin
+	if f.Name != standardIn {
+		var err error
+		if file, err = os.Open(f.Name); err != nil {
+			return err
+		}
+		defer file.Close()
+	}
+	seekable, err := seeker(file)
+	if err != nil {
+		return err
+	}
+	p, err := cifar.OpenPicture(seekable)
+	if err != nil {
+		return err
+	}
+	f.image, err = m.read(p)
+	return err
+}
+
+// seeker returns the file, or what it holds if it is a pipe or the like.
+func seeker(file *os.File) (io.ReadSeeker, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().IsRegular() && file != os.Stdin { // which may have been read by others before
+		return file, nil
+	}
+	data, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
+	if err == nil && len(data) > maxFileBytes {
+		err = fmt.Errorf("more than %d MB", maxFileBytes>>20)
+	}
+	return bytes.NewReader(data), err
+}

@@ -1,0 +1,269 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"image"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/internal/run"
+	"github.com/lamina-go/lamina/nn"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// probabilities returns what the small model says of test images of the built-in data.
+func probabilities(t testing.TB, from, to int) [][]float32 {
+	t.Helper()
+	m, err := nn.OpenModel(open(t), filepath.Join(model(t), run.CheckpointName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := m.NewPredictor(to - from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := shapes()
+	d.Test.Pixels, d.Test.Labels = d.Test.Pixels[from*32*32*3:], d.Test.Labels[from:]
+	for images := range d.Validation(cifar.MeanOnly()).Batches(nn.InOrder, 0, to-from) {
+		all, err := p.Probabilities(images)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.Collect(slices.Chunk(all, 10))
+	}
+	return nil
+}
+
+// decode reads lines of JSON.
+func decode(t testing.TB, text string) []pictureFile {
+	t.Helper()
+	var all []pictureFile
+	for d := json.NewDecoder(strings.NewReader(text)); d.More(); {
+		var f pictureFile
+		if err := d.Decode(&f); err != nil {
+			t.Fatalf("%v in %s", err, text)
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+// checkScores compares scores with the probabilities of all classes.
+func checkScores(t testing.TB, got []score, top int, want []float32) {
+	t.Helper()
+	if len(got) != top {
+		t.Fatalf("%d classes, want %d", len(got), top)
+	}
+	names := shapes().Classes
+	for i, s := range got {
+		class := slices.Index(names, s.Class)
+		if class < 0 || math.Abs(s.Probability-float64(want[class])) > 1e-5 {
+			t.Errorf("class %d is %v, want one of %v", i, s, want)
+		}
+		if i > 0 && s.Probability > got[i-1].Probability {
+			t.Errorf("classes out of order: %v", got)
+		}
+	}
+	if got[0].Probability < float64(slices.Max(want))-1e-5 {
+		t.Errorf("the first class is %v, want that of %v", got[0], want)
+	}
+}
+
+// TestPictures classifies more pictures than fit in a batch: a folder with its subfolders, a file, the
+// standard input.
+func TestPictures(t *testing.T) {
+	const count = fileBatch + 30
+	want := probabilities(t, 0, count)
+	dir := t.TempDir()
+	for i := range count - 2 {
+		folder := dir
+		if i > 100 {
+			folder = filepath.Join(dir, "more")
+		}
+		put(t, pngOf(t, shape(i)), folder, fmt.Sprintf("%03d.png", i))
+	}
+	put(t, []byte("no picture, which nobody says it is"), dir, "notes.txt")
+	put(t, nil, dir, ".hidden", "x.png")
+	file := put(t, pngOf(t, shape(count-2)), t.TempDir(), "file without end")
+	c := program(t, model(t), dir, file, "-", "--json", "--top", "4")
+	c.Stdin = bytes.NewReader(pngOf(t, shape(count-1)))
+	files := decode(t, expect(t, c, 0))
+	if len(files) != count || files[0].Name != filepath.Join(dir, "000.png") || files[count-1].Name != "-" {
+		t.Fatalf("%d pictures, want %d", len(files), count)
+	}
+	for i, f := range files {
+		checkScores(t, f.Scores, 4, want[i])
+	}
+}
+
+func TestTable(t *testing.T) {
+	dir := t.TempDir()
+	long := put(t, pngOf(t, shape(0)), dir, "a picture\nwith a long name.png")
+	short := put(t, pngOf(t, shape(1)), dir, "b.png")
+	want := probabilities(t, 0, 2)
+	text := expect(t, program(t, model(t), long, short, "--top", "20"), 0)
+	lines := strings.Split(text, "\n")
+	if len(lines) != 3 || len(lines[0]) != len(lines[1]) || !strings.Contains(lines[0], `\n`) {
+		t.Fatalf("want two rows of the same width:\n%s", text)
+	}
+	for i, row := range want {
+		for class, p := range row {
+			name := shapes().Classes[class]
+			if cell := fmt.Sprintf("  %-12s %6.2f %%", name, 100*p); !strings.Contains(lines[i], cell) {
+				t.Errorf("%q is not in %q", cell, lines[i])
+			}
+		}
+	}
+}
+
+// TestOtherSize classifies with a network of another input, without names of classes.
+func TestOtherSize(t *testing.T) {
+	s := small(20, 44)
+	s.Classes = 3
+	s.Layers = append(s.Layers[:len(s.Layers)-2], nn.Dense{Units: 3})
+	file, picture := untrained(t, s), put(t, pngOf(t, shape(0)), t.TempDir(), "a.png")
+	guessed := []string{file, "--mean"}
+	files := decode(t, expect(t, program(t, file, picture, "--json"), 0, guessed))
+	names := func(f pictureFile) (names []string) {
+		for _, s := range f.Scores {
+			names = append(names, s.Class)
+		}
+		slices.Sort(names)
+		return names
+	}
+	if got := names(files[0]); !slices.Equal(got, []string{"0", "1", "2"}) {
+		t.Errorf("classes %q", got)
+	}
+	labels := put(t, []byte("cat\r\ndog\n\n sea gull "), t.TempDir(), "labels.txt")
+	named := decode(t, expect(t, program(t, file, picture, "--json", "--labels", labels, "--mean", "123.68,116.779,103.939"), 0))
+	if got := names(named[0]); !slices.Equal(got, []string{"cat", "dog", "sea gull"}) {
+		t.Errorf("classes %q", got)
+	}
+	if got, want := named[0].Scores[0].Probability, files[0].Scores[0].Probability; got != want {
+		t.Errorf("probability %v with the mean that was guessed, %v without", got, want)
+	}
+	scaled := decode(t, expect(t, program(t, file, picture, "--json", "--std", "255"), 0))
+	if scaled[0].Scores[0].Probability == files[0].Scores[0].Probability {
+		t.Error("--std changes nothing")
+	}
+}
+
+// TestPreparation checks what goes into the network.
+func TestPreparation(t *testing.T) {
+	m := &classifier{Model: &nn.Model{Network: &nn.Network{Sequential: nn.Sequential{Input: tensor.Shape{1, 2, 3}}}},
+		mean: [3]float32{1, 2, 3}, std: [3]float32{2, 4, 8}}
+	picture := image.NewNRGBA(image.Rect(0, 0, 2, 1))
+	copy(picture.Pix, []byte{3, 6, 11, 255, 5, 10, 19, 255})
+	p, err := cifar.OpenPicture(bytes.NewReader(pngOf(t, picture)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := m.read(p)
+	if want := []float32{1, 1, 1, 2, 2, 2}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v, want %v", got, err, want)
+	}
+}
+
+func TestBadPictures(t *testing.T) {
+	dir := t.TempDir()
+	good := pngOf(t, shape(0))
+	a, z := put(t, good, dir, "a.png"), put(t, good, dir, "z.png")
+	text := put(t, []byte("hello"), dir, "text.png")
+	half := put(t, good[:len(good)/2], dir, "half.png")
+	huge := put(t, bomb(t), dir, "huge.png")
+	empty := put(t, nil, dir, "empty.png")
+	folder := filepath.Join(dir, "folder")
+	os.Mkdir(folder, 0o755)
+	out := expect(t, program(t, model(t), a, text, half, "nowhere.png", huge, empty, folder, z, "--json"), 1,
+		[]string{text, "not a picture"}, []string{half, "does not decode"}, []string{"nowhere.png", "no such file"},
+		[]string{huge, "50000x50000", "too large"}, []string{empty, "not a picture"}, []string{folder, "no pictures"},
+		[]string{"6 of 8"})
+	files := decode(t, out)
+	if len(files) != 8 || files[0].Scores == nil || files[7].Scores == nil {
+		t.Fatalf("want 8 pictures, the first and the last with classes:\n%s", out)
+	}
+	for _, f := range files[1:7] {
+		if f.Error == "" || f.Scores != nil {
+			t.Errorf("%s: error %q, classes %v", f.Name, f.Error, f.Scores)
+		}
+	}
+	if out := expect(t, program(t, model(t), a, text), 1, []string{text}, []string{"1 of 2"}); strings.Count(out, "\n") != 1 {
+		t.Errorf("want a row for the good picture alone:\n%s", out)
+	}
+	expect(t, program(t, model(t), half), 1, []string{half, "does not decode"}) // one sentence is enough
+}
+
+func TestBadCommands(t *testing.T) {
+	dir := t.TempDir()
+	picture := put(t, pngOf(t, shape(0)), dir, "a.png")
+	labels := put(t, []byte("cat\ndog\n"), dir, "labels.txt")
+	checkpoint, err := os.ReadFile(filepath.Join(model(t), run.CheckpointName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	half := put(t, checkpoint[:len(checkpoint)/2], dir, "half.lamina")
+	checkpoint[len(checkpoint)/2] ^= 1
+	damaged := put(t, checkpoint, dir, "damaged.lamina")
+	s := small(32, 32)
+	s.Input = tensor.Shape{32, 32, 1}
+	grey := untrained(t, s)
+	for _, test := range []struct {
+		code  int
+		words []string
+		args  []string
+	}{
+		{2, []string{"no model", "--help"}, nil},
+		{2, []string{"nothing to do", "--serve"}, []string{model(t)}},
+		{2, []string{"--evaluate and --serve"}, []string{model(t), "--serve", "80", "--evaluate", "shapes"}},
+		{2, []string{"pictures and --evaluate"}, []string{model(t), picture, "--evaluate", "shapes"}},
+		{2, []string{"--serve", "port"}, []string{model(t), "--serve", "99999"}},
+		{2, []string{"--serve", "port"}, []string{model(t), "--serve", "http://localhost"}},
+		{2, []string{"--serve", "port"}, []string{model(t), "--serve", ""}},
+		{2, []string{"--top 0"}, []string{model(t), picture, "--top", "0"}},
+		{2, []string{"--limit -1"}, []string{model(t), "--evaluate", "shapes", "--limit", "-1"}},
+		{2, []string{"--mean", "2 numbers"}, []string{model(t), picture, "--mean", "1,2"}},
+		{2, []string{"--mean", "NaN"}, []string{model(t), picture, "--mean", "nan"}},
+		{2, []string{"--std 0"}, []string{model(t), picture, "--std", "1,0,1"}},
+		{2, []string{"--backend"}, []string{model(t), picture, "--backend", "abacus"}},
+		{2, []string{"--colour", "--help"}, []string{model(t), picture, "--colour"}},
+		{1, []string{"nowhere", "checkpoint"}, []string{"nowhere", picture}},
+		{1, []string{dir, run.CheckpointName}, []string{dir, picture}},
+		{1, []string{half, "cut off"}, []string{half, picture}},
+		{1, []string{damaged, "checksum"}, []string{damaged, picture}},
+		{1, []string{picture, "checksum"}, []string{picture, picture}},
+		{1, []string{"model", "1 channels"}, []string{grey, picture}},
+		{1, []string{"--labels", labels, "2 lines", "10 classes"}, []string{model(t), picture, "--labels", labels}},
+		{1, []string{"--labels", "nowhere.txt"}, []string{model(t), picture, "--labels", "nowhere.txt"}},
+	} {
+		t.Run(strings.Join(test.words, " "), func(t *testing.T) {
+			expect(t, program(t, test.args...), test.code, test.words)
+		})
+	}
+}
+
+func TestAddress(t *testing.T) {
+	for text, want := range map[string]string{
+		"8080": "127.0.0.1:8080", ":8080": "127.0.0.1:8080", "0.0.0.0:80": "0.0.0.0:80",
+		"localhost:0": "localhost:0", "[::1]:8080": "[::1]:8080", "[::]:1": "[::]:1",
+	} {
+		if got, err := address(text); got != want || err != nil {
+			t.Errorf("%s is %s, %v, want %s", text, got, err, want)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	text := expect(t, program(t, "--help"), 0)
+	for _, word := range []string{"MODEL", "--serve", "--evaluate", "--json", "--threads"} {
+		if !strings.Contains(text, word) {
+			t.Errorf("no %s in the help", word)
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/lamina-go/lamina/internal/cli"
+	"github.com/lamina-go/lamina/internal/device"
+)
+
+const usage = `Tell what is on pictures, with a network that train has trained.
+
+Usage: predict MODEL PICTURE... [flags]
+       predict MODEL --evaluate DATA [flags]
+       predict MODEL --serve ADDRESS [flags]
+
+  predict runs/vgg16-20260102-150405 cat.png photos   two files and all pictures below a folder
+  curl -s example.org/cat.jpg | predict runs/vgg16-20260102-150405 -
+  predict model.lamina --evaluate shapes              loss, accuracy, a table of classes and confusion.png
+  predict model.lamina --serve 8080                   a page at http://127.0.0.1:8080, and JSON for programs
+
+MODEL is the folder of a run, or a checkpoint (.lamina). Pictures are PNG, JPEG, WebP or GIF (its first
+frame), of any size: they are resized to what the network takes, and laid on black where transparent.
+`
+
+// command is what the command line asks for.
+type command struct {
+	device.Options
+	model           string
+	pictures        []string
+	evaluate, serve string
+	confusion       string
+	limit, top      int
+	json            bool
+	labels          string
+	mean, std       []float32
+	verbose, help   bool
+	flags           *pflag.FlagSet // as the command line set them
+}
+
+// groups binds all flags to c, whose values are the defaults.
+func (c *command) groups() []cli.Group {
+	output := cli.NewGroup("Pictures")
+	output.IntVar(&c.top, "top", c.top, "`number` of classes to tell of each picture, the most probable first")
+	output.BoolVar(&c.json, "json", c.json, "print JSON: an object for each picture, a line each, or one for --evaluate")
+
+	evaluation := cli.NewGroup("Evaluation")
+	evaluation.StringVar(&c.evaluate, "evaluate", c.evaluate, "measure the model on the test images of `data`: a path, or shapes, as train's --data;\nempty, the official archive of CIFAR-10, downloaded")
+	evaluation.IntVar(&c.limit, "limit", c.limit, "measure on the first `N` images (default all)")
+	evaluation.StringVar(&c.confusion, "confusion", c.confusion, "PNG `file` for the picture of which class was taken for which; empty, none is made")
+
+	server := cli.NewGroup("Server")
+	server.StringVar(&c.serve, "serve", c.serve, "answer HTTP at `address`: a port of this machine alone, as 8080, or HOST:PORT,\nas 0.0.0.0:8080 for all of its networks")
+
+	model := cli.NewGroup("Model")
+	model.StringVar(&c.labels, "labels", c.labels, "text `file` of the names of the classes, a line each (default those that the model has)")
+	model.Float32SliceVar(&c.mean, "mean", c.mean, "`numbers` R,G,B, or one, that are subtracted from pixels of 0 to 255 (default the model's)")
+	model.Float32SliceVar(&c.std, "std", c.std, "`numbers` R,G,B, or one, by which pixels are divided afterwards (default the model's)")
+
+	machine := c.Options.Flags()
+	machine.BoolVar(&c.verbose, "verbose", c.verbose, "tell more of a fault of this program")
+	machine.BoolVarP(&c.help, "help", "h", c.help, "print this and exit")
+	return []cli.Group{output, evaluation, server, model, machine}
+}
+
+func newCommand() *command {
+	return &command{Options: device.Defaults(), top: 3, confusion: "confusion.png"}
+}
+
+// parse reads the command line. An error is the user's mistake.
+func parse(args []string) (*command, error) {
+	c := newCommand()
+	c.flags = cli.Union(c.groups())
+	if err := cli.Parse(c.flags, args); err != nil {
+		return nil, err
+	}
+	if c.help {
+		return c, nil
+	}
+	if c.flags.NArg() == 0 {
+		return nil, errors.New("no model: name the folder of a run or a checkpoint, see --help")
+	}
+	c.model, c.pictures = c.flags.Arg(0), c.flags.Args()[1:]
+	return c, cmp.Or(c.checkTask(), c.checkImages(),
+		cli.AtLeast("top", c.top, 1), cli.AtLeast("limit", c.limit, 0), c.Check())
+}
+
+// checkTask reports an error unless there is one thing to do.
+func (c *command) checkTask() error {
+	var tasks []string
+	if len(c.pictures) > 0 {
+		tasks = append(tasks, "pictures")
+	}
+	for _, name := range []string{"evaluate", "serve"} {
+		if c.flags.Changed(name) {
+			tasks = append(tasks, "--"+name)
+		}
+	}
+	switch {
+	case len(tasks) == 0:
+		return fmt.Errorf("nothing to do with %s: name pictures, or give --evaluate or --serve", c.model)
+	case len(tasks) > 1:
+		return fmt.Errorf("%s: only one of them at a time", strings.Join(tasks, " and "))
+	case c.flags.Changed("serve"):
+		var err error
+		c.serve, err = address(c.serve)
+		return err
+	}
+	return nil
+}
+
+// address returns where to listen: on this machine alone unless there is a host.
+func address(text string) (string, error) {
+	if !strings.Contains(text, ":") {
+		text = ":" + text
+	}
+	host, port, err := net.SplitHostPort(text)
+	if n, bad := strconv.Atoi(port); err != nil || bad != nil || n < 0 || n > 65535 {
+		return "", fmt.Errorf("--serve %q: want a port from 0 to 65535, as 8080, or HOST:PORT, as 0.0.0.0:8080", strings.TrimPrefix(text, ":"))
+	}
+	return net.JoinHostPort(cmp.Or(host, "127.0.0.1"), port), nil
+}
+
+// checkImages reports an error unless pixels can be prepared as the flags say.
+func (c *command) checkImages() error {
+	for _, v := range c.std {
+		if !(v > 0) {
+			return fmt.Errorf("--std %v: must be above 0", v)
+		}
+	}
+	for _, x := range []struct {
+		flag   string
+		values []float32
+	}{{"mean", c.mean}, {"std", c.std}} {
+		if n := len(x.values); c.flags.Changed(x.flag) && n != 1 && n != channels {
+			return fmt.Errorf("--%s: %d numbers, want one, or %d with commas", x.flag, n, channels)
+		}
+		for _, v := range x.values {
+			if v-v != 0 {
+				return fmt.Errorf("--%s %v: must be a finite number", x.flag, v)
+			}
+		}
+	}
+	return nil
+}
+
+// help returns the usage of the program.
+func help() string { return cli.Help(usage, newCommand().groups()) }

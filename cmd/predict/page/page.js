@@ -1,0 +1,81 @@
+"use strict";
+
+const top_ = 5; // classes to show
+const $ = (id) => document.getElementById(id);
+const percent = (p) => (100 * p).toFixed(1) + " %";
+
+// ask has the server classify a picture.
+async function ask(picture) {
+	let response;
+	try {
+		response = await fetch(`/v1/predict?top=${top_}`, { method: "POST", body: picture });
+	} catch {
+		throw new Error("The server does not answer.");
+	}
+	const answer = await response.json().catch(() => ({ error: `the server answered ${response.status}` }));
+	if (!response.ok) throw new Error(answer.error);
+	return answer.pictures[0].classes;
+}
+
+// show classifies a picture in a card of its own.
+async function show(picture, name) {
+	const card = $("card").content.cloneNode(true).firstElementChild;
+	const image = card.querySelector(".picture");
+	const first = card.querySelector(".first");
+	image.onload = () => image.classList.toggle("tiny", image.naturalWidth <= 64);
+	image.onerror = () => image.removeAttribute("src");
+	image.src = URL.createObjectURL(picture);
+	image.alt = name;
+	card.querySelector(".name").textContent = name;
+	$("results").prepend(card);
+	try {
+		const classes = await ask(picture);
+		first.textContent = classes[0].class;
+		for (const c of classes) {
+			const bar = $("bar").content.cloneNode(true).firstElementChild;
+			bar.querySelector(".class").textContent = c.class;
+			bar.querySelector(".number").textContent = percent(c.probability);
+			card.querySelector(".bars").append(bar);
+			const fill = bar.querySelector(".fill");
+			fill.getBoundingClientRect(); // so that the bar grows from nothing
+			fill.style.width = percent(c.probability).replace(" ", "");
+		}
+		$("status").textContent = `${name}: ${classes[0].class}, ${percent(classes[0].probability)}`;
+	} catch (error) {
+		card.classList.add("wrong");
+		first.textContent = error.message;
+		$("status").textContent = `${name}: ${error.message}`;
+	}
+	card.setAttribute("aria-busy", "false");
+}
+
+function showAll(files) {
+	for (const file of files) show(file, file.name);
+}
+
+$("files").addEventListener("change", (event) => {
+	showAll(event.target.files);
+	event.target.value = ""; // so that the same picture can be chosen again
+});
+
+for (const button of document.querySelectorAll("[data-sample]")) {
+	button.addEventListener("click", async () => {
+		const response = await fetch(button.dataset.sample).catch(() => null);
+		if (response) show(await response.blob(), button.dataset.name);
+		else $("status").textContent = "The server does not answer.";
+	});
+}
+
+// Pictures can be dropped anywhere.
+addEventListener("dragover", (event) => {
+	event.preventDefault();
+	$("drop").classList.add("over");
+});
+addEventListener("dragleave", (event) => {
+	if (!event.relatedTarget) $("drop").classList.remove("over");
+});
+addEventListener("drop", (event) => {
+	event.preventDefault();
+	$("drop").classList.remove("over");
+	showAll(event.dataTransfer.files);
+});

@@ -1,0 +1,462 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/lamina-go/lamina/nn"
+)
+
+// newTestServer returns a server of the small model.
+func newTestServer(t testing.TB) *server {
+	t.Helper()
+	c := newCommand()
+	c.model = model(t)
+	m, err := openClassifier(open(t), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serverOf(t, m)
+}
+
+func serverOf(t testing.TB, m *classifier) *server {
+	t.Helper()
+	s, err := newServer(m, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.close() })
+	return s
+}
+
+// listen has a server answer at an address until the test ends, which it does without an error.
+func listen(t testing.TB, s *server) (address string, stop func()) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.run(ctx, listener) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return listener.Addr().String(), stop
+}
+
+// post gives a handler a body.
+func post(h http.Handler, url, contentType string, body io.Reader) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, url, body)
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// form returns a form of files, by their names, and its type.
+func form(t testing.TB, names []string, files ...[]byte) (body []byte, contentType string) {
+	t.Helper()
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	for i, data := range files {
+		part, err := w.CreateFormFile("picture", names[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		part.Write(data)
+	}
+	w.Close()
+	return b.Bytes(), w.FormDataContentType()
+}
+
+// readAnswer reads the answer to a request that has gone well.
+func readAnswer(t testing.TB, w *httptest.ResponseRecorder) answer {
+	t.Helper()
+	var a answer
+	if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil || w.Code != http.StatusOK {
+		t.Fatalf("status %d, %v: %s", w.Code, err, w.Body)
+	}
+	return a
+}
+
+func TestServerClassifies(t *testing.T) {
+	h, want := newTestServer(t).handler(), probabilities(t, 0, 3)
+	for _, contentType := range []string{"", "image/png", "application/x-www-form-urlencoded"} {
+		a := readAnswer(t, post(h, predictPath, contentType, bytes.NewReader(pngOf(t, shape(0)))))
+		if len(a.Pictures) != 1 || a.Model == "" {
+			t.Fatalf("%+v", a)
+		}
+		checkScores(t, a.Pictures[0].Scores, 3, want[0])
+	}
+	body, contentType := form(t, []string{"a.png", "b.txt", "c.png"}, pngOf(t, shape(1)), []byte("hello"), pngOf(t, shape(2)))
+	a := readAnswer(t, post(h, predictPath+"?top=10", contentType, bytes.NewReader(body)))
+	if len(a.Pictures) != 3 || a.Pictures[0].Name != "a.png" || a.Pictures[1].Name != "b.txt" {
+		t.Fatalf("%+v", a)
+	}
+	checkScores(t, a.Pictures[0].Scores, 10, want[1])
+	checkScores(t, a.Pictures[2].Scores, 10, want[2])
+	if p := a.Pictures[1]; p.Scores != nil || !strings.Contains(p.Error, "not a picture") {
+		t.Errorf("%+v", p)
+	}
+}
+
+// endless is a body without end.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestBadRequests(t *testing.T) {
+	s := newTestServer(t)
+	h := s.handler()
+	picture := pngOf(t, shape(0))
+	many, manyType := form(t, slices.Repeat([]string{"x"}, maxPictures+1), slices.Repeat([][]byte{picture}, maxPictures+1)...)
+	none, noneType := form(t, nil)
+	bad, badType := form(t, []string{"a", "b"}, []byte("hello"), picture[:50])
+	short, shortType := form(t, []string{"a"}, picture)
+	for _, test := range []struct {
+		name, method, url, contentType string
+		body                           io.Reader
+		status                         int
+		words                          []string
+	}{
+		{"text", "POST", predictPath, "text/plain", strings.NewReader("hello"), 415, []string{"not a picture"}},
+		{"nothing", "POST", predictPath, "image/png", nil, 400, []string{"empty"}},
+		{"half a picture", "POST", predictPath, "image/png", bytes.NewReader(picture[:len(picture)/2]), 400, []string{"does not decode"}},
+		{"picture bomb", "POST", predictPath, "image/png", bytes.NewReader(bomb(t)), 413, []string{"50000x50000", "too large"}},
+		{"large body", "POST", predictPath, "image/png", bytes.NewReader(make([]byte, maxBody+1)), 413, []string{"16 MB"}},
+		{"endless body", "POST", predictPath, "image/png", endless{}, 413, []string{"16 MB"}},
+		{"endless form", "POST", predictPath, manyType, io.MultiReader(bytes.NewReader(many[:200]), endless{}), 413, []string{"16 MB"}},
+		{"many pictures", "POST", predictPath, manyType, bytes.NewReader(many), 413, []string{"256"}},
+		{"form without pictures", "POST", predictPath, noneType, bytes.NewReader(none), 400, []string{"no pictures"}},
+		{"form of bad pictures", "POST", predictPath, badType, bytes.NewReader(bad), 415, []string{"not a picture"}},
+		{"form without boundary", "POST", predictPath, "multipart/form-data", bytes.NewReader(short), 400, []string{"boundary"}},
+		{"form cut off", "POST", predictPath, shortType, bytes.NewReader(short[:len(short)-50]), 400, []string{"cut off"}},
+		{"form that is none", "POST", predictPath, shortType, bytes.NewReader(picture), 400, []string{"form"}},
+		{"top that is no number", "POST", predictPath + "?top=many", "image/png", bytes.NewReader(picture), 400, []string{"top=many"}},
+		{"top below 1", "POST", predictPath + "?top=0", "image/png", bytes.NewReader(picture), 400, []string{"top=0"}},
+		{"GET", "GET", predictPath, "", nil, 405, []string{"POST"}},
+		{"DELETE", "DELETE", "/", "", nil, 405, []string{"GET"}},
+		{"no such path", "GET", "/v2/predict", "", nil, 404, []string{"/v2/predict", predictPath}},
+		{"path of a file", "GET", "/page/index.html", "", nil, 404, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := httptest.NewRequest(test.method, test.url, test.body)
+			r.Header.Set("Content-Type", test.contentType)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			checkProblem(t, w.Result(), test.status, test.words...)
+		})
+	}
+	t.Run("page of another site", func(t *testing.T) {
+		r := httptest.NewRequest("POST", predictPath, bytes.NewReader(picture))
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		checkProblem(t, w.Result(), 403, "another site")
+	})
+	checkFree(t, s)
+	readAnswer(t, post(h, predictPath, "", bytes.NewReader(picture))) // it still works
+}
+
+// checkProblem checks an answer that tells in a sentence what is wrong.
+func checkProblem(t testing.TB, r *http.Response, status int, words ...string) {
+	t.Helper()
+	text, _ := io.ReadAll(r.Body)
+	r.Body.Close()
+	var a struct{ Error string }
+	if err := json.Unmarshal(text, &a); err != nil || r.StatusCode != status || r.Header.Get("Content-Type") != "application/json" {
+		t.Fatalf("status %d, want %d, %s, %v: %s", r.StatusCode, status, r.Header.Get("Content-Type"), err, text)
+	}
+	for _, word := range words {
+		if !strings.Contains(a.Error, word) {
+			t.Errorf("%q is not in %q", word, a.Error)
+		}
+	}
+	if a.Error == "" || strings.Contains(a.Error, "\n") {
+		t.Errorf("error %q, want a sentence", a.Error)
+	}
+	if status == 503 && r.Header.Get("Retry-After") == "" || status == 405 && r.Header.Get("Allow") == "" {
+		t.Errorf("headers %v", r.Header)
+	}
+	checkHeaders(t, r.Header)
+}
+
+func checkHeaders(t testing.TB, h http.Header) {
+	t.Helper()
+	if h.Get("X-Content-Type-Options") != "nosniff" || !strings.HasPrefix(h.Get("Content-Security-Policy"), "default-src 'none'") {
+		t.Errorf("headers %v", h)
+	}
+}
+
+// checkFree checks that no request holds room for bodies or pixels any more.
+func checkFree(t testing.TB, s *server) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); !s.bodies.TryAcquire(maxBodies); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("a request that is over holds room for its body")
+		}
+	}
+	s.bodies.Release(maxBodies)
+	if !s.pixels.TryAcquire(maxPixels) {
+		t.Fatal("a request that is over holds room for its pixels")
+	}
+	s.pixels.Release(maxPixels)
+}
+
+func TestPage(t *testing.T) {
+	h := newTestServer(t).handler()
+	for path, kind := range map[string]string{"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript",
+		"/icon.svg": "image/svg+xml", "/samples/0.png": "image/png", "/samples/9.png": "image/png", "/healthz": "application/json", "/metrics": "text/plain"} {
+		for _, method := range []string{"GET", "HEAD"} {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+			if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), kind) || w.Body.Len() == 0 {
+				t.Errorf("%s: status %d, %s, %d bytes", path, w.Code, w.Header().Get("Content-Type"), w.Body.Len())
+			}
+			checkHeaders(t, w.Header())
+		}
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	h := newTestServer(t).handler()
+	for range 3 {
+		post(h, predictPath, "", bytes.NewReader(pngOf(t, shape(0))))
+	}
+	post(h, predictPath, "", strings.NewReader("hello"))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	for _, line := range []string{
+		`lamina_pictures_total{result="classified"} 3`, `lamina_pictures_total{result="refused"} 1`,
+		`lamina_requests_total{path="/v1/predict",status="200"} 3`, `lamina_requests_total{path="/v1/predict",status="415"} 1`,
+		"lamina_predict_seconds_count 3", "lamina_batch_pictures_sum 3", "lamina_queue_pictures 0", "# TYPE lamina_predict_seconds histogram",
+	} {
+		if !strings.Contains(w.Body.String(), line+"\n") {
+			t.Errorf("%q is not in\n%s", line, w.Body)
+		}
+	}
+}
+
+// TestDiverged asks a model whose weights are no numbers, which the command line does too.
+func TestDiverged(t *testing.T) {
+	network, err := nn.Build(small(32, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := nn.NewModel(open(t), network)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weight := network.Weights[0]
+	if err := m.Set(weight.Name, slices.Repeat([]float32{float32(math.NaN())}, weight.Shape.Size())); err != nil {
+		t.Fatal(err)
+	}
+	known, err := newClassifier(m, "diverged", newCommand())
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkProblem(t, post(serverOf(t, known).handler(), predictPath, "", bytes.NewReader(pngOf(t, shape(0)))).Result(), 500, "diverged")
+	p, err := m.NewPredictor(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &pictureFile{Name: put(t, pngOf(t, shape(0)), t.TempDir(), "a.png")}
+	if err := known.classify(p, []*pictureFile{f}, 3); err != nil || !strings.Contains(f.Error, "diverged") {
+		t.Errorf("%v, %q", err, f.Error)
+	}
+}
+
+// TestBusy fills a queue that nobody empties.
+func TestBusy(t *testing.T) {
+	s := newTestServer(t)
+	s.times.body, s.times.answer = 25*time.Millisecond, 25*time.Millisecond
+	real := s.batcher
+	s.batcher = &batcher{queue: make(chan *request, 1)}
+	defer func() { s.batcher = real }()
+	h := s.handler()
+	checkProblem(t, post(h, predictPath, "", bytes.NewReader(pngOf(t, shape(0)))).Result(), 503, "waited")
+	checkProblem(t, post(h, predictPath, "", bytes.NewReader(pngOf(t, shape(0)))).Result(), 503, "queue is full")
+	checkFree(t, s)
+	s.bodies.Acquire(context.Background(), maxBodies)
+	checkProblem(t, post(h, predictPath, "", bytes.NewReader(pngOf(t, shape(0)))).Result(), 503, "busy")
+	s.bodies.Release(maxBodies)
+}
+
+// TestManyConnections has 200 clients at once, each of which must get the classes of its own picture.
+func TestManyConnections(t *testing.T) {
+	const clients = 200
+	s, want := newTestServer(t), probabilities(t, 0, clients)
+	address, _ := listen(t, s)
+	var group sync.WaitGroup
+	for i := range clients {
+		group.Go(func() {
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+			for range 3 {
+				r, err := client.Post("http://"+address+predictPath, "image/png", bytes.NewReader(pngOf(t, shape(i))))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				var a answer
+				err = json.NewDecoder(r.Body).Decode(&a)
+				r.Body.Close()
+				if err != nil || r.StatusCode != 200 || len(a.Pictures) != 1 {
+					t.Errorf("status %d, %v", r.StatusCode, err)
+					return
+				}
+				checkScores(t, a.Pictures[0].Scores, 3, want[i])
+			}
+		})
+	}
+	group.Wait()
+	checkFree(t, s)
+}
+
+// TestSlowAndCut has clients that send a part of a request and then nothing, or go.
+func TestSlowAndCut(t *testing.T) {
+	s := newTestServer(t)
+	s.times.head, s.times.body = 200*time.Millisecond, 300*time.Millisecond
+	address, _ := listen(t, s)
+	picture := pngOf(t, shape(0))
+	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", predictPath, len(picture))
+	dial := func(data string) net.Conn {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, data)
+		return c
+	}
+	var group sync.WaitGroup
+	for i := range 100 {
+		group.Go(func() {
+			c := dial(head + string(picture[:i*len(picture)/200]))
+			if i%3 == 0 {
+				c.(*net.TCPConn).SetLinger(0) // a reset
+			}
+			if i%3 != 2 { // the others stay
+				c.Close()
+				return
+			}
+			defer c.Close()
+			answer, err := io.ReadAll(c)
+			if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 408")) || !bytes.Contains(answer, []byte("too slowly")) {
+				t.Errorf("%v: %s", err, answer)
+			}
+		})
+	}
+	group.Go(func() { // one that does not get through its head
+		c := dial(head[:20])
+		defer c.Close()
+		c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := io.ReadAll(c); err != nil {
+			t.Errorf("the connection is still open: %v", err)
+		}
+	})
+	group.Wait()
+	checkFree(t, s)
+	readAnswer(t, post(s.handler(), predictPath, "", bytes.NewReader(picture)))
+}
+
+// hold makes the server's batches wait until release is called. Held is the number of images in the
+// batches so far.
+func hold(s *server) (held *atomic.Int32, release func()) {
+	held = new(atomic.Int32)
+	gate := make(chan struct{})
+	s.batcher.observe = func(n int) {
+		held.Add(int32(n))
+		<-gate
+	}
+	return held, sync.OnceFunc(func() { close(gate) })
+}
+
+// TestGone has a client that goes while its picture waits, which is then not classified.
+func TestGone(t *testing.T) {
+	s := newTestServer(t)
+	held, release := hold(s)
+	defer release()
+	h, picture := s.handler(), pngOf(t, shape(0))
+	var group sync.WaitGroup
+	group.Go(func() { readAnswer(t, post(h, predictPath, "", bytes.NewReader(picture))) })
+	await(t, func() bool { return held.Load() == 1 })
+	ctx, cancel := context.WithCancel(context.Background())
+	w := httptest.NewRecorder()
+	group.Go(func() {
+		h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "POST", predictPath, bytes.NewReader(picture)))
+	})
+	await(t, func() bool { return len(s.batcher.queue) == 1 })
+	cancel()
+	release()
+	group.Wait()
+	readAnswer(t, post(h, predictPath, "", bytes.NewReader(picture)))
+	if w.Code != 499 || held.Load() != 2 {
+		t.Errorf("status %d, want 499; %d images classified, want 2", w.Code, held.Load())
+	}
+}
+
+func await(t testing.TB, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it does not come")
+		}
+	}
+}
+
+// TestShutdown stops a server that has requests in its queue, all of which are answered.
+func TestShutdown(t *testing.T) {
+	const clients = 100
+	s, want := newTestServer(t), probabilities(t, 0, clients)
+	held, release := hold(s)
+	defer release()
+	address, stop := listen(t, s)
+	var group sync.WaitGroup
+	for i := range clients {
+		group.Go(func() {
+			r, err := http.Post("http://"+address+predictPath, "image/png", bytes.NewReader(pngOf(t, shape(i))))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer r.Body.Close()
+			var a answer
+			if err := json.NewDecoder(r.Body).Decode(&a); err != nil || r.StatusCode != 200 {
+				t.Errorf("status %d, %v", r.StatusCode, err)
+				return
+			}
+			checkScores(t, a.Pictures[0].Scores, 3, want[i])
+		})
+	}
+	await(t, func() bool { return int(held.Load())+len(s.batcher.queue) == clients })
+	group.Go(stop)
+	await(t, func() bool { // until nobody listens
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+	release()
+	group.Wait()
+}

@@ -1,0 +1,18 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package run
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// lock takes the lock of a file, which the system gives free when the process ends.
+func lock(f *os.File) error {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == unix.EWOULDBLOCK {
+		return errLocked
+	}
+	return err
+}
