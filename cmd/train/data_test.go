@@ -198,11 +198,14 @@ func TestBadFolders(t *testing.T) {
 	full := put(t, nil, dir, "full", run.HistoryName)
 	unreadable := put(t, []byte(`{"settings"`), dir, "unreadable", run.ConfigName)
 	impossible := put(t, []byte(`{"settings": {"model": "vgg21"}}`), dir, "impossible", run.ConfigName)
+	board := filepath.Dir(filepath.Dir(put(t, []byte("of another run"), dir, "board", "train", "events.out.tfevents.1")))
 	for _, test := range []struct {
 		name  string
 		args  []string
 		words []string
 	}{
+		{"tensorboard of another run", []string{"--tensorboard", board}, []string{"--tensorboard " + board, "another run"}},
+		{"tensorboard in a file", []string{"--tensorboard", file}, []string{"--tensorboard", file, "name a folder"}},
 		{"out is a file", []string{"--out", file}, []string{file, "is a file"}},
 		{"out below a file", []string{"--out", filepath.Join(file, "run")}, []string{"--out", file}},
 		{"out of a run", []string{"--out", filepath.Dir(full)}, []string{"--resume " + filepath.Dir(full)}},

@@ -174,7 +174,26 @@ func sameAfterKills(t *testing.T, want result, took time.Duration, more ...strin
 		}
 		succeed(t, goOn(dir, more...)...)
 		same(t, dir, want)
+		sameEvents(t, dir)
 	})
+}
+
+// sameEvents checks that the event files for TensorBoard are as long as those that are written at once.
+func sameEvents(t *testing.T, dir string) {
+	t.Helper()
+	fresh := t.TempDir()
+	succeed(t, "--resume", dir, "--tensorboard", fresh)
+	const files = "*/events.out.tfevents.*"
+	want, _ := filepath.Glob(filepath.Join(fresh, files))
+	got, _ := filepath.Glob(filepath.Join(dir, "board", files))
+	if len(want) != 2 || len(got) != 2 {
+		t.Fatalf("event files %v and %v, want two each", got, want)
+	}
+	for i := range want {
+		if g, w := size(t, got[i]), size(t, want[i]); g != w {
+			t.Errorf("%s has %d bytes, want %d", got[i], g, w)
+		}
+	}
 }
 
 func TestBatchLargerThanTheData(t *testing.T) {
@@ -205,7 +224,7 @@ func goOn(dir string, more ...string) []string {
 	if _, err := os.Stat(filepath.Join(dir, run.ConfigName)); err == nil {
 		return []string{"--resume", dir, "--save-every", "1ms"}
 	}
-	return append(small(dir, "--save-every", "1ms"), more...)
+	return append(small(dir, "--save-every", "1ms", "--tensorboard", filepath.Join(dir, "board")), more...)
 }
 
 func TestAnotherInterruptEndsAtOnce(t *testing.T) {
@@ -297,6 +316,15 @@ func fingerprint(t *testing.T, path string) (sum [sha256.Size]byte) {
 	}
 	hash.Sum(sum[:0])
 	return sum
+}
+
+func size(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
 }
 
 func flip(t *testing.T, path string, at int64) {

@@ -33,17 +33,22 @@ func (s *Settings) Flags() []cli.Group {
 	training.Float32Var(&s.WeightDecay, "weight-decay", s.WeightDecay, "`lambda` of the L2 penalty λ·Σw² on kernels")
 	training.Uint64Var(&s.Seed, "seed", s.Seed, "`number` that selects first weights, order, augmentation and dropout")
 
-	return []cli.Group{network, data, training, s.Options.Flags()}
+	results := cli.NewGroup("Results")
+	results.StringVar(&s.TensorBoard, "tensorboard", s.TensorBoard, "`folder` for the curves as TensorBoard reads them, while the run goes on (default none)")
+	return []cli.Group{network, data, training, results, s.Options.Flags()}
 }
 
 // MayChange lists the settings that a resumed run may have otherwise than before: where its
-// data lie, how long it goes on, and who computes it.
-func MayChange() []string { return []string{"data", "epochs", "backend", "threads"} }
+// data lie, how long it goes on, where its curves go, and who computes it.
+func MayChange() []string { return []string{"data", "epochs", "tensorboard", "backend", "threads"} }
 
-// Absolute makes the path of the data one that holds from every folder.
+// Absolute makes paths ones that hold from every folder.
 func (s *Settings) Absolute() (err error) {
 	if s.Data != "" && s.Data != cifar.BuiltIn {
 		s.Data, err = filepath.Abs(s.Data)
+	}
+	if s.TensorBoard != "" && err == nil {
+		s.TensorBoard, err = filepath.Abs(s.TensorBoard)
 	}
 	return err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/klauspost/cpuid/v2"
 
 	"github.com/lamina-go/lamina/internal/atomicfile"
+	"github.com/lamina-go/lamina/internal/filelock"
 	"github.com/lamina-go/lamina/nn"
 )
 
@@ -127,24 +128,16 @@ func Open(path string) (*Folder, error) {
 }
 
 // acquire locks the folder until the process ends.
-func (d *Folder) acquire() error {
-	f, err := os.OpenFile(d.File(lockName), os.O_RDWR|os.O_CREATE, 0o644)
+func (d *Folder) acquire() (err error) {
+	d.lock, err = filelock.Acquire(d.File(lockName))
+	if errors.Is(err, filelock.ErrLocked) {
+		return fmt.Errorf("%s: another process is training in this folder: wait for its end, or name another", d.Path)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w: name a folder that can be written to", d.Path, cause(err))
 	}
-	if err := lock(f); err != nil {
-		f.Close()
-		if errors.Is(err, errLocked) {
-			return fmt.Errorf("%s: another process is training in this folder: wait for its end, or name another", d.Path)
-		}
-		return fmt.Errorf("%s: %w", f.Name(), err)
-	}
-	d.lock = f
 	return nil
 }
-
-// errLocked says that another process has the lock.
-var errLocked = errors.New("locked")
 
 // File returns the path of a file in the folder.
 func (d *Folder) File(name string) string { return filepath.Join(d.Path, name) }

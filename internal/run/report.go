@@ -52,6 +52,9 @@ func (r *Report) begin(b backend.Backend, network *nn.Network, d *cifar.Dataset,
 	if level, _ := ops.Best(); r.Precision == "bf16" && level < ops.AVX512BF16 {
 		r.line("note", "this processor lacks instructions for bf16: they are emulated, slower than fp32")
 	}
+	if err := ops.AMXRefused(); r.Precision == "bf16" && err != nil {
+		r.line("note", "the system refuses AMX, which this processor has: bf16 is slower without: %v", err)
+	}
 	r.line("model", "%s, %.1f million parameters", r.Model, float64(parameters)/1e6)
 	r.line("data", "%s: %d images to train on, %d to validate with, %d classes",
 		d.Name, d.Train.Len(), d.Test.Len(), len(d.Classes))

@@ -5,6 +5,7 @@ package run
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/nn"
+	"github.com/lamina-go/lamina/report"
 )
 
 // SaveEvery is the usual time between checkpoints within an epoch.
@@ -50,11 +52,15 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 		return nil, err
 	}
 	var t *nn.Trainer
+	var board *report.TensorBoard
 	setup.Checkpoint, setup.CheckpointEvery = dir.File(CheckpointName), j.SaveEvery
 	setup.OnStep = j.Report.step
 	setup.OnEpoch = func(row nn.Row) error {
 		j.Report.epoch(row)
-		return dir.WriteHistory(t.History)
+		if err := dir.WriteHistory(t.History); err != nil || board == nil {
+			return err
+		}
+		return board.Epoch(row)
 	}
 	if t, err = nn.NewTrainer(j.Backend, network, setup); err != nil {
 		return nil, err
@@ -63,6 +69,12 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 		if err := t.Resume(setup.Checkpoint); err != nil {
 			return nil, err
 		}
+	}
+	if path := j.Settings.TensorBoard; path != "" {
+		if board, err = report.OpenTensorBoard(path, t.History); err != nil {
+			return nil, fmt.Errorf("--tensorboard %w", err)
+		}
+		defer board.Close()
 	}
 	if err := errors.Join(dir.Update(j.Settings), dir.WriteHistory(t.History)); err != nil {
 		return nil, err

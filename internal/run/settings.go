@@ -37,6 +37,8 @@ type Settings struct {
 	WeightDecay float32 `json:"weight-decay"`
 	Seed        uint64  `json:"seed"`
 
+	TensorBoard string `json:"tensorboard"` // an absolute path, or "" for none
+
 	device.Options
 }
 

@@ -1,4 +1,4 @@
-package run
+package filelock
 
 import (
 	"os"
@@ -11,7 +11,7 @@ func lock(f *os.File) error {
 	err := windows.LockFileEx(windows.Handle(f.Fd()),
 		windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, new(windows.Overlapped))
 	if err == windows.ERROR_LOCK_VIOLATION {
-		return errLocked
+		return ErrLocked
 	}
 	return err
 }
