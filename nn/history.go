@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"encoding/csv"
 	"fmt"
 	"io"
 	"strconv"
@@ -16,10 +17,12 @@ type Row struct {
 	ImagesPerSecond float64 `json:"images_per_s"`
 }
 
+const historyHeader = "epoch,loss,accuracy,val_loss,val_accuracy,lr,images_per_s"
+
 // WriteHistory writes a run's epochs as CSV, numbers in full.
 func WriteHistory(w io.Writer, rows []Row) error {
 	var b strings.Builder
-	b.WriteString("epoch,loss,accuracy,val_loss,val_accuracy,lr,images_per_s\n")
+	b.WriteString(historyHeader + "\n")
 	for _, r := range rows {
 		fmt.Fprint(&b, r.Epoch)
 		for _, v := range []float64{r.Loss, r.Accuracy, r.Validation.Loss, r.Validation.Accuracy, r.LearningRate} {
@@ -29,4 +32,37 @@ func WriteHistory(w io.Writer, rows []Row) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// ReadHistory reads what WriteHistory wrote: epochs in order, from 1, without a gap.
+func ReadHistory(r io.Reader) ([]Row, error) {
+	in := csv.NewReader(r)
+	header, err := in.Read()
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	if strings.Join(header, ",") != historyHeader {
+		return nil, fmt.Errorf("line 1: want %s", historyHeader)
+	}
+	var rows []Row
+	for {
+		record, err := in.Read() // each of as many fields as the header has
+		if err == io.EOF {
+			return rows, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		var v [7]float64
+		for i, field := range record {
+			if v[i], err = strconv.ParseFloat(field, 64); err != nil || !finite(v[i]) {
+				return nil, fmt.Errorf("line %d: %q is not a finite number", len(rows)+2, field)
+			}
+		}
+		if v[0] != float64(len(rows)+1) {
+			return nil, fmt.Errorf("line %d: epoch %s, want %d", len(rows)+2, record[0], len(rows)+1)
+		}
+		rows = append(rows, Row{Epoch: len(rows) + 1, Result: Result{v[1], v[2]},
+			Validation: Result{v[3], v[4]}, LearningRate: v[5], ImagesPerSecond: v[6]})
+	}
 }

@@ -54,6 +54,16 @@ func (l LayerInfo) Parameters() (trainable, other int) {
 	return trainable, other
 }
 
+// Parameters returns the number of numbers in all weights.
+func (net *Network) Parameters() (trainable, other int) {
+	for _, layer := range net.Table {
+		t, o := layer.Parameters()
+		trainable += t
+		other += o
+	}
+	return trainable, other
+}
+
 // Weight is a weight of a network and its place in the flat tensor of trainable or of other
 // weights.
 type Weight struct {

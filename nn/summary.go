@@ -16,11 +16,8 @@ func (net *Network) Summary(w io.Writer) error {
 	b.WriteString(line)
 	fmt.Fprintf(&b, format, "Layer (type)", "Output Shape", "Param #")
 	b.WriteString(double)
-	trainable, other := 0, 0
 	for _, l := range net.Table {
 		t, o := l.Parameters()
-		trainable += t
-		other += o
 		shape := "(None"
 		for _, d := range l.Output {
 			shape += fmt.Sprintf(", %d", d)
@@ -28,6 +25,7 @@ func (net *Network) Summary(w io.Writer) error {
 		fmt.Fprintf(&b, format, l.Name+" ("+l.Class+")", shape+")", fmt.Sprint(t+o))
 	}
 	b.WriteString(double)
+	trainable, other := net.Parameters()
 	for _, total := range []struct {
 		what string
 		n    int

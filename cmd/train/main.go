@@ -49,11 +49,12 @@ func train(args []string) (err error) {
 		defer dir.Close()
 	}
 	report := run.NewReport(c.Settings, os.Stdout, c.verbose)
-	job := run.Job{Settings: c.Settings, Folder: dir, Backend: b, SaveEvery: c.saveEvery, Report: report}
+	goOn := cli.Command("train", "--resume", dir.Path)
+	job := run.Job{Settings: c.Settings, Folder: dir, Backend: b, SaveEvery: c.saveEvery, Report: report, GoOn: goOn}
 	history, err := job.Run(ctx)
 	if err != nil {
 		return err
 	}
-	report.End(dir, history)
+	report.End(dir, history, goOn)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -73,4 +74,24 @@ func Recover(err *error, verbose bool) {
 		what, _, _ := strings.Cut(fmt.Sprint(fault), "\n")
 		*err = fmt.Errorf("a fault of this program: %s: please report it, with what --verbose adds", what)
 	}
+}
+
+// Command returns what the user types to run the program of that name with these arguments.
+func Command(name string, args ...string) string {
+	line := quote(os.Args[0])
+	if strings.Contains(filepath.ToSlash(os.Args[0]), "/go-build") {
+		line = "go run ./cmd/" + name // which made the program in a folder that is gone afterwards
+	}
+	for _, arg := range args {
+		line += " " + quote(arg)
+	}
+	return line
+}
+
+// quote makes a text one word of a shell.
+func quote(text string) string {
+	if text != "" && !strings.ContainsAny(text, " \t\n'\"$&|;<>()*?[]#~`!{}") {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

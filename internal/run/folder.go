@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/klauspost/cpuid/v2"
@@ -37,6 +36,17 @@ type Config struct {
 	CPU      string    `json:"cpu"`
 	Backend  string    `json:"backend"`
 	Started  time.Time `json:"started"`
+	Facts    Facts     `json:"facts"`
+}
+
+// Facts are what is known of a run when its data are open and its network is built.
+type Facts struct {
+	Data         string `json:"data"`
+	Images       int    `json:"images"` // to train on
+	Validation   int    `json:"validation"`
+	Classes      int    `json:"classes"`
+	Trainable    int    `json:"trainable"` // parameters
+	NonTrainable int    `json:"non_trainable"`
 }
 
 // NewConfig describes a run with these settings, on a backend, that begins now.
@@ -113,18 +123,48 @@ func (d *Folder) makeDefault() error {
 
 // Open opens and locks the folder of a run that was stopped.
 func Open(path string) (*Folder, error) {
-	d := &Folder{Path: path}
-	text, err := os.ReadFile(d.File(ConfigName))
+	config, err := readConfig(path)
+	if err != nil {
+		return nil, err
+	}
+	d := &Folder{Path: path, Config: config}
+	return d, d.acquire()
+}
+
+func readConfig(path string) (c Config, err error) {
+	text, err := os.ReadFile(filepath.Join(path, ConfigName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: there is no run (no %s): begin one with --out %s", path, ConfigName, path)
+		return c, fmt.Errorf("%s: there is no run (no %s): begin one with --out %s", path, ConfigName, path)
 	}
 	if err == nil {
-		err = json.Unmarshal(text, &d.Config)
+		err = json.Unmarshal(text, &c)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %s: %w", path, ConfigName, cause(err))
+		return c, fmt.Errorf("%s: %s: %w", path, ConfigName, cause(err))
 	}
-	return d, d.acquire()
+	return c, nil
+}
+
+// Read returns what the folder of a run tells, while it is trained too: its settings, and its
+// epochs so far.
+func Read(path string) (Config, []nn.Row, error) {
+	c, err := readConfig(path)
+	if err != nil {
+		return c, nil, err
+	}
+	f, err := os.Open(filepath.Join(path, HistoryName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil, nil // between the first moments of the run
+	}
+	if err != nil {
+		return c, nil, err
+	}
+	defer f.Close()
+	rows, err := nn.ReadHistory(f)
+	if err != nil {
+		return c, nil, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	return c, rows, nil
 }
 
 // acquire locks the folder until the process ends.
@@ -148,12 +188,12 @@ func (d *Folder) HasCheckpoint() bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// Update stores what a resumed run has changed.
-func (d *Folder) Update(s Settings) error {
-	if d.Config.Settings == s {
+// Update stores what a resumed run has changed, and what is known since.
+func (d *Folder) Update(s Settings, f Facts) error {
+	if d.Config.Settings == s && d.Config.Facts == f {
 		return nil
 	}
-	d.Config.Settings = s
+	d.Config.Settings, d.Config.Facts = s, f
 	return d.writeConfig()
 }
 
@@ -172,31 +212,6 @@ func (d *Folder) WriteHistory(rows []nn.Row) error {
 
 // Close gives the folder free.
 func (d *Folder) Close() error { return d.lock.Close() }
-
-// Advise adds to the error that ended a run how to go on.
-func (d *Folder) Advise(err error) error {
-	if !d.HasCheckpoint() {
-		return fmt.Errorf("%w; nothing was saved before", err)
-	}
-	return fmt.Errorf("%w; to go on from what is saved: %s", err, d.ResumeCommand())
-}
-
-// ResumeCommand is what the user types to go on.
-func (d *Folder) ResumeCommand() string {
-	program := os.Args[0]
-	if strings.Contains(filepath.ToSlash(program), "/go-build") {
-		program = "go run ./cmd/train" // which made the program in a folder that is gone afterwards
-	}
-	return program + " --resume " + quote(d.Path)
-}
-
-// quote makes a path one word of a shell.
-func quote(path string) string {
-	if !strings.ContainsAny(path, " \t\n'\"$&|;<>()*?[]#~`!{}") {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
-}
 
 // Discard takes away what this process made, of a run that left nothing.
 func (d *Folder) Discard() {

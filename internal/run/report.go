@@ -10,7 +10,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/lamina-go/lamina/backend"
-	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/ops"
 )
@@ -42,12 +41,7 @@ func (r *Report) line(heading, format string, values ...any) {
 }
 
 // begin tells what is about to happen.
-func (r *Report) begin(b backend.Backend, network *nn.Network, d *cifar.Dataset, dir *Folder, t *nn.Trainer) {
-	parameters := 0
-	for _, layer := range network.Table {
-		trainable, other := layer.Parameters()
-		parameters += trainable + other
-	}
+func (r *Report) begin(b backend.Backend, dir *Folder, t *nn.Trainer) {
 	r.line("machine", "%s, %d threads, %s, %s", dir.Config.CPU, r.ThreadCount(), b.Name(), r.Precision)
 	if level, _ := ops.Best(); r.Precision == "bf16" && level < ops.AVX512BF16 {
 		r.line("note", "this processor lacks instructions for bf16: they are emulated, slower than fp32")
@@ -55,9 +49,9 @@ func (r *Report) begin(b backend.Backend, network *nn.Network, d *cifar.Dataset,
 	if err := ops.AMXRefused(); r.Precision == "bf16" && err != nil {
 		r.line("note", "the system refuses AMX, which this processor has: bf16 is slower without: %v", err)
 	}
-	r.line("model", "%s, %.1f million parameters", r.Model, float64(parameters)/1e6)
-	r.line("data", "%s: %d images to train on, %d to validate with, %d classes",
-		d.Name, d.Train.Len(), d.Test.Len(), len(d.Classes))
+	f := dir.Config.Facts
+	r.line("model", "%s, %.1f million parameters", r.Model, float64(f.Trainable+f.NonTrainable)/1e6)
+	r.line("data", "%s: %d images to train on, %d to validate with, %d classes", f.Data, f.Images, f.Validation, f.Classes)
 	r.line("training", "%d epochs of %d steps of %d images, learning rate %s", r.Epochs, t.Steps(), t.Batch, r.LR)
 	r.line("results", "%s", dir.Path)
 	if dir.Config.Backend != b.Name() {
@@ -140,8 +134,8 @@ func (r *Report) epoch(row nn.Row) {
 	r.shown, r.epochAt = now, now
 }
 
-// End tells what the run in dir has brought, and what can be done next.
-func (r *Report) End(dir *Folder, history []nn.Row) {
+// End tells what the run in dir has brought, and what the user types to go on to twice the epochs.
+func (r *Report) End(dir *Folder, history []nn.Row, goOn string) {
 	r.endBar()
 	fmt.Fprintln(r.out)
 	if len(history) == 0 {
@@ -156,5 +150,5 @@ func (r *Report) End(dir *Folder, history []nn.Row) {
 	}
 	r.line("done", "in %v; best val_accuracy %.2f %% in epoch %d", time.Since(r.started).Round(time.Second), 100*best.Validation.Accuracy, best.Epoch)
 	r.line("results", "%s (the curves), %s (the weights)", dir.File(HistoryName), dir.File(CheckpointName))
-	r.line("go on", "%s --epochs %d", dir.ResumeCommand(), 2*len(history))
+	r.line("go on", "%s --epochs %d", goOn, 2*len(history))
 }

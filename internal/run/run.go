@@ -26,6 +26,7 @@ type Job struct {
 	Backend   backend.Backend
 	SaveEvery time.Duration // between checkpoints within an epoch
 	Report    *Report
+	GoOn      string // what the user types to go on
 }
 
 // Run trains from where the run in the folder stands, and returns the run's epochs. When ctx is
@@ -76,14 +77,20 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 		}
 		defer board.Close()
 	}
-	if err := errors.Join(dir.Update(j.Settings), dir.WriteHistory(t.History)); err != nil {
+	facts := Facts{Data: data.Name, Images: data.Train.Len(), Validation: data.Test.Len(), Classes: len(data.Classes)}
+	facts.Trainable, facts.NonTrainable = network.Parameters()
+	if err := errors.Join(dir.Update(j.Settings, facts), dir.WriteHistory(t.History)); err != nil {
 		return nil, err
 	}
-	j.Report.begin(j.Backend, network, data, dir, t)
-	if err := cli.Interruption(ctx, t.Run(ctx)); err != nil {
-		return nil, dir.Advise(err)
+	j.Report.begin(j.Backend, dir, t)
+	err = cli.Interruption(ctx, t.Run(ctx))
+	switch {
+	case err == nil:
+		return t.History, nil
+	case dir.HasCheckpoint():
+		return nil, fmt.Errorf("%w; to go on from what is saved: %s", err, j.GoOn)
 	}
-	return t.History, nil
+	return nil, fmt.Errorf("%w; nothing was saved before", err)
 }
 
 // Dataset returns the images that the settings name. Progress is told of a download.

@@ -1,0 +1,162 @@
+package report
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+
+	"gonum.org/v1/plot"
+
+	"github.com/lamina-go/lamina/nn"
+)
+
+// Curve is what a run has in each picture: a line with a name.
+type Curve struct {
+	Name    string
+	History []nn.Row
+}
+
+// Chart is a picture of a value over the epochs, with a line for each run.
+type Chart struct {
+	Name  string // of its files
+	Title string
+	value func(nn.Row) float64
+}
+
+// Charts returns the four pictures by which runs are compared.
+func Charts() []Chart {
+	return []Chart{
+		{"training_accuracy", "Training accuracy, %", func(r nn.Row) float64 { return 100 * r.Accuracy }},
+		{"training_loss", "Training loss", func(r nn.Row) float64 { return r.Loss }},
+		{"test_accuracy", "Test accuracy, %", func(r nn.Row) float64 { return 100 * r.Validation.Accuracy }},
+		{"test_loss", "Test loss", func(r nn.Row) float64 { return r.Validation.Loss }},
+	}
+}
+
+// CSV writes the values: a row for each epoch, a column for each run, empty where the run is not
+// as long.
+func (c Chart) CSV(w io.Writer, curves []Curve) error {
+	out := csv.NewWriter(w)
+	record := []string{"epoch"}
+	for _, curve := range curves {
+		record = append(record, curve.Name)
+	}
+	out.Write(record) // errors are kept until the end
+	for epoch := 1; epoch <= epochs(curves); epoch++ {
+		record = []string{strconv.Itoa(epoch)}
+		for _, curve := range curves {
+			text := ""
+			if epoch <= len(curve.History) {
+				text = strconv.FormatFloat(c.value(curve.History[epoch-1]), 'g', -1, 64)
+			}
+			record = append(record, text)
+		}
+		out.Write(record)
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// epochs returns the length of the longest run.
+func epochs(curves []Curve) int {
+	longest := 0
+	for _, curve := range curves {
+		longest = max(longest, len(curve.History))
+	}
+	return longest
+}
+
+// axis is what an axis of a picture shows.
+type axis struct {
+	min, max    float64
+	logarithmic bool
+	ticks       plot.ConstantTicks
+}
+
+// at returns the place of a value on the axis, from 0 to 1.
+func (a axis) at(v float64) float64 {
+	if a.logarithmic {
+		return math.Log(v/a.min) / math.Log(a.max/a.min)
+	}
+	return (v - a.min) / (a.max - a.min)
+}
+
+// epochAxis returns an axis of whole epochs.
+func epochAxis(curves []Curve) axis {
+	last := epochs(curves)
+	step := 1
+	for i := 0; last/step > 7; i++ {
+		step = []int{2, 5, 10}[i%3] * int(math.Pow10(i/3))
+	}
+	a := axis{min: 1, max: float64(last)}
+	if last < 2 {
+		a.min, a.max = 0.5, 1.5 // a point in the middle
+	}
+	for epoch := step; epoch <= max(last, 1); epoch += step {
+		a.ticks = append(a.ticks, plot.Tick{Value: float64(epoch), Label: strconv.Itoa(epoch)})
+	}
+	return a
+}
+
+// valueAxis returns an axis for the values, logarithmic where some are far larger than others.
+func (c Chart) valueAxis(curves []Curve) axis {
+	low, high := math.Inf(1), math.Inf(-1)
+	for _, curve := range curves {
+		for _, row := range curve.History {
+			low, high = min(low, c.value(row)), max(high, c.value(row))
+		}
+	}
+	switch {
+	case low > high: // no values
+		low, high = 0, 1
+	case low == high:
+		low, high = low-0.5, high+0.5
+	}
+	a := axis{min: low, max: high}
+	var all []plot.Tick
+	const far = 50
+	if low > 0 && high > far*low {
+		a.logarithmic = true
+		a.min, a.max = math.Pow(10, math.Floor(math.Log10(low))), math.Pow(10, math.Ceil(math.Log10(high)))
+		all = decades(a.min, a.max)
+	} else {
+		edge := (high - low) / 20
+		a.min, a.max = low-edge, high+edge
+		all = plot.DefaultTicks{}.Ticks(a.min, a.max)
+	}
+	for _, tick := range all {
+		if tick.Label != "" {
+			a.ticks = append(a.ticks, tick)
+		}
+	}
+	return a
+}
+
+// decades returns ticks at powers of ten, not more than fit beside an axis.
+func decades(low, high float64) (ticks []plot.Tick) {
+	first, last := int(math.Round(math.Log10(low))), int(math.Round(math.Log10(high)))
+	for n := first; n <= last; n += 1 + (last-first)/8 {
+		label := fmt.Sprintf("1e%d", n)
+		if n >= -3 && n <= 4 {
+			label = strconv.FormatFloat(math.Pow10(n), 'f', -1, 64)
+		}
+		ticks = append(ticks, plot.Tick{Value: math.Pow10(n), Label: label})
+	}
+	return ticks
+}
+
+// ink is the colour of a line, on white and on black ground. These can be told apart by those who see
+// few colours too: after M. Okabe and K. Ito, Color Universal Design (2008).
+type ink struct{ light, dark string }
+
+func inks() []ink {
+	return []ink{
+		{"#0072b2", "#4aa8e8"}, {"#d55e00", "#ff8442"}, {"#009e73", "#2cc79a"},
+		{"#cc79a7", "#e89cc9"}, {"#e69f00", "#f2b92b"}, {"#56b4e9", "#9bdcff"},
+	}
+}
+
+// fewEpochs is up to how many epochs are shown as points too.
+const fewEpochs = 12

@@ -1,0 +1,74 @@
+package report
+
+import (
+	"fmt"
+	"html"
+	"html/template"
+	"strings"
+)
+
+// The coordinates of a picture in SVG. On a phone a unit is about a point, so that text is legible.
+const (
+	svgWidth, svgHeight = 360, 250
+	svgLeft, svgRight   = 46, 350
+	svgTop, svgBottom   = 10, 210
+)
+
+// SVG returns the picture as an element of a page, where its legend stands: its colours are the
+// classes line0, line1 … of the page's style.
+func (c Chart) SVG(curves []Curve) template.HTML {
+	x, y := epochAxis(curves), c.valueAxis(curves)
+	across := func(v float64) float64 { return svgLeft + x.at(v)*(svgRight-svgLeft) }
+	up := func(v float64) float64 { return svgBottom - y.at(v)*(svgBottom-svgTop) }
+
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s over epochs">`, svgWidth, svgHeight, html.EscapeString(c.Title))
+	for _, tick := range y.ticks {
+		at := up(tick.Value)
+		fmt.Fprintf(&b, `<path class="grid" d="M%d %.1fH%d"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`,
+			svgLeft, at, svgRight, svgLeft-6, at+4, html.EscapeString(tick.Label))
+	}
+	for _, tick := range x.ticks {
+		at := across(tick.Value)
+		fmt.Fprintf(&b, `<path class="grid" d="M%.1f %dV%d"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>`,
+			at, svgTop, svgBottom, at, svgBottom+16, tick.Label)
+	}
+	fmt.Fprintf(&b, `<path class="axis" d="M%d %dV%dH%d"/>`, svgLeft, svgTop, svgBottom, svgRight)
+	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="middle">epoch</text>`, (svgLeft+svgRight)/2, svgHeight-6)
+	for i, curve := range curves {
+		if len(curve.History) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, `<g class="%s"><title>%s</title><polyline points="`, lineClass(i), html.EscapeString(curve.Name))
+		for _, row := range curve.History {
+			fmt.Fprintf(&b, "%.1f,%.1f ", across(float64(row.Epoch)), up(c.value(row)))
+		}
+		b.WriteString(`"/>`)
+		if len(curve.History) <= fewEpochs {
+			for _, row := range curve.History {
+				fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3"/>`, across(float64(row.Epoch)), up(c.value(row)))
+			}
+		}
+		b.WriteString("</g>")
+	}
+	b.WriteString("</svg>")
+	return template.HTML(b.String())
+}
+
+// lineClass returns the classes of a run's line.
+func lineClass(i int) string {
+	class := fmt.Sprintf("line%d", i%len(inks()))
+	if i >= len(inks()) {
+		class += " dashed"
+	}
+	return class
+}
+
+// lineStyle returns the colours of the classes, for one ground.
+func lineStyle(colour func(ink) string) template.CSS {
+	var b strings.Builder
+	for i, ink := range inks() {
+		fmt.Fprintf(&b, ".line%d{--ink:%s}", i, colour(ink))
+	}
+	return template.CSS(b.String())
+}
