@@ -119,7 +119,7 @@ func openFolder(ctx context.Context, dir string, d *distribution) (*Dataset, err
 				return ctx.Err()
 			}
 			file := filepath.Join(dir, name)
-			f, err := os.Open(file)
+			f, size, err := openFile(file)
 			if errors.Is(err, os.ErrNotExist) {
 				return nil // dataset tells if it is needed
 			}
@@ -127,11 +127,7 @@ func openFolder(ctx context.Context, dir string, d *distribution) (*Dataset, err
 				return fmt.Errorf("cifar: %w", err)
 			}
 			defer f.Close()
-			info, err := f.Stat()
-			if err == nil {
-				err = p.read(name, bufio.NewReaderSize(f, 1<<18), info.Size())
-			}
-			if err != nil {
+			if err := p.read(name, bufio.NewReaderSize(f, 1<<18), size); err != nil {
 				return fmt.Errorf("cifar: %s: %w", file, err)
 			}
 			return nil
@@ -143,14 +139,9 @@ func openFolder(ctx context.Context, dir string, d *distribution) (*Dataset, err
 	return p.dataset(dir)
 }
 
-// openArchive reads the files of a distribution from a .tar.gz, as it is unpacked.
-func openArchive(ctx context.Context, file string) (*Dataset, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("cifar: %w", err)
-	}
-	defer f.Close()
-	zip, err := gzip.NewReader(bufio.NewReaderSize(f, 1<<18))
+// readArchive reads the files of a distribution from a .tar.gz, as it is unpacked. Errors name it file.
+func readArchive(ctx context.Context, file string, r io.Reader) (*Dataset, error) {
+	zip, err := gzip.NewReader(r)
 	if err != nil {
 		return nil, damaged(file, err)
 	}

@@ -1,10 +1,10 @@
 package cifar
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -59,10 +59,29 @@ func openPath(ctx context.Context, path string) (*Dataset, error) {
 	if info.IsDir() {
 		return openDir(ctx, path)
 	}
-	if !isGzip(path) {
+	f, _, err := openFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("cifar: %w", err)
+	}
+	defer f.Close()
+	r := bufio.NewReaderSize(f, 1<<18)
+	if magic, err := r.Peek(2); err != nil || [2]byte(magic) != [2]byte{0x1f, 0x8b} {
 		return nil, fmt.Errorf("cifar: %s is neither a folder nor a .tar.gz archive", path)
 	}
-	return openArchive(ctx, path)
+	return readArchive(ctx, path, r)
+}
+
+// openFile opens a file and tells its size. A pipe or a device might never give an end.
+func openFile(path string) (*os.File, int64, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("%s is not a file that can be read to its end", path)
+	}
+	f, err := os.Open(path)
+	return f, info.Size(), err
 }
 
 // openDir reads a folder of one of the kinds.
@@ -86,15 +105,4 @@ func openDir(ctx context.Context, dir string) (*Dataset, error) {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-func isGzip(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return true // openArchive tells why
-	}
-	defer f.Close()
-	var magic [2]byte
-	_, err = io.ReadFull(f, magic[:])
-	return err == nil && magic == [2]byte{0x1f, 0x8b}
 }

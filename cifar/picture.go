@@ -32,9 +32,10 @@ var (
 // pictureExtensions are the ends of the names of files that are taken for pictures.
 func pictureExtensions() []string { return []string{".png", ".jpg", ".jpeg", ".webp", ".gif"} }
 
-// IsPicture reports whether a file of that name is taken for a picture in a folder.
+// IsPicture reports whether a file of that name is taken for a picture in a folder: hidden files, such
+// as macOS leaves beside each picture that it copies, are not.
 func IsPicture(name string) bool {
-	return slices.Contains(pictureExtensions(), strings.ToLower(filepath.Ext(name)))
+	return !strings.HasPrefix(name, ".") && slices.Contains(pictureExtensions(), strings.ToLower(filepath.Ext(name)))
 }
 
 // Picture is a picture of which only the size has been read.

@@ -2,6 +2,7 @@ package cifar
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,6 +48,9 @@ func openPictures(ctx context.Context, dir string) (*Dataset, error) {
 // folders returns the names of the folders in dir, of which there must be one.
 func folders(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("cifar: there is no %s: it must have a folder of pictures for each class", dir)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cifar: %w", err)
 	}
@@ -93,10 +97,7 @@ func readSplit(ctx context.Context, dir string, folders, classes []string) (Imag
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if err := readPicture(images.image(i), file); err != nil {
-				return fmt.Errorf("cifar: %s: %w", file, err)
-			}
-			return nil
+			return readPicture(images.image(i), file)
 		})
 	}
 	return images, group.Wait()
@@ -104,14 +105,17 @@ func readSplit(ctx context.Context, dir string, folders, classes []string) (Imag
 
 // readPicture sets dst to the pixels of a file, resized.
 func readPicture(dst []byte, file string) error {
-	f, err := os.Open(file)
+	f, _, err := openFile(file)
 	if err != nil {
-		return err
+		return fmt.Errorf("cifar: %w", err)
 	}
 	defer f.Close()
 	p, err := OpenPicture(f)
-	if err != nil {
-		return err
+	if err == nil {
+		err = p.Read(dst, Size, Size)
 	}
-	return p.Read(dst, Size, Size)
+	if err != nil {
+		return fmt.Errorf("cifar: %s: %w", file, err)
+	}
+	return nil
 }

@@ -54,6 +54,7 @@ func pictureFiles(t testing.TB) map[string][]byte {
 		"train/red/notes.txt":      []byte("red"),
 		"train/.cache/x.png":       nil,
 		"train/list.csv":           nil,
+		"train/red/._1.png":        []byte("what macOS leaves"),
 	}
 }
 
@@ -144,15 +145,15 @@ func TestOpenBadPictures(t *testing.T) {
 		{"no classes", map[string][]byte{"train/1.png": picture, "test/red/1.png": picture}, []string{"train has no folders of pictures"}},
 		{"no pictures in train", with(pictureFiles(t), "train/green/notes.txt", nil), []string{filepath.Join("train", "green") + " has no pictures"}},
 		{"no pictures in test", with(trainOnly, "test/red/notes.txt", nil), []string{filepath.Join("test", "red") + " has no pictures"}},
-		{"no test", map[string][]byte{"train/red/1.png": picture}, []string{"test"}},
-		{"no train", map[string][]byte{"test/red/1.png": picture}, []string{"train"}},
+		{"no test", map[string][]byte{"train/red/1.png": picture}, []string{"there is no ", "test: it must have a folder of pictures for each class"}},
+		{"no train", map[string][]byte{"test/red/1.png": picture}, []string{"there is no ", "train: it must have a folder of pictures for each class"}},
 		{"unknown class", with(pictureFiles(t), "test/green/1.png", picture), []string{filepath.Join("test", "green"), "no such class"}},
 		{"text", with(pictureFiles(t), "train/red/7.png", []byte("hello")), []string{filepath.Join("red", "7.png"), "not a picture"}},
 		{"empty file", with(pictureFiles(t), "test/red/7.jpg", nil), []string{filepath.Join("red", "7.jpg"), "not a picture"}},
 		{"cut off", with(pictureFiles(t), "train/red/7.png", picture[:len(picture)-20]), []string{filepath.Join("red", "7.png"), "does not decode"}},
 		{"JPEG cut off", with(pictureFiles(t), "train/red/7.jpg", photo[:len(photo)-20]), []string{filepath.Join("red", "7.jpg"), "does not decode"}},
 		{"very large", with(pictureFiles(t), "train/red/7.png", bombOf(t, 50_000, 50_000)), []string{filepath.Join("red", "7.png"), "50000x50000"}},
-		{"a folder", with(pictureFiles(t), "train/red/7.png/x", nil), []string{filepath.Join("red", "7.png")}},
+		{"a folder", with(pictureFiles(t), "train/red/7.png/x", nil), []string{filepath.Join("red", "7.png") + " is not a file"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -247,7 +247,7 @@ func TestOpenBadFolder(t *testing.T) {
 		{"empty file", with(binaryFiles(), "test_batch.bin", nil), []string{"test_batch.bin: 0 bytes", "empty"}},
 		{"label 10", with(binaryFiles(), "data_batch_2.bin", label10), []string{"data_batch_2.bin: record 1: label 10"}},
 		{"nine names", with(binaryFiles(), "batches.meta.txt", []byte("a b c d e f g h i")), []string{"batches.meta.txt: 9 names"}},
-		{"a folder for a file", with(without(binaryFiles(), "test_batch.bin"), "test_batch.bin/x", nil), []string{"test_batch.bin"}},
+		{"a folder for a file", with(without(binaryFiles(), "test_batch.bin"), "test_batch.bin/x", nil), []string{"test_batch.bin is not a file"}},
 		{"pickle missing", without(pickleFiles(t), "data_batch_5"), []string{"has no data_batch_5"}},
 		{"pickle cut off", with(pickleFiles(t), "data_batch_5", pickle[:len(pickle)-9]), []string{"data_batch_5", "cut off"}},
 		{"pickle is text", with(pickleFiles(t), "data_batch_5", []byte("hello\n")), []string{"data_batch_5", "not a pickle"}},
