@@ -98,6 +98,9 @@ func openDir(ctx context.Context, dir string) (*Dataset, error) {
 	if exists(filepath.Join(dir, trainFolder)) || exists(filepath.Join(dir, testFolder)) {
 		return openPictures(ctx, dir)
 	}
+	if _, err := os.ReadDir(dir); err != nil { // nothing was found since nothing may be looked for
+		return nil, fmt.Errorf("cifar: %w", err)
+	}
 	return nil, fmt.Errorf("cifar: %s has neither the files of CIFAR-10 (data_batch_1.bin …, or data_batch_1 …) nor folders %s and %s with a folder of pictures for each class",
 		dir, trainFolder, testFolder)
 }

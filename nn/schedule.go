@@ -70,7 +70,7 @@ func parseRate(text string) (float64, error) {
 	case err != nil && math.IsInf(rate, 0):
 		return 0, fmt.Errorf("%s is infinite", text)
 	case err != nil:
-		return 0, fmt.Errorf("%q is not a number", text)
+		return 0, fmt.Errorf("%q is not a number: want a rate as 0.01, steps as 0.01:81,0.001, or cosine:0.05", text)
 	case math.IsNaN(rate) || math.IsInf(rate, 0) || rate < 0 || rate > math.MaxFloat32:
 		return 0, fmt.Errorf("%s: must be a finite number, at least 0", text)
 	}

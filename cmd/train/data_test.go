@@ -210,7 +210,7 @@ func TestBadFolders(t *testing.T) {
 		{"out below a file", []string{"--out", filepath.Join(file, "run")}, []string{"--out", file}},
 		{"out of a run", []string{"--out", filepath.Dir(full)}, []string{"--resume " + filepath.Dir(full)}},
 		{"resume of nothing", []string{"--resume", filepath.Join(dir, "nothing")}, []string{"nothing", "--out"}},
-		{"resume of a file", []string{"--resume", file}, []string{file}},
+		{"resume of a file", []string{"--resume", file}, []string{file, "is a file: name the folder of a run"}},
 		{"resume of an empty folder", []string{"--resume", t.TempDir()}, []string{"no run"}},
 		{"config cut off", []string{"--resume", filepath.Dir(unreadable)}, []string{run.ConfigName}},
 		{"config that cannot be", []string{"--resume", filepath.Dir(impossible)}, []string{run.ConfigName, "vgg21"}},

@@ -131,9 +131,9 @@ func (p *process) await(words string) {
 	p.t.Fatalf("the program ended without the words %q:\n%s%s", words, &p.stdout, &p.stderr)
 }
 
-func (p *process) interrupt() {
+func (p *process) send(s os.Signal) {
 	p.t.Helper()
-	if err := p.command.Process.Signal(os.Interrupt); err != nil {
+	if err := p.command.Process.Signal(s); err != nil {
 		p.t.Fatal(err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -115,20 +116,22 @@ func TestSameBits(t *testing.T) {
 		fail(t, 1, []string{"nowhere"}, "--resume", alone, "--data", "nowhere")
 		succeed(t, "--resume", alone) // what failed has changed nothing
 	})
-	t.Run("interrupted", func(t *testing.T) {
-		dir := filepath.Join(t.TempDir(), "run")
-		p := start(t, small(dir)...)
-		p.await("results")
-		p.interrupt()
-		if o := p.end(); o.code != 130 || !strings.Contains(o.stderr, "--resume "+dir) {
-			t.Fatalf("exit %d, want 130 and how to go on: %s", o.code, o.stderr)
-		}
-		if at := read(t, dir).Position; at.Step == 6 {
-			t.Fatal("the program went on to the end")
-		}
-		succeed(t, "--resume", dir)
-		same(t, dir, want)
-	})
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGHUP} { // Ctrl-C, and the terminal is closed
+		t.Run(signal.String(), func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "run")
+			p := start(t, small(dir)...)
+			p.await("results")
+			p.send(signal)
+			if o := p.end(); o.code != 130 || !strings.Contains(o.stderr, "--resume "+dir) {
+				t.Fatalf("exit %d, want 130 and how to go on: %s", o.code, o.stderr)
+			}
+			if at := read(t, dir).Position; at.Step == 6 {
+				t.Fatal("the program went on to the end")
+			}
+			succeed(t, "--resume", dir)
+			same(t, dir, want)
+		})
+	}
 	t.Run("longer", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "run")
 		succeed(t, small(dir, "--epochs", "1")...)
@@ -230,9 +233,9 @@ func goOn(dir string, more ...string) []string {
 func TestAnotherInterruptEndsAtOnce(t *testing.T) {
 	p := start(t, small(filepath.Join(t.TempDir(), "run"), "--epochs", "1000")...)
 	p.await("results")
-	p.interrupt()
+	p.send(os.Interrupt)
 	p.await("ends at once") // and 225 MB are still to be saved
-	p.interrupt()
+	p.send(os.Interrupt)
 	if o := p.end(); o.code != -1 {
 		t.Errorf("exit %d, want an end by the signal: %s", o.code, o.stderr)
 	}

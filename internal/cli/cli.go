@@ -46,10 +46,14 @@ func (e UsageError) Unwrap() error { return e.error }
 // ErrInterrupted says that the user stopped the program.
 var ErrInterrupted = errors.New("interrupted")
 
-// Context returns a context that ends with the first Ctrl-C or SIGTERM, when the promise is
-// printed. Another ends the process.
+// Context returns a context that ends with the first Ctrl-C, SIGTERM or, where nohup does not keep
+// it away, closing of the terminal, when the promise is printed. Another ends the process.
 func Context(promise string) context.Context {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	context.AfterFunc(ctx, func() {
 		stop()
 		fmt.Println("\n" + promise)

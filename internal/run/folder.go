@@ -65,8 +65,8 @@ type Folder struct {
 	Path   string
 	Config Config
 	lock   *os.File
-	begun  bool // by this process
-	made   bool // the folder too
+	begun  bool     // by this process
+	made   []string // folders for it, the innermost first
 }
 
 // Create makes the folder of a new run and locks it. Without a path it gets one under runs that
@@ -75,14 +75,14 @@ func Create(path string, c Config) (*Folder, error) {
 	d := &Folder{Path: path, Config: c, begun: true}
 	if path == "" {
 		if err := d.makeDefault(); err != nil {
-			return nil, fmt.Errorf("%w: name a folder that can be written to", err)
+			return nil, fmt.Errorf("%s: %w: name a folder that can be written to", defaultParent, cause(err))
 		}
 	} else {
 		info, err := os.Stat(path)
 		if err == nil && !info.IsDir() {
 			return nil, fmt.Errorf("%s is a file: name a folder, or one that is not there yet", path)
 		}
-		d.made = errors.Is(err, fs.ErrNotExist)
+		d.made = missing(path)
 		if err := os.MkdirAll(path, 0o755); err != nil {
 			return nil, fmt.Errorf("%s: %w: name a folder that can be written to", path, cause(err))
 		}
@@ -104,17 +104,31 @@ func Create(path string, c Config) (*Folder, error) {
 	return d, nil
 }
 
+// missing returns the folders of a path that are not there, the innermost first.
+func missing(path string) (folders []string) {
+	for ; ; path = filepath.Dir(path) {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			return folders
+		}
+		folders = append(folders, path)
+	}
+}
+
+// defaultParent is the folder in which the folders of runs are made that have no name.
+const defaultParent = "runs"
+
 // makeDefault makes a folder that nobody has.
 func (d *Folder) makeDefault() error {
-	const parent = "runs"
-	if err := os.MkdirAll(parent, 0o755); err != nil {
+	d.made = missing(defaultParent)
+	if err := os.MkdirAll(defaultParent, 0o755); err != nil {
 		return err
 	}
-	stem := filepath.Join(parent, d.Config.Settings.Model+d.Config.Started.Format("-20060102-150405"))
-	d.Path, d.made = stem, true
+	stem := filepath.Join(defaultParent, d.Config.Settings.Model+d.Config.Started.Format("-20060102-150405"))
+	d.Path = stem
 	for n := 2; ; n++ {
 		err := os.Mkdir(d.Path, 0o755)
 		if !errors.Is(err, fs.ErrExist) {
+			d.made = append([]string{d.Path}, d.made...)
 			return err
 		}
 		d.Path = fmt.Sprintf("%s-%d", stem, n)
@@ -132,6 +146,9 @@ func Open(path string) (*Folder, error) {
 }
 
 func readConfig(path string) (c Config, err error) {
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		return c, fmt.Errorf("%s is a file: name the folder of a run", path)
+	}
 	text, err := os.ReadFile(filepath.Join(path, ConfigName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, fmt.Errorf("%s: there is no run (no %s): begin one with --out %s", path, ConfigName, path)
@@ -218,8 +235,8 @@ func (d *Folder) Discard() {
 	os.Remove(d.File(ConfigName))
 	os.Remove(d.File(HistoryName))
 	os.Remove(d.File(lockName))
-	if d.made {
-		os.Remove(d.Path)
+	for _, folder := range d.made {
+		os.Remove(folder)
 	}
 }
 
