@@ -1,0 +1,149 @@
+package hdf5
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Error tells what is wrong with a file and where.
+type Error struct {
+	File   string
+	Object string // path of the group or dataset; empty for the file as a whole
+	Part   string // "object header", "local heap", …
+	Offset int64  // from the file's beginning
+	Err    error
+}
+
+func (e *Error) Error() string {
+	object := e.Object
+	if object != "" {
+		object += ": "
+	}
+	return fmt.Sprintf("hdf5: %s: %s%s at offset %d: %v", e.File, object, e.Part, e.Offset, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// unsupported is the name of what this package does not read.
+type unsupported string
+
+func (u unsupported) Error() string        { return string(u) + " is not supported" }
+func (u unsupported) Is(target error) bool { return target == errors.ErrUnsupported }
+
+// fail returns an Error at an address.
+func (f *File) fail(o *Object, part string, addr uint64, err error) error {
+	e := &Error{File: f.name, Part: part, Offset: f.base + int64(addr), Err: err}
+	if o != nil {
+		e.Object = o.Path()
+	}
+	return e
+}
+
+// undefined is the address of what is not there.
+const undefined = math.MaxUint64
+
+// block is a part of the file, read from front to back. The first thing wrong stays in
+// err, and what is read after it is zero.
+type block struct {
+	f    *File
+	o    *Object // what the part belongs to; nil for the file as a whole
+	part string
+	addr uint64 // of data[0]
+	data []byte
+	pos  int
+	err  error
+}
+
+// failed sets the error, unless there is one, and returns the error.
+func (b *block) failed(err error) error {
+	if b.err == nil {
+		b.err = b.f.fail(b.o, b.part, b.addr+uint64(b.pos), err)
+	}
+	return b.err
+}
+
+func (b *block) fail(format string, args ...any) error {
+	return b.failed(fmt.Errorf(format, args...))
+}
+
+func (b *block) unsupported(what string) error { return b.failed(unsupported(what)) }
+
+// left returns how many bytes are still to be read.
+func (b *block) left() int { return len(b.data) - b.pos }
+
+// take returns the next n bytes, or nil.
+func (b *block) take(n int) []byte {
+	if b.err == nil && (n < 0 || n > b.left()) {
+		b.fail("cut off: %d bytes wanted of the %d that are left", n, b.left())
+	}
+	if b.err != nil {
+		return nil
+	}
+	b.pos += n
+	return b.data[b.pos-n : b.pos : b.pos]
+}
+
+func (b *block) skip(n int) { b.take(n) }
+
+// uint returns the next n ≤ 8 bytes as a little-endian number.
+func (b *block) uint(n int) uint64 {
+	var word [8]byte
+	copy(word[:], b.take(n))
+	return binary.LittleEndian.Uint64(word[:])
+}
+
+func (b *block) u8() int  { return int(b.uint(1)) }
+func (b *block) u16() int { return int(b.uint(2)) }
+func (b *block) u32() int { return int(b.uint(4)) }
+
+func (b *block) length() uint64 { return b.uint(b.f.lengthSize) }
+
+// address returns the next address: all ones are undefined.
+func (b *block) address() uint64 {
+	a := b.uint(b.f.offsetSize)
+	if a == undefined>>(64-8*b.f.offsetSize) {
+		return undefined
+	}
+	return a
+}
+
+// expect reads a signature.
+func (b *block) expect(signature string) {
+	at := b.pos
+	if s := b.take(len(signature)); b.err == nil && string(s) != signature {
+		b.pos = at
+		b.fail("no signature %s but %q", signature, s)
+	}
+}
+
+// version reads a version number and refuses all but those up to highest.
+func (b *block) version(lowest, highest int) int {
+	at := b.pos
+	v := b.u8()
+	if b.err == nil && (v < lowest || v > highest) {
+		b.pos = at
+		b.unsupported(fmt.Sprintf("%s version %d", b.part, v))
+	}
+	return v
+}
+
+// checksum reads the checksum of all bytes before it.
+func (b *block) checksum() {
+	want := lookup3(b.data[:b.pos])
+	if got := uint32(b.uint(4)); b.err == nil && got != want {
+		b.fail("damaged: checksum %08x, stored %08x", want, got)
+	}
+}
+
+// text returns the string in s before its first zero byte.
+func text(s []byte) string {
+	for i, c := range s {
+		if c == 0 {
+			return string(s[:i])
+		}
+	}
+	return string(s)
+}

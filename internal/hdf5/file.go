@@ -1,0 +1,207 @@
+// Package hdf5 reads and writes the part of HDF5 that Keras and h5py use for models: groups,
+// attributes of strings and numbers, arrays of floats and integers. See the HDF5 File Format
+// Specification, https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html.
+//
+// Reading: superblocks 0 to 3, with a user block; groups as symbol tables and compact links; soft
+// links; object headers of both versions; contiguous, compact and chunked data (deflate, shuffle,
+// fletcher32). Anything else is refused with an error that names it and wraps errors.ErrUnsupported.
+//
+// A damaged file gives an error, never a panic, and costs no more memory than its size justifies:
+// the parts of a good file do not overlap, so what has been read of one is never longer than the
+// file, and no part is read twice. [File] holds every part to that.
+package hdf5
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+)
+
+// File is an HDF5 file open for reading. It is not for use by several goroutines at once.
+type File struct {
+	name   string
+	r      io.ReaderAt
+	closer io.Closer
+	base   int64  // where in r address 0 lies
+	size   uint64 // the first address behind the file
+
+	offsetSize, lengthSize int // bytes of an address and of a length
+
+	claimed uint64              // bytes of all parts met so far
+	starts  map[uint64]struct{} // and where they begin
+	objects map[uint64]*Object
+	heaps   map[uint64]*globalHeap
+	root    *Group
+}
+
+// Open opens the file of that path. Data are read when they are asked for.
+func Open(path string) (*File, error) {
+	r, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := r.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("hdf5: %s is not a regular file", path)
+	}
+	var f *File
+	if err == nil {
+		f, err = NewFile(r, info.Size(), path)
+	}
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	f.closer = r
+	return f, nil
+}
+
+// NewFile opens a file of size bytes in r; name stands in errors.
+func NewFile(r io.ReaderAt, size int64, name string) (*File, error) {
+	f := &File{name: name, r: r, starts: map[uint64]struct{}{}, objects: map[uint64]*Object{},
+		heaps: map[uint64]*globalHeap{}}
+	root, err := f.readSuperblock(size)
+	if err != nil {
+		return nil, err
+	}
+	o, err := f.object(nil, "", root)
+	if err != nil {
+		return nil, err
+	}
+	f.root, err = o.asGroup()
+	return f, err
+}
+
+// Close closes the file if Open opened it.
+func (f *File) Close() error {
+	if f.closer == nil {
+		return nil
+	}
+	return f.closer.Close()
+}
+
+// Root returns the group that holds everything else.
+func (f *File) Root() *Group { return f.root }
+
+// claim notes that n bytes at addr are a part of the file, as a good file has it: inside the
+// file, and not also (a piece of) another part.
+func (f *File) claim(o *Object, part string, addr, n uint64) error {
+	if n == 0 {
+		return nil
+	}
+	if addr > f.size || n > f.size-addr {
+		return f.fail(o, part, addr, fmt.Errorf("its %d bytes reach beyond the file's end at %d", n, f.base+int64(f.size)))
+	}
+	if _, seen := f.starts[addr]; seen {
+		return f.fail(o, part, addr, fmt.Errorf("this place is already part of something else: a circle"))
+	}
+	if n > f.size-f.claimed {
+		return f.fail(o, part, addr, fmt.Errorf("its %d bytes overlap other parts of the file", n))
+	}
+	f.starts[addr] = struct{}{}
+	f.claimed += n
+	return nil
+}
+
+// read claims and reads n bytes at addr.
+func (f *File) read(o *Object, part string, addr, n uint64) (*block, error) {
+	if err := f.claim(o, part, addr, n); err != nil {
+		return nil, err
+	}
+	b := &block{f: f, o: o, part: part, addr: addr, data: make([]byte, n)}
+	return b, f.readAt(o, part, addr, b.data)
+}
+
+// readAt fills p from addr.
+func (f *File) readAt(o *Object, part string, addr uint64, p []byte) error {
+	if n, err := f.r.ReadAt(p, f.base+int64(addr)); n < len(p) {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return f.fail(o, part, addr+uint64(n), err)
+	}
+	return nil
+}
+
+// signature opens every HDF5 file, at offset 0, 512, 1024, 2048 and so on.
+var signature = []byte("\x89HDF\r\n\x1a\n")
+
+// findSignature sets base to where the file begins behind its user block.
+func (f *File) findSignature(size int64) error {
+	var b [8]byte
+	for at := int64(0); at <= size-int64(len(b)); at = max(512, 2*at) {
+		if n, err := f.r.ReadAt(b[:], at); n < len(b) {
+			return fmt.Errorf("hdf5: %s: %w", f.name, err)
+		}
+		if bytes.Equal(b[:], signature) {
+			f.base = at
+			return nil
+		}
+	}
+	return fmt.Errorf("hdf5: %s is not an HDF5 file: no signature in its %d bytes", f.name, size)
+}
+
+// readSuperblock reads the superblock of a file of size bytes and returns the address of
+// the root group.
+func (f *File) readSuperblock(size int64) (root uint64, err error) {
+	if err := f.findSignature(size); err != nil {
+		return 0, err
+	}
+	f.size = uint64(size - f.base)
+	const part = "superblock"
+	// The longest superblock, version 1 with addresses of 8 bytes, has 100 bytes.
+	b := &block{f: f, part: part, data: make([]byte, min(100, f.size))}
+	if err := f.readAt(nil, part, 0, b.data); err != nil {
+		return 0, err
+	}
+	b.skip(len(signature))
+	version := b.u8()
+	if version > 3 {
+		return 0, b.unsupported(fmt.Sprintf("superblock version %d", version))
+	}
+	if version < 2 {
+		b.skip(4)
+	}
+	f.offsetSize, f.lengthSize = b.u8(), b.u8()
+	for _, n := range []int{f.offsetSize, f.lengthSize} {
+		if n != 2 && n != 4 && n != 8 {
+			return 0, b.unsupported(fmt.Sprintf("an address or length of %d bytes", n))
+		}
+	}
+	switch version {
+	case 0:
+		b.skip(1 + 2 + 2 + 4)
+	case 1:
+		b.skip(1 + 2 + 2 + 4 + 4)
+	default:
+		b.skip(1)
+	}
+	// Addresses count from the signature, whatever the file says that it lies at.
+	base := b.address()
+	b.address() // free space, or the superblock's extension
+	end := b.address()
+	if version < 2 {
+		if driver := b.address(); driver != undefined {
+			return 0, b.unsupported("a driver information block (a file in several parts)")
+		}
+		b.uint(f.offsetSize) // the root's name
+	}
+	root = b.address()
+	if version < 2 {
+		b.skip(4 + 4 + 16)
+	} else {
+		b.checksum()
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	if end < base || end == undefined {
+		return 0, b.fail("end of file at %d, its base at %d", end, base)
+	}
+	if end -= base; end > f.size {
+		return 0, b.fail("superblock says %d bytes, file has %d", end+uint64(f.base), size)
+	}
+	f.size = end
+	return root, f.claim(nil, part, 0, uint64(b.pos))
+}
