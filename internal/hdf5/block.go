@@ -12,7 +12,7 @@ type Error struct {
 	File   string
 	Object string // path of the group or dataset; empty for the file as a whole
 	Part   string // "object header", "local heap", …
-	Offset int64  // from the file's beginning
+	Offset uint64 // from the file's beginning; behind its end if the file tells of such a place
 	Err    error
 }
 
@@ -35,7 +35,7 @@ func (u unsupported) Is(target error) bool { return target == errors.ErrUnsuppor
 
 // fail returns an Error at an address.
 func (f *File) fail(o *Object, part string, addr uint64, err error) error {
-	e := &Error{File: f.name, Part: part, Offset: f.base + int64(addr), Err: err}
+	e := &Error{File: f.name, Part: part, Offset: uint64(f.base) + addr, Err: err}
 	if o != nil {
 		e.Object = o.Path()
 	}

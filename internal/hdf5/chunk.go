@@ -15,7 +15,8 @@ type chunked struct {
 	grid    []int // how many chunks there are along each dimension
 	size    int   // bytes of a chunk
 	filters []filter
-	index   []chunk // by place in the grid, row-major
+	index   []chunk       // by place in the grid, row-major
+	zlib    io.ReadCloser // nil until the first chunk is decompressed
 }
 
 // chunk is where a chunk is stored.
@@ -216,7 +217,7 @@ func (d *Dataset) load(k chunk) ([]byte, error) {
 		}
 		switch f := c.filters[i]; f.id {
 		case filterDeflate:
-			p, err = inflate(p, c.size+4) // a checksum may follow
+			p, err = c.inflate(p, c.size+4) // a checksum may follow
 		case filterShuffle:
 			p = unshuffle(p, d.typ.size)
 		case filterFletcher:
@@ -233,14 +234,19 @@ func (d *Dataset) load(k chunk) ([]byte, error) {
 }
 
 // inflate decompresses p, which must give at most limit bytes.
-func inflate(p []byte, limit int) ([]byte, error) {
-	r, err := zlib.NewReader(bytes.NewReader(p))
+func (c *chunked) inflate(p []byte, limit int) ([]byte, error) {
+	var err error
+	if c.zlib == nil {
+		c.zlib, err = zlib.NewReader(bytes.NewReader(p))
+	} else {
+		err = c.zlib.(zlib.Resetter).Reset(bytes.NewReader(p), nil)
+	}
 	if err != nil {
 		return nil, err
 	}
 	// What comes out is not allocated before it is there.
 	var out bytes.Buffer
-	n, err := io.Copy(&out, io.LimitReader(r, int64(limit)+1))
+	n, err := io.Copy(&out, io.LimitReader(c.zlib, int64(limit)+1))
 	if err == nil && n > int64(limit) {
 		err = fmt.Errorf("more than the %d bytes of a chunk come out of deflate", limit)
 	}

@@ -3,7 +3,7 @@
 // Specification, https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html.
 //
 // Reading: superblocks 0 to 3, with a user block; groups as symbol tables and compact links; soft
-// links; object headers of both versions; contiguous, compact and chunked data (deflate, shuffle,
+// links to datasets; object headers of both versions; contiguous, compact and chunked data (deflate, shuffle,
 // fletcher32). Anything else is refused with an error that names it and wraps errors.ErrUnsupported.
 //
 // A damaged file gives an error, never a panic, and costs no more memory than its size justifies:

@@ -62,8 +62,7 @@ func (g *Group) index() error {
 	return nil
 }
 
-// Children returns the names in the group in the order of the file: by name in a symbol
-// table, else by creation.
+// Children returns the names in the group in the order of the file, which of a symbol table is by name.
 func (g *Group) Children() []string {
 	names := make([]string, len(g.links))
 	for i, l := range g.links {
@@ -76,7 +75,7 @@ func (g *Group) Children() []string {
 func (g *Group) Has(name string) bool { _, ok := g.byName[name]; return ok }
 
 // Group returns the group at a path ("model_weights/conv1"), which counts from here or, with a slash in
-// front, from the root. Soft links are followed. The error wraps fs.ErrNotExist where nothing is there.
+// front, from the root. Soft links to datasets are followed. The error wraps fs.ErrNotExist where nothing is there.
 func (g *Group) Group(path string) (*Group, error) {
 	o, err := g.open(path)
 	if err != nil {
@@ -135,7 +134,10 @@ func (g *Group) follow(path string, hops *int) (*Object, error) {
 			if *hops++; *hops > maxSoftLinks {
 				return nil, g.f.fail(o, "link "+name, o.addr, fmt.Errorf("soft links go in a circle, or through more than %d", maxSoftLinks))
 			}
-			o, err = at.follow(l.soft, hops)
+			if o, err = at.follow(l.soft, hops); err == nil && o.isGroup() {
+				// As of hard links: a walk through the file must come to an end.
+				err = g.f.fail(at.Object, "link "+name, at.addr, unsupported("a soft link to the group "+o.Path()))
+			}
 		}
 		if err != nil {
 			return nil, err

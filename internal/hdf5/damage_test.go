@@ -1,0 +1,390 @@
+package hdf5
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lamina-go/lamina/internal/golden"
+)
+
+// readAll reads everything of a file that can be read, past all errors, and returns the errors.
+func readAll(data []byte) (errs []error) {
+	f, err := NewFile(bytes.NewReader(data), int64(len(data)), "damaged.h5")
+	if err != nil {
+		return []error{err}
+	}
+	note := func(err error) bool {
+		if err != nil {
+			errs = append(errs, err)
+		}
+		return err == nil
+	}
+	attributes := func(o *Object) {
+		for _, a := range o.attributes {
+			_, err := o.Attr(a.name)
+			note(err)
+		}
+	}
+	var group func(g *Group)
+	group = func(g *Group) {
+		attributes(g.Object)
+		for _, name := range g.Children() {
+			is, err := g.IsGroup(name)
+			if !note(err) {
+				continue
+			}
+			if is {
+				if child, err := g.Group(name); note(err) {
+					group(child)
+				}
+			} else if d, err := g.Dataset(name); note(err) {
+				attributes(d.Object)
+				note(d.ReadFloats(make([]float32, d.Len()), 0))
+			}
+		}
+	}
+	group(f.Root())
+	return errs
+}
+
+// judge reads a damaged file and fails the test if that takes too long, too much memory or
+// gives an error that does not tell where.
+func judge(t testing.TB, data []byte, what func() string) []error {
+	t.Helper()
+	defer func() {
+		if r := recover(); r != nil {
+			t.Fatalf("%s: panic: %v", what(), r)
+		}
+	}()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	start := time.Now()
+	errs := readAll(data)
+	took := time.Since(start)
+	runtime.ReadMemStats(&after)
+	if took > time.Second {
+		t.Errorf("%s: %v", what(), took)
+	}
+	// All that is allocated, kept or not: 64 MB, and as much as good files of this size take.
+	if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20+uint64(20*len(data)) {
+		t.Errorf("%s: %d bytes allocated for a file of %d", what(), n, len(data))
+	}
+	for _, err := range errs {
+		var e *Error
+		if errors.As(err, &e) {
+			if e.File != "damaged.h5" || e.Part == "" || e.Object == "" && e.Part != "superblock" {
+				t.Errorf("%s: %#v", what(), e)
+			}
+		} else if !strings.HasPrefix(err.Error(), "hdf5: damaged.h5 is not an HDF5 file") {
+			t.Errorf("%s: %v", what(), err)
+		}
+	}
+	return errs
+}
+
+// recorder notes which bytes of a file are read.
+type recorder struct {
+	*bytes.Reader
+	read []bool
+}
+
+func (r *recorder) ReadAt(p []byte, at int64) (int, error) {
+	n, err := r.Reader.ReadAt(p, at)
+	for i := range n {
+		r.read[int(at)+i] = true
+	}
+	return n, err
+}
+
+// metadata returns the places of all bytes of a file that are read to know what is in it.
+func metadata(t testing.TB, data []byte) []int {
+	r := &recorder{bytes.NewReader(data), make([]bool, len(data))}
+	f, err := NewFile(r, int64(len(data)), "good.h5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := walk(f.Root(), func(*Dataset) error { return nil }); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		t.Fatal(err)
+	}
+	var places []int
+	for i, read := range r.read {
+		if read {
+			places = append(places, i)
+		}
+	}
+	return places
+}
+
+// goodFiles are what damaged files are made from, in all forms that are read.
+func goodFiles(t testing.TB) map[string][]byte {
+	files := map[string][]byte{}
+	for _, name := range []string{"v1.h5", "v2.h5", "tracked.h5"} {
+		data, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = data
+	}
+	tree := NewTree()
+	tree.Attr("layer_names", []string{"a", "bb"})
+	tree.Floats("a/kernel:0", []int{3, 3, 2, 4}, numbers(1))
+	tree.Ints("step", nil, []int64{1})
+	files["written.h5"] = write(t, tree)
+	for i := range 300 {
+		tree.Ints(fmt.Sprintf("many/%d", i), nil, []int64{1})
+	}
+	files["many.h5"] = write(t, tree)
+	return files
+}
+
+// repair sets the checksums of the newer parts right, so that damage is met behind them.
+func repair(data []byte) {
+	sum := func(start, end int) {
+		if start >= 0 && start < end && end <= len(data)-4 {
+			binary.LittleEndian.PutUint32(data[end:], lookup3(data[start:end]))
+		}
+	}
+	base := max(0, bytes.Index(data, signature))
+	if len(data) >= base+48 && (data[base+8] == 2 || data[base+8] == 3) {
+		sum(base, base+12+4*8)
+	}
+	for at := 0; ; at += 4 {
+		i := bytes.Index(data[at:], []byte("OHDR"))
+		if i < 0 || at+i+40 > len(data) {
+			return
+		}
+		at += i
+		flags := data[at+5]
+		p := at + 6 + int(flags>>5&1)*16 + int(flags>>4&1)*4
+		n := 1 << (flags & 3)
+		size := int(binary.LittleEndian.Uint64(data[p:]) << (64 - 8*n) >> (64 - 8*n) & math.MaxInt)
+		p += n
+		if size > len(data)-p {
+			continue
+		}
+		sum(at, p+size)
+		for end := p + size; p+4 < end; {
+			kind, n := data[p], int(binary.LittleEndian.Uint16(data[p+1:]))
+			p += 4 + int(flags>>2&1)*2
+			if kind == msgContinuation && p+16 <= end {
+				next := base + int(binary.LittleEndian.Uint32(data[p:]))
+				sum(next, next+int(binary.LittleEndian.Uint32(data[p+8:]))-4)
+			}
+			p += n
+		}
+	}
+}
+
+// most is how many damaged files a test makes of each good one, evenly spread over its bytes. What
+// can be done to one byte comes in turn.
+const most = 1200
+
+// spread returns how far apart those of n cases are that are tried.
+func spread(n int) int { return 1 + n/most }
+
+// TestDamagedBytes changes bytes of what is not numbers, each of the smaller files.
+func TestDamagedBytes(t *testing.T) {
+	n, found := 0, 0
+	for name, good := range goodFiles(t) {
+		data := slices.Clone(good)
+		repair(data)
+		if !bytes.Equal(data, good) {
+			t.Fatalf("%s: repair changes a good file", name)
+		}
+		places := metadata(t, good)
+		normal := len(readAll(good))
+		for i := 0; i < len(places); i += spread(len(places)) {
+			at := places[i]
+			old := good[at]
+			v := []byte{old + 1, old ^ 0x80, ^old, ^old >> 4, old - 1}[i%5]
+			data := slices.Clone(good)
+			data[at] = v
+			if i/5%4 > 0 {
+				repair(data)
+			}
+			errs := judge(t, data, func() string { return fmt.Sprintf("%s: byte %d set to %#x", name, at, v) })
+			n++
+			if len(errs) > normal {
+				found++
+			}
+		}
+	}
+	t.Logf("%d files, %d with errors", n, found)
+	if found < n/3 {
+		t.Errorf("only %d of %d give an error", found, n)
+	}
+}
+
+// TestDamagedWords sets counts, ranks, sizes and addresses to values that overflow or mislead, some of
+// which are addresses of other parts.
+func TestDamagedWords(t *testing.T) {
+	n := 0
+	for name, good := range goodFiles(t) {
+		size := uint64(len(good))
+		values := []uint64{0, 1, size / 2 &^ 7, size - 8, size, size + 1, 1<<16 - 1, 1 << 24, 1<<31 - 1, 1<<32 - 1,
+			1 << 40, 1<<61 + 1, math.MaxInt64, math.MaxInt64 + 1, math.MaxUint64 - 7, math.MaxUint64}
+		starts := structureStarts(good)
+		places := metadata(t, good)
+		cases := len(places) * 3
+		for i := 0; i < cases; i += spread(cases) {
+			at, width := places[i/3], 2<<(i%3)
+			v := values[i%len(values)]
+			if i%2 == 0 {
+				v = starts[i%len(starts)]
+			}
+			data := slices.Clone(good)
+			copy(data[at:min(len(good), at+width)], binary.LittleEndian.AppendUint64(nil, v))
+			repair(data)
+			judge(t, data, func() string { return fmt.Sprintf("%s: %d bytes at %d set to %#x", name, width, at, v) })
+			n++
+		}
+	}
+	t.Logf("%d files", n)
+}
+
+// structureStarts returns where parts with a signature begin.
+func structureStarts(data []byte) (starts []uint64) {
+	base := max(0, bytes.Index(data, signature))
+	for i := base; i+4 <= len(data); i++ {
+		switch string(data[i : i+4]) {
+		case "TREE", "SNOD", "HEAP", "GCOL", "OHDR", "OCHK":
+			starts = append(starts, uint64(i-base))
+		}
+	}
+	return append(starts, 96)
+}
+
+// TestTruncated cuts a file at every length: always an error, and from the superblock on one
+// that says how much is missing.
+func TestTruncated(t *testing.T) {
+	for name, good := range goodFiles(t) {
+		base := max(0, bytes.Index(good, signature))
+		for n := 0; n < len(good); n += 1 + n/1000 {
+			errs := judge(t, good[:n:n], func() string { return fmt.Sprintf("%s cut to %d", name, n) })
+			if len(errs) != 1 {
+				t.Fatalf("%s cut to %d: errors %v", name, n, errs)
+			}
+			want := fmt.Sprintf("superblock says %d bytes, file has %d", len(good), n)
+			if n >= base+96 && !strings.HasSuffix(errs[0].Error(), want) {
+				t.Fatalf("%s cut to %d: error %v", name, n, errs[0])
+			}
+		}
+	}
+}
+
+// TestGoldenDamaged damages what Keras wrote.
+func TestGoldenDamaged(t *testing.T) {
+	n := 0
+	for name := range goldenFiles(t) {
+		if !strings.Contains(name, "micro") && !strings.Contains(name, "gzip") && !strings.Contains(name, "k3_named.weights") {
+			continue
+		}
+		good, err := os.ReadFile(golden.Path(t, filepath.Join("files", name)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		places := metadata(t, good)
+		for i := 0; i < len(places); i += 3 * spread(len(places)) {
+			at := places[i]
+			data := slices.Clone(good)
+			data[at] ^= byte(1 + i%255)
+			repair(data)
+			judge(t, data, func() string { return fmt.Sprintf("%s: byte %d set to %#x", name, at, data[at]) })
+			n++
+		}
+		for size := 0; size < len(good); size += 9973 {
+			if errs := judge(t, good[:size], func() string { return fmt.Sprintf("%s cut to %d", name, size) }); len(errs) != 1 {
+				t.Errorf("%s cut to %d: errors %v", name, size, errs)
+			}
+			n++
+		}
+	}
+	t.Logf("%d files", n)
+}
+
+// TestBombs reads files that promise little and grow without end.
+func TestBombs(t *testing.T) {
+	good := goodFiles(t)["v1.h5"]
+	// Deflated zeros in place of the first chunk of one dataset.
+	var bomb bytes.Buffer
+	w, _ := zlib.NewWriterLevel(&bomb, 9)
+	w.Write(make([]byte, 50<<20))
+	w.Close()
+	f := open(t, good)
+	d, err := f.Root().Dataset("layouts/deflate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := d.chunks.index[0]
+	data := slices.Concat(good, bomb.Bytes())
+	binary.LittleEndian.PutUint64(data[40:], uint64(len(data)))
+	// The B-tree's entry: size and mask, the offsets, which are 0, then the address.
+	old := binary.LittleEndian.AppendUint64(appendUint(appendUint(nil, 4, uint64(k.stored)), 4, 0), 0)
+	old = append(append(old, make([]byte, 24)...), binary.LittleEndian.AppendUint64(nil, k.addr)...)
+	at := bytes.Index(data, old)
+	if at < 0 {
+		t.Fatal("no such chunk")
+	}
+	binary.LittleEndian.PutUint32(data[at:], uint32(bomb.Len()))
+	binary.LittleEndian.PutUint64(data[at+len(old)-8:], uint64(len(good)))
+	errs := judge(t, data, func() string { return "a chunk that grows without end" })
+	want := "more than the 124 bytes of a chunk come out of deflate"
+	if !slices.ContainsFunc(errs, func(err error) bool { return strings.HasSuffix(err.Error(), want) }) {
+		t.Errorf("errors %v, none is %s", errs, want)
+	}
+}
+
+// TestCircles reads groups that hold themselves, and continuations that go on in themselves.
+func TestCircles(t *testing.T) {
+	tree := NewTree()
+	tree.Group("a/b")
+	good := write(t, tree)
+	f := open(t, good)
+	a, _ := f.Root().Group("a")
+	b, _ := f.Root().Group("a/b")
+	set := func(old, addr uint64) []byte {
+		data := slices.Clone(good)
+		p := bytes.LastIndex(data, binary.LittleEndian.AppendUint64(nil, old))
+		binary.LittleEndian.PutUint64(data[p:], addr)
+		return data
+	}
+	for want, data := range map[string][]byte{
+		"a hard link to the group /a is not supported": set(b.addr, a.addr),
+		"a hard link to the group / is not supported":  set(b.addr, f.Root().addr),
+	} {
+		errs := judge(t, data, func() string { return want })
+		if len(errs) != 1 || !strings.HasSuffix(errs[0].Error(), want) {
+			t.Errorf("errors %v, want %s", errs, want)
+		}
+	}
+	// A B-tree node of level 1 whose child is itself, and a header that continues in itself.
+	data := slices.Clone(good)
+	node := bytes.Index(data, []byte("TREE"))
+	for node >= 0 && binary.LittleEndian.Uint16(data[node+6:]) == 0 {
+		node += 4 + bytes.Index(data[node+4:], []byte("TREE"))
+	}
+	data[node+5] = 1
+	binary.LittleEndian.PutUint64(data[node+32:], uint64(node))
+	data2 := slices.Clone(good)
+	h := int(b.addr)
+	data2[h+16] = msgContinuation
+	binary.LittleEndian.PutUint64(data2[h+24:], uint64(h+16))
+	binary.LittleEndian.PutUint64(data2[h+32:], 24)
+	for _, data := range [][]byte{data, data2} {
+		errs := judge(t, data, func() string { return "a circle" })
+		if len(errs) != 1 || !strings.HasSuffix(errs[0].Error(), ": a circle") {
+			t.Errorf("errors %v, want a circle", errs)
+		}
+	}
+}
