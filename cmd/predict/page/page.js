@@ -1,6 +1,6 @@
 "use strict";
 
-const top_ = 5; // classes to show
+const shown = 5; // classes of a picture
 const $ = (id) => document.getElementById(id);
 const percent = (p) => (100 * p).toFixed(1) + " %";
 
@@ -8,7 +8,7 @@ const percent = (p) => (100 * p).toFixed(1) + " %";
 async function ask(picture) {
 	let response;
 	try {
-		response = await fetch(`/v1/predict?top=${top_}`, { method: "POST", body: picture });
+		response = await fetch(`/v1/predict?top=${shown}`, { method: "POST", body: picture });
 	} catch {
 		throw new Error("The server does not answer.");
 	}
@@ -23,9 +23,9 @@ async function show(picture, name) {
 	const image = card.querySelector(".picture");
 	const first = card.querySelector(".first");
 	image.onload = () => image.classList.toggle("tiny", image.naturalWidth <= 64);
-	image.onerror = () => image.removeAttribute("src");
-	image.src = URL.createObjectURL(picture);
+	image.onerror = () => image.replaceWith(Object.assign(document.createElement("span"), { className: "picture" }));
 	image.alt = name;
+	image.src = URL.createObjectURL(picture);
 	card.querySelector(".name").textContent = name;
 	$("results").prepend(card);
 	try {
