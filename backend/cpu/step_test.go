@@ -120,43 +120,53 @@ func (n *network) run(t testing.TB) {
 	}
 }
 
-func TestResultsDoNotDependOnThreads(t *testing.T) {
+// eachStep runs f for each level and precision whose kernels differ.
+func eachStep(t *testing.T, f func(t *testing.T, o Options)) {
 	for _, level := range ops.FloatLevels() {
-		t.Run(level.String(), func(t *testing.T) {
-			var want []float32
-			var wantMetrics []backend.StepMetrics
-			for _, threads := range []int{1, 2, 3, 5} {
-				n := newNetwork(open(t, Options{Threads: threads, Level: level}))
-				for range 3 {
-					n.run(t)
-				}
-				got := make([]float32, n.params.Shape().Size())
-				if err := n.b.Read(got, n.params); err != nil {
-					t.Fatal(err)
-				}
-				metrics := must(n.b.Metrics(nil))
-				if want == nil {
-					want, wantMetrics = got, metrics
-				}
-				for i := range got {
-					if math.Float32bits(got[i]) != math.Float32bits(want[i]) || got[i] != got[i] {
-						t.Fatalf("%d threads: parameter %d is %g, with one thread %g", threads, i, got[i], want[i])
-					}
-				}
-				if fmt.Sprint(metrics) != fmt.Sprint(wantMetrics) {
-					t.Errorf("%d threads: metrics %v, with one thread %v", threads, metrics, wantMetrics)
-				}
-			}
-		})
+		t.Run(level.String(), func(t *testing.T) { f(t, Options{Level: level}) })
+	}
+	for _, level := range ops.Levels() {
+		t.Run("bf16/"+level.String(), func(t *testing.T) { f(t, Options{Level: level, BF16: true}) })
 	}
 }
 
+func TestResultsDoNotDependOnThreads(t *testing.T) {
+	eachStep(t, func(t *testing.T, o Options) {
+		var want []float32
+		var wantMetrics []backend.StepMetrics
+		for _, threads := range []int{1, 2, 3, 5} {
+			o.Threads = threads
+			n := newNetwork(open(t, o))
+			for range 3 {
+				n.run(t)
+			}
+			got := make([]float32, n.params.Shape().Size())
+			if err := n.b.Read(got, n.params); err != nil {
+				t.Fatal(err)
+			}
+			metrics := must(n.b.Metrics(nil))
+			if want == nil {
+				want, wantMetrics = got, metrics
+			}
+			for i := range got {
+				if math.Float32bits(got[i]) != math.Float32bits(want[i]) || got[i] != got[i] {
+					t.Fatalf("%d threads: parameter %d is %g, with one thread %g", threads, i, got[i], want[i])
+				}
+			}
+			if fmt.Sprint(metrics) != fmt.Sprint(wantMetrics) {
+				t.Errorf("%d threads: metrics %v, with one thread %v", threads, metrics, wantMetrics)
+			}
+		}
+	})
+}
+
 func TestStepAllocatesNothing(t *testing.T) {
-	for _, level := range ops.FloatLevels() {
-		n := newNetwork(open(t, Options{Threads: 2, Level: level}))
+	eachStep(t, func(t *testing.T, o Options) {
+		o.Threads = 2
+		n := newNetwork(open(t, o))
 		// In so many runs a thread that the runtime may start counts as nothing.
 		if allocs := testing.AllocsPerRun(20, func() { n.run(t) }); allocs != 0 {
-			t.Errorf("%v: %g allocations a step", level, allocs)
+			t.Errorf("%g allocations a step", allocs)
 		}
-	}
+	})
 }

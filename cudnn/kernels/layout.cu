@@ -1,0 +1,93 @@
+// Steps, types and layouts.
+
+// step_begin empties the metrics of a step. One thread.
+KERNEL step_begin(StepMetrics *metrics, const StepState *state) {
+	StepMetrics zero = {0, 0, 0, 0};
+	metrics[state->slot] = zero;
+}
+
+// convert copies n numbers of one type to the other. Bytes: 6 for an element, of types of 4 and 2.
+template <class To, class From> static __device__ void convert(To *y, const From *x, long long n) {
+	long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x, all = gridDim.x * (long long)blockDim.x;
+	long long done = 0;
+	if (aligned(y, 16) && aligned(x, 16)) {
+		for (done = n / VEC; i < done; i += all) {
+			float r[VEC];
+			load(r, x + i * VEC);
+			store(y + i * VEC, r);
+		}
+		done *= VEC;
+		i = blockIdx.x * (long long)blockDim.x + threadIdx.x;
+	}
+	for (i += done; i < n; i += all) {
+		float r[1];
+		load(r, x + i);
+		store(y + i, r);
+	}
+}
+
+// from_float sets y[i] = x[i], rounded. Geometry E; x may begin at any element.
+KERNEL from_float(act *y, const float *x, long long n) { convert(y, x, n); }
+
+// to_float sets y[i] = x[i]. Geometry E; y may begin at any element.
+KERNEL to_float(float *y, const act *x, long long n) { convert(y, x, n); }
+
+// swap_axes transposes each of batch matrices: dst[b][c][r] = src[b][r][c]. Block (32, 8), grid
+// (⌈cols/32⌉, ⌈rows/32⌉, any). Bytes: 2.
+KERNEL swap_axes(act *dst, const act *src, int batch, int rows, int cols) {
+	__shared__ act tile[32][33];
+	for (int b = blockIdx.z; b < batch; b += gridDim.z) {
+		long long at = (long long)b * rows * cols;
+		int c = blockIdx.x * 32 + threadIdx.x;
+		for (int i = threadIdx.y; i < 32; i += 8) {
+			int r = blockIdx.y * 32 + i;
+			if (r < rows && c < cols) tile[i][threadIdx.x] = src[at + (long long)r * cols + c];
+		}
+		__syncthreads();
+		int r = blockIdx.y * 32 + threadIdx.x;
+		for (int i = threadIdx.y; i < 32; i += 8) {
+			int c = blockIdx.x * 32 + i;
+			if (r < rows && c < cols) dst[at + (long long)c * rows + r] = tile[threadIdx.x][i];
+		}
+		__syncthreads();
+	}
+}
+
+// A convolution's kernel lies in parameters as [taps][in][out], taps = k·k, and cuDNN wants [out][taps][in]
+// (filter layout NHWC), or [out][in][taps] (NCHW). Each is the transpose of a matrix of taps·in rows; for
+// the second its rows are taken in another order: row q = i·taps + t is number t·in + i.
+static __device__ long long kernel_row(int q, int taps, int in, int nchw) {
+	return nchw ? (q % taps) * (long long)in + q / taps : q;
+}
+
+// pack_kernel makes cuDNN's kernel of the parameters'. Block (32, 8), grid (⌈out/32⌉, ⌈taps·in/32⌉).
+KERNEL pack_kernel(act *dst, const float *src, int taps, int in, int out, int nchw) {
+	__shared__ float tile[32][33];
+	int rows = taps * in, o = blockIdx.x * 32 + threadIdx.x;
+	for (int i = threadIdx.y; i < 32; i += 8) {
+		int q = blockIdx.y * 32 + i;
+		if (q < rows && o < out) tile[i][threadIdx.x] = src[kernel_row(q, taps, in, nchw) * out + o];
+	}
+	__syncthreads();
+	int q = blockIdx.y * 32 + threadIdx.x;
+	for (int i = threadIdx.y; i < 32; i += 8) {
+		int o = blockIdx.x * 32 + i;
+		if (q < rows && o < out) dst[(long long)o * rows + q] = narrow(tile[threadIdx.x][i]);
+	}
+}
+
+// unpack_kernel is the inverse of pack_kernel, for gradients. The same geometry.
+KERNEL unpack_kernel(float *dst, const act *src, int taps, int in, int out, int nchw) {
+	__shared__ float tile[32][33];
+	int rows = taps * in, q = blockIdx.y * 32 + threadIdx.x;
+	for (int i = threadIdx.y; i < 32; i += 8) {
+		int o = blockIdx.x * 32 + i;
+		if (q < rows && o < out) tile[i][threadIdx.x] = widen(src[(long long)o * rows + q]);
+	}
+	__syncthreads();
+	int o = blockIdx.x * 32 + threadIdx.x;
+	for (int i = threadIdx.y; i < 32; i += 8) {
+		int q = blockIdx.y * 32 + i;
+		if (q < rows && o < out) dst[kernel_row(q, taps, in, nchw) * out + o] = tile[threadIdx.x][i];
+	}
+}
