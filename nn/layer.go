@@ -9,7 +9,8 @@ import (
 )
 
 // Layer is one layer of a Sequential: a Conv2D, BatchNorm, ReLU, MaxPool, Flatten, Dense or
-// Dropout. An empty Name becomes Keras's: the class in lower case, numbered from the second on.
+// Dropout. An empty Name becomes Keras's: the class in lower case, numbered from the second on, that no
+// other layer was given.
 type Layer interface {
 	// class returns Keras's name of the class, and base what it names layers of it.
 	class() (class, base string)

@@ -98,23 +98,27 @@ func Build(s Sequential) (*Network, error) {
 		return nil, err
 	}
 	net := &Network{Sequential: s}
-	named := map[string]bool{}
+	layers := append(slices.Clone(s.Layers), softmax{})
+	given := map[string]bool{} // names
+	for _, l := range layers {
+		name := l.name()
+		if name != "" && given[name] {
+			return nil, fmt.Errorf("nn: two layers are named %q", name)
+		}
+		given[name] = true
+	}
 	count := map[string]int{}
 	shape := s.Input
-	for _, l := range append(slices.Clone(s.Layers), softmax{}) {
+	for _, l := range layers {
 		class, base := l.class()
 		name := l.name()
-		if name == "" {
+		for unnamed := name == ""; unnamed; unnamed = given[name] {
 			name = base
 			if n := count[base]; n > 0 {
 				name = fmt.Sprintf("%s_%d", base, n)
 			}
 			count[base]++
 		}
-		if named[name] {
-			return nil, fmt.Errorf("nn: two layers are named %q", name)
-		}
-		named[name] = true
 		out, err := l.output(shape)
 		if err != nil {
 			return nil, fmt.Errorf("nn: layer %q, given %v: %w", name, shape, err)

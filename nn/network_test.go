@@ -195,6 +195,20 @@ func TestBuildChecksWhatImagesAre(t *testing.T) {
 	}
 }
 
+// TestNamesGoRoundGivenOnes names layers where others have the first names of their class.
+func TestNamesGoRoundGivenOnes(t *testing.T) {
+	net := mustBuild(t, Sequential{Input: tensor.Shape{1, 1, 2}, Classes: 2, Layers: []Layer{
+		ReLU{}, ReLU{Name: "activation"}, ReLU{}, Flatten{}, ReLU{Name: "activation_2"}, Dense{Units: 2}}})
+	var names []string
+	for _, l := range net.Table {
+		names = append(names, l.Name)
+	}
+	want := []string{"activation_1", "activation", "activation_3", "flatten", "activation_2", "dense", "activation_4"}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 func TestWeightsArePadded(t *testing.T) {
 	net := tinyNetwork(t, true)
 	for trainable, size := range map[bool]int{true: net.ParameterSize, false: net.StatisticSize} {
