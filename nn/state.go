@@ -138,15 +138,9 @@ func (m *Model) copyIn(r io.Reader, flat tensor.Tensor, weight Weight, buffer []
 	return nil
 }
 
-// file is what a checkpoint is read from.
-type file interface {
-	io.Reader
-	io.ReaderAt
-}
-
 // checkpoint is an open checkpoint whose checksum is right.
 type checkpoint struct {
-	file     file
+	file     io.ReaderAt
 	header   *safetensors.Header
 	network  *Network
 	position Position
@@ -208,20 +202,28 @@ func withCheckpoint(path string, f func(*checkpoint) error) error {
 	return nil
 }
 
-// readCheckpoint checks a file of size bytes and reads all of it but the tensors.
-func readCheckpoint(f file, size int64) (*checkpoint, error) {
+// VerifyCheckpoint compares a checkpoint of size bytes with its checksum.
+func VerifyCheckpoint(f io.ReaderAt, size int64) error {
 	if size < sha256.Size {
-		return nil, fmt.Errorf("cut off after %d bytes", size)
+		return fmt.Errorf("cut off after %d bytes", size)
 	}
 	hash, sum := sha256.New(), make([]byte, sha256.Size)
-	if _, err := io.Copy(hash, io.LimitReader(f, size-sha256.Size)); err != nil {
-		return nil, err
+	if _, err := io.Copy(hash, io.NewSectionReader(f, 0, size-sha256.Size)); err != nil {
+		return err
 	}
 	if _, err := f.ReadAt(sum, size-sha256.Size); err != nil {
-		return nil, err
+		return err
 	}
 	if !bytes.Equal(sum, hash.Sum(nil)) {
-		return nil, errors.New("its checksum is wrong: the file is damaged or cut off, or is not a checkpoint")
+		return errors.New("its checksum is wrong: the file is damaged or cut off, or is not a checkpoint")
+	}
+	return nil
+}
+
+// readCheckpoint checks a file of size bytes and reads all of it but the tensors.
+func readCheckpoint(f io.ReaderAt, size int64) (*checkpoint, error) {
+	if err := VerifyCheckpoint(f, size); err != nil {
+		return nil, err
 	}
 	header, err := safetensors.ReadHeader(io.NewSectionReader(f, 0, size), size)
 	if err != nil {

@@ -1,0 +1,187 @@
+package keras
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/lamina-go/lamina/nn"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// object is how Keras writes a model, a layer or a regularizer: the name of a class and what it is made from.
+type object struct {
+	Class      string          `json:"class_name"`
+	Registered string          `json:"registered_name"` // of a class that is not Keras's own
+	Config     json.RawMessage `json:"config"`
+}
+
+// sequentialConfig is the configuration of a Sequential.
+type sequentialConfig struct {
+	Layers []object `json:"layers"`
+	// Built is the shape of the input where Keras 3 was not given it by a layer.
+	Built []*int `json:"build_input_shape"`
+}
+
+// readNetwork makes a network of the configuration of a model.
+func readNetwork(text []byte) (nn.Sequential, error) {
+	var model object
+	if err := json.Unmarshal(text, &model); err != nil {
+		return nn.Sequential{}, fmt.Errorf("the model's configuration: %w", err)
+	}
+	if model.Class != "Sequential" {
+		return nn.Sequential{}, fmt.Errorf("the model is of class %s, only Sequential is supported", model.Class)
+	}
+	var config sequentialConfig
+	if err := json.Unmarshal(model.Config, &config); err != nil {
+		return nn.Sequential{}, fmt.Errorf("the model's configuration: %w", err)
+	}
+	r := &networkReader{}
+	for i := range config.Layers {
+		if err := r.read(&config.Layers[i]); err != nil {
+			return nn.Sequential{}, err
+		}
+	}
+	return r.finish(config.Built)
+}
+
+// networkReader makes a network layer by layer.
+type networkReader struct {
+	network nn.Sequential
+	flat    bool // a Flatten was there
+	softmax bool // the last layer has it
+	last    string
+}
+
+func (r *networkReader) finish(built []*int) (nn.Sequential, error) {
+	s := &r.network
+	if s.Input == nil && built != nil {
+		var err error
+		if s.Input, err = imageShape(built); err != nil {
+			return *s, fmt.Errorf("the model's build_input_shape: %w", err)
+		}
+	}
+	switch {
+	case s.Input == nil:
+		return *s, errors.New("the model does not tell the shape of its input")
+	case !r.softmax:
+		return *s, fmt.Errorf("layer %q, the last, is not followed by a softmax, which is not supported", r.last)
+	}
+	s.Classes = classes(s)
+	return *s, nil
+}
+
+// classes returns how many numbers the last layer gives for an image.
+func classes(s *nn.Sequential) int {
+	h, w, c := s.Input[0], s.Input[1], s.Input[2]
+	for _, l := range s.Layers {
+		switch l := l.(type) {
+		case nn.Conv2D:
+			c = l.Filters
+		case nn.MaxPool:
+			h, w = h/2, w/2
+		case nn.Flatten:
+			h, w, c = 1, 1, h*w*c
+		case nn.Dense:
+			c = l.Units
+		}
+	}
+	return c
+}
+
+// read adds a layer of the file.
+func (r *networkReader) read(o *object) error {
+	l, err := newSettings(o)
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.Class == "InputLayer" && len(r.network.Layers) > 0:
+		return fmt.Errorf("layer %q is an InputLayer behind other layers, which is not supported", l.name)
+	case r.softmax:
+		return fmt.Errorf("layer %q follows the softmax of %q, which is not supported", l.name, r.last)
+	}
+	r.last = l.name
+	r.input(l)
+	activation := ""
+	switch o.Class {
+	case "InputLayer":
+	case "Conv2D":
+		r.add(l.conv())
+		activation = l.text("activation")
+	case "Dense":
+		r.add(nn.Dense{Name: l.name, Units: l.integer("units"), L2: l.l2("kernel_regularizer")})
+		activation = l.text("activation")
+	case "BatchNormalization":
+		r.add(l.batchNorm(r.flat))
+	case "MaxPooling2D":
+		r.add(nn.MaxPool{Name: l.name})
+	case "Flatten":
+		r.add(nn.Flatten{Name: l.name})
+		r.flat = true
+	case "Dropout":
+		r.add(nn.Dropout{Name: l.name, Rate: l.float("rate")})
+	case "ReLU":
+		r.add(nn.ReLU{Name: l.name})
+	case "Activation":
+		activation = l.text("activation")
+	}
+	switch activation {
+	case "", "linear":
+	case "relu":
+		relu := nn.ReLU{}
+		if o.Class == "Activation" {
+			relu.Name = l.name
+		}
+		r.add(relu)
+	case "softmax":
+		r.softmax = true
+	default:
+		l.refuse("activation", fmt.Sprintf("%q", activation), "linear, relu and, at the end, softmax")
+	}
+	return l.err
+}
+
+func (r *networkReader) add(l nn.Layer) { r.network.Layers = append(r.network.Layers, l) }
+
+// input takes the shape of the input from the first layer that has it.
+func (r *networkReader) input(l *settings) {
+	for _, key := range []string{"batch_shape", "batch_input_shape"} {
+		if r.network.Input != nil || !l.has(key) {
+			continue
+		}
+		var shape []*int
+		l.decode(key, &shape)
+		if l.err == nil {
+			r.network.Input, l.err = imageShape(shape)
+			if l.err != nil {
+				l.err = fmt.Errorf("layer %q: %s: %w", l.name, key, l.err)
+			}
+		}
+	}
+}
+
+// imageShape returns the shape of an image from that of a batch, which has any size.
+func imageShape(batch []*int) (tensor.Shape, error) {
+	if len(batch) != 4 {
+		return nil, fmt.Errorf("it has %d dimensions, want images: batch, height, width, channels", len(batch))
+	}
+	var shape tensor.Shape
+	for _, d := range batch[1:] {
+		if d == nil {
+			return nil, errors.New("pictures of any size are not supported, height, width and channels must be numbers")
+		}
+		shape = append(shape, *d)
+	}
+	return shape, nil
+}
+
+// compact writes JSON without spaces.
+func compact(text json.RawMessage) string {
+	var b bytes.Buffer
+	if json.Compact(&b, text) != nil {
+		return string(text)
+	}
+	return b.String()
+}

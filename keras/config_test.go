@@ -1,0 +1,142 @@
+package keras
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lamina-go/lamina/nn"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// The layers of a small network as Keras writes them, in one way or another.
+const (
+	inputJSON   = `{"class_name":"InputLayer","config":{"batch_input_shape":[null,4,4,2],"dtype":"float32","sparse":false,"name":"in"}}`
+	convJSON    = `{"class_name":"Conv2D","config":{"name":"c","filters":3,"kernel_size":[3,3],"padding":"same","activation":"linear","use_bias":true}}`
+	flattenJSON = `{"class_name":"Flatten","config":{"name":"f","data_format":"channels_last"}}`
+	denseJSON   = `{"class_name":"Dense","config":{"name":"d","units":5,"activation":"softmax"}}`
+)
+
+// model returns the configuration of a model of these layers.
+func model(layers ...string) string {
+	return fmt.Sprintf(`{"class_name":"Sequential","config":{"name":"m","layers":[%s]}}`, strings.Join(layers, ","))
+}
+
+func TestReadNetwork(t *testing.T) {
+	conv, dense := nn.Conv2D{Name: "c", Filters: 3, Kernel: 3}, nn.Dense{Name: "d", Units: 5}
+	for _, c := range []struct {
+		name, text string
+		want       []nn.Layer
+	}{
+		{"plain", model(inputJSON, convJSON, flattenJSON, denseJSON), []nn.Layer{conv, nn.Flatten{Name: "f"}, dense}},
+		{"ReLU in a layer", model(inputJSON, strings.Replace(convJSON, "linear", "relu", 1), flattenJSON, denseJSON),
+			[]nn.Layer{conv, nn.ReLU{}, nn.Flatten{Name: "f"}, dense}},
+		{"ReLU of its own", model(inputJSON, convJSON, `{"class_name":"ReLU","config":{"name":"r","max_value":null,"negative_slope":0.0,"threshold":0.0}}`, flattenJSON, denseJSON),
+			[]nn.Layer{conv, nn.ReLU{Name: "r"}, nn.Flatten{Name: "f"}, dense}},
+		{"softmax of its own", model(inputJSON, convJSON, flattenJSON, strings.Replace(denseJSON, "softmax", "linear", 1),
+			`{"class_name":"Activation","config":{"name":"a","activation":"softmax"}}`),
+			[]nn.Layer{conv, nn.Flatten{Name: "f"}, dense}},
+		{"input in the first layer", model(strings.Replace(convJSON, `{"name"`, `{"batch_input_shape":[32,4,4,2],"name"`, 1), flattenJSON, denseJSON),
+			[]nn.Layer{conv, nn.Flatten{Name: "f"}, dense}},
+		{"input at the end", strings.TrimSuffix(model(convJSON, flattenJSON, denseJSON), "}}") + `,"build_input_shape":[null,4,4,2]}}`,
+			[]nn.Layer{conv, nn.Flatten{Name: "f"}, dense}},
+		{"1x1, which needs no padding", model(inputJSON, strings.NewReplacer("[3,3]", "[1,1]", "same", "valid").Replace(convJSON), flattenJSON, denseJSON),
+			[]nn.Layer{nn.Conv2D{Name: "c", Filters: 3, Kernel: 1}, nn.Flatten{Name: "f"}, dense}},
+		{"penalties", model(inputJSON, with(convJSON, `"kernel_regularizer":{"class_name":"L1L2","config":{"l1":0.0,"l2":0.25}}`), flattenJSON,
+			with(denseJSON, `"kernel_regularizer":{"module":"keras.regularizers","class_name":"L2","config":{"l2":0.5}}`)),
+			[]nn.Layer{nn.Conv2D{Name: "c", Filters: 3, Kernel: 3, L2: 0.25}, nn.Flatten{Name: "f"}, nn.Dense{Name: "d", Units: 5, L2: 0.5}}},
+		{"normalization", model(inputJSON, convJSON, `{"class_name":"BatchNormalization","config":{"name":"b","axis":[3],"momentum":0.9,"epsilon":0.001,"renorm":false,"center":true}}`,
+			flattenJSON, `{"class_name":"BatchNormalization","config":{"name":"b1","axis":[1],"momentum":0.99,"epsilon":0.01}}`, `{"class_name":"Dropout","config":{"name":"o","rate":0.5,"seed":7,"noise_shape":null}}`, denseJSON),
+			[]nn.Layer{conv, nn.BatchNorm{Name: "b", Momentum: 0.9}, nn.Flatten{Name: "f"}, nn.BatchNorm{Name: "b1", Epsilon: 0.01}, nn.Dropout{Name: "o", Rate: 0.5}, dense}},
+		{"a pool", model(inputJSON, `{"class_name":"MaxPooling2D","config":{"name":"p","pool_size":[2,2],"strides":null,"padding":"valid"}}`, flattenJSON, denseJSON),
+			[]nn.Layer{nn.MaxPool{Name: "p"}, nn.Flatten{Name: "f"}, dense}},
+		{"no Dense", model(inputJSON, `{"class_name":"MaxPooling2D","config":{}}`, convJSON, flattenJSON, `{"class_name":"Activation","config":{"activation":"softmax"}}`),
+			[]nn.Layer{nn.MaxPool{}, conv, nn.Flatten{Name: "f"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := readNetwork([]byte(c.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, got.Layers); diff != "" || !got.Input.Equal(tensor.Shape{4, 4, 2}) {
+				t.Errorf("input %v, layers (-want +got):\n%s", got.Input, diff)
+			}
+			if _, err := nn.Build(got); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// with adds a setting to the last layer of a text.
+func with(layer, setting string) string {
+	if !json.Valid([]byte("{" + setting + "}")) {
+		panic(setting)
+	}
+	return strings.TrimSuffix(layer, "}}") + "," + setting + "}}"
+}
+
+func TestReadNetworkRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		want       string
+	}{
+		{"not JSON", `{"class_name"`, "configuration"},
+		{"functional", `{"class_name":"Functional","config":{}}`, "class Functional, only Sequential"},
+		{"another layer", model(inputJSON, `{"class_name":"SeparableConv2D","config":{"name":"s"}}`), `layer "s" is a SeparableConv2D, which is not supported`},
+		{"a layer of one's own", model(inputJSON, `{"class_name":"Dense","registered_name":"Mine>Dense","config":{"name":"s"}}`), `layer "s" is a Mine>Dense`},
+		{"stride", model(inputJSON, with(convJSON, `"strides":[2,2]`)), `layer "c" (Conv2D): strides [2,2] is not supported, only [1,1]`},
+		{"padding", model(inputJSON, strings.Replace(convJSON, "same", "valid", 1)), `layer "c" (Conv2D): padding "valid" is not supported, only "same"`},
+		{"size", model(inputJSON, strings.Replace(convJSON, "[3,3]", "[5,5]", 1)), `kernel_size [5,5]`},
+		{"oblong", model(inputJSON, strings.Replace(convJSON, "[3,3]", "[1,3]", 1)), `kernel_size [1,3]`},
+		{"dilation", model(inputJSON, with(convJSON, `"dilation_rate":[2,2]`)), `dilation_rate [2,2]`},
+		{"groups", model(inputJSON, with(convJSON, `"groups":2`)), `groups 2`},
+		{"no bias", model(inputJSON, strings.Replace(convJSON, "true", "false", 1)), `use_bias false is not supported, only true`},
+		{"channels first", model(inputJSON, with(convJSON, `"data_format":"channels_first"`)), `data_format "channels_first"`},
+		{"activation", model(inputJSON, strings.Replace(convJSON, "linear", "gelu", 1)), `activation "gelu"`},
+		{"an activation that is no word", model(inputJSON, with(convJSON, `"activation":{"class_name":"LeakyReLU"}`)), `activation {"class_name":"LeakyReLU"}`},
+		{"L1", model(inputJSON, with(convJSON, `"kernel_regularizer":{"class_name":"L1L2","config":{"l1":0.1,"l2":0.1}}`)), `kernel_regularizer`},
+		{"another regularizer", model(inputJSON, with(convJSON, `"kernel_regularizer":{"class_name":"Orthogonal","config":{}}`)), `Orthogonal`},
+		{"a penalty on biases", model(inputJSON, with(convJSON, `"bias_regularizer":{"class_name":"L2","config":{"l2":0.1}}`)), `bias_regularizer`},
+		{"a constraint", model(inputJSON, with(convJSON, `"kernel_constraint":{"class_name":"MaxNorm","config":{}}`)), `kernel_constraint`},
+		{"axis", model(inputJSON, `{"class_name":"BatchNormalization","config":{"name":"b","axis":[1]}}`), `layer "b" (BatchNormalization): axis [1]`},
+		{"axis of a vector", model(inputJSON, flattenJSON, `{"class_name":"BatchNormalization","config":{"name":"b","axis":3}}`), `axis 3`},
+		{"no scale", model(inputJSON, `{"class_name":"BatchNormalization","config":{"name":"b","scale":false}}`), `scale false`},
+		{"renorm", model(inputJSON, `{"class_name":"BatchNormalization","config":{"name":"b","renorm":true}}`), `renorm true`},
+		{"no momentum", model(inputJSON, `{"class_name":"BatchNormalization","config":{"name":"b","momentum":0.0}}`), `momentum 0`},
+		{"pool", model(inputJSON, `{"class_name":"MaxPooling2D","config":{"name":"p","pool_size":[3,3]}}`), `layer "p" (MaxPooling2D): pool_size [3,3]`},
+		{"pool with padding", model(inputJSON, `{"class_name":"MaxPooling2D","config":{"name":"p","padding":"same"}}`), `padding "same"`},
+		{"noise", model(inputJSON, flattenJSON, `{"class_name":"Dropout","config":{"name":"o","rate":0.5,"noise_shape":[1,2]}}`), `noise_shape [1,2]`},
+		{"leaky", model(inputJSON, `{"class_name":"ReLU","config":{"name":"r","negative_slope":0.1}}`), `negative_slope 0.1`},
+		{"six", model(inputJSON, `{"class_name":"ReLU","config":{"name":"r","max_value":6.0}}`), `max_value 6.0`},
+		{"type", model(inputJSON, with(convJSON, `"dtype":"float64"`)), `dtype float64`},
+		{"type of Keras 3", model(inputJSON, with(convJSON, `"dtype":{"class_name":"DTypePolicy","config":{"name":"bfloat16"}}`)), `dtype bfloat16`},
+		{"filters", model(inputJSON, strings.Replace(convJSON, `"filters":3`, `"filters":3.5`, 1)), `filters 3.5`},
+		{"no input", model(convJSON, flattenJSON, denseJSON), "does not tell the shape of its input"},
+		{"input of any size", model(strings.Replace(inputJSON, "4,4", "null,null", 1)), `layer "in": batch_input_shape: pictures of any size`},
+		{"input of a vector", model(strings.Replace(inputJSON, "4,4,2", "7", 1)), "2 dimensions"},
+		{"input in the middle", model(convJSON, inputJSON), `layer "in" is an InputLayer behind`},
+		{"no softmax", model(inputJSON, flattenJSON, strings.Replace(denseJSON, "softmax", "linear", 1)), `layer "d", the last, is not followed by a softmax`},
+		{"softmax in between", model(inputJSON, flattenJSON, denseJSON, flattenJSON), `layer "f" follows the softmax of "d"`},
+		{"a layer without settings", model(inputJSON, `{"class_name":"Flatten"}`), "Flatten"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := readNetwork([]byte(c.text))
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %v, want one with %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestSnakeCase(t *testing.T) {
+	for class, want := range map[string]string{"Conv2D": "conv2d", "MaxPooling2D": "max_pooling2d", "BatchNormalization": "batch_normalization",
+		"ReLU": "re_lu", "InputLayer": "input_layer", "Conv2DTranspose": "conv2d_transpose", "LSTM": "lstm", "GRUCell": "gru_cell", "": ""} {
+		if got := snakeCase(class); got != want {
+			t.Errorf("%s: %s, want %s", class, got, want)
+		}
+	}
+}

@@ -1,0 +1,258 @@
+package keras
+
+import (
+	"archive/zip"
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/internal/golden"
+	"github.com/lamina-go/lamina/nn"
+)
+
+// victim is a model into which damaged files are loaded.
+type victim struct {
+	t       testing.TB
+	backend backend.Backend
+	model   *nn.Model
+}
+
+const untouched = 12345
+
+func newVictim(t testing.TB, net *nn.Network) *victim {
+	b := openCPU(t)
+	m, err := nn.NewModel(b, net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &victim{t, b, m}
+	v.restore()
+	return v
+}
+
+func (v *victim) restore() {
+	for _, w := range v.model.Weights {
+		if err := v.model.Set(w.Name, slices.Repeat([]float32{untouched}, w.Shape.Size())); err != nil {
+			v.t.Fatal(err)
+		}
+	}
+}
+
+// survives opens and loads a file in every way. It must not panic or take long, and where it gives an error
+// it must not have changed the model. It reports whether there was one.
+func (v *victim) survives(data []byte) (refused bool) {
+	v.t.Helper()
+	began := time.Now()
+	f, err := newFile(bytes.NewReader(data), int64(len(data)), "damaged")
+	if err != nil {
+		v.quick(began, err)
+		return true
+	}
+	_, _, whole := f.model(v.backend)
+	_, named := f.LoadByName(v.model, false)
+	if named == nil {
+		v.restore()
+	}
+	_, placed := f.Load(v.model, false)
+	if placed == nil {
+		v.restore()
+	}
+	v.quick(began, whole)
+	for _, w := range v.model.Weights {
+		values, err := v.model.Get(w.Name)
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		if i := slices.IndexFunc(values, func(x float32) bool { return x != untouched }); i >= 0 {
+			v.t.Fatalf("%s was changed by a file that was refused: %v, %v", w.Name, named, placed)
+		}
+	}
+	return whole != nil && named != nil && placed != nil
+}
+
+func (v *victim) quick(began time.Time, err error) {
+	if took := time.Since(began); took > 2*time.Second {
+		v.t.Errorf("%v passed before %v", took, err)
+	}
+	if err != nil && strings.Contains(err.Error(), "\n") {
+		v.t.Errorf("several lines: %q", err)
+	}
+}
+
+func readGolden(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(golden.Path(t, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// network returns the network of a file.
+func network(t testing.TB, data []byte) *nn.Network {
+	t.Helper()
+	f, err := newFile(bytes.NewReader(data), int64(len(data)), "whole")
+	if err != nil {
+		t.Fatal(err)
+	}
+	net, err := f.Network()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net
+}
+
+// unzip returns the parts of a .keras file.
+func unzip(t testing.TB, data []byte) map[string][]byte {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := map[string][]byte{}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parts[f.Name], err = io.ReadAll(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return parts
+}
+
+// zipped returns an archive of parts.
+func zipped(t testing.TB, method uint16, parts map[string][]byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for name, data := range parts {
+		p, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: method})
+		if err == nil {
+			_, err = p.Write(data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestGoldenDamaged damages good files of each form in many ways.
+func TestGoldenDamaged(t *testing.T) {
+	for _, name := range []string{"k2_micro_whole.h5", "k2_micro_latest.h5", "k2_named_gzip_shuffle.h5", "k2_named.keras", "k3_named.keras"} {
+		t.Run(name, func(t *testing.T) {
+			data := readGolden(t, "files/"+name)
+			v := newVictim(t, network(t, data))
+			if v.survives(data) {
+				t.Fatal("the good file was refused")
+			}
+			for i := range 50 {
+				if n := len(data) * i / 50; !v.survives(data[:n]) {
+					t.Errorf("the first %d bytes were accepted", n)
+				}
+			}
+			r := rand.New(rand.NewPCG(1, 2))
+			for range 400 {
+				damaged := slices.Clone(data)
+				for range 1 + r.IntN(3) {
+					damaged[r.IntN(len(data))] = byte(r.Uint32())
+				}
+				v.survives(damaged)
+			}
+			if !strings.HasSuffix(name, ".keras") {
+				return
+			}
+			// Damage that the checksums of the archive do not show.
+			for range 400 {
+				parts := unzip(t, data)
+				for _, part := range parts {
+					part[r.IntN(len(part))] = byte(r.Uint32())
+				}
+				v.survives(zipped(t, zip.Store, parts))
+			}
+		})
+	}
+}
+
+func TestGoldenArchive(t *testing.T) {
+	data := readGolden(t, "files/k3_named.keras")
+	v := newVictim(t, network(t, data))
+	accepted := func(data []byte) {
+		t.Helper()
+		if v.survives(data) {
+			t.Error("refused")
+		}
+	}
+	refused := func(data []byte, want string) {
+		t.Helper()
+		f, err := newFile(bytes.NewReader(data), int64(len(data)), "x.keras")
+		if err == nil {
+			_, _, err = f.model(v.backend)
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "x.keras") {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+	change := func(f func(parts map[string][]byte)) []byte {
+		parts := unzip(t, data)
+		f(parts)
+		return zipped(t, zip.Store, parts)
+	}
+	accepted(zipped(t, zip.Deflate, unzip(t, data)))
+	accepted(change(func(p map[string][]byte) { delete(p, metadataName) }))
+	accepted(change(func(p map[string][]byte) { p["assets/words.txt"] = nil }))
+	for _, name := range []string{configName, weightsName} {
+		refused(change(func(p map[string][]byte) { delete(p, name) }), name)
+		refused(change(func(p map[string][]byte) { p[name] = p[name][:len(p[name])/2] }), "")
+	}
+	for _, name := range []string{"../x", "/x", "a/../../x"} {
+		refused(change(func(p map[string][]byte) { p[name] = nil }), name)
+	}
+	refused(change(func(p map[string][]byte) {
+		p[configName] = []byte(`{"class_name":"Functional","config":{"layers":[]}}`)
+	}), "Functional")
+	refused(change(func(p map[string][]byte) { p[metadataName] = []byte(`{"lamina":{"labels":["one"]}}`) }), "1 labels for 4 classes")
+	refused(change(func(p map[string][]byte) { p[metadataName] = []byte(`{"lamina":7}`) }), "lamina")
+	refused(change(func(p map[string][]byte) { p[configName] = bytes.Repeat([]byte(" "), maxJSON+1) }), "more than")
+
+	wrong := slices.Clone(data)
+	at := bytes.Index(wrong, []byte("Sequential"))
+	wrong[at] = 's'
+	refused(wrong, "checksum")
+
+	// A bomb: a part that grows to far more than the file has.
+	bomb := unzip(t, data)
+	bomb[weightsName] = make([]byte, spare+1<<20)
+	refused(zipped(t, zip.Deflate, bomb), "claims")
+}
+
+// FuzzArchive looks for .keras files that break the reader.
+func FuzzArchive(f *testing.F) {
+	for _, name := range []string{"k2_named.keras", "k3_named.keras"} {
+		parts := unzip(f, readGolden(f, "files/"+name))
+		f.Add(parts[configName], parts[metadataName], parts[weightsName])
+	}
+	b := openCPU(f)
+	f.Fuzz(func(t *testing.T, config, metadata, weights []byte) {
+		data := zipped(t, zip.Store, map[string][]byte{configName: config, metadataName: metadata, weightsName: weights})
+		file, err := newFile(bytes.NewReader(data), int64(len(data)), "fuzz")
+		if err != nil {
+			return
+		}
+		m, r, err := file.model(b)
+		if err == nil && len(r.Taken) != len(m.Weights) {
+			t.Errorf("a model of which only %v was loaded", r.Taken)
+		}
+	})
+}

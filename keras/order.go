@@ -1,0 +1,83 @@
+package keras
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/lamina-go/lamina/nn"
+)
+
+// arranged returns the layers of the file that have these names, an empty one where there is none, and after them
+// the others that have weights.
+func (f *File) arranged(names []string) []layer {
+	byName := map[string]layer{}
+	for _, l := range f.layers {
+		byName[l.name] = l
+	}
+	var all []layer
+	for _, name := range names {
+		all = append(all, layer{name, byName[name].weights})
+		delete(byName, name)
+	}
+	for _, l := range f.layers {
+		if _, left := byName[l.name]; left && len(l.weights) > 0 {
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
+// inPlace returns the file's layers that have weights as the network's layers with weights follow each other.
+func (f *File) inPlace(net *nn.Network) []layer {
+	layers := f.layers
+	switch f.order {
+	case byName:
+		var names []string
+		for _, l := range net.Table {
+			names = append(names, l.Name)
+		}
+		layers = f.arranged(names)
+	case byClass:
+		var classes []string
+		for _, l := range net.Table {
+			classes = append(classes, l.Class)
+		}
+		layers = f.arranged(classKeys(classes))
+	}
+	var weighted []layer
+	for _, l := range layers {
+		if len(l.weights) > 0 {
+			weighted = append(weighted, l)
+		}
+	}
+	return weighted
+}
+
+// classKeys returns the names of layers of these classes in files by class: conv2d, conv2d_1.
+func classKeys(classes []string) []string {
+	count := map[string]int{}
+	var keys []string
+	for _, class := range classes {
+		base := snakeCase(class)
+		key := base
+		if n := count[base]; n > 0 {
+			key = fmt.Sprintf("%s_%d", base, n)
+		}
+		count[base]++
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// snakeCase writes the name of a class as Keras does in paths: max_pooling2d for MaxPooling2D.
+func snakeCase(class string) string {
+	lower := func(i int) bool { return i < len(class) && 'a' <= class[i] && class[i] <= 'z' }
+	var b strings.Builder
+	for i := range len(class) {
+		if upper := 'A' <= class[i] && class[i] <= 'Z'; upper && i > 0 && (lower(i-1) || lower(i+1)) {
+			b.WriteByte('_')
+		}
+		b.WriteByte(class[i])
+	}
+	return strings.ToLower(b.String())
+}
