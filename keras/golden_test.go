@@ -192,26 +192,31 @@ func newModel(t *testing.T, b backend.Backend, net *nn.Network) *nn.Model {
 // compareNetworks compares the settings of layers.
 func compareNetworks(t *testing.T, got, want *nn.Network) {
 	t.Helper()
-	unnamed := func(net *nn.Network) (layers []nn.Layer) {
-		for _, l := range net.Layers {
-			switch l := l.(type) {
-			case nn.BatchNorm:
-				l.Name = ""
-				layers = append(layers, l)
-			case nn.ReLU, nn.Flatten:
-				layers = append(layers, reflect.Zero(reflect.TypeOf(l)).Interface().(nn.Layer))
-			case nn.Dropout:
-				l.Name = ""
-				layers = append(layers, l)
-			default:
-				layers = append(layers, l)
-			}
-		}
-		return layers
-	}
 	if diff := cmp.Diff(unnamed(want), unnamed(got)); diff != "" || !got.Input.Equal(want.Input) || got.Classes != want.Classes {
 		t.Errorf("input %v, %d classes, layers (-want +got):\n%s", got.Input, got.Classes, diff)
 	}
+}
+
+// unnamed returns the layers without the names that they may get by themselves.
+func unnamed(net *nn.Network) (layers []nn.Layer) {
+	for _, l := range net.Layers {
+		switch l := l.(type) {
+		case nn.Conv2D:
+			l.Name = ""
+			layers = append(layers, l)
+		case nn.BatchNorm:
+			l.Name = ""
+			layers = append(layers, l)
+		case nn.Dropout:
+			l.Name = ""
+			layers = append(layers, l)
+		case nn.Dense:
+			layers = append(layers, l)
+		default:
+			layers = append(layers, reflect.Zero(reflect.TypeOf(l)).Interface().(nn.Layer))
+		}
+	}
+	return layers
 }
 
 // compareLayers compares what a file has with what it should have.

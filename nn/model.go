@@ -90,6 +90,19 @@ func (m *Model) Get(name string) ([]float32, error) {
 	return values, m.backend.Read(values, m.view(m.flat(w), w))
 }
 
+// ReadPart reads elements of a weight, from the first one given on, as many as dst holds.
+func (m *Model) ReadPart(w Weight, dst []float32, first int) error {
+	return m.readPart(m.flat(w), w, dst, first)
+}
+
+// readPart reads elements of a weight, or of what belongs to it, from a flat tensor.
+func (m *Model) readPart(flat tensor.Tensor, w Weight, dst []float32, first int) error {
+	if first < 0 || first+len(dst) > w.Shape.Size() {
+		return fmt.Errorf("nn: elements %d to %d of the weight %q of shape %v", first, first+len(dst), w.Name, w.Shape)
+	}
+	return m.backend.Read(dst, m.backend.View(flat, w.Offset+first, tensor.Shape{len(dst)}))
+}
+
 // Set sets the values of the weight of that full name, in the order of its shape.
 func (m *Model) Set(name string, values []float32) error {
 	w, ok := m.Weight(name)

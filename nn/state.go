@@ -64,6 +64,11 @@ func (net *Network) entries() []safetensors.Entry {
 	return append(all, safetensors.Entry{Name: checksumName, Type: "U8", Shape: []int{sha256.Size}})
 }
 
+// ReadVelocity reads elements of the velocity of a trainable weight, as Model.ReadPart does of the weight.
+func (s *State) ReadVelocity(w Weight, dst []float32, first int) error {
+	return s.Model.readPart(s.velocities, w, dst, first)
+}
+
 // Save writes the checkpoint. The file at path is replaced when the new one is on the disk as
 // a whole; whatever fails, the older one stays. Weights that are not finite numbers are
 // an error.
@@ -109,7 +114,7 @@ func (s *State) Save(path string) error {
 func (m *Model) copyOut(w io.Writer, flat tensor.Tensor, weight Weight, buffer []float32) error {
 	for at := 0; at < weight.Shape.Size(); at += len(buffer) {
 		part := buffer[:min(len(buffer), weight.Shape.Size()-at)]
-		if err := m.backend.Read(part, m.backend.View(flat, weight.Offset+at, tensor.Shape{len(part)})); err != nil {
+		if err := m.readPart(flat, weight, part, at); err != nil {
 			return err
 		}
 		for _, v := range part {

@@ -1,0 +1,235 @@
+package keras
+
+import (
+	"archive/zip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/lamina-go/lamina/internal/atomicfile"
+	"github.com/lamina-go/lamina/internal/hdf5"
+	"github.com/lamina-go/lamina/internal/safetensors"
+	"github.com/lamina-go/lamina/nn"
+)
+
+// version is the one of Keras as which files are written.
+const version = "2.15.0"
+
+// Training is what a saved model tells of its training, so that Keras goes on with it.
+type Training struct {
+	LearningRate float64
+	Momentum     float32 // Nesterov's
+	State        *nn.State
+}
+
+// forms are how models are written, by the endings of files.
+func forms() map[string]func(io.Writer, *nn.Model, *Training) error {
+	return map[string]func(io.Writer, *nn.Model, *Training) error{
+		".h5": writeModel, ".weights.h5": writeWeights, ".keras": writeArchive, ".safetensors": writeSafetensors}
+}
+
+// form returns how a file of that name is written.
+func form(path string) (func(io.Writer, *nn.Model, *Training) error, error) {
+	ending := ""
+	for e := range forms() {
+		if strings.HasSuffix(path, e) && len(e) > len(ending) {
+			ending = e
+		}
+	}
+	if ending == "" {
+		return nil, fmt.Errorf("%s: want a name that ends in .h5, .keras or .safetensors, which tells the form of the file", path)
+	}
+	return forms()[ending], nil
+}
+
+// CheckPath reports an error unless [Save] knows by the ending of a path what to write.
+func CheckPath(path string) error {
+	_, err := form(path)
+	return err
+}
+
+// Save writes a model: to a path that ends in .h5 as a file that Keras 2 and 3 open, .keras for Keras 3 with what
+// SGD needs to go on, .safetensors, or .weights.h5 without the model. Training, if not nil, makes it a
+// compiled model. The file at path is replaced when the new one is on the disk as a whole; whatever fails, the
+// older one stays.
+func Save(path string, m *nn.Model, t *Training) error {
+	write, err := form(path)
+	if err != nil {
+		return fmt.Errorf("keras: %w", err)
+	}
+	err = atomicfile.Write(path, func(w io.Writer) error { return write(w, m, t) })
+	if err != nil {
+		return fmt.Errorf("keras: %s was not saved: %w", path, err)
+	}
+	return nil
+}
+
+// writeModel writes a whole model as HDF5.
+func writeModel(w io.Writer, m *nn.Model, t *Training) error {
+	config, err := json.Marshal(map[string]any{"class_name": "Sequential", "config": sequentialJSON(m.Network, legacy)})
+	if err != nil {
+		return err
+	}
+	added, err := json.Marshal(aboutOf(&m.Sequential))
+	if err != nil {
+		return err
+	}
+	root := hdf5.NewTree()
+	root.Attr(configAttribute, string(config))
+	root.Attr(versionAttribute, version)
+	root.Attr(backendAttribute, "tensorflow")
+	root.Attr(aboutKey, string(added))
+	if t != nil {
+		compiled := compileJSON()
+		compiled["optimizer_config"] = map[string]any{"class_name": "SGD", "config": sgdJSON(t)}
+		text, err := json.Marshal(compiled)
+		if err != nil {
+			return err
+		}
+		root.Attr(trainingAttribute, string(text))
+	}
+	g := root.Group(weightsGroup)
+	g.Attr(versionAttribute, version)
+	g.Attr(backendAttribute, "tensorflow")
+	var layers []string
+	for _, l := range m.Table {
+		if err := checkName(l.Name); err != nil {
+			return err
+		}
+		layers = append(layers, l.Name)
+		group := g.Group(l.Name)
+		var weights []string
+		for _, w := range l.Weights {
+			name := w.Name + ":0"
+			weights = append(weights, name)
+			group.Floats(name, w.Shape, reader(m, w))
+		}
+		putNames(group, weightNames, weights)
+	}
+	putNames(g, layerNames, layers)
+	return root.Write(w)
+}
+
+// checkName refuses the name of a layer that is not one in Keras and HDF5.
+func checkName(name string) error {
+	if strings.Contains(name, "/") || name == "." || name == "" {
+		return fmt.Errorf("layer %q: in Keras the name of a layer has no slash", name)
+	}
+	return nil
+}
+
+func reader(m *nn.Model, w nn.Weight) func(dst []float32, first int) error {
+	return func(dst []float32, first int) error { return m.ReadPart(w, dst, first) }
+}
+
+// maxAttribute is the bytes of an attribute from which on Keras divides a list of names.
+const maxAttribute = 64512
+
+// putNames sets an attribute to a list of names, or several where it is long.
+func putNames(t *hdf5.Tree, attribute string, names []string) {
+	longest := 1
+	for _, name := range names {
+		longest = max(longest, len(name))
+	}
+	if len(names)*longest <= maxAttribute {
+		t.Attr(attribute, names)
+		return
+	}
+	each := max(1, maxAttribute/longest)
+	for i := 0; i*each < len(names); i++ {
+		t.Attr(fmt.Sprint(attribute, i), names[i*each:min((i+1)*each, len(names))])
+	}
+}
+
+// writeWeights writes weights by class, and the state of the optimizer.
+func writeWeights(w io.Writer, m *nn.Model, t *Training) error {
+	root := hdf5.NewTree()
+	var classes []string
+	for _, l := range m.Table {
+		classes = append(classes, l.Class)
+	}
+	for i, key := range classKeys(classes) {
+		vars := root.Group(layersGroup + "/" + key + "/" + varsGroup)
+		for j, w := range m.Table[i].Weights {
+			vars.Floats(fmt.Sprint(j), w.Shape, reader(m, w))
+		}
+	}
+	root.Group(varsGroup)
+	if t != nil && t.State != nil {
+		vars := root.Group(optimizerGroup + "/" + varsGroup)
+		vars.Ints("0", nil, []int64{int64(t.State.Step)})
+		vars.Floats("1", nil, func(dst []float32, _ int) error {
+			dst[0] = float32(t.LearningRate)
+			return nil
+		})
+		n := 2
+		for _, w := range m.Weights {
+			if !w.Trainable {
+				continue
+			}
+			vars.Floats(fmt.Sprint(n), w.Shape, func(dst []float32, first int) error { return t.State.ReadVelocity(w, dst, first) })
+			n++
+		}
+	}
+	return root.Write(w)
+}
+
+// writeArchive writes a whole model as .keras.
+func writeArchive(w io.Writer, m *nn.Model, t *Training) error {
+	model := map[string]any{"module": "keras", "class_name": "Sequential", "registered_name": nil,
+		"config":       sequentialJSON(m.Network, modules),
+		"build_config": map[string]any{"input_shape": batchShape(m.Network)}}
+	if t != nil {
+		compiled := compileJSON()
+		compiled["optimizer"] = map[string]any{"module": "keras.optimizers", "class_name": "SGD", "registered_name": nil, "config": sgdJSON(t)}
+		model["compile_config"] = compiled
+	}
+	metadata := map[string]any{versionAttribute: version, aboutKey: aboutOf(&m.Sequential)}
+	z := zip.NewWriter(w)
+	for _, part := range []struct {
+		name  string
+		write func(io.Writer) error
+	}{
+		{metadataName, func(w io.Writer) error { return json.NewEncoder(w).Encode(metadata) }},
+		{configName, func(w io.Writer) error { return json.NewEncoder(w).Encode(model) }},
+		{weightsName, func(w io.Writer) error { return writeWeights(w, m, t) }},
+	} {
+		p, err := z.CreateHeader(&zip.FileHeader{Name: part.name, Method: zip.Store})
+		if err != nil {
+			return err
+		}
+		if err := part.write(p); err != nil {
+			return err
+		}
+	}
+	return z.Close()
+}
+
+// writeSafetensors writes a model as safetensors, each weight by its name.
+func writeSafetensors(w io.Writer, m *nn.Model, _ *Training) error {
+	network, err := json.Marshal(m.Sequential)
+	if err != nil {
+		return err
+	}
+	h := &safetensors.Header{Metadata: map[string]string{"format": "lamina model 1", networkKey: string(network)}}
+	for _, w := range m.Weights {
+		h.Entries = append(h.Entries, safetensors.Entry{Name: w.Name, Type: "F32", Shape: w.Shape})
+	}
+	if err := safetensors.WriteHeader(w, h); err != nil {
+		return err
+	}
+	buffer := make([]float32, 1<<18)
+	for _, weight := range m.Weights {
+		for at, n := 0, weight.Shape.Size(); at < n; at += len(buffer) {
+			part := buffer[:min(len(buffer), n-at)]
+			if err := m.ReadPart(weight, part, at); err != nil {
+				return err
+			}
+			if err := safetensors.WriteFloats(w, part); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
