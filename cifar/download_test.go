@@ -16,14 +16,16 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/lamina-go/lamina/internal/fetch"
 )
 
 // server serves content through handle, and returns what to download.
-func server(t *testing.T, content []byte, handle http.HandlerFunc) archive {
+func server(t *testing.T, content []byte, handle http.HandlerFunc) fetch.File {
 	s := httptest.NewServer(handle)
 	t.Cleanup(s.Close)
 	sum := md5.Sum(content)
-	return archive{s.URL + "/data.tar.gz", "data.tar.gz", hex.EncodeToString(sum[:]), int64(len(content))}
+	return fetch.File{URL: s.URL + "/data.tar.gz", Name: "data.tar.gz", MD5: hex.EncodeToString(sum[:]), Size: int64(len(content))}
 }
 
 func randomBytes(n int) []byte {
@@ -104,7 +106,7 @@ func TestDownload(t *testing.T) {
 			}
 			var last int64
 			path, err := download(context.Background(), a, cache, func(done, total int64) {
-				if done <= 0 || done > total || total != a.size {
+				if done <= 0 || done > total || total != a.Size {
 					t.Errorf("progress: %d of %d", done, total)
 				}
 				last = done
@@ -140,11 +142,11 @@ func TestDownload(t *testing.T) {
 			if exists(file + ".part") {
 				t.Error("the part is still there")
 			}
-			if test.handle != nil && last != a.size {
+			if test.handle != nil && last != a.Size {
 				t.Errorf("progress ends at %d", last)
 			}
 			// The second time nothing is asked for.
-			a.url = "http://nowhere.invalid"
+			a.URL = "http://nowhere.invalid"
 			if _, err := download(context.Background(), a, cache, nil); err != nil {
 				t.Errorf("again: %v", err)
 			}
@@ -156,7 +158,7 @@ func TestDownloadWithoutNetwork(t *testing.T) {
 	s := httptest.NewServer(nil)
 	s.Close() // nobody listens there any more
 	cache := t.TempDir()
-	_, err := download(context.Background(), archive{s.URL, "data.tar.gz", "", 5}, cache, nil)
+	_, err := download(context.Background(), fetch.File{URL: s.URL, Name: "data.tar.gz", Size: 5}, cache, nil)
 	if err == nil {
 		t.Fatal("no error")
 	}

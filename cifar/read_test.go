@@ -197,7 +197,7 @@ func TestOpenCached(t *testing.T) {
 		t.Fatal(err)
 	}
 	os.MkdirAll(filepath.Join(cache, "lamina"), 0o755)
-	os.WriteFile(filepath.Join(cache, "lamina", official().name), packFiles(t, binaryFiles()), 0o644)
+	os.WriteFile(filepath.Join(cache, "lamina", official().Name), packFiles(t, binaryFiles()), 0o644)
 	d, err := Open(context.Background(), "", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,11 @@ type Report struct {
 	NotFinite  []string // sentences on weights that were set and have values that are not finite numbers
 }
 
+// MismatchError says which weights of a file do not fit those of a layer, and why.
+type MismatchError string
+
+func (e MismatchError) Error() string { return string(e) }
+
 // LoadByName gives every layer of the model the weights that the file has for a layer of its name, the
 // first to the first and so on. Where their number or a shape differs it is an error that names layer, weight
 // and both shapes; skipMismatch leaves out that layer, or weight, instead. Unless all is right nothing is changed.
@@ -133,7 +138,7 @@ func (f *File) check(net *nn.Network, pairs []pair, skip bool) (*transfer, error
 	for _, p := range pairs {
 		copies, mismatches := p.match()
 		if len(mismatches) > 0 && !skip {
-			return nil, f.wrap(errors.New(mismatches[0]))
+			return nil, f.wrap(MismatchError(mismatches[0]))
 		}
 		t.copies = append(t.copies, copies...)
 		t.report.Mismatched = append(t.report.Mismatched, mismatches...)

@@ -16,6 +16,8 @@ func (s *Settings) Flags() []cli.Group {
 	network.BoolVar(&s.BatchNorm, "bn", s.BatchNorm, "batch normalization after every layer with weights; --bn=false leaves it out")
 	network.Float32Var(&s.Dropout, "dropout", s.Dropout, "`rate` after the two hidden dense layers, from 0 to below 1")
 	network.StringVar(&s.Init, "init", s.Init, "`distribution` of the first weights: he_normal, glorot_uniform, normal, normal:DEVIATION")
+	network.StringVar(&s.Pretrained, "pretrained", s.Pretrained, "`file` of weights for the layers of the same names: Keras's .h5, .keras and .weights.h5,\nsafetensors, a checkpoint; or imagenet, VGG-19's or VGG-16's, downloaded (550 MB)")
+	network.BoolVar(&s.SkipMismatch, "skip-mismatch", s.SkipMismatch, "leave out of --pretrained what is of another shape, and say so")
 
 	data := cli.NewGroup("Data")
 	data.StringVar(&s.Data, "data", s.Data, "`path` of CIFAR-10, a folder or .tar.gz, binary or Python; or of a folder of\npictures; or shapes, drawn in memory (default the official archive, downloaded)")
@@ -35,20 +37,23 @@ func (s *Settings) Flags() []cli.Group {
 
 	results := cli.NewGroup("Results")
 	results.StringVar(&s.TensorBoard, "tensorboard", s.TensorBoard, "`folder` for the curves as TensorBoard reads them, while the run goes on (default none)")
+	results.StringVar(&s.Save, "save", s.Save, "`file` for the model at the end: .h5 for Keras 2 and 3, .keras for Keras 3, or .safetensors")
+	results.BoolVar(&s.SaveBest, "save-best", s.SaveBest, "--save the model of the epoch with the best validation accuracy instead, when it is over")
 	return []cli.Group{network, data, training, results, s.Options.Flags()}
 }
 
 // MayChange lists the settings that a resumed run may have otherwise than before: where its
-// data lie, how long it goes on, where its curves go, and who computes it.
-func MayChange() []string { return []string{"data", "epochs", "tensorboard", "backend", "threads"} }
+// data lie, how long it goes on, where its curves and its model go, and who computes it.
+func MayChange() []string {
+	return []string{"data", "epochs", "tensorboard", "save", "save-best", "backend", "threads"}
+}
 
 // Absolute makes paths ones that hold from every folder.
 func (s *Settings) Absolute() (err error) {
-	if s.Data != "" && s.Data != cifar.BuiltIn {
-		s.Data, err = filepath.Abs(s.Data)
-	}
-	if s.TensorBoard != "" && err == nil {
-		s.TensorBoard, err = filepath.Abs(s.TensorBoard)
+	for _, path := range []*string{&s.Data, &s.Pretrained, &s.TensorBoard, &s.Save} {
+		if named := *path == "" || *path == cifar.BuiltIn && path == &s.Data || *path == ImageNet && path == &s.Pretrained; !named && err == nil {
+			*path, err = filepath.Abs(*path)
+		}
 	}
 	return err
 }

@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
 	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/keras"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/ops"
 )
@@ -66,6 +69,33 @@ func (r *Report) begin(b backend.Backend, dir *Folder, t *nn.Trainer) {
 	}
 	fmt.Fprintln(r.out)
 	r.epochAt = time.Now()
+}
+
+// pretrained tells what came from a file of weights.
+func (r *Report) pretrained(path string, loaded *keras.Report) {
+	r.endBar()
+	r.line("weights", "%s", path)
+	layers := map[string]bool{}
+	var taken []string
+	for _, name := range loaded.Taken {
+		if layer := name[:strings.LastIndex(name, "/")]; !layers[layer] {
+			layers[layer], taken = true, append(taken, layer)
+		}
+	}
+	r.line("", "taken: %s", some(taken))
+	r.line("", "passed over, of other names: %s", some(loaded.PassedOver))
+	r.line("", "not in it, so drawn: %s", some(loaded.Missing))
+	for _, sentence := range slices.Concat(loaded.Mismatched, loaded.NotFinite) {
+		r.line("warning", "%s", sentence)
+	}
+}
+
+// some lists names, or "nothing".
+func some(names []string) string {
+	if len(names) == 0 {
+		return "nothing"
+	}
+	return strings.Join(names, ", ")
 }
 
 // step tells how far an epoch has come.
@@ -150,5 +180,12 @@ func (r *Report) End(dir *Folder, history []nn.Row, goOn string) {
 	}
 	r.line("done", "in %v; best val_accuracy %.2f %% in epoch %d", time.Since(r.started).Round(time.Second), 100*best.Validation.Accuracy, best.Epoch)
 	r.line("results", "%s (the curves), %s (the weights)", dir.File(HistoryName), dir.File(CheckpointName))
+	if _, err := os.Stat(r.Save); err == nil {
+		what := "the model, for Keras and others"
+		if r.SaveBest {
+			what = "the model of the best epoch"
+		}
+		r.line("saved", "%s (%s)", r.Save, what)
+	}
 	r.line("go on", "%s --epochs %d", goOn, 2*len(history))
 }

@@ -56,9 +56,13 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	var board *report.TensorBoard
 	setup.Checkpoint, setup.CheckpointEvery = dir.File(CheckpointName), j.SaveEvery
 	setup.OnStep = j.Report.step
+	save := saver{path: j.Settings.Save, best: j.Settings.SaveBest, momentum: j.Settings.Momentum}
+	if err := save.check(); err != nil {
+		return nil, err
+	}
 	setup.OnEpoch = func(row nn.Row) error {
 		j.Report.epoch(row)
-		if err := dir.WriteHistory(t.History); err != nil || board == nil {
+		if err := errors.Join(dir.WriteHistory(t.History), save.epoch()); err != nil || board == nil {
 			return err
 		}
 		return board.Epoch(row)
@@ -66,8 +70,18 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	if t, err = nn.NewTrainer(j.Backend, network, setup); err != nil {
 		return nil, err
 	}
+	save.trainer = t
 	if dir.HasCheckpoint() {
-		if err := t.Resume(setup.Checkpoint); err != nil {
+		err = t.Resume(setup.Checkpoint)
+	} else {
+		err = cli.Interruption(ctx, j.pretrain(ctx, t.Model))
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The process may have ended between the checkpoint of the best epoch and its --save.
+	if t.EpochStep == 0 {
+		if err := save.epoch(); err != nil {
 			return nil, err
 		}
 	}
@@ -83,7 +97,9 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 		return nil, err
 	}
 	j.Report.begin(j.Backend, dir, t)
-	err = cli.Interruption(ctx, t.Run(ctx))
+	if err = cli.Interruption(ctx, t.Run(ctx)); err == nil {
+		err = save.end()
+	}
 	switch {
 	case err == nil:
 		return t.History, nil

@@ -11,6 +11,7 @@ import (
 	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/device"
+	"github.com/lamina-go/lamina/keras"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
 )
@@ -22,6 +23,9 @@ type Settings struct {
 	BatchNorm bool    `json:"bn"`
 	Dropout   float32 `json:"dropout"`
 	Init      string  `json:"init"`
+
+	Pretrained   string `json:"pretrained"` // an absolute path, ImageNet, or "" for none
+	SkipMismatch bool   `json:"skip-mismatch"`
 
 	Data     string             `json:"data"` // an absolute path, cifar.BuiltIn, or "" for the official archive
 	Limit    int                `json:"limit"`
@@ -38,6 +42,8 @@ type Settings struct {
 	Seed        uint64  `json:"seed"`
 
 	TensorBoard string `json:"tensorboard"` // an absolute path, or "" for none
+	Save        string `json:"save"`        // an absolute path, or "" for none
+	SaveBest    bool   `json:"save-best"`
 
 	device.Options
 }
@@ -68,8 +74,26 @@ func (s *Settings) Check() error {
 		cli.AtLeast("warmup", s.Warmup, 0),
 		cli.Fraction("momentum", s.Momentum),
 		cli.Fraction("weight-decay", s.WeightDecay),
+		needs("skip-mismatch", s.SkipMismatch, "pretrained", s.Pretrained),
+		needs("save-best", s.SaveBest, "save", s.Save),
+		s.checkSave(),
 		s.Options.Check(),
 	)
+}
+
+// needs reports an error where a switch is on without the flag that it is for.
+func needs(flag string, on bool, other, value string) error {
+	if !on || value != "" {
+		return nil
+	}
+	return fmt.Errorf("--%s: it is for --%s, which is not there", flag, other)
+}
+
+func (s *Settings) checkSave() error {
+	if s.Save == "" {
+		return nil
+	}
+	return cli.Of("save", keras.CheckPath(s.Save))
 }
 
 // Network returns the network for classes of these names.

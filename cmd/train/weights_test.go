@@ -1,0 +1,187 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/backend/cpu"
+	"github.com/lamina-go/lamina/internal/run"
+	"github.com/lamina-go/lamina/keras"
+	"github.com/lamina-go/lamina/nn"
+)
+
+// TestPretrained saves a model, trains another from its weights, and kills that before it has a checkpoint.
+func TestPretrained(t *testing.T) {
+	dir := t.TempDir()
+	first := filepath.Join(dir, "first.h5")
+	text := succeed(t, small(filepath.Join(dir, "first"), "--epochs", "0", "--save", first)...)
+	if strings.Contains(text, "warning") {
+		t.Errorf("a warning:\n%s", text)
+	}
+
+	alone, saved := filepath.Join(dir, "alone"), filepath.Join(dir, "alone.keras")
+	other := []string{"--seed", "2", "--pretrained", first, "--save", saved}
+	text = succeed(t, small(alone, other...)...)
+	for _, words := range []string{first, "taken: block1_conv1, ", "passed over, of other names: nothing", "not in it, so drawn: nothing", saved} {
+		if !strings.Contains(text, words) {
+			t.Errorf("%q is not in what the program prints:\n%s", words, text)
+		}
+	}
+	want := read(t, alone)
+	b := openCPU(t)
+	m, _, err := keras.OpenModel(b, saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkpoint, err := nn.OpenModel(b, filepath.Join(alone, run.CheckpointName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range checkpoint.Weights {
+		if a, b := get(t, m, w.Name), get(t, checkpoint, w.Name); !slices.Equal(a, b) {
+			t.Errorf("%s of the saved model is not that of the checkpoint", w.Name)
+		}
+	}
+	if !slices.Equal(m.Labels, checkpoint.Labels) || !slices.Equal(m.Mean, checkpoint.Mean) {
+		t.Errorf("the saved model has labels %q and mean %v", m.Labels, m.Mean)
+	}
+
+	killed := filepath.Join(dir, "killed")
+	p := start(t, small(killed, other...)...)
+	p.await("results")
+	p.command.Process.Kill()
+	p.end()
+	if _, err := os.Stat(filepath.Join(killed, run.CheckpointName)); err == nil {
+		t.Fatal("the run had a checkpoint when it was killed")
+	}
+	succeed(t, "--resume", killed)
+	same(t, killed, want)
+
+	// What a resumed run needs no more may be gone.
+	os.Remove(first)
+	succeed(t, "--resume", killed, "--save", filepath.Join(dir, "late.safetensors"), "--save-best")
+	fail(t, 2, []string{"--pretrained " + saved}, "--resume", killed, "--pretrained", saved)
+}
+
+func openCPU(t *testing.T) backend.Backend {
+	b, err := cpu.Open(cpu.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+func get(t *testing.T, m *nn.Model, name string) []float32 {
+	t.Helper()
+	values, err := m.Get(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return values
+}
+
+// TestBadWeights names files that the program cannot take or make.
+func TestBadWeights(t *testing.T) {
+	dir := t.TempDir()
+	b := openCPU(t)
+	model := func(name string, s nn.Sequential) string {
+		net, err := nn.Build(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := nn.NewModel(b, net)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, name)
+		if err := keras.Save(path, m, nil); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	layers := func(first, second string) nn.Sequential {
+		return nn.Sequential{Input: []int{32, 32, 3}, Classes: 2, Layers: []nn.Layer{nn.Conv2D{Name: first, Filters: 64, Kernel: 3},
+			nn.Conv2D{Name: second, Filters: 7, Kernel: 3}, nn.Flatten{}, nn.Dense{Name: "other", Units: 2}}}
+	}
+	strange, narrow := model("strange.h5", layers("a", "b")), model("narrow.keras", layers("block1_conv1", "block2_conv1"))
+	text, folder := put(t, []byte("no weights"), dir, "text.h5"), filepath.Join(dir, "folder.h5")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name  string
+		args  []string
+		words []string
+	}{
+		{"no file", []string{"--pretrained", filepath.Join(dir, "none.h5")}, []string{"--pretrained", "none.h5"}},
+		{"no weights", []string{"--pretrained", text}, []string{"--pretrained", text, "none of HDF5"}},
+		{"other names", []string{"--pretrained", strange}, []string{strange, "a, b, other", "block1_conv1"}},
+		{"other shapes", []string{"--pretrained", narrow}, []string{narrow, "block2_conv1/kernel", "(3, 3, 64, 7)", "(3, 3, 64, 128)", "--skip-mismatch"}},
+		{"no network", []string{"--pretrained", "imagenet"}, []string{"ImageNet", "vgg16_weights_tf_dim_ordering_tf_kernels.h5"}},
+		{"no folder", []string{"--save", filepath.Join(dir, "none", "m.h5")}, []string{"--save", "none", "no such file"}},
+		{"a folder", []string{"--save", folder}, []string{"--save", folder, "not a file"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "run")
+			fail(t, 1, c.words, append(small(out), c.args...)...)
+			if _, err := os.Stat(out); err == nil {
+				t.Error("a run that never began left its folder")
+			}
+		})
+	}
+	t.Run("mismatch skipped", func(t *testing.T) {
+		text := succeed(t, small(filepath.Join(t.TempDir(), "run"), "--epochs", "0", "--pretrained", narrow, "--skip-mismatch")...)
+		for _, words := range []string{"taken: block1_conv1\n", "warning", "(3, 3, 64, 7)"} {
+			if !strings.Contains(text, words) {
+				t.Errorf("%q is not in what the program prints:\n%s", words, text)
+			}
+		}
+	})
+}
+
+// TestSaveOnFullDisk fills the disk before the model is saved.
+func TestSaveOnFullDisk(t *testing.T) {
+	const full = "/dev/full"
+	if _, err := os.Stat(full); err != nil {
+		t.Skip("no " + full)
+	}
+	dir := t.TempDir()
+	saved := put(t, []byte("an older model"), dir, "m.h5")
+	p := start(t, small(filepath.Join(dir, "run"), "--save", saved)...)
+	p.await("results")
+	if err := os.Symlink(full, saved+".tmp"); err != nil {
+		t.Fatal(err)
+	}
+	o := p.end()
+	for _, words := range []string{saved, "no space left", "--resume"} {
+		if o.code != 1 || !strings.Contains(o.stderr, words) {
+			t.Errorf("exit %d, want 1 and %q: %s", o.code, words, o.stderr)
+		}
+	}
+	if text, err := os.ReadFile(saved); err != nil || string(text) != "an older model" {
+		t.Errorf("the older file is %q, %v", text, err)
+	}
+}
+
+// TestSaveBest goes on with a run that ended before its best model was saved.
+func TestSaveBest(t *testing.T) {
+	dir := t.TempDir()
+	saved := filepath.Join(dir, "m.safetensors")
+	args := small(filepath.Join(dir, "run"), "--save", saved, "--save-best", "--epochs", "1")
+	succeed(t, args...)
+	before := fingerprint(t, saved)
+	os.Remove(saved)
+	// As after a power cut between the checkpoint and the model.
+	text := succeed(t, "--resume", filepath.Join(dir, "run"))
+	if fingerprint(t, saved) != before {
+		t.Error("the model of the best epoch was not saved by the resumed run")
+	}
+	if !strings.Contains(text, "the model of the best epoch") {
+		t.Errorf("not told:\n%s", text)
+	}
+}

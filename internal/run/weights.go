@@ -1,0 +1,118 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/lamina-go/lamina/keras"
+	"github.com/lamina-go/lamina/nn"
+)
+
+// ImageNet stands for the file of weights that Keras publishes.
+const ImageNet = "imagenet"
+
+// pretrain sets the first weights to those that the settings name, if they do.
+func (j *Job) pretrain(ctx context.Context, m *nn.Model) error {
+	path := j.Settings.Pretrained
+	if path == "" {
+		return nil
+	}
+	if path == ImageNet {
+		var err error
+		if path, err = keras.ImageNet(ctx, j.Settings.Model, j.Report.download); err != nil {
+			return err
+		}
+	}
+	f, err := keras.Open(path)
+	if err != nil {
+		return fmt.Errorf("--pretrained: %w", err)
+	}
+	defer f.Close()
+	load := f.LoadByName
+	if !f.HasNames() {
+		load = f.Load
+	}
+	r, err := load(m, j.Settings.SkipMismatch)
+	var mismatch keras.MismatchError
+	switch {
+	case errors.As(err, &mismatch):
+		return fmt.Errorf("--pretrained: %w: --skip-mismatch leaves out what does not fit", err)
+	case err != nil:
+		return fmt.Errorf("--pretrained: %w", err)
+	case len(r.Taken) == 0:
+		return fmt.Errorf("--pretrained %s: nothing in it is for the layers here: theirs are %s, here they are %s", path, some(r.PassedOver), some(r.Missing))
+	}
+	j.Report.pretrained(path, r)
+	return nil
+}
+
+// saver writes the model for others.
+type saver struct {
+	path     string // "" for nowhere
+	best     bool   // only of the best epoch
+	momentum float32
+	trainer  *nn.Trainer
+	saved    int // the epoch after which it was last written by this process
+}
+
+// check reports an error unless the file can be written.
+func (s *saver) check() error {
+	if s.path == "" {
+		return nil
+	}
+	if info, err := os.Stat(s.path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("--save %s: it is there and not a file", s.path)
+	}
+	temporary := s.path + ".tmp" // as a save makes it
+	f, err := os.Create(temporary)
+	if err != nil {
+		return fmt.Errorf("--save %s: %w: name a file in a folder that can be written to", s.path, cause(err))
+	}
+	f.Close()
+	return os.Remove(temporary)
+}
+
+// epoch saves after an epoch that is the best one so far, if that is wanted.
+func (s *saver) epoch() error {
+	if !s.best || !isBest(s.trainer.History) {
+		return nil
+	}
+	return s.write()
+}
+
+// end saves after the last epoch.
+func (s *saver) end() error {
+	if s.best {
+		return s.epoch()
+	}
+	return s.write()
+}
+
+func (s *saver) write() error {
+	history := s.trainer.History
+	if s.path == "" || len(history) == s.saved && s.saved > 0 {
+		return nil
+	}
+	var t *keras.Training
+	if len(history) > 0 {
+		t = &keras.Training{LearningRate: history[len(history)-1].LearningRate, Momentum: s.momentum, State: s.trainer.State}
+	}
+	s.saved = len(history)
+	return keras.Save(s.path, s.trainer.Model, t)
+}
+
+// isBest reports whether no epoch before the last one was as good.
+func isBest(history []nn.Row) bool {
+	if len(history) == 0 {
+		return false
+	}
+	last := history[len(history)-1].Validation.Accuracy
+	for _, row := range history[:len(history)-1] {
+		if row.Validation.Accuracy >= last {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,43 @@
+package keras
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/lamina-go/lamina/internal/fetch"
+)
+
+// imageNet returns the weights that Keras publishes of VGG-19 or VGG-16, trained on ImageNet.
+// See keras.applications.
+func imageNet(vgg string) fetch.File {
+	f := fetch.File{MD5: "64373286793e3c8b2b4e3219cbf3544b", Size: 553_467_096}
+	if vgg == "vgg19" {
+		f = fetch.File{MD5: "cbe5617147190e668d6c5d5026f83318", Size: 574_710_816}
+	}
+	f.Name = vgg + "_weights_tf_dim_ordering_tf_kernels.h5"
+	f.URL = "https://storage.googleapis.com/tensorflow/keras-applications/" + vgg + "/" + f.Name
+	return f
+}
+
+// ImageNet returns the path of the weights of VGG-19 for the network vgg19, and of VGG-16 for the others of
+// the VGG table, downloaded to the user's cache folder if they are not there yet. Progress, if not
+// nil, is called with the bytes downloaded so far and all of them.
+func ImageNet(ctx context.Context, network string, progress func(done, total int64)) (string, error) {
+	f := imageNet("vgg16")
+	if network == "vgg19" {
+		f = imageNet("vgg19")
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("keras: no folder to download the ImageNet weights to: %w", err)
+	}
+	path, err := f.Get(ctx, cache, progress)
+	switch {
+	case err == nil:
+		return path, nil
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("keras: %w", err)
+	}
+	return "", fmt.Errorf("keras: the ImageNet weights cannot be downloaded: %w: put the file %s to %s", err, f.Name, f.Path(cache))
+}
