@@ -35,7 +35,7 @@ func pictureExtensions() []string { return []string{".png", ".jpg", ".jpeg", ".w
 // IsPicture reports whether a file of that name is taken for a picture in a folder: hidden files, such
 // as macOS leaves beside each picture that it copies, are not.
 func IsPicture(name string) bool {
-	return !strings.HasPrefix(name, ".") && slices.Contains(pictureExtensions(), strings.ToLower(filepath.Ext(name)))
+	return !strings.HasPrefix(filepath.Base(name), ".") && slices.Contains(pictureExtensions(), strings.ToLower(filepath.Ext(name)))
 }
 
 // Picture is a picture of which only the size has been read.

@@ -126,3 +126,14 @@ func TestBadPictures(t *testing.T) {
 		})
 	}
 }
+
+func TestIsPicture(t *testing.T) {
+	for name, want := range map[string]bool{
+		"a.png": true, "a.JPEG": true, "../photos/a.gif": true, "./a.b.webp": true,
+		"a.txt": false, "png": false, "a.png/b": false, "._a.png": false, "photos/.a.png": false, ".png": false,
+	} {
+		if got := IsPicture(name); got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}

@@ -4,16 +4,22 @@ package atomicfile
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 )
 
+var errNoFile = errors.New("it is not a file")
+
 // Write replaces the file at path by what f writes. It goes to path with ".tmp" added, is
-// synced, and takes the place of the old file, which stays as it was if anything fails. Two
-// writers of one path must not meet.
+// synced, and takes the place of the old file, which stays as it was if anything fails. A folder or
+// a device is not replaced. Two writers of one path must not meet.
 func Write(path string, f func(io.Writer) error) (err error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return &os.PathError{Op: "replace", Path: path, Err: errNoFile}
+	}
 	temporary := path + ".tmp"
 	file, err := os.Create(temporary)
 	if err != nil {

@@ -53,6 +53,24 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// A device must not be lost, as it would be to a superuser, nor a folder.
+func TestWriteReplacesOnlyFiles(t *testing.T) {
+	folder := t.TempDir()
+	within := filepath.Join(folder, "within")
+	device := filepath.Join(folder, "device")
+	if err := errors.Join(os.Mkdir(within, 0o755), os.Symlink(os.DevNull, device)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{within, device} {
+		if err := Write(path, text("x")); !errors.Is(err, errNoFile) || !strings.Contains(err.Error(), path) {
+			t.Errorf("error %v, want that %s is no file", err, path)
+		}
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) != 2 {
+		t.Errorf("%v, %v is left", left, err)
+	}
+}
+
 func TestWriteFullDisk(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip("no /dev/full, a file that is always full")

@@ -35,7 +35,8 @@ type Report struct {
 // NewReport returns a report of a run with these settings; verbose makes it tell them all.
 func NewReport(s Settings, out *os.File, verbose bool) *Report {
 	now := time.Now()
-	return &Report{Settings: s, out: out, verbose: verbose, terminal: term.IsTerminal(int(out.Fd())), shown: now, started: now}
+	terminal := term.IsTerminal(int(out.Fd())) && os.Getenv("TERM") != "dumb" // which knows no way back in a line
+	return &Report{Settings: s, out: out, verbose: verbose, terminal: terminal, shown: now, started: now}
 }
 
 // line prints a line with a heading.
