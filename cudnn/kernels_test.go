@@ -98,7 +98,14 @@ func (m *machine) launch(name string, g geometry, args ...any) {
 	}
 }
 
-func (m *machine) elements(n int) geometry { return elements(int64(n), m.vector, m.multiprocessors) }
+// elements is the geometry for n elements; on the small card, two blocks, which must take all.
+func (m *machine) elements(n int) geometry {
+	g := elements(int64(n), m.vector, m.multiprocessors)
+	if m.multiprocessors == 1 {
+		g.grid[0] = min(g.grid[0], 2)
+	}
+	return g
+}
 
 func (m *machine) columns(rows, channels int, sums bool) geometry {
 	return columns(int64(rows), channels, m.vector, m.multiprocessors, sums)

@@ -139,6 +139,10 @@ func TestLossOfBadRows(t *testing.T) {
 
 // Steps are, to the bit, those of package ops without assembly, which rounds as Keras does.
 func TestSGDKernels(t *testing.T) {
+	var many []sgdPart
+	for i := range int64(600) { // more than the last block has threads
+		many = append(many, sgdPart{40 * i, 40, float32(i%3) / 100})
+	}
 	each(t, func(m *machine) {
 		for _, c := range []struct {
 			size, offset int
@@ -149,6 +153,7 @@ func TestSGDKernels(t *testing.T) {
 			{1023, 0, []sgdPart{{0, 5, 0}, {5, 17, 0.0005}, {22, 1, 0.1}, {23, 1000, 0.001}}},
 			{1023, 3, []sgdPart{{0, 1000, 0.01}, {1000, 23, 0}}},
 			{40000, 0, []sgdPart{{0, 16384, 0.0005}, {16384, 3616, 0.0005}, {20000, 12, 0}, {20012, 16384, 0.01}, {36396, 3604, 0}}},
+			{24000, 0, many},
 		} {
 			for _, nesterov := range []bool{true, false} {
 				for _, copied := range []bool{true, false} {

@@ -1,6 +1,6 @@
 //go:build cudnn && cgo && linux
 
-// Package emulator runs the CUDA kernels of package cudnn on the CPU, for tests: testdata/emulator.cpp compiles
+// Package emulator runs the CUDA kernels of package cudnn on the CPU, and compiles them for cards, for tests: testdata/emulator.cpp compiles
 // the files of kernels as C++.
 package emulator
 
