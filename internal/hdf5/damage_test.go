@@ -129,7 +129,7 @@ func metadata(t testing.TB, data []byte) []int {
 // goodFiles are what damaged files are made from, in all forms that are read.
 func goodFiles(t testing.TB) map[string][]byte {
 	files := map[string][]byte{}
-	for _, name := range []string{"v1.h5", "v2.h5", "tracked.h5"} {
+	for _, name := range []string{"small1.h5", "small2.h5", "tracked.h5", "v1.h5", "v2.h5"} {
 		data, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)

@@ -138,7 +138,7 @@ func TestGoldenUnlisted(t *testing.T) {
 			n++
 			return d.ReadFloats(make([]float32, d.Len()), 0)
 		})
-		if err != nil || n < 10 {
+		if err != nil || n == 0 {
 			t.Errorf("%s: %d datasets, error %v", p, n, err)
 		}
 	}

@@ -91,3 +91,12 @@ with h5py.File("tracked.h5", "w", libver=("v108", "v108"), track_order=True) as 
         f[k] = np.float32(len(k))
     for i in range(7):
         f.attrs[f"note{7 - i}"] = "text " * (10 * i + 1)
+
+# A little of everything, for damage to every byte.
+for file, version in ("small1.h5", None), ("small2.h5", ("v108", "v108")):
+    with h5py.File(file, "w", libver=version) as f:
+        f.attrs["text"] = "text"
+        f.attrs["numbers"] = np.array([1, 2])
+        f.create_dataset("a/chunks", data=np.arange(12, dtype=">f2").reshape(4, 3), chunks=(2, 2), compression="gzip",
+                         shuffle=True, fletcher32=True)
+        f["a/soft"] = h5py.SoftLink("chunks")
