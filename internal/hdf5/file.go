@@ -132,7 +132,7 @@ func (f *File) findSignature(size int64) error {
 	var b [8]byte
 	for at := int64(0); at <= size-int64(len(b)); at = max(512, 2*at) {
 		if n, err := f.r.ReadAt(b[:], at); n < len(b) {
-			return fmt.Errorf("hdf5: %s: %w", f.name, err)
+			return f.fail(nil, "superblock", uint64(at), err)
 		}
 		if bytes.Equal(b[:], signature) {
 			f.base = at
