@@ -30,17 +30,17 @@ func (net *Network) Summary(w io.Writer) error {
 		what string
 		n    int
 	}{{"Total", trainable + other}, {"Trainable", trainable}, {"Non-trainable", other}} {
-		fmt.Fprintf(&b, "%s params: %s (%.2f MB)\n", total.what, thousands(total.n), float64(total.n)*4/(1<<20))
+		fmt.Fprintf(&b, "%s params: %s (%.2f MB)\n", total.what, Thousands(total.n), float64(total.n)*4/(1<<20))
 	}
 	b.WriteString(line)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// thousands writes n ≥ 0 with commas: 28,187,826.
-func thousands(n int) string {
+// Thousands writes n ≥ 0 with commas: 28,187,826.
+func Thousands(n int) string {
 	if n < 1000 {
 		return fmt.Sprint(n)
 	}
-	return thousands(n/1000) + fmt.Sprintf(",%03d", n%1000)
+	return Thousands(n/1000) + fmt.Sprintf(",%03d", n%1000)
 }

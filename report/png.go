@@ -7,21 +7,21 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
 )
 
-// PNG writes the picture with a legend.
+// PNG writes the picture with a legend beside it.
 func (c Chart) PNG(w io.Writer, curves []Curve) error {
-	p := plot.New()
-	p.Title.Text = c.Title
-	p.Title.Padding = vg.Points(8)
+	p, legend := plot.New(), plot.NewLegend()
+	p.Title.Text, p.Title.Padding = c.Title, vg.Points(8)
 	p.X.Label.Text = "epoch"
+	for _, style := range []*text.Style{&p.Title.TextStyle, &p.X.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &legend.TextStyle} {
+		style.Font.Variant = "Sans"
+	}
 	p.Add(plotter.NewGrid())
-	// The legend stands where rising and falling curves leave room.
-	p.Legend.Left, p.Legend.Top = false, c.falls(curves)
-	p.Legend.Padding = vg.Points(2)
-	p.Legend.YPosition = draw.PosCenter
 	for i, curve := range curves {
 		if len(curve.History) == 0 {
 			continue
@@ -41,7 +41,7 @@ func (c Chart) PNG(w io.Writer, curves []Curve) error {
 		}
 		marks.Shape, marks.Color, marks.Radius = draw.CircleGlyph{}, line.Color, vg.Points(2.5)
 		p.Add(line)
-		p.Legend.Add(curve.Name, line)
+		legend.Add(curve.Name, line)
 		if len(curve.History) <= fewEpochs {
 			p.Add(marks)
 		}
@@ -52,27 +52,23 @@ func (c Chart) PNG(w io.Writer, curves []Curve) error {
 	if y.logarithmic {
 		p.Y.Scale = plot.LogScale{}
 	}
-	const width, height = 16 * vg.Centimeter, 10 * vg.Centimeter
-	picture, err := p.WriterTo(width, height, "png")
-	if err != nil {
-		return err
-	}
-	_, err = picture.WriteTo(w)
+	const width, height, margin = 18 * vg.Centimeter, 9 * vg.Centimeter, 10
+	img := vgimg.New(width, height)
+	canvas := draw.New(img)
+	canvas.SetColor(color.White)
+	canvas.Fill(canvas.Rectangle.Path())
+	canvas = draw.Crop(canvas, margin, -margin, margin, -margin)
+	legend.Left, legend.XOffs, legend.YOffs, legend.Padding = false, 0, -vg.Points(30), vg.Points(2)
+	legend.Top = true
+	right := legend.Rectangle(canvas).Size().X + margin
+	legend.Draw(canvas)
+	p.Draw(draw.Crop(canvas, 0, -right, 0, 0))
+	_, err := vgimg.PngCanvas{Canvas: img}.WriteTo(w)
 	return err
 }
 
-// falls reports whether the longest curve ends lower than it begins.
-func (c Chart) falls(curves []Curve) bool {
-	for _, curve := range curves {
-		if n := len(curve.History); n > 0 && n == epochs(curves) {
-			return c.value(curve.History[n-1]) < c.value(curve.History[0])
-		}
-	}
-	return false
-}
-
 // parseColor reads "#rrggbb".
-func parseColor(text string) color.Color {
-	v, _ := strconv.ParseUint(text[1:], 16, 24)
+func parseColor(rgb string) color.Color {
+	v, _ := strconv.ParseUint(rgb[1:], 16, 24)
 	return color.RGBA{uint8(v >> 16), uint8(v >> 8), uint8(v), 255}
 }

@@ -67,6 +67,15 @@ func (a *arena) alloc(n int) ([]float32, error) {
 	return piece, nil
 }
 
+// bytes returns the size of the pieces that were handed out, with the gaps between them.
+func (a *arena) bytes() int {
+	n := -len(a.rest)
+	for _, c := range a.chunks {
+		n += len(c.floats)
+	}
+	return 4 * n
+}
+
 func (a *arena) free() {
 	for i := range a.chunks {
 		a.chunks[i].free()

@@ -67,6 +67,11 @@ func (b *Backend) scratch(worker int) []float32 { return b.work.of(worker) }
 // n numbers long.
 func (b *Backend) reserveCommon(n int) error { return b.common.reserve(1, n) }
 
+// Bytes returns the size of all tensors, of what plans keep and of their scratch memory.
+func (b *Backend) Bytes() int {
+	return b.memory.bytes() + 4*(len(b.work.memory.floats)+len(b.common.memory.floats))
+}
+
 // View returns a part of the memory of t.
 func (b *Backend) View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.Tensor {
 	whole := own(t)

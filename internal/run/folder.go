@@ -137,7 +137,7 @@ func (d *Folder) makeDefault() error {
 
 // Open opens and locks the folder of a run that was stopped.
 func Open(path string) (*Folder, error) {
-	config, err := readConfig(path)
+	config, err := ReadConfig(path)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +145,8 @@ func Open(path string) (*Folder, error) {
 	return d, d.acquire()
 }
 
-func readConfig(path string) (c Config, err error) {
+// ReadConfig returns what the folder of a run tells of its settings, while it is trained too.
+func ReadConfig(path string) (c Config, err error) {
 	if info, err := os.Stat(path); err == nil && !info.IsDir() {
 		return c, fmt.Errorf("%s is a file: name the folder of a run", path)
 	}
@@ -165,7 +166,7 @@ func readConfig(path string) (c Config, err error) {
 // Read returns what the folder of a run tells, while it is trained too: its settings, and its
 // epochs so far.
 func Read(path string) (Config, []nn.Row, error) {
-	c, err := readConfig(path)
+	c, err := ReadConfig(path)
 	if err != nil {
 		return c, nil, err
 	}

@@ -129,8 +129,8 @@ func (r *Report) newBar(steps int, options ...progressbar.Option) *progressbar.P
 		progressbar.OptionSetWidth(20), progressbar.OptionSetTheme(progressbar.Theme{Saucer: "█", SaucerPadding: "░"}))...)
 }
 
-// download tells how much of the data has come.
-func (r *Report) download(done, total int64) {
+// Download tells how much of the data has come.
+func (r *Report) Download(done, total int64) {
 	const mega = 1e6
 	switch {
 	case r.terminal:

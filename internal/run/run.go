@@ -40,7 +40,7 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 		}
 	}()
 	defer j.Report.endBar()
-	data, err := j.Settings.Dataset(ctx, j.Report.download)
+	data, err := j.Settings.Dataset(ctx, j.Report.Download)
 	if err != nil {
 		return nil, cli.Interruption(ctx, err)
 	}
@@ -48,7 +48,7 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	setup, err := j.Settings.training(data)
+	setup, err := j.Settings.Training(data)
 	if err != nil {
 		return nil, err
 	}

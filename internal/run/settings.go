@@ -116,8 +116,8 @@ func (s *Settings) normalization() cifar.Normalization {
 	return n
 }
 
-// training returns the trainer's part of the settings, which have been checked.
-func (s *Settings) training(d *cifar.Dataset) (nn.Config, error) {
+// Training returns the trainer's part of the settings, which have been checked.
+func (s *Settings) Training(d *cifar.Dataset) (nn.Config, error) {
 	schedule, err := nn.ParseSchedule(s.LR)
 	if err != nil {
 		return nn.Config{}, err

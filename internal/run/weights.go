@@ -21,7 +21,7 @@ func (j *Job) pretrain(ctx context.Context, m *nn.Model) error {
 	}
 	if path == ImageNet {
 		var err error
-		if path, err = keras.ImageNet(ctx, j.Settings.Model, j.Report.download); err != nil {
+		if path, err = keras.ImageNet(ctx, j.Settings.Model, j.Report.Download); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/lamina-go/lamina/internal/cli"
+	"github.com/lamina-go/lamina/internal/run"
+)
+
+const usage = `Do an experiment: train networks that differ in one thing, and compare them.
+
+Usage: experiment NAME [flags]
+       experiment compare FOLDER... [flags]
+
+  tricks    VGG-19 with everything; without ImageNet weights; without any trick
+  decay     how strong weight decay should be
+  depth     VGG-11, 13, 16 and 19
+  init      distributions of the first weights
+  memory    what a network needs, by estimate and in fact
+  compare   any runs, finished or not, by their folders
+
+  experiment depth --data shapes --epochs 2 --limit 640 --val-limit 200     a short try
+  experiment tricks --runs vgg19,vgg19_no_trick                             some of the runs
+  experiment decay --pretrained vgg19.h5                                    ImageNet's weights from a file
+  experiment memory --model vgg16 --batch 32
+  experiment compare runs/one runs/other --out both
+
+The runs are done one after the other; whatever ended the program, called again it goes on where it
+stopped. Pictures and REPORT.html are in the folder of the experiment, brought up to date after each run.
+`
+
+const (
+	memoryName  = "memory"
+	compareName = "compare"
+)
+
+// command is what the command line asks for.
+type command struct {
+	name          string
+	settings      run.Settings
+	folders       []string // to compare
+	out           string
+	runs          []string
+	saveEvery     time.Duration
+	verbose, help bool
+	flags         *pflag.FlagSet // as the command line set them
+}
+
+// groups binds all flags to c, whose values are the defaults.
+func (c *command) groups() []cli.Group {
+	g := cli.NewGroup("Experiment")
+	g.StringVar(&c.out, "out", c.out, "`folder` of the experiment (default experiments/NAME)")
+	g.StringSliceVar(&c.runs, "runs", c.runs, "do only these, `names` with commas (default all)")
+	g.DurationVar(&c.saveEvery, "save-every", c.saveEvery, "`time` between checkpoints within an epoch")
+	g.BoolVar(&c.verbose, "verbose", c.verbose, "print all settings too")
+	g.BoolVarP(&c.help, "help", "h", c.help, "print this and exit")
+	return append([]cli.Group{g}, c.settings.Flags()...)
+}
+
+func newCommand() *command { return &command{settings: run.Defaults(), saveEvery: run.SaveEvery} }
+
+func help() string { return cli.Help(usage, newCommand().groups()) }
+
+// names lists what can be asked for.
+func names() []string {
+	var all []string
+	for _, e := range experiments() {
+		all = append(all, e.name)
+	}
+	return append(all, memoryName, compareName)
+}
+
+// parse reads the command line. An error is the user's mistake.
+func parse(args []string) (*command, error) {
+	c := newCommand()
+	c.flags = cli.Union(c.groups())
+	if err := cli.Parse(c.flags, args); err != nil {
+		return nil, err
+	}
+	if c.help {
+		return c, nil
+	}
+	rest := c.flags.Args()
+	if len(rest) == 0 {
+		return nil, fmt.Errorf("name an experiment, one of %s: see --help", strings.Join(names(), ", "))
+	}
+	c.name, rest = rest[0], rest[1:]
+	if !slices.Contains(names(), c.name) {
+		return nil, fmt.Errorf("there is no experiment %q: want one of %s", c.name, strings.Join(names(), ", "))
+	}
+	if c.name == compareName {
+		c.folders, rest = rest, nil
+	}
+	if len(rest) > 0 {
+		return nil, fmt.Errorf("stray argument %q: values follow their flag, of switches after =, as in --bn=false", rest[0])
+	}
+	if c.flags.Changed("out") && c.out == "" {
+		return nil, errors.New("--out: the name of the folder is empty")
+	}
+	if c.out == "" {
+		c.out = filepath.Join("experiments", c.name)
+	}
+	if c.saveEvery <= 0 {
+		return nil, fmt.Errorf("--save-every %v: must be above 0", c.saveEvery)
+	}
+	if err := c.settings.Absolute(); err != nil {
+		return nil, err
+	}
+	if err := c.settings.Check(); err != nil {
+		return nil, err
+	}
+	return c, c.checkUse()
+}
+
+// checkUse reports flags that do not go with what is asked for.
+func (c *command) checkUse() error {
+	if c.name == compareName {
+		if len(c.folders) == 0 {
+			return errors.New("compare: name the folders of runs")
+		}
+		return c.onlyFlags("out", "verbose")
+	}
+	if c.name == memoryName && c.flags.Changed("runs") {
+		return errors.New("--runs: memory has none: name a network by --model")
+	}
+	e, isExperiment := find(c.name)
+	if !isExperiment {
+		return nil
+	}
+	if c.settings.Epochs < 1 {
+		return fmt.Errorf("--epochs %d: an experiment needs 1 or more", c.settings.Epochs)
+	}
+	if c.flags.Changed("save") {
+		return fmt.Errorf("--save: each run of an experiment saves %s in its folder: leave the flag out", modelName)
+	}
+	for _, name := range c.runs {
+		if !slices.Contains(e.names(), name) {
+			return fmt.Errorf("--runs: %s has no run %q: want some of %s", e.name, name, strings.Join(e.names(), ", "))
+		}
+	}
+	for _, t := range e.runs {
+		for _, flag := range t.flags {
+			name, value, _ := strings.Cut(strings.TrimPrefix(flag, "--"), "=")
+			if c.flags.Changed(name) && name != pretrained {
+				return fmt.Errorf("--%s: the runs of %s differ in it, %s has %s: leave the flag out", name, e.name, t.name, value)
+			}
+		}
+	}
+	return nil
+}
+
+// onlyFlags reports a flag beside these.
+func (c *command) onlyFlags(names ...string) (err error) {
+	c.flags.Visit(func(f *pflag.Flag) {
+		if !slices.Contains(names, f.Name) && err == nil {
+			err = fmt.Errorf("--%s: %s does not train: leave the flag out", f.Name, c.name)
+		}
+	})
+	return err
+}
+
+// settingsOf returns the settings of a run: its own, the experiment's, and those of the command line.
+func (c *command) settingsOf(e experiment, t trial) (run.Settings, error) {
+	s := run.Defaults()
+	f := cli.Union(s.Flags())
+	if err := f.Parse(slices.Concat(e.flags, t.flags)); err != nil {
+		return s, err
+	}
+	s.Save = filepath.Join(c.out, t.name, modelName)
+	c.flags.Visit(func(given *pflag.Flag) {
+		passed := given.Name == pretrained && s.Pretrained == "" // a file for the runs that want one
+		if flag := f.Lookup(given.Name); flag != nil && !passed {
+			flag.Value.Set(given.Value.String()) // which was a value of the same flag
+		}
+	})
+	if s.TensorBoard != "" {
+		s.TensorBoard = filepath.Join(s.TensorBoard, t.name)
+	}
+	return s, errors.Join(s.Absolute(), s.Check())
+}

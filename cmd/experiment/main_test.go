@@ -1,0 +1,301 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lamina-go/lamina/internal/run"
+	"github.com/lamina-go/lamina/report"
+)
+
+// programVariable makes this test binary the program itself.
+const programVariable = "LAMINA_TEST_EXPERIMENT"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(programVariable) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// start starts the program with arguments, to be run in an empty folder with an empty cache and no
+// network.
+func start(t *testing.T, args ...string) (c *exec.Cmd, stdout, stderr *bytes.Buffer) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	c = exec.Command(self, args...)
+	c.Dir = dir
+	c.Env = append(os.Environ(), programVariable+"=1", "HTTPS_PROXY=http://127.0.0.1:1",
+		"HOME="+dir, "XDG_CACHE_HOME="+dir, "LocalAppData="+dir)
+	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
+	c.Stdout, c.Stderr = stdout, stderr
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Process.Kill() })
+	return c, stdout, stderr
+}
+
+// execute runs the program to its end, which must be of that code, with one line of error unless
+// the code is 0, and with all the words in it.
+func execute(t *testing.T, code int, words []string, args ...string) string {
+	t.Helper()
+	c, stdout, stderr := start(t, args...)
+	err := c.Wait()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if got := c.ProcessState.ExitCode(); got != code {
+		t.Fatalf("experiment %s: exit %d, want %d: %s", strings.Join(args, " "), got, code, stderr)
+	}
+	if lines := strings.Count(stderr.String(), "\n"); lines != min(code, 1) || strings.Contains(stderr.String(), "goroutine ") {
+		t.Fatalf("experiment %s: %d lines on stderr:\n%s", strings.Join(args, " "), lines, stderr)
+	}
+	for _, word := range words {
+		if !strings.Contains(stdout.String()+stderr.String(), word) {
+			t.Errorf("experiment %s: %q is not in:\n%s%s", strings.Join(args, " "), word, stdout, stderr)
+		}
+	}
+	return stdout.String()
+}
+
+func TestMistakesInFlags(t *testing.T) {
+	for _, test := range []struct {
+		args  string
+		words []string
+	}{
+		{"", []string{"tricks, decay, depth, init, memory, compare"}},
+		{"width", []string{`"width"`, "tricks, decay"}},
+		{"depth init", []string{`"init"`}},
+		{"depth --runs vgg12", []string{"--runs", `"vgg12"`, "vgg11_A, vgg13_B, vgg16_C, vgg16_D, vgg19_E"}},
+		{"depth --model vgg11", []string{"--model", "vgg11_A"}},
+		{"decay --weight-decay 0.1", []string{"--weight-decay", "vgg19_pretrain has 0.0001"}},
+		{"tricks --epochs 0", []string{"--epochs 0", "1 or more"}},
+		{"tricks --epochs few", []string{"--epochs", "few"}},
+		{"tricks --batch 0", []string{"--batch 0", "at least 1"}},
+		{"tricks --save-every 0s", []string{"--save-every"}},
+		{"tricks --out=", []string{"--out", "empty"}},
+		{"tricks --depth 3", []string{"--depth", "--help"}},
+		{"compare", []string{"compare", "folders"}},
+		{"compare a --epochs 3", []string{"--epochs", "does not train"}},
+		{"tricks --save m.h5", []string{"--save", "model.h5", "leave"}},
+		{"memory --runs a", []string{"--runs", "--model"}},
+	} {
+		t.Run(test.args, func(t *testing.T) { execute(t, 2, test.words, strings.Fields(test.args)...) })
+	}
+}
+
+func TestHelp(t *testing.T) {
+	execute(t, 0, append(names(), "--runs", "--tensorboard", "--threads"), "--help")
+}
+
+// put writes a file and the folders above it.
+func put(t *testing.T, text string, path ...string) string {
+	t.Helper()
+	file := filepath.Join(path...)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestBadFolders(t *testing.T) {
+	dir := t.TempDir()
+	file := put(t, "", dir, "file")
+	const config, header = `{"settings": {"model": "vgg11", "epochs": 1}}`, "epoch,loss,accuracy,val_loss,val_accuracy,lr,images_per_s\n"
+	folder := func(name, config, history string) string {
+		put(t, config, dir, name, run.ConfigName)
+		return filepath.Dir(put(t, history, dir, name, run.HistoryName))
+	}
+	damaged := folder("damaged", `{"settings"`, header)
+	short := folder("short", config, "epoch,loss\n1,2\n")
+	torn := folder("torn", config, header+"1,2,0.5,2,0.5,0.1,9\n3,2")
+	empty := folder("empty", config, header)
+	good := folder("good", config, header+"1,2,0.5,2,0.5,0.1,9\n")
+	put(t, `{"settings"`, dir, "half", "vgg11_A", run.ConfigName)
+	put(t, config, dir, "other", "vgg11_A", run.ConfigName)
+	small := func(out string) []string {
+		return []string{"depth", "--runs", "vgg11_A", "--data", "shapes", "--limit", "2", "--val-limit", "2", "--out", out}
+	}
+	for _, test := range []struct {
+		name  string
+		args  []string
+		words []string
+	}{
+		{"out is a file", small(file), []string{"--out", file, "name a folder"}},
+		{"out below a file", small(filepath.Join(file, "x")), []string{"--out", file, "name a folder"}},
+		{"config of a run cut off", small(filepath.Join(dir, "half")), []string{"half", run.ConfigName, "remove"}},
+		{"other settings", small(filepath.Join(dir, "other")), []string{filepath.Join("other", "vgg11_A"), "has --", "another folder"}},
+		{"no data", []string{"depth", "--data", filepath.Join(dir, "none"), "--out", filepath.Join(dir, "x")}, []string{filepath.Join(dir, "none")}},
+		{"compare nothing", []string{"compare", filepath.Join(dir, "none")}, []string{"none", "no run"}},
+		{"compare a file", []string{"compare", file}, []string{file, "is a file"}},
+		{"compare damaged settings", []string{"compare", good, damaged}, []string{damaged, run.ConfigName}},
+		{"compare another table", []string{"compare", good, short}, []string{short, run.HistoryName, "line 1"}},
+		{"compare a torn table", []string{"compare", good, torn}, []string{torn, run.HistoryName, "line 3"}},
+		{"compare no epochs", []string{"compare", good, empty}, []string{empty, "no epoch"}},
+		{"compare into a file", []string{"compare", good, "--out", file}, []string{"--out", file}},
+	} {
+		t.Run(test.name, func(t *testing.T) { execute(t, 1, test.words, test.args...) })
+	}
+	t.Run("compare", func(t *testing.T) {
+		out := filepath.Join(dir, "compared")
+		execute(t, 0, []string{"good", "50.00 %"}, "compare", good, good+string(filepath.Separator), "--out", out)
+		complete(t, out)
+	})
+}
+
+// complete checks that the pictures and the page are there.
+func complete(t *testing.T, out string) {
+	t.Helper()
+	files := []string{reportName}
+	for _, chart := range report.Charts() {
+		files = append(files, chart.Name+".png", chart.Name+".csv")
+	}
+	for _, name := range files {
+		if info, err := os.Stat(filepath.Join(out, name)); err != nil || info.Size() == 0 {
+			t.Errorf("no %s: %v", name, err)
+		}
+	}
+}
+
+// page returns the page in a folder, without what differs each time.
+func page(t *testing.T, out string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(out, reportName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return regexp.MustCompile(`(<td class="number time">)[^<]*`).ReplaceAllString(string(text), "$1")
+}
+
+// few are the flags of a try on a few images.
+func few(out string, args ...string) []string {
+	return append([]string{"--data", "shapes", "--limit", "5", "--val-limit", "3", "--batch", "2", "--lr", "0.001", "--out", out}, args...)
+}
+
+func TestDepth(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "depth")
+	execute(t, 0, []string{"vgg19_E, run 5 of 5", "28,187,826", reportName}, few(out, "depth", "--epochs", "1", "--limit", "2", "--val-limit", "1")...)
+	complete(t, out)
+	text := page(t, out)
+	for _, words := range []string{"33,687,922 parameters", "--model vgg16c", "--epochs 1", "finished"} {
+		if !strings.Contains(text, words) {
+			t.Errorf("the page lacks %q", words)
+		}
+	}
+}
+
+// TestPretrained does the experiments whose runs want weights learned on ImageNet, with weights
+// from a file, and without any to be had.
+func TestPretrained(t *testing.T) {
+	dir := t.TempDir()
+	execute(t, 0, nil, few(filepath.Join(dir, "first"), "depth", "--runs", "vgg11_A", "--epochs", "1")...)
+	file := filepath.Join(dir, "first", "vgg11_A", modelName)
+	short := []string{"--epochs", "1", "--limit", "2", "--val-limit", "1", "--model", "vgg11", "--lr", "1e-6"}
+
+	t.Run("none", func(t *testing.T) {
+		out := filepath.Join(dir, "none")
+		execute(t, 1, []string{"of 3 runs 1 failed: vgg19_pretrain: ", "ImageNet", "put the file", "vgg19_no_trick, run 3"}, few(out, append([]string{"tricks"}, short...)...)...)
+		complete(t, out)
+		execute(t, 0, []string{"taken: block1_conv1"}, few(out, append([]string{"tricks", "--pretrained", file}, short...)...)...)
+		text := page(t, out)
+		if n := strings.Count(text, "<td class=\"\">finished</td>"); n != 3 {
+			t.Errorf("%d runs are finished, want 3", n)
+		}
+		os.RemoveAll(out)
+	})
+	for name, runs := range map[string]string{
+		"decay": "vgg19_pretrain,vgg19_pretrain_0.0005",
+		"init":  "vgg19_pretrain_0.0005,vgg19_pretrain_0.0005_normal_wi_parameters",
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := filepath.Join(dir, name)
+			text := execute(t, 0, nil, few(out, append([]string{name, "--pretrained", file, "--runs", runs}, short...)...)...)
+			if n := strings.Count(text, "taken: block1_conv1"); n != 2 {
+				t.Errorf("%d runs took weights, want 2:\n%s", n, text)
+			}
+			if !strings.Contains(page(t, out), "93.4 %") {
+				t.Error("the page lacks the reference's figure")
+			}
+			os.RemoveAll(out)
+		})
+	}
+}
+
+func TestMemory(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "memory")
+	// By hand, for batch 2: 12·28,187,826 + 16·(3,072 + 65,536 + 16,384 + 32,768 + 8,192 + 2·16,384 + 4,096 + 2·8,192 +
+	// 2,048 + 2·2,048 + 512 + 2·4,096 + 10) = 341,358,840 bytes.
+	execute(t, 0, []string{"block5_conv2", "28,187,826", "341.4 MB", "working memory"}, "memory", "--model", "vgg11", "--batch", "2", "--out", out)
+	if text := page(t, out); !strings.Contains(text, "341.4 MB") || strings.Contains(text, "<svg") {
+		t.Error("the page lacks the sum, or has pictures")
+	}
+}
+
+// TestKilled kills an experiment again and again. Its report must be that of one left alone.
+func TestKilled(t *testing.T) {
+	args := func(out string) []string { return few(out, "depth", "--runs", "vgg11_A,vgg13_B", "--epochs", "2") }
+	alone, killed := filepath.Join(t.TempDir(), "alone"), filepath.Join(t.TempDir(), "killed")
+	began := time.Now()
+	execute(t, 0, nil, args(alone)...)
+	took := time.Since(began)
+	for i := range 4 {
+		c, _, _ := start(t, append(args(killed), "--save-every", "1ms")...)
+		time.Sleep(took * time.Duration(i+1) / 6)
+		c.Process.Kill()
+		c.Wait()
+	}
+	execute(t, 0, nil, args(killed)...)
+	if diff := cmp.Diff(page(t, alone), page(t, killed)); diff != "" {
+		t.Errorf("another report than that of an experiment left alone (-want +got):\n%s", diff)
+	}
+	before := page(t, killed)
+	text := execute(t, 0, []string{"finished  before"}, args(killed)...)
+	if strings.Contains(text, "machine") {
+		t.Errorf("a finished run was done again:\n%s", text)
+	}
+	if page(t, killed) != before {
+		t.Error("the report has changed")
+	}
+	execute(t, 1, []string{"--limit 5, not 4"}, append(args(killed), "--limit", "4")...)
+
+	// Where its history is damaged the run is gone on with from its checkpoint.
+	put(t, "damaged", killed, "vgg13_B", run.HistoryName)
+	execute(t, 0, nil, args(killed)...)
+	if page(t, killed) != before {
+		t.Error("the report has changed")
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	c, _, stderr := start(t, few(out, "depth", "--epochs", "1000")...)
+	for _, err := os.Stat(filepath.Join(out, "vgg11_A", run.HistoryName)); err != nil; {
+		time.Sleep(10 * time.Millisecond)
+		_, err = os.Stat(filepath.Join(out, "vgg11_A", run.HistoryName))
+	}
+	execute(t, 1, []string{out, "another process"}, few(out, "depth")...)
+	c.Process.Signal(os.Interrupt)
+	c.Wait()
+	if code := c.ProcessState.ExitCode(); code != 130 || !strings.Contains(stderr.String(), "depth --epochs 1000") {
+		t.Errorf("exit %d, want 130 and how to go on: %s", code, stderr)
+	}
+	complete(t, out)
+}
