@@ -12,7 +12,7 @@ type Matrix struct {
 // the second-level cache: as they stand, a power of two apart, they would share few of its lines.
 const (
 	gemmDepth   = 512
-	gemmColumns = 1024
+	gemmColumns = 4096
 	gemmRows    = 96
 )
 
