@@ -14,6 +14,7 @@ func TestParse(t *testing.T) {
 		{"conv --threads 1", ""},
 		{"gemm networks --models vgg11,vgg16c --batch 32 --runs 1", ""},
 		{"step --models vgg13", ""},
+		{"tune --runs 1", ""},
 		{"winograd", `no table "winograd"`},
 		{"--models vgg12", "--models vgg12: there are vgg11,"},
 		{"--batch 0", "must be at least 1"},

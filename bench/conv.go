@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/lamina-go/lamina/backend"
-	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/ops"
 )
 
@@ -23,7 +22,7 @@ func printConvolutions(level ops.Level, p peak, o *options) error {
 	fmt.Println("(operations are those on pixels of the image, not on its padding)")
 	fmt.Printf("%-22s  %22s  %22s  %22s\n", "", "forward", "backward data", "backward filter")
 	for _, c := range convolutions {
-		b, err := cpu.Open(cpu.Options{Threads: o.threads, Level: level})
+		b, err := openTuned(level, o.threads)
 		if err != nil {
 			return err
 		}

@@ -19,13 +19,15 @@ import (
 
 const usage = `Measure the engine on this machine.
 
-Usage: bench [flags] [gemm] [conv] [networks] [step]
+Usage: bench [flags] [gemm] [conv] [networks] [step] [tune]
 
   go run ./bench                                      gemm, conv and networks
   go run ./bench step                                 the time of a training step of vgg19 by layer and
                                                       pass, and by kind
   go run ./bench networks --peers DIR/bin/python      the networks, compared with the PyTorch or
                                                       Keras of that Python (see bench/peers)
+  go run ./bench tune                                 the algorithms of convolutions; the fastest of each
+                                                      are used from then on
   LAMINA_LEVEL=avx2 go run ./bench networks           with AVX2 only, the peers too
 
 `
@@ -81,6 +83,8 @@ func run(args []string) error {
 			err = printNetworks(commands, o)
 		case "step":
 			err = printSteps(level, peaks[level.Float()], commands, o)
+		case "tune":
+			err = tune(level, o)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", table, err)
@@ -98,7 +102,7 @@ func parse(args []string) (*options, error) {
 		"`networks`, of "+strings.Join(nn.VGGNames(), ", ")+"; step takes vgg19 if none is named")
 	f.IntVar(&o.batch, "batch", 128, "`images` a step; of 1, networks are measured in inference only")
 	f.IntVar(&o.threads, "threads", runtime.GOMAXPROCS(0), "`number` of threads")
-	f.IntVar(&o.runs, "runs", 3, "measure each network so many `times`, in turns with the peers; the best counts")
+	f.IntVar(&o.runs, "runs", 3, "measure each network, or algorithm, so many `times`, in turns with the others; the best counts")
 	f.StringSliceVar(&o.peers, "peers", nil, "`PYTHON`s that have torch, or tensorflow and keras")
 	f.StringVar(&o.measure, "measure", "", "")
 	if err := errors.Join(f.MarkHidden("measure"), f.Parse(args)); err != nil {
@@ -113,8 +117,8 @@ func parse(args []string) (*options, error) {
 		o.tables = []string{"gemm", "conv", "networks"}
 	}
 	for _, table := range o.tables {
-		if !slices.Contains([]string{"gemm", "conv", "networks", "step"}, table) {
-			return nil, fmt.Errorf("no table %q: there are gemm, conv, networks and step", table)
+		if !slices.Contains([]string{"gemm", "conv", "networks", "step", "tune"}, table) {
+			return nil, fmt.Errorf("no table %q: there are gemm, conv, networks, step and tune", table)
 		}
 	}
 	for _, model := range o.models {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/lamina-go/lamina/backend"
-	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/ops"
 	"github.com/lamina-go/lamina/tensor"
@@ -37,7 +36,7 @@ func measureNetwork(level ops.Level, o *options) error {
 	if err != nil {
 		return err
 	}
-	b, err := cpu.Open(cpu.Options{Threads: o.threads, Level: level})
+	b, err := openTuned(level, o.threads)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/ops"
 )
@@ -55,7 +54,7 @@ func printSteps(level ops.Level, p peak, commands [][]string, o *options) error 
 
 // profileRun profiles a run of one of passes. The rate is that of the whole run.
 func profileRun(level ops.Level, net *nn.Network, pass string, o *options) (*profile, result, error) {
-	b, err := cpu.Open(cpu.Options{Threads: o.threads, Level: level})
+	b, err := openTuned(level, o.threads)
 	if err != nil {
 		return nil, result{}, err
 	}

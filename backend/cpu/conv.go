@@ -40,13 +40,11 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	}
 	shape := ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Kernel: s.Kernel}
 	var err error
-	if c.forward, err = b.convPass(shape, false, s.Constant); err != nil || s.Inference {
+	if c.forward, err = b.convPass(passForward, shape, s.Constant); err != nil || s.Inference {
 		return c, err
 	}
 	if !s.NoInputGrad {
-		turned := shape
-		turned.In, turned.Out = s.Out, s.In
-		if c.data, err = b.convPass(turned, true, false); err != nil {
+		if c.data, err = b.convPass(passInput, shape, false); err != nil {
 			return nil, err
 		}
 	}
@@ -56,11 +54,16 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	return c, c.biasGradient.init(b, s.N*s.H*s.W, s.Out)
 }
 
-func (b *Backend) convPass(s ops.ConvShape, turned, constant bool) (convPass, error) {
+// convPass makes a pass of a convolution whose forward pass has the shape s.
+func (b *Backend) convPass(pass string, s ops.ConvShape, constant bool) (convPass, error) {
+	forward, turned := s, pass == passInput
+	if turned {
+		s.In, s.Out = s.Out, s.In
+	}
 	if b.bf16 {
 		return newBF16Pass(b, s, turned)
 	}
-	if w, ok := b.winograd(s); ok {
+	if w, ok := b.winograd(pass, forward); ok {
 		return newWinogradPass(b, w, s, turned, constant)
 	}
 	return newDirectPass(b, s, turned, constant)
@@ -70,7 +73,7 @@ func (b *Backend) convGradient(s ops.ConvShape) (convGradient, error) {
 	if b.bf16 {
 		return newBF16Gradient(b, s)
 	}
-	if w, ok := b.winograd(s); ok {
+	if w, ok := b.winograd(passKernel, s); ok {
 		return newWinogradGradient(b, w, s)
 	}
 	return newDirectGradient(b, s)

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -11,7 +12,34 @@ import (
 // ConvAlgorithms returns the names that Options.Conv takes: "auto" takes what is fastest for a
 // shape, "im2col" is the direct way, and "f4" and "f2" are Winograd's (see ops.Winograd)
 // wherever they can be used.
-func ConvAlgorithms() []string { return []string{"auto", "im2col", "f4", "f2"} }
+func ConvAlgorithms() []string { return []string{"auto", direct, ops.F4.String(), ops.F2.String()} }
+
+// direct is the algorithm that every convolution can be computed by.
+const direct = "im2col"
+
+// ConvTable tells for passes of convolutions, by ConvName, which algorithm computes them: "im2col", or
+// the name of an ops.Winograd.
+type ConvTable map[string]string
+
+// ConvPasses are the passes of a convolution: Forward, BackwardData and BackwardFilter.
+var ConvPasses = [...]string{passForward, passInput, passKernel}
+
+const (
+	passForward = "forward"
+	passInput   = "input gradient"
+	passKernel  = "kernel gradient"
+)
+
+// ConvName is the name of a pass in a ConvTable: "forward 128x32x32 64→64", images first. s is the shape of
+// the forward pass.
+func ConvName(pass string, s ops.ConvShape) string {
+	return fmt.Sprintf("%s %dx%dx%d %d→%d", pass, s.N, s.H, s.W, s.In, s.Out)
+}
+
+// winogradNames are the algorithms that a ConvTable can name besides direct.
+var winogradNames = map[string]ops.Winograd{
+	ops.F4.String(): ops.F4, ops.F2.String(): ops.F2, ops.Map2.String(): ops.Map2,
+}
 
 func checkConvAlgorithm(name string) error {
 	if name == "" || slices.Contains(ConvAlgorithms(), name) {
@@ -20,9 +48,23 @@ func checkConvAlgorithm(name string) error {
 	return fmt.Errorf("cpu: convolution algorithm %q: want one of %s", name, strings.Join(ConvAlgorithms(), ", "))
 }
 
-// winograd returns which of Winograd's algorithms computes a convolution and the gradient of
-// its kernel, and false if it is computed directly.
-func (b *Backend) winograd(s ops.ConvShape) (ops.Winograd, bool) {
+// check reports an entry that no machine could have made.
+func (t ConvTable) check() error {
+	for _, name := range slices.Sorted(maps.Keys(t)) {
+		if _, ok := winogradNames[t[name]]; !ok && t[name] != direct {
+			return fmt.Errorf("cpu: convolution algorithm %q for %s: want %s, f4, f2 or map2", t[name], name, direct)
+		}
+	}
+	return nil
+}
+
+// ConvTable returns Options.Table with how the 3x3 convolutions planned so far are computed: as Options.Table it
+// makes another Backend choose the same. It has nothing of bf16, which is always direct.
+func (b *Backend) ConvTable() ConvTable { return maps.Clone(b.chosen) }
+
+// winograd returns which of Winograd's algorithms computes a pass of a convolution, and false if
+// it is computed directly. s is the shape of the forward pass.
+func (b *Backend) winograd(pass string, s ops.ConvShape) (ops.Winograd, bool) {
 	w := ops.F4
 	switch {
 	case s.H == 2 && s.W == 2:
@@ -30,13 +72,34 @@ func (b *Backend) winograd(s ops.ConvShape) (ops.Winograd, bool) {
 	case b.conv == "f2":
 		w = ops.F2
 	}
-	ok := w.Fits(s) && b.conv != "im2col"
-	if b.conv == "auto" {
-		// Measured on Intel Sapphire Rapids, layer by layer with AVX-512 and on whole networks
-		// with AVX2: from 64 channels on F4 and Map2 are 1.2 to 2.6 times as fast in every pass
-		// of VGG, and F2 is always slower than F4. Of few rows the transform of the kernel takes
-		// too long. The generic level has no fast transforms. AMD is still to be measured.
-		ok = ok && b.level > ops.Generic && s.In >= 64 && s.Out >= 64 && w.Rows(s) >= 32
+	if s.Kernel == 1 {
+		return w, false
+	}
+	ok, name := b.conv != direct, ConvName(pass, s)
+	if algorithm := b.table[name]; b.conv == "auto" && algorithm != "" {
+		w, ok = winogradNames[algorithm]
+	} else if b.conv == "auto" {
+		ok = b.fastEnough(w, s)
+	}
+	ok = ok && w.Fits(s)
+	b.chosen[name] = direct
+	if ok {
+		b.chosen[name] = w.String()
 	}
 	return w, ok
+}
+
+// fastEnough tells whether one of Winograd's algorithms, F4 or Map2, is faster than the direct way. Measured by
+// "bench tune" and on whole networks, batch 128:
+//
+//	Intel Sapphire Rapids, AVX-512  F4 and Map2 from 64 channels on: 1.2 to 2.6 times as fast in every
+//	                                pass of VGG; F2 always slower than F4
+//	the same, AVX2                  the same by whole networks
+//	AMD Zen 3, AVX2                 1.0 to 2.7 times as fast (the kernel's gradient of 2x2 maps: equal);
+//	                                F2 slower than F4 in all passes
+//	AMD Zen 4, AVX-512              whole networks only; layer by layer still to be measured
+//
+// Of few rows the transform of the kernel takes too long. The generic level has no fast transforms.
+func (b *Backend) fastEnough(w ops.Winograd, s ops.ConvShape) bool {
+	return b.level > ops.Generic && s.In >= 64 && s.Out >= 64 && w.Rows(s) >= 32
 }

@@ -21,6 +21,7 @@ package cpu
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 
@@ -36,6 +37,7 @@ type Options struct {
 	Level   ops.Level // of the kernels, one of ops.Levels; 0 means ops.Best
 	BF16    bool      // activations and the inputs of products are bfloat16; weights and sums stay float32
 	Conv    string    // algorithm of the convolutions, one of ConvAlgorithms; "" means "auto"
+	Table   ConvTable // of "auto": what was measured on this machine, or chosen before
 }
 
 // Backend is the processor as a backend.Backend. Its results do not depend on the number of threads.
@@ -43,6 +45,8 @@ type Backend struct {
 	level   ops.Level
 	bf16    bool   // what Options.BF16 says
 	conv    string // one of ConvAlgorithms
+	table   ConvTable
+	chosen  ConvTable // table, and what the plans so far have got
 	pool    *pool
 	memory  arena
 	work    scratch // of each worker
@@ -68,17 +72,21 @@ func Open(o Options) (*Backend, error) {
 	if !slices.Contains(ops.Levels(), o.Level) {
 		return nil, fmt.Errorf("cpu: this machine or build has no kernels of level %v", o.Level)
 	}
-	if err := checkConvAlgorithm(o.Conv); err != nil {
+	if err := cmp.Or(checkConvAlgorithm(o.Conv), o.Table.check()); err != nil {
 		return nil, err
 	}
 	threads := o.Threads
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
+	chosen := ConvTable{}
+	maps.Copy(chosen, o.Table)
 	return &Backend{
 		level:   o.Level,
 		bf16:    o.BF16,
 		conv:    cmp.Or(o.Conv, "auto"),
+		table:   o.Table,
+		chosen:  chosen,
 		pool:    newPool(threads, defaultSpins),
 		pending: make([]backend.StepMetrics, 0, backend.MaxPending),
 	}, nil

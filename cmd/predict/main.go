@@ -21,7 +21,7 @@ func predict(args []string) (err error) {
 		return nil
 	}
 	defer cli.Recover(&err, c.verbose)
-	b, err := c.Open()
+	b, err := c.Open(nil)
 	if err != nil {
 		return err
 	}

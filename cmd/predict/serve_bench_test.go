@@ -25,7 +25,7 @@ import (
 //	go test -run '^$' -bench Serve -benchtime 60s ./cmd/predict
 func BenchmarkServe(b *testing.B) {
 	o := device.Defaults()
-	machine, err := o.Open()
+	machine, err := o.Open(nil)
 	if err != nil {
 		b.Fatal(err)
 	}

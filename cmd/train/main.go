@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/run"
 )
@@ -25,6 +26,7 @@ func train(args []string) (err error) {
 	ctx := cli.Context("stopping: this step is finished and saved; Ctrl-C again ends at once")
 
 	var dir *run.Folder
+	var convolutions cpu.ConvTable // of the run that is gone on with
 	if c.resume != "" {
 		if dir, err = run.Open(c.resume); err != nil {
 			return fmt.Errorf("--resume %w", err)
@@ -33,11 +35,12 @@ func train(args []string) (err error) {
 		if err := c.adopt(dir.Config.Settings); err != nil {
 			return err
 		}
+		convolutions = dir.Config.Convolutions
 	}
 	if c.summary {
 		return c.Summary(ctx, os.Stdout)
 	}
-	b, err := c.Options.Open()
+	b, err := c.Options.Open(convolutions)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/internal/cli"
+	"github.com/lamina-go/lamina/ops"
 )
 
 // Options say what computes, and how. Their names are those of the flags.
@@ -50,12 +51,23 @@ func (o *Options) Check() error {
 	return err
 }
 
-// Open opens what computes. "auto" is the best there is in this build.
-func (o *Options) Open() (backend.Backend, error) {
+// Open opens what computes. "auto" is the best there is in this build. convolutions are the choices that a
+// run made before, which it must make again; if there are none, those that "bench tune" measured on this machine
+// are taken.
+func (o *Options) Open(convolutions cpu.ConvTable) (backend.Backend, error) {
 	if o.Backend == "cudnn" {
 		return openCuDNN(o)
 	}
-	return cpu.Open(cpu.Options{Threads: o.Threads, BF16: o.Precision == "bf16", Conv: o.ConvAlgo})
+	if convolutions == nil && o.ConvAlgo == "auto" {
+		level, err := ops.Best()
+		if err != nil {
+			return nil, err
+		}
+		if convolutions, err = ReadTuned(level); err != nil {
+			return nil, err
+		}
+	}
+	return cpu.Open(cpu.Options{Threads: o.Threads, BF16: o.Precision == "bf16", Conv: o.ConvAlgo, Table: convolutions})
 }
 
 // ThreadCount returns how many threads compute.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/klauspost/cpuid/v2"
 
+	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/internal/atomicfile"
 	"github.com/lamina-go/lamina/internal/filelock"
 	"github.com/lamina-go/lamina/nn"
@@ -37,6 +39,8 @@ type Config struct {
 	Backend  string    `json:"backend"`
 	Started  time.Time `json:"started"`
 	Facts    Facts     `json:"facts"`
+	// Convolutions are the algorithms that the run has begun with: with others the last digits differ.
+	Convolutions cpu.ConvTable `json:"convolutions,omitempty"`
 }
 
 // Facts are what is known of a run when its data are open and its network is built.
@@ -207,11 +211,15 @@ func (d *Folder) HasCheckpoint() bool {
 }
 
 // Update stores what a resumed run has changed, and what is known since.
-func (d *Folder) Update(s Settings, f Facts) error {
-	if d.Config.Settings == s && d.Config.Facts == f {
+func (d *Folder) Update(s Settings, f Facts, convolutions cpu.ConvTable) error {
+	c := &d.Config
+	if convolutions == nil { // computed elsewhere this time
+		convolutions = c.Convolutions
+	}
+	if c.Settings == s && c.Facts == f && maps.Equal(c.Convolutions, convolutions) {
 		return nil
 	}
-	d.Config.Settings, d.Config.Facts = s, f
+	c.Settings, c.Facts, c.Convolutions = s, f, convolutions
 	return d.writeConfig()
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/internal/cli"
+	"github.com/lamina-go/lamina/internal/device"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/report"
 )
@@ -93,7 +94,7 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	}
 	facts := Facts{Data: data.Name, Images: data.Train.Len(), Validation: data.Test.Len(), Classes: len(data.Classes)}
 	facts.Trainable, facts.NonTrainable = network.Parameters()
-	if err := errors.Join(dir.Update(j.Settings, facts), dir.WriteHistory(t.History)); err != nil {
+	if err := errors.Join(dir.Update(j.Settings, facts, device.Convolutions(j.Backend)), dir.WriteHistory(t.History)); err != nil {
 		return nil, err
 	}
 	j.Report.begin(j.Backend, dir, t)

@@ -1,0 +1,76 @@
+package device
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/klauspost/cpuid/v2"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/backend/cpu"
+	"github.com/lamina-go/lamina/internal/atomicfile"
+	"github.com/lamina-go/lamina/ops"
+)
+
+// tuned is what the file of a level in the cache folder says.
+type tuned struct {
+	CPU          string        `json:"cpu"`
+	Convolutions cpu.ConvTable `json:"convolutions"`
+}
+
+// Convolutions returns which algorithms a backend has chosen for its convolutions, nil if it has not.
+func Convolutions(b backend.Backend) cpu.ConvTable {
+	if b, ok := b.(*cpu.Backend); ok {
+		return b.ConvTable()
+	}
+	return nil
+}
+
+// ReadTuned returns what WriteTuned stored for a level, nil if it has not on this processor.
+func ReadTuned(l ops.Level) (cpu.ConvTable, error) {
+	path, err := tunedPath(l)
+	if err != nil {
+		return nil, nil // no cache folder
+	}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var t tuned
+	if err == nil {
+		err = json.Unmarshal(text, &t)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: delete it, or make it anew with \"bench tune\"", path, err)
+	}
+	if t.CPU != cpuid.CPU.BrandName {
+		return nil, nil
+	}
+	return t.Convolutions, nil
+}
+
+// WriteTuned stores which algorithms are the fastest at a level on this machine in the user's cache folder, and
+// returns the file.
+func WriteTuned(l ops.Level, t cpu.ConvTable) (path string, err error) {
+	if path, err = tunedPath(l); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", err
+	}
+	return path, atomicfile.Write(path, func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(tuned{cpuid.CPU.BrandName, t})
+	})
+}
+
+func tunedPath(l ops.Level) (string, error) {
+	cache, err := os.UserCacheDir()
+	return filepath.Join(cache, "lamina", "convolutions-"+l.String()+".json"), err
+}

@@ -1,0 +1,70 @@
+package device
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/lamina-go/lamina/backend/cpu"
+	"github.com/lamina-go/lamina/ops"
+)
+
+func cacheFolder(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"XDG_CACHE_HOME", "HOME", "LocalAppData"} { // by system
+		t.Setenv(name, dir)
+	}
+}
+
+// What was measured is used from then on, but not against what a run began with.
+func TestTuned(t *testing.T) {
+	cacheFolder(t)
+	if table, err := ReadTuned(ops.Generic); table != nil || err != nil {
+		t.Fatalf("before: %v, %v", table, err)
+	}
+	const name = "forward 8x8x8 64→64"
+	best, err := ops.Best()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := WriteTuned(best, cpu.ConvTable{name: "f2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		o      Options
+		stored cpu.ConvTable
+		want   string
+	}{
+		{Defaults(), nil, "f2"},
+		{Defaults(), cpu.ConvTable{name: "im2col"}, "im2col"},
+		{Defaults(), cpu.ConvTable{}, ""},
+		{Options{Backend: "auto", Precision: "fp32", ConvAlgo: "im2col"}, nil, ""},
+	} {
+		b, err := test.o.Open(test.stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		if got := Convolutions(b)[name]; got != test.want {
+			t.Errorf("%+v, stored %v: %q, want %q", test.o, test.stored, got, test.want)
+		}
+	}
+
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ text, err string }{
+		{strings.Replace(string(text), `"cpu": "`, `"cpu": "another `, 1), ""},
+		{string(text[:len(text)/2]), "delete it"},
+	} {
+		if err := os.WriteFile(path, []byte(test.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		table, err := ReadTuned(best)
+		if table != nil || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%s: %v, %v", test.text, table, err)
+		}
+	}
+}
