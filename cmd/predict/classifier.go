@@ -14,6 +14,7 @@ import (
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/internal/run"
+	"github.com/lamina-go/lamina/keras"
 	"github.com/lamina-go/lamina/nn"
 )
 
@@ -36,7 +37,7 @@ func openClassifier(b backend.Backend, c *command) (*classifier, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("there is no %s: name the folder of a run or a checkpoint", path)
+		return nil, fmt.Errorf("there is no %s: name the folder of a run, a checkpoint, or a file of Keras's", path)
 	case err != nil:
 		return nil, err
 	case info.IsDir():
@@ -45,11 +46,26 @@ func openClassifier(b backend.Backend, c *command) (*classifier, error) {
 			return nil, fmt.Errorf("%s holds no run that has been saved (no %s)", c.model, run.CheckpointName)
 		}
 	}
-	m, err := nn.OpenModel(b, path)
+	m, err := openModel(b, path)
 	if err != nil {
 		return nil, err
 	}
 	return newClassifier(m, modelName(c.model), c)
+}
+
+// openModel opens a checkpoint, or a file of Keras's.
+func openModel(b backend.Backend, path string) (*nn.Model, error) {
+	if filepath.Ext(path) == filepath.Ext(run.CheckpointName) {
+		return nn.OpenModel(b, path) // which compares the checksum too
+	}
+	m, report, err := keras.OpenModel(b, path)
+	if err != nil {
+		return nil, err
+	}
+	for _, sentence := range report.NotFinite {
+		fmt.Fprintf(os.Stderr, "predict: %s: %s\n", path, sentence)
+	}
+	return m, nil
 }
 
 // modelName returns the name of a file without its end, or that of a folder.
@@ -57,7 +73,11 @@ func modelName(path string) string {
 	if whole, err := filepath.Abs(path); err == nil {
 		path = whole
 	}
-	return strings.TrimSuffix(filepath.Base(path), filepath.Ext(run.CheckpointName))
+	base := filepath.Base(path)
+	for _, end := range []string{filepath.Ext(run.CheckpointName), ".h5", ".keras", ".safetensors"} {
+		base = strings.TrimSuffix(base, end)
+	}
+	return base
 }
 
 // newClassifier tells a model what the command line says of its images, which goes before what the

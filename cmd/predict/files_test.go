@@ -14,6 +14,7 @@ import (
 
 	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/internal/run"
+	"github.com/lamina-go/lamina/keras"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
 )
@@ -155,6 +156,27 @@ func TestOtherSize(t *testing.T) {
 	}
 }
 
+// TestKerasFiles classifies with the small model as the files that other programs have it in.
+func TestKerasFiles(t *testing.T) {
+	m, err := nn.OpenModel(open(t), filepath.Join(model(t), run.CheckpointName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, picture := probabilities(t, 0, 1), put(t, pngOf(t, shape(0)), t.TempDir(), "a.png")
+	for _, name := range []string{"model.h5", "model.keras", "model.safetensors"} {
+		file := filepath.Join(t.TempDir(), name)
+		if err := keras.Save(file, m, nil); err != nil {
+			t.Fatal(err)
+		}
+		files := decode(t, expect(t, program(t, file, picture, "--json"), 0))
+		checkScores(t, files[0].Scores, 3, want[0])
+		if err := os.Truncate(file, 1000); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, program(t, file, picture), 1, []string{file})
+	}
+}
+
 // TestPreparation checks what goes into the network.
 func TestPreparation(t *testing.T) {
 	m := &classifier{Model: &nn.Model{Network: &nn.Network{Sequential: nn.Sequential{Input: tensor.Shape{1, 2, 3}}}},
@@ -237,7 +259,7 @@ func TestBadCommands(t *testing.T) {
 		{1, []string{dir, run.CheckpointName}, []string{dir, picture}},
 		{1, []string{half, "cut off"}, []string{half, picture}},
 		{1, []string{damaged, "checksum"}, []string{damaged, picture}},
-		{1, []string{picture, "checksum"}, []string{picture, picture}},
+		{1, []string{picture, "HDF5"}, []string{picture, picture}},
 		{1, []string{"model", "1 channels"}, []string{grey, picture}},
 		{1, []string{"--labels", labels, "2 lines", "10 classes"}, []string{model(t), picture, "--labels", labels}},
 		{1, []string{"--labels", "nowhere.txt"}, []string{model(t), picture, "--labels", "nowhere.txt"}},

@@ -22,11 +22,13 @@ Usage: predict MODEL PICTURE... [flags]
 
   predict runs/vgg16-20260102-150405 cat.png photos   two files and all pictures below a folder
   curl -s example.org/cat.jpg | predict runs/vgg16-20260102-150405 -
+  predict model.h5 --std 255 cat.png                  a model of Keras's, trained on pixels from 0 to 1
   predict model.lamina --evaluate shapes              loss, accuracy, a table of classes and confusion.png
   predict model.lamina --serve 8080                   a page at http://127.0.0.1:8080, and JSON for programs
 
-MODEL is the folder of a run, or a checkpoint (.lamina). Pictures are PNG, JPEG, WebP or GIF (its first
-frame), of any size: they are resized to what the network takes, and laid on black where transparent.
+MODEL is the folder of a run, a checkpoint (.lamina), or a whole model of Keras's (.h5, .keras) or in safetensors.
+Pictures are PNG, JPEG, WebP or GIF (its first frame), of any size: they are resized to what the network
+takes, and laid on black where they are transparent.
 `
 
 // command is what the command line asks for.
@@ -84,7 +86,7 @@ func parse(args []string) (*command, error) {
 		return c, nil
 	}
 	if c.flags.NArg() == 0 {
-		return nil, errors.New("no model: name the folder of a run or a checkpoint, see --help")
+		return nil, errors.New("no model: name the folder of a run, a checkpoint, or a file of Keras's, see --help")
 	}
 	c.model, c.pictures = c.flags.Arg(0), c.flags.Args()[1:]
 	return c, cmp.Or(c.checkTask(), c.checkImages(),
