@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	if r, err := trained(); err == nil {
-		os.RemoveAll(r.folder)
+		os.RemoveAll(filepath.Dir(r.folder))
 	}
 	os.Exit(code)
 }
@@ -126,8 +126,12 @@ type shortRun struct {
 
 // trained is a run of the small model on shapes, made when it is first asked for.
 var trained = sync.OnceValues(func() (*shortRun, error) {
-	dir, err := os.MkdirTemp("", "predict")
+	parent, err := os.MkdirTemp("", "predict")
 	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(parent, "shapes") // the name that the page shows
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
 	}
 	d, n := shapes(), cifar.MeanOnly()

@@ -62,13 +62,7 @@ func BenchmarkServe(b *testing.B) {
 		}
 		b.ReportMetric(float64(128*b.N)/time.Since(began).Seconds(), "images/s")
 	})
-	for _, clients := range []int{1, 64} {
-		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) { benchmarkClients(b, vgg16, clients) })
-	}
-}
-
-func benchmarkClients(b *testing.B, m *nn.Model, clients int) {
-	known, err := newClassifier(m, "vgg16", newCommand())
+	known, err := newClassifier(vgg16, "vgg16", newCommand())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -76,6 +70,7 @@ func benchmarkClients(b *testing.B, m *nn.Model, clients int) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	defer s.close()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
@@ -83,12 +78,24 @@ func benchmarkClients(b *testing.B, m *nn.Model, clients int) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.run(ctx, listener) }()
+	for _, clients := range []int{1, 64} {
+		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
+			benchmarkClients(b, "http://"+listener.Addr().String()+predictPath, clients)
+		})
+	}
+	stop()
+	if err := <-ended; err != nil {
+		b.Fatal(err)
+	}
+}
+
+// benchmarkClients sends pictures to a server, each client one after the other.
+func benchmarkClients(b *testing.B, url string, clients int) {
 	var pictures [][]byte
 	for i := range 100 {
 		pictures = append(pictures, pngOf(b, shape(i)))
 	}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
-	url := "http://" + listener.Addr().String() + predictPath
 	ask := func(i int) error {
 		r, err := client.Post(url, "image/png", bytes.NewReader(pictures[i%len(pictures)]))
 		if err != nil {
@@ -128,8 +135,4 @@ func benchmarkClients(b *testing.B, m *nn.Model, clients int) {
 	slices.Sort(took)
 	b.ReportMetric(took[b.N/2].Seconds()*1e3, "p50-ms")
 	b.ReportMetric(took[b.N*99/100].Seconds()*1e3, "p99-ms")
-	stop()
-	if err := <-ended; err != nil {
-		b.Fatal(err)
-	}
 }
