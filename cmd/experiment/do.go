@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/filelock"
 	"github.com/lamina-go/lamina/internal/run"
@@ -137,21 +138,27 @@ func (c *command) train(ctx context.Context, w *work, again string) error {
 		fmt.Println("finished  before")
 		return nil
 	}
-	b, err := w.settings.Options.Open()
+	var dir *run.Folder
+	var convolutions cpu.ConvTable
+	if w.exists() {
+		var err error
+		if dir, err = run.Open(w.path); err != nil {
+			return err
+		}
+		defer dir.Close()
+		convolutions = dir.Config.Convolutions
+	}
+	b, err := w.settings.Options.Open(convolutions)
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	var dir *run.Folder
-	if w.exists() {
-		dir, err = run.Open(w.path)
-	} else {
-		dir, err = run.Create(w.path, run.NewConfig(w.settings, b.Name()))
+	if dir == nil {
+		if dir, err = run.Create(w.path, run.NewConfig(w.settings, b.Name())); err != nil {
+			return err
+		}
+		defer dir.Close()
 	}
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
 	job := run.Job{Settings: w.settings, Folder: dir, Backend: b, SaveEvery: c.saveEvery,
 		Report: run.NewReport(w.settings, os.Stdout, c.verbose), GoOn: again}
 	_, err = job.Run(ctx)

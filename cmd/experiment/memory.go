@@ -54,7 +54,7 @@ func (c *command) memory() error {
 		return err
 	}
 	defer lock.Close()
-	b, err := c.settings.Options.Open()
+	b, err := c.settings.Options.Open(nil)
 	if err != nil {
 		return err
 	}
