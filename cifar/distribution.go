@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/lamina-go/lamina/internal/infile"
 )
 
 const (
@@ -119,7 +121,7 @@ func openFolder(ctx context.Context, dir string, d *distribution) (*Dataset, err
 				return ctx.Err()
 			}
 			file := filepath.Join(dir, name)
-			f, size, err := openFile(file)
+			f, size, err := infile.Open(file)
 			if errors.Is(err, os.ErrNotExist) {
 				return nil // dataset tells if it is needed
 			}

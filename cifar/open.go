@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+
+	"github.com/lamina-go/lamina/internal/infile"
 )
 
 // BuiltIn is the path that stands for data drawn in memory: see Shapes.
@@ -59,7 +61,7 @@ func openPath(ctx context.Context, path string) (*Dataset, error) {
 	if info.IsDir() {
 		return openDir(ctx, path)
 	}
-	f, _, err := openFile(path)
+	f, _, err := infile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("cifar: %w", err)
 	}
@@ -69,19 +71,6 @@ func openPath(ctx context.Context, path string) (*Dataset, error) {
 		return nil, fmt.Errorf("cifar: %s is neither a folder nor a .tar.gz archive", path)
 	}
 	return readArchive(ctx, path, r)
-}
-
-// openFile opens a file and tells its size. A pipe or a device might never give an end.
-func openFile(path string) (*os.File, int64, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("%s is not a file that can be read to its end", path)
-	}
-	f, err := os.Open(path)
-	return f, info.Size(), err
 }
 
 // openDir reads a folder of one of the kinds.

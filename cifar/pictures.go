@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/lamina-go/lamina/internal/infile"
 )
 
 const (
@@ -105,7 +107,7 @@ func readSplit(ctx context.Context, dir string, folders, classes []string) (Imag
 
 // readPicture sets dst to the pixels of a file, resized.
 func readPicture(dst []byte, file string) error {
-	f, _, err := openFile(file)
+	f, _, err := infile.Open(file)
 	if err != nil {
 		return fmt.Errorf("cifar: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/lamina-go/lamina/internal/hdf5"
+	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/nn"
 )
 
@@ -47,18 +48,11 @@ const (
 
 // Open opens a file of any of the forms. Weights are read when they are asked for.
 func Open(path string) (*File, error) {
-	r, err := os.Open(path)
+	r, size, err := infile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("keras: %w", err)
 	}
-	info, err := r.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("keras: %s is not a file", path)
-	}
-	var f *File
-	if err == nil {
-		f, err = newFile(r, info.Size(), path)
-	}
+	f, err := newFile(r, size, path)
 	if err != nil {
 		r.Close()
 		return nil, err

@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/internal/atomicfile"
+	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/internal/safetensors"
 	"github.com/lamina-go/lamina/tensor"
 )
@@ -188,16 +188,12 @@ func OpenModel(b backend.Backend, path string) (m *Model, err error) {
 
 // withCheckpoint opens a checkpoint for f. Errors name the file.
 func withCheckpoint(path string, f func(*checkpoint) error) error {
-	opened, err := os.Open(path)
+	opened, size, err := infile.Open(path)
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	defer opened.Close()
-	info, err := opened.Stat()
-	if err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	c, err := readCheckpoint(opened, info.Size())
+	c, err := readCheckpoint(opened, size)
 	if err == nil {
 		err = f(c)
 	}

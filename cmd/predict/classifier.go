@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/internal/run"
 	"github.com/lamina-go/lamina/keras"
 	"github.com/lamina-go/lamina/nn"
@@ -122,7 +124,12 @@ func newClassifier(m *nn.Model, name string, c *command) (*classifier, error) {
 
 // readLabels reads the names of classes, one a line.
 func readLabels(file string, classes int) ([]string, error) {
-	text, err := os.ReadFile(file)
+	f, _, err := infile.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("--labels: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(f)
 	if err != nil {
 		return nil, fmt.Errorf("--labels: %w", err)
 	}

@@ -64,6 +64,9 @@ func (c *command) groups() []cli.Group {
 	model.StringVar(&c.labels, "labels", c.labels, "text `file` of the names of the classes, a line each (default those that the model has)")
 	model.Float32SliceVar(&c.mean, "mean", c.mean, "`numbers` R,G,B, or one, that are subtracted from pixels of 0 to 255 (default the model's)")
 	model.Float32SliceVar(&c.std, "std", c.std, "`numbers` R,G,B, or one, by which pixels are divided afterwards (default the model's)")
+	for _, name := range []string{"mean", "std"} {
+		model.Lookup(name).DefValue = "" // or the help would call it []
+	}
 
 	machine := c.Options.Flags()
 	machine.BoolVar(&c.verbose, "verbose", c.verbose, "tell more of a fault of this program")
@@ -109,6 +112,8 @@ func (c *command) checkTask() error {
 		return fmt.Errorf("nothing to do with %s: name pictures, or give --evaluate or --serve", c.model)
 	case len(tasks) > 1:
 		return fmt.Errorf("%s: only one of them at a time", strings.Join(tasks, " and "))
+	case !c.flags.Changed("evaluate") && (c.flags.Changed("limit") || c.flags.Changed("confusion")):
+		return errors.New("--limit, --confusion: they are for --evaluate, which is not there")
 	case c.flags.Changed("serve"):
 		var err error
 		c.serve, err = address(c.serve)

@@ -1,0 +1,21 @@
+// Package infile opens the files that a user names.
+package infile
+
+import (
+	"fmt"
+	"os"
+)
+
+// Open opens a file to be read, and tells its size. A folder is an error, and so is a pipe or a
+// device, which might keep the program waiting or never end.
+func Open(path string) (*os.File, int64, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("%s is not a file that can be read to its end", path)
+	}
+	f, err := os.Open(path)
+	return f, info.Size(), err
+}
