@@ -94,6 +94,7 @@ func TestMistakesInFlags(t *testing.T) {
 		{"compare a --epochs 3", []string{"--epochs", "does not train"}},
 		{"tricks --save m.h5", []string{"--save", "model.h5", "leave"}},
 		{"memory --runs a", []string{"--runs", "--model"}},
+		{"memory --batch 9223372036854775807", []string{"--batch", "at most 1073741824"}},
 	} {
 		t.Run(test.args, func(t *testing.T) { execute(t, 2, test.words, strings.Fields(test.args)...) })
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/internal/atomicfile"
+	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/run"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/report"
@@ -43,8 +44,14 @@ func (n need) bytes(batch int) int { return 4 * (3*n.parameters + 2*batch*n.outp
 // sized is a backend that tells how much memory it has taken.
 type sized interface{ Bytes() int }
 
+// maxBatch keeps the bytes of a batch in the range of numbers, and is far from any memory.
+const maxBatch = 1 << 30
+
 // memory compares the estimate for a network with what training it takes.
 func (c *command) memory() error {
+	if err := cli.AtMost("batch", c.settings.Batch, maxBatch); err != nil {
+		return cli.Usage(err)
+	}
 	network, err := c.settings.Network(cifar.Classes())
 	if err != nil {
 		return err
@@ -93,14 +100,23 @@ func (c *command) memory() error {
 
 // prepare makes all that training needs, on as few images as fill a batch.
 func prepare(b backend.Backend, network *nn.Network, s run.Settings) error {
-	d := cifar.Shapes(s.Seed, s.Batch, s.Batch)
-	setup, err := s.Training(d)
+	setup, err := s.Training(cifar.Shapes(s.Seed, 1, 1))
 	if err != nil {
 		return err
 	}
+	setup.Data, setup.Validation = many{setup.Data, s.Batch}, many{setup.Validation, s.Batch}
 	_, err = nn.NewTrainer(b, network, setup)
 	return err
 }
+
+// many are so many images, none of which is asked for.
+type many struct {
+	nn.Data
+	n int
+}
+
+// Len returns how many there are.
+func (m many) Len() int { return m.n }
 
 // meter is a backend that knows what its memory is for.
 type meter struct {
