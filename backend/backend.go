@@ -20,7 +20,11 @@
 // once, by plans through the next Run, Read or Metrics.
 package backend
 
-import "github.com/lamina-go/lamina/tensor"
+import (
+	"errors"
+
+	"github.com/lamina-go/lamina/tensor"
+)
 
 // Backend is a device with its memory. It is used by one goroutine at a time.
 type Backend interface {
@@ -68,6 +72,9 @@ type Backend interface {
 	// Close frees everything. No plan or tensor may be used after it.
 	Close() error
 }
+
+// ErrMemory is in the chain of errors that say that the memory of a device does not suffice: a smaller batch may fit.
+var ErrMemory = errors.New("the memory of the device does not suffice")
 
 // MaxPending is the number of Runs whose metrics a backend keeps.
 const MaxPending = 256

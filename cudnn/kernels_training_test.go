@@ -17,15 +17,6 @@ import (
 
 // What kernels/common.cu declares.
 type (
-	stepState struct {
-		step uint64
-		rate float32
-		slot uint32
-	}
-	stepMetrics struct {
-		loss, penalty   float64
-		images, correct int32
-	}
 	sgdPart struct {
 		from   int64
 		size   int32

@@ -1,0 +1,313 @@
+//go:build cudnn && cgo && linux
+
+package cudnn
+
+// #include <stdlib.h>
+// #include "load.h"
+import "C"
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"unsafe"
+
+	"github.com/lamina-go/lamina/backend"
+)
+
+// Options choose how a Backend works.
+type Options struct {
+	// Precision is "fp32", "tf32" (the inputs of products have 11 significant bits) or "bf16" (these, and
+	// activations, have 8); the last two are for cards from Ampere on. "" means fp32.
+	Precision string
+	// Deterministic allows only algorithms that give the same bits every time, and chooses them without measuring.
+	Deterministic bool
+}
+
+// Precisions lists what Options.Precision can be.
+func Precisions() []string { return []string{"fp32", "tf32", "bf16"} }
+
+// Backend is a card as a backend.Backend.
+type Backend struct {
+	options Options
+	api     *C.lamina_api // in memory of C
+	device  C.CUdevice
+	card    card
+	bf16    bool
+
+	context C.CUcontext
+	stream  C.CUstream
+	cublas  C.cublasHandle_t
+	cudnn   C.cudnnHandle_t
+	kernels kernels
+	memory  memory
+	staging staging
+	chosen  map[search]choice
+	choices []string // what was chosen, in words
+	free    []func() // what plans own on the side of the libraries
+
+	graphs  map[string]C.CUgraphExec
+	last    string // key of the last Run
+	pending int    // runs since Metrics
+	state   state
+	err     error // the first failure; nothing is launched after it
+}
+
+// card is what the program needs to know of the card.
+type card struct {
+	name            string
+	major, minor    int // compute capability
+	cuda            int // major version of CUDA that the driver goes up to
+	multiprocessors int // number of them
+}
+
+// Open makes a backend of the first card, or of the first in CUDA_VISIBLE_DEVICES. An error says what is missing and
+// how to get it.
+func Open(o Options) (*Backend, error) { return openAt(o, places()) }
+
+// openAt looks for the libraries in the given places.
+func openAt(o Options, places []location) (*Backend, error) {
+	o.Precision = cmp.Or(o.Precision, "fp32")
+	if !slices.Contains(Precisions(), o.Precision) {
+		return nil, fmt.Errorf("cudnn: precision %q is none of %v", o.Precision, Precisions())
+	}
+	b := &Backend{options: o, api: (*C.lamina_api)(C.calloc(1, C.sizeof_lamina_api)), bf16: o.Precision == "bf16", chosen: map[search]choice{}, graphs: map[string]C.CUgraphExec{}}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := b.open(places); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+func (b *Backend) open(places []location) error {
+	if _, err := libcuda.load(b.api, places, 0); err != nil {
+		return err
+	}
+	if err := b.findCard(); err != nil {
+		return err
+	}
+	path, err := libnvrtc.load(b.api, places, b.card.cuda)
+	if err != nil {
+		return err
+	}
+	if _, err := libcublas.load(b.api, places, b.card.cuda); err != nil {
+		return err
+	}
+	library, err := libcudnn.load(b.api, places, b.card.cuda)
+	if err != nil {
+		return err
+	}
+	if err := b.checkVersion(library); err != nil {
+		return err
+	}
+	if err := cuda(b, "cuDevicePrimaryCtxRetain", C.lamina_cuDevicePrimaryCtxRetain(b.api, &b.context, b.device)); err != nil {
+		return err
+	}
+	leave := b.enter()
+	defer leave()
+	if err := cuda(b, "cuStreamCreate", C.lamina_cuStreamCreate(b.api, &b.stream, C.LAMINA_CU_STREAM_NON_BLOCKING)); err != nil {
+		return err
+	}
+	if err := b.kernels.load(b, path); err != nil {
+		return err
+	}
+	if err := b.openProducts(); err != nil {
+		return err
+	}
+	if err := b.dnn("cudnnCreate", C.lamina_cudnnCreate(b.api, &b.cudnn)); err != nil {
+		return err
+	}
+	if err := b.dnn("cudnnSetStream", C.lamina_cudnnSetStream(b.api, b.cudnn, b.stream)); err != nil {
+		return err
+	}
+	if err := b.staging.open(b); err != nil {
+		return err
+	}
+	return b.state.open(b)
+}
+
+// Oldest compute capabilities: of this program, of what CUDA 13 and cuDNN 9.11 support, and of tensor cores for
+// TF32 and bfloat16.
+const (
+	oldest     = 60
+	oldestOfMD = 75 // CUDA 13, cuDNN 9.11
+	ampere     = 80
+)
+
+// findCard finds the card and what it and its driver can do.
+func (b *Backend) findCard() error {
+	const install = "check with nvidia-smi that the driver works and the card is there"
+	if status := C.lamina_cuInit(b.api, 0); status == C.LAMINA_CUDA_ERROR_NO_DEVICE {
+		return fmt.Errorf("cudnn: the driver finds no NVIDIA card: %s, and that CUDA_VISIBLE_DEVICES does not hide it", install)
+	} else if err := cuda(b, "cuInit", status); err != nil {
+		return fmt.Errorf("%w: %s", err, install)
+	}
+	var version, count C.int
+	err := cmp.Or(
+		cuda(b, "cuDriverGetVersion", C.lamina_cuDriverGetVersion(b.api, &version)),
+		cuda(b, "cuDeviceGetCount", C.lamina_cuDeviceGetCount(b.api, &count)))
+	if err != nil {
+		return err
+	}
+	if count == 0 {
+		return fmt.Errorf("cudnn: the driver finds no NVIDIA card: %s, and that CUDA_VISIBLE_DEVICES does not hide it", install)
+	}
+	c := &b.card
+	if c.cuda = int(version) / 1000; version < 10010 {
+		return fmt.Errorf("cudnn: the driver is of CUDA %d.%d, too old: install one of CUDA 10.1 or later", c.cuda, version%1000/10)
+	}
+	var name [256]C.char
+	err = cmp.Or(
+		cuda(b, "cuDeviceGet", C.lamina_cuDeviceGet(b.api, &b.device, 0)),
+		cuda(b, "cuDeviceGetName", C.lamina_cuDeviceGetName(b.api, &name[0], C.int(len(name)), b.device)))
+	if err != nil {
+		return err
+	}
+	c.name = C.GoString(&name[0])
+	for _, a := range []struct {
+		attribute C.lamina_enum
+		value     *int
+	}{
+		{C.LAMINA_CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, &c.major},
+		{C.LAMINA_CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, &c.minor},
+		{C.LAMINA_CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, &c.multiprocessors},
+	} {
+		var value C.int
+		if err := cuda(b, "cuDeviceGetAttribute", C.lamina_cuDeviceGetAttribute(b.api, &value, a.attribute, b.device)); err != nil {
+			return err
+		}
+		*a.value = int(value)
+	}
+	if c.capability() < oldest {
+		return fmt.Errorf("cudnn: %s has compute capability %d.%d, and this program needs 6.0 (Pascal) or later", c.name, c.major, c.minor)
+	}
+	if b.options.Precision != "fp32" && c.capability() < ampere {
+		return fmt.Errorf("cudnn: %s is for cards of compute capability 8.0 (Ampere) and later; %s has %d.%d: use fp32",
+			b.options.Precision, c.name, c.major, c.minor)
+	}
+	if c.capability() < oldestOfMD {
+		c.cuda = min(c.cuda, 12) // CUDA 13 has no code for it
+	}
+	return nil
+}
+
+// capability returns the compute capability times 10.
+func (c *card) capability() int { return 10*c.major + c.minor }
+
+// checkVersion reports a cuDNN that this program does not know, or that does not know the card.
+func (b *Backend) checkVersion(path string) error {
+	version := int(C.lamina_cudnnGetVersion(b.api))
+	switch {
+	case version < 7600:
+		return fmt.Errorf("cudnn: %s is version %s, too old: %s", path, versionName(version), libcudnn.install)
+	case version >= 100000:
+		return fmt.Errorf("cudnn: %s is version %s, too new: want 7.6 to 9: %s", path, versionName(version), libcudnn.install)
+	case version >= 91100 && b.card.capability() < oldestOfMD:
+		return fmt.Errorf("cudnn: %s is version %s, which no longer supports %s (compute capability %d.%d): install 9.10 (pip install 'nvidia-cudnn-cu12<9.11')",
+			path, versionName(version), b.card.name, b.card.major, b.card.minor)
+	}
+	return nil
+}
+
+// versionName returns "9.10.2" for 91002 and "8.9.7" for 8907.
+func versionName(v int) string {
+	major := 10000
+	if v < 90000 {
+		major = 1000
+	}
+	return fmt.Sprintf("%d.%d.%d", v/major, v%major/100, v%100)
+}
+
+// Name returns "cudnn/" and the card's name.
+func (b *Backend) Name() string { return "cudnn/" + b.card.name }
+
+// Algorithms tells which algorithm each pass of a convolution takes, in the order in which they were chosen.
+func (b *Backend) Algorithms() []string { return slices.Clone(b.choices) }
+
+// enter makes the card's context that of the calling thread, and keeps the goroutine on it until leave is called. All
+// methods that call the libraries do so, since from call to call a goroutine may change its thread.
+func (b *Backend) enter() (leave func()) {
+	runtime.LockOSThread()
+	b.fail(cuda(b, "cuCtxSetCurrent", C.lamina_cuCtxSetCurrent(b.api, b.context)))
+	return runtime.UnlockOSThread
+}
+
+// fail keeps the first error.
+func (b *Backend) fail(err error) {
+	if b.err == nil {
+		b.err = err
+	}
+}
+
+// failure returns the error of a call, or nil.
+func (b *Backend) failure(library C.int, call string, status C.lamina_enum) error {
+	if status == 0 {
+		return nil
+	}
+	return fmt.Errorf("cudnn: %s failed: %s (%d)", call, C.GoString(C.lamina_error(b.api, library, status)), status)
+}
+
+func cuda(b *Backend, call string, status C.lamina_enum) error {
+	return b.failure(C.LAMINA_CUDA, call, status)
+}
+
+func (b *Backend) dnn(call string, status C.lamina_enum) error {
+	return b.failure(C.LAMINA_CUDNN, call, status)
+}
+
+func (b *Backend) blas(call string, status C.lamina_enum) error {
+	return b.failure(C.LAMINA_CUBLAS, call, status)
+}
+
+// Close frees everything. It also takes a Backend that was opened in part.
+func (b *Backend) Close() error {
+	if b.api == nil {
+		return nil // closed before
+	}
+	defer func() {
+		C.free(unsafe.Pointer(b.api))
+		b.api = nil
+		b.fail(errors.New("cudnn: the backend is closed"))
+	}()
+	if b.context == nil {
+		return nil
+	}
+	leave := b.enter()
+	defer leave()
+	var errs []error
+	if b.stream != nil {
+		// If the card has failed this says so again.
+		if err := cuda(b, "cuStreamSynchronize", C.lamina_cuStreamSynchronize(b.api, b.stream)); b.err == nil {
+			errs = append(errs, err)
+		}
+	}
+	b.forgetGraphs()
+	for _, f := range b.free {
+		f()
+	}
+	b.staging.close(b)
+	b.state.close(b)
+	b.memory.close(b)
+	b.kernels.close(b)
+	if b.cudnn != nil {
+		C.lamina_cudnnDestroy(b.api, b.cudnn)
+	}
+	if b.cublas != nil {
+		C.lamina_cublasDestroy_v2(b.api, b.cublas)
+	}
+	if b.stream != nil {
+		C.lamina_cuStreamDestroy_v2(b.api, b.stream)
+	}
+	C.lamina_cuCtxSetCurrent(b.api, nil)
+	errs = append(errs, cuda(b, "cuDevicePrimaryCtxRelease", C.lamina_cuDevicePrimaryCtxRelease_v2(b.api, b.device)))
+	return errors.Join(errs...)
+}
+
+var _ backend.Backend = (*Backend)(nil)
+
+// mebibytes rounds up.
+func mebibytes(bytes int64) int64 { return int64(math.Ceil(float64(bytes) / (1 << 20))) }

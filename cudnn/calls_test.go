@@ -1,0 +1,392 @@
+//go:build cudnn && cgo && linux
+
+package cudnn
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// smallNetwork is a convolution and a dense layer.
+type smallNetwork struct {
+	t              *testing.T
+	b              *Backend
+	key            string
+	all, v, g      tensor.Tensor
+	images, labels tensor.Tensor
+	run            func()
+}
+
+// must returns v, or ends the test.
+func must[T any](t *testing.T, v T, err error) T {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func newSmallNetwork(t *testing.T, b *Backend) *smallNetwork {
+	t.Helper()
+	const batch, size, channels, features, classes = 6, 8, 8, 128, 10
+	parameters := 9*3*channels + channels + 2*channels + features*classes + classes
+	flat := tensor.Shape{parameters}
+	n := &smallNetwork{t: t, b: b, key: "train"}
+	newParameters := func(shape tensor.Shape) tensor.Tensor {
+		p, err := b.Parameters(shape)
+		return must(t, p, err)
+	}
+	n.all, n.v, n.g = newParameters(flat), newParameters(flat), newParameters(flat)
+	n.labels = newParameters(tensor.Shape{batch})
+	statistics := newParameters(tensor.Shape{2 * channels})
+	activations := func(shape ...int) tensor.Tensor {
+		a, err := b.Activations(shape)
+		return must(t, a, err)
+	}
+	n.images = activations(batch, size, size, 3)
+	at := 0
+	weight := func(shape ...int) (w, dw tensor.Tensor) {
+		w, dw = b.View(n.all, at, shape), b.View(n.g, at, shape)
+		at += tensor.Shape(shape).Size()
+		return w, dw
+	}
+	w, dw := weight(3, 3, 3, channels)
+	bias, dbias := weight(channels)
+	gamma, dgamma := weight(channels)
+	beta, dbeta := weight(channels)
+	u, du := weight(features, classes)
+	c, dc := weight(classes)
+	mean, variance := b.View(statistics, 0, tensor.Shape{channels}), b.View(statistics, channels, tensor.Shape{channels})
+
+	conv, err := b.Conv2D(backend.Conv2DSpec{N: batch, H: size, W: size, In: 3, Out: channels, Kernel: 3, BatchNorm: true, NoInputGrad: true})
+	must(t, conv, err)
+	x := activations(batch, size, size, channels)
+	norm, err := b.BatchNorm(backend.BatchNormSpec{Shape: x.Shape(), Epsilon: 1e-3, Momentum: 0.9, ReLU: true, Pool: true})
+	must(t, norm, err)
+	y := activations(batch, size/2, size/2, channels)
+	flatten, err := b.Flatten(y.Shape())
+	must(t, flatten, err)
+	row := activations(batch, features)
+	dropout, err := b.Dropout(backend.DropoutSpec{Shape: row.Shape(), Rate: 0.5, Seed: 1})
+	must(t, dropout, err)
+	kept := activations(batch, features)
+	dense, err := b.Dense(backend.DenseSpec{N: batch, In: features, Out: classes})
+	must(t, dense, err)
+	logits := activations(batch, classes)
+	loss, err := b.SoftmaxLoss(backend.LossSpec{N: batch, Classes: classes})
+	must(t, loss, err)
+	sgd, err := b.SGD(backend.SGDSpec{Size: parameters, Decay: []backend.Decay{{Offset: 0, Size: 216, Lambda: 0.01}}, Momentum: 0.9, Nesterov: true})
+	must(t, sgd, err)
+	n.run = func() {
+		conv.Forward(x, n.images, w, bias)
+		norm.Forward(y, x, gamma, beta, mean, variance)
+		flatten.Forward(row, y)
+		dropout.Forward(kept, row)
+		dense.Forward(logits, kept, u, c)
+		loss.Forward(logits, n.labels)
+		loss.Backward(logits, logits, n.labels)
+		dense.BackwardFilter(du, dc, logits, kept)
+		dense.BackwardData(kept, logits, u)
+		dropout.Backward(row, kept, row)
+		flatten.Backward(y, row, y)
+		norm.Backward(x, dgamma, dbeta, y, x, gamma, beta)
+		conv.BackwardFilter(dw, dbias, x, n.images)
+		sgd.Step(n.all, n.v, n.g)
+	}
+	return n
+}
+
+// step trains on a batch.
+func (n *smallNetwork) step(i uint64) error {
+	images := make([]float32, n.images.Shape().Size())
+	for j := range images {
+		images[j] = float32((uint64(j)*7+i)%13) - 6
+	}
+	if err := n.b.Write(n.images, images); err != nil {
+		return err
+	}
+	if err := n.b.Write(n.labels, []float32{0, 1, 2, 3, 4, 5}); err != nil {
+		return err
+	}
+	return n.b.Run(n.key, backend.StepValues{LearningRate: 0.1, Step: i}, n.run)
+}
+
+func (n *smallNetwork) weights(count int) tensor.Tensor {
+	return n.b.View(n.all, 0, tensor.Shape{count})
+}
+
+// lines returns the log of the fake, and empties it.
+func lines(t *testing.T, log string) []string {
+	t.Helper()
+	data, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(log, 0); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(data)), "\n")
+}
+
+// nothingLeft fails the test if a handle was made and not freed, or not made.
+func nothingLeft(t *testing.T, log string) {
+	t.Helper()
+	open, made := map[string]bool{}, 0
+	for _, line := range lines(t, log) {
+		switch handle := line[1:]; line[0] {
+		case '+':
+			open[handle] = true
+			made++
+		case '-':
+			delete(open, handle)
+		}
+	}
+	for handle := range open {
+		t.Errorf("%s is left", handle)
+	}
+	if made < 10 {
+		t.Errorf("only %d handles were made: the test proves nothing", made)
+	}
+}
+
+// TestCallsOfAStep compares the calls of a step with what they are to be: launched one by one, recorded, and
+// replayed.
+func TestCallsOfAStep(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	log := filepath.Join(t.TempDir(), "log")
+	t.Setenv("FAKE_LOG", log)
+	b := openFake(t, Options{Precision: "bf16"})
+	n := newSmallNetwork(t, b)
+	lines(t, log)
+
+	kernels := func(count int) []string { return slices.Repeat([]string{"cuLaunchKernel"}, count) }
+	write := []string{"cuCtxSetCurrent", "cuEventSynchronize", "cuMemcpyHtoDAsync_v2", "cuEventRecord", "cuLaunchKernel", // images, converted
+		"cuCtxSetCurrent", "cuEventSynchronize", "cuMemcpyHtoDAsync_v2", "cuEventRecord"} // labels
+	state := []string{"cuCtxSetCurrent", "cuMemcpyHtoDAsync_v2"}
+	step := slices.Concat(
+		kernels(1),                                                  // step_begin
+		kernels(1), []string{"cudnnConvolutionForward"}, kernels(1), // kernel, conv, bias
+		kernels(2),                                       // BatchNorm
+		[]string{"cuMemcpyDtoDAsync_v2"},                 // Flatten
+		kernels(1),                                       // Dropout
+		kernels(1), []string{"cublasGemmEx"}, kernels(1), // weights, product, bias
+		kernels(2),                           // loss
+		[]string{"cublasGemmEx"}, kernels(1), // dw, db
+		kernels(1), []string{"cublasGemmEx"}, // weights, dx
+		kernels(1), []string{"cuMemcpyDtoDAsync_v2"}, // Dropout, Flatten
+		kernels(2), // BatchNorm
+		[]string{"cudnnConvolutionBackwardFilter"}, kernels(1), // dw, unpacked
+		[]string{"cuMemsetD8Async"}, // db is zero before BatchNorm
+		kernels(1))                  // SGD
+	replay := []string{"cuGraphLaunch"}
+	record := slices.Concat([]string{"cuStreamBeginCapture_v2"}, step,
+		[]string{"cuStreamEndCapture", "+graph", "cuGraphInstantiateWithFlags", "cuGraphInstantiate", "+executable graph", "cuGraphDestroy", "-graph"}, replay)
+	for i, want := range [][]string{step, record, replay, replay} {
+		if err := n.step(uint64(i)); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, line := range lines(t, log) {
+			if line[0] == '+' || line[0] == '-' {
+				line = line[:strings.LastIndex(line, " ")] // without its number
+			}
+			got = append(got, line)
+		}
+		if want := slices.Concat(write, state, want); !slices.Equal(got, want) {
+			t.Errorf("step %d calls\n%q\nwant\n%q", i, got, want)
+		}
+	}
+	// What comes between other steps is not recorded, and a recorded step is replayed whenever it comes.
+	for _, key := range []string{"last", "train", "last", "train"} {
+		n.key = key
+		if err := n.step(9); err != nil {
+			t.Fatal(err)
+		}
+		got := lines(t, log)
+		if recorded := slices.Contains(got, "cuStreamBeginCapture_v2"); recorded {
+			t.Errorf("%s is recorded", key)
+		}
+		if replayed := slices.Contains(got, "cuGraphLaunch"); replayed != (key == "train") {
+			t.Errorf("%s: replayed is %t", key, replayed)
+		}
+	}
+	metrics, err := b.Metrics(nil)
+	if must(t, metrics, err); len(metrics) != 8 {
+		t.Errorf("%d metrics of 8 steps", len(metrics))
+	}
+	b.Close()
+}
+
+// TestReplayedStepsAreTheSame trains with and without graphs to the same bits.
+func TestReplayedStepsAreTheSame(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	train := func(keys ...string) []float32 {
+		b := openFake(t, Options{})
+		defer b.Close()
+		n := newSmallNetwork(t, b)
+		for i := range 6 {
+			n.key = keys[i%len(keys)]
+			if err := n.step(uint64(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w := make([]float32, n.all.Shape().Size())
+		if err := b.Read(w, n.all); err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	if recorded, not := train("a"), train("a", "b"); !slices.Equal(recorded, not) {
+		t.Error("replayed steps give other weights")
+	}
+}
+
+// TestNewPlansAfterRecording makes a plan that needs more scratch memory than those of a recorded step.
+func TestNewPlansAfterRecording(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	b := openFake(t, Options{})
+	defer b.Close()
+	n := newSmallNetwork(t, b)
+	for i := range 3 {
+		if err := n.step(uint64(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(b.graphs) != 1 {
+		t.Fatalf("%d graphs", len(b.graphs))
+	}
+	if _, err := b.Conv2D(backend.Conv2DSpec{N: 64, H: 32, W: 32, In: 64, Out: 64, Kernel: 3}); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.graphs) != 0 {
+		t.Error("a graph with an address of freed memory")
+	}
+	for i := range 3 {
+		if err := n.step(uint64(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.Metrics(nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNothingIsLeft opens and closes the backend 100 times, with a step in every tenth.
+func TestNothingIsLeft(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	log := filepath.Join(t.TempDir(), "log")
+	t.Setenv("FAKE_LOG", log)
+	where := fakePlace(t, compileFake(t))
+	for i := range 100 {
+		b, err := openAt(Options{Precision: Precisions()[i%3]}, where)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%10 == 0 {
+			n := newSmallNetwork(t, b)
+			for j := range 3 {
+				if err := n.step(uint64(j)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Close(); err != nil {
+			t.Fatalf("a second Close: %v", err)
+		}
+	}
+	nothingLeft(t, log)
+}
+
+// TestFailedOpenLeavesNothing lets each call of Open fail in turn.
+func TestFailedOpenLeavesNothing(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	log := filepath.Join(t.TempDir(), "log")
+	t.Setenv("FAKE_LOG", log)
+	where := fakePlace(t, compileFake(t))
+	for _, call := range []string{"cuStreamCreate", "nvrtcCreateProgram", "cuModuleLoadData", "cuModuleGetFunction", "cuMemAlloc_v2",
+		"cublasCreate_v2", "cublasSetWorkspace_v2", "cublasSetMathMode", "cudnnCreate", "cudnnSetStream", "cuMemHostAlloc", "cuEventCreate"} {
+		t.Setenv("FAKE_FAIL", call+":1:1")
+		if _, err := openAt(Options{}, where); err == nil {
+			t.Errorf("Open succeeds though %s fails", call)
+		}
+		os.Unsetenv("FAKE_FAIL")
+	}
+	nothingLeft(t, log)
+}
+
+// TestCompiledKernelsAreKept compiles once, and again when what was kept is spoilt.
+func TestCompiledKernelsAreKept(t *testing.T) {
+	cache := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", cache)
+	log := filepath.Join(t.TempDir(), "log")
+	t.Setenv("FAKE_LOG", log)
+	compiles := func(o Options) bool {
+		openFake(t, o).Close()
+		return slices.Contains(lines(t, log), "nvrtcCompileProgram")
+	}
+	if !compiles(Options{}) || compiles(Options{}) {
+		t.Error("float32: want one compilation")
+	}
+	if !compiles(Options{Precision: "bf16"}) || compiles(Options{Precision: "bf16"}) {
+		t.Error("bf16: want one compilation")
+	}
+	kept, err := filepath.Glob(filepath.Join(cache, "lamina", "kernels-*.bin"))
+	if err != nil || len(kept) != 2 {
+		t.Fatalf("kept %q", kept)
+	}
+	for _, file := range kept {
+		if err := os.WriteFile(file, []byte("spoilt"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !compiles(Options{}) || compiles(Options{}) {
+		t.Error("spoilt: want one compilation")
+	}
+}
+
+// TestAlgorithms looks at which algorithm is taken: of those that work and fit, the fastest, or the first that is
+// deterministic, each found once for a shape.
+func TestAlgorithms(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	log := filepath.Join(t.TempDir(), "log")
+	t.Setenv("FAKE_LOG", log)
+	for _, c := range []struct {
+		deterministic bool
+		want, search  string
+	}{
+		{false, "algorithm 1, math type 3, 1 MiB of workspace, 0.002 ms", "cudnnFindConvolutionForwardAlgorithmEx"},
+		{true, "algorithm 2, math type 3, 1 MiB of workspace", "cudnnGetConvolutionForwardAlgorithm_v7"},
+	} {
+		b := openFake(t, Options{Deterministic: c.deterministic})
+		lines(t, log)
+		spec := backend.Conv2DSpec{N: 2, H: 5, W: 4, In: 3, Out: 7, Kernel: 3}
+		for range 2 {
+			if _, err := b.Conv2D(spec); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := []string{"conv 3x3, 2x5x4x3 to 7, forward: " + c.want, "conv 3x3, 2x5x4x3 to 7, backward filter: " + c.want, "conv 3x3, 2x5x4x3 to 7, backward data: " + c.want}
+		if said := b.Algorithms(); !slices.Equal(said, want) {
+			t.Errorf("said %q, want %q", said, want)
+		}
+		searches := 0
+		for _, line := range lines(t, log) {
+			if line == c.search {
+				searches++
+			}
+		}
+		if searches != 1 {
+			t.Errorf("%d calls of %s", searches, c.search)
+		}
+		b.Close()
+	}
+}

@@ -1,0 +1,245 @@
+//go:build cudnn && cgo && linux
+
+package cudnn
+
+// #include "launch.h"
+import "C"
+
+import (
+	"fmt"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+const errKernel = "cudnn: kernel of a convolution is neither 1x1 nor 3x3"
+
+// conv2D is a convolution. cuDNN wants its kernel in another order than parameters have, so each pass packs
+// it, or unpacks its gradient. In float32 activations too are brought to another layout, NCHW, for which cuDNN has its fast
+// algorithms without tensor cores.
+type conv2D struct {
+	b                  *Backend
+	spec               backend.Conv2DSpec
+	x, y, kernel, bias tensor.Shape
+	nchw               bool
+	passes             [3]*pass
+	packed             layout
+}
+
+// pass is one of the passes of a convolution and what cuDNN knows of it.
+type pass struct {
+	c      C.lamina_convolution
+	choice choice
+}
+
+// layout is where a convolution keeps things in the memory for packed ones.
+type layout struct{ w, x, y, end int64 }
+
+// Conv2D makes a plan of a convolution.
+func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
+	if s.Kernel != 1 && s.Kernel != 3 {
+		panic(errKernel)
+	}
+	leave := b.enter()
+	defer leave()
+	c := &conv2D{
+		b: b, spec: s,
+		x: tensor.Shape{s.N, s.H, s.W, s.In}, y: tensor.Shape{s.N, s.H, s.W, s.Out},
+		kernel: tensor.Shape{s.Kernel, s.Kernel, s.In, s.Out}, bias: tensor.Shape{s.Out},
+		nchw: b.options.Precision == "fp32",
+	}
+	c.packed.x = aligned(b.bytes(c.kernel.Size()))
+	if c.packed.y = c.packed.x; c.nchw {
+		c.packed.y += aligned(b.bytes(c.x.Size()))
+		c.packed.end = c.packed.y + aligned(b.bytes(c.y.Size()))
+	} else {
+		c.packed.end = c.packed.x
+	}
+	if err := b.reserve(&b.memory.packed, c.packed.end); err != nil {
+		return nil, err
+	}
+	passes := []C.int{C.LAMINA_FORWARD, C.LAMINA_BACKWARD_FILTER, C.LAMINA_BACKWARD_DATA}
+	switch {
+	case s.Inference:
+		passes = passes[:1]
+	case s.NoInputGrad:
+		passes = passes[:2]
+	}
+	for _, which := range passes {
+		p := new(pass)
+		if err := p.describe(b, c); err != nil {
+			return nil, err
+		}
+		var err error
+		if p.choice, err = b.choose(which, c, p); err != nil {
+			return nil, err
+		}
+		c.passes[which] = p
+	}
+	if s.Inference || s.BatchNorm {
+		return c, nil
+	}
+	return c, b.reserveSums(s.N*s.H*s.W, s.Out)
+}
+
+// aligned rounds up to a multiple of 256.
+func aligned(bytes int64) int64 { return (bytes + 255) &^ 255 }
+
+// describe makes and fills the descriptors, which live until Close.
+func (p *pass) describe(b *Backend, plan *conv2D) error {
+	s := plan.spec
+	format, kind := C.lamina_enum(C.LAMINA_CUDNN_TENSOR_NHWC), C.lamina_enum(C.LAMINA_CUDNN_DATA_FLOAT)
+	if plan.nchw {
+		format = C.LAMINA_CUDNN_TENSOR_NCHW
+	}
+	if b.bf16 {
+		kind = C.LAMINA_CUDNN_DATA_BFLOAT16
+	}
+	b.free = append(b.free, func() { p.close(b) })
+	c := &p.c
+	c.handle = b.cudnn
+	n, h, w, in, out, k := C.int(s.N), C.int(s.H), C.int(s.W), C.int(s.In), C.int(s.Out), C.int(s.Kernel)
+	for _, step := range []struct {
+		call string
+		do   func() C.lamina_enum
+	}{
+		{"cudnnCreateTensorDescriptor", func() C.lamina_enum { return C.lamina_cudnnCreateTensorDescriptor(b.api, &c.xDesc) }},
+		{"cudnnCreateTensorDescriptor", func() C.lamina_enum { return C.lamina_cudnnCreateTensorDescriptor(b.api, &c.yDesc) }},
+		{"cudnnCreateFilterDescriptor", func() C.lamina_enum { return C.lamina_cudnnCreateFilterDescriptor(b.api, &c.wDesc) }},
+		{"cudnnCreateConvolutionDescriptor", func() C.lamina_enum { return C.lamina_cudnnCreateConvolutionDescriptor(b.api, &c.convolution) }},
+		{"cudnnSetTensor4dDescriptor", func() C.lamina_enum {
+			return C.lamina_cudnnSetTensor4dDescriptor(b.api, c.xDesc, format, kind, n, in, h, w)
+		}},
+		{"cudnnSetTensor4dDescriptor", func() C.lamina_enum {
+			return C.lamina_cudnnSetTensor4dDescriptor(b.api, c.yDesc, format, kind, n, out, h, w)
+		}},
+		{"cudnnSetFilter4dDescriptor", func() C.lamina_enum {
+			return C.lamina_cudnnSetFilter4dDescriptor(b.api, c.wDesc, kind, format, out, in, k, k)
+		}},
+		{"cudnnSetConvolution2dDescriptor", func() C.lamina_enum {
+			return C.lamina_cudnnSetConvolution2dDescriptor(b.api, c.convolution, k/2, k/2, 1, 1, 1, 1,
+				C.LAMINA_CUDNN_CROSS_CORRELATION, C.LAMINA_CUDNN_DATA_FLOAT)
+		}},
+	} {
+		if err := b.dnn(step.call, step.do()); err != nil {
+			return fmt.Errorf("%w, for %s", err, plan)
+		}
+	}
+	return nil
+}
+
+func (p *pass) close(b *Backend) {
+	if c := &p.c; true {
+		if c.xDesc != nil {
+			C.lamina_cudnnDestroyTensorDescriptor(b.api, c.xDesc)
+		}
+		if c.yDesc != nil {
+			C.lamina_cudnnDestroyTensorDescriptor(b.api, c.yDesc)
+		}
+		if c.wDesc != nil {
+			C.lamina_cudnnDestroyFilterDescriptor(b.api, c.wDesc)
+		}
+		if c.convolution != nil {
+			C.lamina_cudnnDestroyConvolutionDescriptor(b.api, c.convolution)
+		}
+	}
+}
+
+// String returns "conv 3x3, 128x32x32x3 to 64".
+func (c *conv2D) String() string {
+	s := &c.spec
+	return fmt.Sprintf("conv %dx%d, %dx%dx%dx%d to %d", s.Kernel, s.Kernel, s.N, s.H, s.W, s.In, s.Out)
+}
+
+// run puts a pass on the stream, of packed kernels, and activations where cuDNN is to find them.
+func (c *conv2D) run(which C.int, x, y C.CUdeviceptr) {
+	if c.b.err != nil {
+		return
+	}
+	p := c.passes[which]
+	p.c.x, p.c.y, p.c.w = x, y, c.at(c.packed.w)
+	p.c.workspace, p.c.bytes = c.b.memory.shared.at, C.size_t(p.choice.bytes)
+	if status := C.lamina_convolve(c.b.api, which, &p.c, p.choice.algo); status != 0 {
+		c.b.fail(c.b.dnn(fmt.Sprintf("%s pass of %s", passNames[which], c), status))
+	}
+}
+
+func (c *conv2D) at(offset int64) C.CUdeviceptr {
+	return c.b.memory.packed.at + C.CUdeviceptr(offset)
+}
+
+// in returns activations as cuDNN wants them: at, or packed in the place at an offset.
+func (c *conv2D) in(at C.CUdeviceptr, offset int64, channels int) C.CUdeviceptr {
+	if !c.nchw {
+		return at
+	}
+	pixels := c.spec.H * c.spec.W
+	c.b.transpose("swap_axes", c.spec.N, pixels, channels,
+		pointer(c.at(offset)), pointer(at), integer(c.spec.N), integer(pixels), integer(channels))
+	return c.at(offset)
+}
+
+// place returns where cuDNN is to write activations, and out brings them to at.
+func (c *conv2D) place(at C.CUdeviceptr, offset int64) C.CUdeviceptr {
+	if !c.nchw {
+		return at
+	}
+	return c.at(offset)
+}
+
+func (c *conv2D) out(at C.CUdeviceptr, offset int64, channels int) {
+	if !c.nchw {
+		return
+	}
+	pixels := c.spec.H * c.spec.W
+	c.b.transpose("swap_axes", c.spec.N, channels, pixels,
+		pointer(at), pointer(c.at(offset)), integer(c.spec.N), integer(channels), integer(pixels))
+}
+
+// reorder packs a kernel, or unpacks its gradient.
+func (c *conv2D) reorder(name string, to, from C.CUdeviceptr) {
+	s := &c.spec
+	taps := s.Kernel * s.Kernel
+	c.b.transpose(name, 1, taps*s.In, s.Out, pointer(to), pointer(from), integer(taps), integer(s.In), integer(s.Out), flag(c.nchw))
+}
+
+// Forward computes y.
+func (c *conv2D) Forward(y, x, w, b tensor.Tensor) {
+	yAt, xAt, wAt, bias := address(y, c.y), address(x, c.x), address(w, c.kernel), address(b, c.bias)
+	c.reorder("pack_kernel", c.at(c.packed.w), wAt)
+	c.run(C.LAMINA_FORWARD, c.in(xAt, c.packed.x, c.spec.In), c.place(yAt, c.packed.y))
+	c.out(yAt, c.packed.y, c.spec.Out)
+	c.b.addBias(yAt, bias, c.spec.N*c.spec.H*c.spec.W, c.spec.Out, c.spec.ReLU)
+}
+
+// BackwardFilter computes dw and db.
+func (c *conv2D) BackwardFilter(dw, db, dy, x tensor.Tensor) {
+	dwAt, dbAt, dyAt, xAt := address(dw, c.kernel), address(db, c.bias), address(dy, c.y), address(x, c.x)
+	c.run(C.LAMINA_BACKWARD_FILTER, c.in(xAt, c.packed.x, c.spec.In), c.in(dyAt, c.packed.y, c.spec.Out))
+	c.reorder("unpack_kernel", dwAt, c.at(c.packed.w))
+	c.b.biasGradient(dbAt, dyAt, c.spec.N*c.spec.H*c.spec.W, c.spec.Out, c.spec.BatchNorm)
+}
+
+// BackwardData computes dx.
+func (c *conv2D) BackwardData(dx, dy, w tensor.Tensor) {
+	dxAt, dyAt, wAt := address(dx, c.x), address(dy, c.y), address(w, c.kernel)
+	c.reorder("pack_kernel", c.at(c.packed.w), wAt)
+	c.run(C.LAMINA_BACKWARD_DATA, c.place(dxAt, c.packed.x), c.in(dyAt, c.packed.y, c.spec.Out))
+	c.out(dxAt, c.packed.x, c.spec.In)
+}
+
+// addBias adds the bias to rows of channels, and with relu takes what is above 0.
+func (b *Backend) addBias(y, bias C.CUdeviceptr, rows, channels int, relu bool) {
+	b.rows("add_bias", rows, channels, pointer(y), pointer(bias), count(rows), integer(channels), flag(relu))
+}
+
+// biasGradient sums dy over the rows: exactly zero where batch normalization follows, which takes any constant
+// away again.
+func (b *Backend) biasGradient(db, dy C.CUdeviceptr, rows, channels int, batchNorm bool) {
+	if !batchNorm {
+		b.sumRows("column_sums", rows, channels, pointer(db), pointer(dy), pointer(b.memory.sums.at), pointer(b.kernels.counters),
+			count(rows), integer(channels))
+	} else if b.err == nil {
+		b.fail(cuda(b, "cuMemsetD8Async", C.lamina_cuMemsetD8Async(b.api, db, 0, C.size_t(4*channels), b.stream)))
+	}
+}

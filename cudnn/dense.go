@@ -1,0 +1,142 @@
+//go:build cudnn && cgo && linux
+
+package cudnn
+
+// #include "launch.h"
+import "C"
+
+import (
+	"fmt"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// dense is a fully connected layer: three products of cuBLAS, for which our matrices, row by row, are the
+// transposed ones.
+type dense struct {
+	b          *Backend
+	spec       backend.DenseSpec
+	x, y, w, c tensor.Shape
+}
+
+// Workspaces of cuBLAS, as NVIDIA recommends them.
+const (
+	cublasWorkspace       = 4 << 20
+	cublasWorkspaceHopper = 32 << 20
+)
+
+// openProducts makes cuBLAS ready. It gets its workspace now, for it may not allocate in a step that is recorded.
+func (b *Backend) openProducts() error {
+	if err := b.blas("cublasCreate", C.lamina_cublasCreate_v2(b.api, &b.cublas)); err != nil {
+		return err
+	}
+	if err := b.blas("cublasSetStream", C.lamina_cublasSetStream_v2(b.api, b.cublas, b.stream)); err != nil {
+		return err
+	}
+	if b.api.cublasSetWorkspace_v2 != nil {
+		bytes := int64(cublasWorkspace)
+		if b.card.major >= 9 {
+			bytes = cublasWorkspaceHopper
+		}
+		at, err := b.alloc(bytes)
+		if err != nil {
+			return err
+		}
+		if err := b.blas("cublasSetWorkspace", C.lamina_setWorkspace(b.api, b.cublas, at, C.size_t(bytes))); err != nil {
+			return err
+		}
+	}
+	mode := C.lamina_enum(C.LAMINA_CUBLAS_DEFAULT_MATH)
+	if b.options.Precision == "tf32" {
+		mode = C.LAMINA_CUBLAS_TF32_TENSOR_OP_MATH
+	}
+	return b.blas("cublasSetMathMode", C.lamina_cublasSetMathMode(b.api, b.cublas, mode))
+}
+
+// Dense makes a plan of a fully connected layer.
+func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
+	leave := b.enter()
+	defer leave()
+	d := &dense{
+		b: b, spec: s,
+		x: tensor.Shape{s.N, s.In}, y: tensor.Shape{s.N, s.Out},
+		w: tensor.Shape{s.In, s.Out}, c: tensor.Shape{s.Out},
+	}
+	if b.bf16 {
+		if err := b.reserve(&b.memory.packed, b.bytes(d.w.Size())); err != nil {
+			return nil, err
+		}
+	}
+	if s.Inference || s.BatchNorm {
+		return d, nil
+	}
+	return d, b.reserveSums(s.N, s.Out)
+}
+
+// matrix is one of ours, with its number of columns, transposed or not.
+type matrix struct {
+	at         C.CUdeviceptr
+	columns    int
+	transposed bool
+}
+
+// product sets c (m, n) to a·b, with sums of k products.
+func (d *dense) product(c C.CUdeviceptr, a, b matrix, m, n, k int, parameters bool) {
+	if d.b.err != nil {
+		return
+	}
+	kind := C.lamina_enum(C.LAMINA_CUDA_R_32F)
+	if d.b.bf16 {
+		kind = C.LAMINA_CUDA_R_16BF
+	}
+	kindC := kind
+	if parameters {
+		kindC = C.LAMINA_CUDA_R_32F
+	}
+	operation := func(x matrix) C.lamina_enum {
+		if x.transposed {
+			return C.LAMINA_CUBLAS_OP_T
+		}
+		return C.LAMINA_CUBLAS_OP_N
+	}
+	// cᵀ = bᵀ·aᵀ
+	status := C.lamina_gemm(d.b.api, d.b.cublas, operation(b), operation(a), C.int(n), C.int(m), C.int(k),
+		b.at, C.int(b.columns), a.at, C.int(a.columns), c, C.int(n), kind, kindC)
+	if status != 0 {
+		d.b.fail(d.b.blas(fmt.Sprintf("the product of a dense layer, %dx%d to %d", d.spec.N, d.spec.In, d.spec.Out), status))
+	}
+}
+
+// weights returns w in the type of activations.
+func (d *dense) weights(w C.CUdeviceptr) C.CUdeviceptr {
+	if !d.b.bf16 {
+		return w
+	}
+	n := d.w.Size()
+	d.b.elementwise("from_float", n, pointer(d.b.memory.packed.at), pointer(w), count(n))
+	return d.b.memory.packed.at
+}
+
+// Forward computes y = x·w + b.
+func (d *dense) Forward(y, x, w, b tensor.Tensor) {
+	s := &d.spec
+	yAt, xAt, wAt, bias := address(y, d.y), address(x, d.x), address(w, d.w), address(b, d.c)
+	d.product(yAt, matrix{xAt, s.In, false}, matrix{d.weights(wAt), s.Out, false}, s.N, s.Out, s.In, false)
+	d.b.addBias(yAt, bias, s.N, s.Out, s.ReLU)
+}
+
+// BackwardFilter computes dw = xᵀ·dy and db.
+func (d *dense) BackwardFilter(dw, db, dy, x tensor.Tensor) {
+	s := &d.spec
+	dwAt, dbAt, dyAt, xAt := address(dw, d.w), address(db, d.c), address(dy, d.y), address(x, d.x)
+	d.product(dwAt, matrix{xAt, s.In, true}, matrix{dyAt, s.Out, false}, s.In, s.Out, s.N, true)
+	d.b.biasGradient(dbAt, dyAt, s.N, s.Out, s.BatchNorm)
+}
+
+// BackwardData computes dx = dy·wᵀ.
+func (d *dense) BackwardData(dx, dy, w tensor.Tensor) {
+	s := &d.spec
+	dxAt, dyAt, wAt := address(dx, d.x), address(dy, d.y), address(w, d.w)
+	d.product(dxAt, matrix{dyAt, s.Out, false}, matrix{d.weights(wAt), s.Out, true}, s.N, s.In, s.Out, false)
+}

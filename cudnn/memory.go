@@ -1,0 +1,189 @@
+//go:build cudnn && cgo && linux
+
+package cudnn
+
+// #include "load.h"
+import "C"
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+const (
+	errForeign = "cudnn: tensor of another backend"
+	errLength  = "cudnn: slice of wrong length"
+	errView    = "cudnn: view does not fit into its tensor"
+)
+
+// MemoryError says that the card's memory does not suffice.
+type MemoryError struct {
+	Wanted, Free, Total int64 // bytes
+}
+
+// Error tells how much was wanted and is free.
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("cudnn: the card has no memory for %d MiB more, of its %d MiB %d are free",
+		mebibytes(e.Wanted), e.Total>>20, e.Free>>20)
+}
+
+// Unwrap returns backend.ErrMemory.
+func (e *MemoryError) Unwrap() error { return backend.ErrMemory }
+
+// memory is what was allocated on the card and stays until the end.
+type memory struct {
+	blocks []C.CUdeviceptr
+	shared scratch // of convolutions: their workspace
+	packed scratch // of convolutions and dense layers: kernels and activations in other types and layouts
+	sums   scratch // of sums over rows: their parts
+}
+
+// scratch is memory that every plan may use within one call. It is as large as the largest that was reserved.
+type scratch struct {
+	at    C.CUdeviceptr
+	bytes int64
+}
+
+// alloc returns memory that stays until Close, aligned to 256 bytes. Its contents are undefined.
+func (b *Backend) alloc(bytes int64) (C.CUdeviceptr, error) {
+	at, err := b.take(bytes)
+	if err == nil {
+		b.memory.blocks = append(b.memory.blocks, at)
+	}
+	return at, err
+}
+
+// take returns memory that the caller gives back.
+func (b *Backend) take(bytes int64) (at C.CUdeviceptr, err error) {
+	status := C.lamina_cuMemAlloc_v2(b.api, &at, C.size_t(max(bytes, 16)))
+	if status == C.LAMINA_CUDA_ERROR_OUT_OF_MEMORY {
+		e := &MemoryError{Wanted: bytes}
+		e.Free, e.Total = b.memoryInfo()
+		return 0, e
+	}
+	return at, cuda(b, "cuMemAlloc", status)
+}
+
+// memoryInfo returns the bytes that are free on the card, and that it has.
+func (b *Backend) memoryInfo() (free, total int64) {
+	var f, t C.size_t
+	C.lamina_cuMemGetInfo_v2(b.api, &f, &t)
+	return int64(f), int64(t)
+}
+
+func (b *Backend) giveBack(at C.CUdeviceptr) {
+	if at != 0 {
+		C.lamina_cuMemFree_v2(b.api, at)
+	}
+}
+
+// reserve makes a scratch at least so large. What was recorded with its old address is recorded again.
+func (b *Backend) reserve(s *scratch, bytes int64) error {
+	if bytes <= s.bytes {
+		return nil
+	}
+	if err := b.synchronize(); err != nil { // the card may still be using the old one
+		return err
+	}
+	b.forgetGraphs()
+	b.giveBack(s.at)
+	*s = scratch{}
+	at, err := b.take(bytes)
+	if err == nil {
+		*s = scratch{at, bytes}
+	}
+	return err
+}
+
+func (m *memory) close(b *Backend) {
+	for _, s := range []*scratch{&m.shared, &m.packed, &m.sums} {
+		b.giveBack(s.at)
+	}
+	for _, at := range m.blocks {
+		b.giveBack(at)
+	}
+	*m = memory{}
+}
+
+// synchronize waits for the card.
+func (b *Backend) synchronize() error {
+	return cuda(b, "a step on the card", C.lamina_cuStreamSynchronize(b.api, b.stream))
+}
+
+// buffer is a tensor of this backend, row-major.
+type buffer struct {
+	shape       tensor.Shape
+	at          C.CUdeviceptr
+	size        int // elements
+	activations bool
+}
+
+// Shape returns the shape, which is not to be changed.
+func (t *buffer) Shape() tensor.Shape { return t.shape }
+
+// bytes returns the size of n activations.
+func (b *Backend) bytes(n int) int64 {
+	if b.bf16 {
+		return 2 * int64(n)
+	}
+	return 4 * int64(n)
+}
+
+// Parameters makes a zeroed tensor of float32.
+func (b *Backend) Parameters(shape tensor.Shape) (tensor.Tensor, error) {
+	leave := b.enter()
+	defer leave()
+	n := shape.Size()
+	at, err := b.alloc(4 * int64(n))
+	if err != nil {
+		return nil, err
+	}
+	if n > 0 {
+		err = cuda(b, "cuMemsetD8Async", C.lamina_cuMemsetD8Async(b.api, at, 0, C.size_t(4*n), b.stream))
+	}
+	return &buffer{slices.Clone(shape), at, n, false}, err
+}
+
+// Activations makes a tensor of the backend's precision.
+func (b *Backend) Activations(shape tensor.Shape) (tensor.Tensor, error) {
+	shape.NHWC() // checks the rank
+	leave := b.enter()
+	defer leave()
+	n := shape.Size()
+	at, err := b.alloc(b.bytes(n))
+	if err != nil {
+		return nil, err
+	}
+	return &buffer{slices.Clone(shape), at, n, true}, nil
+}
+
+// View returns a part of the memory of t.
+func (b *Backend) View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.Tensor {
+	whole := own(t)
+	n := shape.Size()
+	if offset < 0 || offset > whole.size || n > whole.size-offset || whole.activations && offset != 0 {
+		panic(errView)
+	}
+	if whole.activations {
+		shape.NHWC()
+	}
+	return &buffer{slices.Clone(shape), whole.at + C.CUdeviceptr(4*offset), n, whole.activations}
+}
+
+// own returns t as a tensor of this package.
+func own(t tensor.Tensor) *buffer {
+	v, ok := t.(*buffer)
+	if !ok {
+		panic(errForeign)
+	}
+	return v
+}
+
+// address returns where the numbers of t are, after checking its shape.
+func address(t tensor.Tensor, shape tensor.Shape) C.CUdeviceptr {
+	tensor.Check(t, shape)
+	return own(t).at
+}
