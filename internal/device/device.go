@@ -3,7 +3,9 @@ package device
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"os"
 	"runtime"
 
 	"github.com/lamina-go/lamina/backend"
@@ -18,6 +20,8 @@ type Options struct {
 	Threads   int    `json:"threads"` // 0: one for each core
 	Precision string `json:"precision"`
 	ConvAlgo  string `json:"conv-algo"`
+
+	Deterministic bool `json:"deterministic"`
 }
 
 // maxThreads is far from where the system, or Go, gives no more.
@@ -29,10 +33,11 @@ func Defaults() Options { return Options{Backend: "auto", Precision: "fp32", Con
 // Flags binds flags to o, whose values are the defaults.
 func (o *Options) Flags() cli.Group {
 	g := cli.NewGroup("Machine")
-	g.StringVar(&o.Backend, "backend", o.Backend, "`name` of what computes: auto, cpu or cudnn")
+	g.StringVar(&o.Backend, "backend", o.Backend, "`name` of what computes: auto, cpu or cudnn (an NVIDIA card, which auto takes if it can)")
 	g.IntVar(&o.Threads, "threads", o.Threads, "`number` of threads; results do not depend on it (default one for each core)")
-	g.StringVar(&o.Precision, "precision", o.Precision, "`type` of the numbers between layers: fp32, or bf16 for speed on processors that have it")
+	g.StringVar(&o.Precision, "precision", o.Precision, "`type` of numbers: fp32, bf16 between layers for speed where the machine has it, or\ntf32 in the products of NVIDIA cards")
 	g.StringVar(&o.ConvAlgo, "conv-algo", o.ConvAlgo, "`way` to compute convolutions: auto, im2col, or Winograd's f4 or f2")
+	g.BoolVar(&o.Deterministic, "deterministic", o.Deterministic, "the same bits in every run on a card too, where that takes slower algorithms")
 	return g
 }
 
@@ -42,21 +47,37 @@ func (o *Options) Check() error {
 		cli.OneOf("backend", o.Backend, "auto", "cpu", "cudnn"),
 		cli.AtLeast("threads", o.Threads, 0),
 		cli.AtMost("threads", o.Threads, maxThreads),
-		cli.OneOf("precision", o.Precision, "fp32", "bf16"),
+		cli.OneOf("precision", o.Precision, "fp32", "tf32", "bf16"),
 		cli.OneOf("conv-algo", o.ConvAlgo, cpu.ConvAlgorithms()...),
 	)
 	if err == nil && o.Precision == "bf16" && (o.ConvAlgo == "f4" || o.ConvAlgo == "f2") {
 		err = fmt.Errorf("--conv-algo %s: it is too inexact in bf16; want auto or im2col", o.ConvAlgo)
 	}
+	if err == nil && o.Precision == "tf32" && o.Backend == "cpu" {
+		err = errors.New("--precision tf32: only NVIDIA cards have it; want fp32 or bf16")
+	}
 	return err
 }
 
-// Open opens what computes. "auto" is the best there is in this build. convolutions are the choices that a
-// run made before, which it must make again; if there are none, those that "bench tune" measured on this machine
-// are taken.
+// errNotBuilt says that the program was built without what computes on cards.
+var errNotBuilt = errors.New("this program was built for the CPU alone: build it with -tags cudnn on Linux, with cgo and a C compiler, or use --backend cpu")
+
+// Open opens what computes. "auto" is the card, if the program was built for cards and there is one that works, else the
+// CPU; then a line on the standard error says why. convolutions are the choices of the CPU's algorithms that a
+// run made before, which it must make again; if there are none, those that "bench tune" measured on this machine are taken.
 func (o *Options) Open(convolutions cpu.ConvTable) (backend.Backend, error) {
-	if o.Backend == "cudnn" {
-		return openCuDNN(o)
+	if o.Backend != "cpu" {
+		b, err := openCuDNN(o)
+		switch {
+		case err == nil:
+			return b, nil
+		case o.Backend == "cudnn":
+			return nil, fmt.Errorf("--backend cudnn: %w", err)
+		case o.Precision == "tf32":
+			return nil, fmt.Errorf("--precision tf32: %w", err)
+		case !errors.Is(err, errNotBuilt):
+			fmt.Fprintf(os.Stderr, "note: the CPU computes, since %v\n", err)
+		}
 	}
 	if convolutions == nil && o.ConvAlgo == "auto" {
 		level, err := ops.Best()

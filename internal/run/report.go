@@ -47,10 +47,11 @@ func (r *Report) line(heading, format string, values ...any) {
 // begin tells what is about to happen.
 func (r *Report) begin(b backend.Backend, dir *Folder, t *nn.Trainer) {
 	r.line("machine", "%s, %d threads, %s, %s", dir.Config.CPU, r.ThreadCount(), b.Name(), r.Precision)
-	if level, _ := ops.Best(); r.Precision == "bf16" && level < ops.AVX512BF16 {
+	onCPU := strings.HasPrefix(b.Name(), "cpu/")
+	if level, _ := ops.Best(); onCPU && r.Precision == "bf16" && level < ops.AVX512BF16 {
 		r.line("note", "this processor lacks instructions for bf16: they are emulated, slower than fp32")
 	}
-	if err := ops.AMXRefused(); r.Precision == "bf16" && err != nil {
+	if err := ops.AMXRefused(); onCPU && r.Precision == "bf16" && err != nil {
 		r.line("note", "the system refuses AMX, which this processor has: bf16 is slower without: %v", err)
 	}
 	f := dir.Config.Facts
@@ -64,6 +65,11 @@ func (r *Report) begin(b backend.Backend, dir *Folder, t *nn.Trainer) {
 	if r.verbose {
 		text, _ := json.MarshalIndent(dir.Config, "", "  ") // numbers and strings
 		r.line("settings", "%s", text)
+		if card, ok := b.(interface{ Algorithms() []string }); ok {
+			for _, line := range card.Algorithms() {
+				r.line("algorithm", "%s", line)
+			}
+		}
 	}
 	if t.Step > 0 {
 		r.line("resumed", "after epoch %d and %d steps", t.Epoch, t.EpochStep)

@@ -69,7 +69,7 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 		return board.Epoch(row)
 	}
 	if t, err = nn.NewTrainer(j.Backend, network, setup); err != nil {
-		return nil, err
+		return nil, j.fitting(err, network, setup)
 	}
 	save.trainer = t
 	if dir.HasCheckpoint() {
@@ -108,6 +108,27 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 		return nil, fmt.Errorf("%w; to go on from what is saved: %s", err, j.GoOn)
 	}
 	return nil, fmt.Errorf("%w; nothing was saved before", err)
+}
+
+// fitting adds to an error for want of memory which batch there is enough for, after trying.
+func (j *Job) fitting(err error, network *nn.Network, setup nn.Config) error {
+	if !errors.Is(err, backend.ErrMemory) {
+		return err
+	}
+	j.Backend.Close() // nothing else is done with it
+	for batch := min(setup.Batch, setup.Data.Len()) / 2; batch > 0; batch /= 2 {
+		b, failed := j.Settings.Open(nil)
+		if failed != nil {
+			return err
+		}
+		setup.Batch = batch
+		_, failed = nn.NewTrainer(b, network, setup)
+		b.Close()
+		if failed == nil {
+			return fmt.Errorf("%w: --batch %d fits", err, batch)
+		}
+	}
+	return fmt.Errorf("%w: not even --batch 1 fits", err)
 }
 
 // Dataset returns the images that the settings name. Progress is told of a download.
