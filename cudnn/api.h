@@ -230,40 +230,46 @@ typedef struct {
 	  (handle, alpha, xDesc, x, dyDesc, dy, convolution, algo, workspace, bytes, beta, dwDesc, dw))
 
 // The searches for an algorithm: measured, and known beforehand.
-#define LAMINA_CUDNN_SEARCHES(F)                                                                               \
+#define LAMINA_CUDNN_FORWARD_SEARCHES(F) \
 	F(cudnnFindConvolutionForwardAlgorithmEx,                                                                 \
 	  (cudnnHandle_t handle, cudnnTensorDescriptor_t xDesc, const void *x,                                    \
 	   cudnnFilterDescriptor_t wDesc, const void *w, cudnnConvolutionDescriptor_t convolution,                \
 	   cudnnTensorDescriptor_t yDesc, void *y, int requested, int *returned, lamina_perf *results,            \
 	   void *workspace, size_t bytes),                                                                        \
-	  (handle, xDesc, x, wDesc, w, convolution, yDesc, y, requested, returned, results, workspace, bytes))    \
+	  (handle, xDesc, x, wDesc, w, convolution, yDesc, y, requested, returned, results, workspace, bytes)) \
+	F(cudnnGetConvolutionForwardAlgorithm_v7,                                                                 \
+	  (cudnnHandle_t handle, cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w,                            \
+	   cudnnConvolutionDescriptor_t convolution, cudnnTensorDescriptor_t y,                                   \
+	   int requested, int *returned, lamina_perf *results),                                                   \
+	  (handle, x, w, convolution, y, requested, returned, results))
+#define LAMINA_CUDNN_DATA_SEARCHES(F) \
 	F(cudnnFindConvolutionBackwardDataAlgorithmEx,                                                            \
 	  (cudnnHandle_t handle, cudnnFilterDescriptor_t wDesc, const void *w,                                    \
 	   cudnnTensorDescriptor_t dyDesc, const void *dy, cudnnConvolutionDescriptor_t convolution,              \
 	   cudnnTensorDescriptor_t dxDesc, void *dx, int requested, int *returned, lamina_perf *results,          \
 	   void *workspace, size_t bytes),                                                                        \
 	  (handle, wDesc, w, dyDesc, dy, convolution, dxDesc, dx, requested, returned, results, workspace, bytes)) \
+	F(cudnnGetConvolutionBackwardDataAlgorithm_v7,                                                            \
+	  (cudnnHandle_t handle, cudnnFilterDescriptor_t w, cudnnTensorDescriptor_t dy,                           \
+	   cudnnConvolutionDescriptor_t convolution, cudnnTensorDescriptor_t dx,                                  \
+	   int requested, int *returned, lamina_perf *results),                                                   \
+	  (handle, w, dy, convolution, dx, requested, returned, results))
+#define LAMINA_CUDNN_FILTER_SEARCHES(F) \
 	F(cudnnFindConvolutionBackwardFilterAlgorithmEx,                                                          \
 	  (cudnnHandle_t handle, cudnnTensorDescriptor_t xDesc, const void *x,                                    \
 	   cudnnTensorDescriptor_t dyDesc, const void *dy, cudnnConvolutionDescriptor_t convolution,              \
 	   cudnnFilterDescriptor_t dwDesc, void *dw, int requested, int *returned, lamina_perf *results,          \
 	   void *workspace, size_t bytes),                                                                        \
 	  (handle, xDesc, x, dyDesc, dy, convolution, dwDesc, dw, requested, returned, results, workspace, bytes)) \
-	F(cudnnGetConvolutionForwardAlgorithm_v7,                                                                 \
-	  (cudnnHandle_t handle, cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w,                            \
-	   cudnnConvolutionDescriptor_t convolution, cudnnTensorDescriptor_t y,                                   \
-	   int requested, int *returned, lamina_perf *results),                                                   \
-	  (handle, x, w, convolution, y, requested, returned, results))                                           \
-	F(cudnnGetConvolutionBackwardDataAlgorithm_v7,                                                            \
-	  (cudnnHandle_t handle, cudnnFilterDescriptor_t w, cudnnTensorDescriptor_t dy,                           \
-	   cudnnConvolutionDescriptor_t convolution, cudnnTensorDescriptor_t dx,                                  \
-	   int requested, int *returned, lamina_perf *results),                                                   \
-	  (handle, w, dy, convolution, dx, requested, returned, results))                                         \
 	F(cudnnGetConvolutionBackwardFilterAlgorithm_v7,                                                          \
 	  (cudnnHandle_t handle, cudnnTensorDescriptor_t x, cudnnTensorDescriptor_t dy,                           \
 	   cudnnConvolutionDescriptor_t convolution, cudnnFilterDescriptor_t dw,                                  \
 	   int requested, int *returned, lamina_perf *results),                                                   \
 	  (handle, x, dy, convolution, dw, requested, returned, results))
+#define LAMINA_CUDNN_SEARCHES(F)        \
+	LAMINA_CUDNN_FORWARD_SEARCHES(F)    \
+	LAMINA_CUDNN_DATA_SEARCHES(F)       \
+	LAMINA_CUDNN_FILTER_SEARCHES(F)
 
 #define LAMINA_FUNCTIONS(F)      \
 	LAMINA_CUDA_FUNCTIONS(F)     \

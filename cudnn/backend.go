@@ -74,13 +74,21 @@ func openAt(o Options, places []location) (*Backend, error) {
 	if !slices.Contains(Precisions(), o.Precision) {
 		return nil, fmt.Errorf("cudnn: precision %q is none of %v", o.Precision, Precisions())
 	}
-	b := &Backend{options: o, api: (*C.lamina_api)(C.calloc(1, C.sizeof_lamina_api)), bf16: o.Precision == "bf16", chosen: map[search]choice{}, graphs: map[string]C.CUgraphExec{}}
+	b := newBackend(o)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := b.open(places); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
+}
+
+// newBackend makes a backend without a card.
+func newBackend(o Options) *Backend {
+	return &Backend{
+		options: o, bf16: o.Precision == "bf16", api: (*C.lamina_api)(C.calloc(1, C.sizeof_lamina_api)),
+		chosen: map[search]choice{}, graphs: map[string]C.CUgraphExec{},
+	}
 }
 
 func (b *Backend) open(places []location) error {
@@ -118,16 +126,21 @@ func (b *Backend) open(places []location) error {
 	if err := b.openProducts(); err != nil {
 		return err
 	}
-	if err := b.dnn("cudnnCreate", C.lamina_cudnnCreate(b.api, &b.cudnn)); err != nil {
-		return err
-	}
-	if err := b.dnn("cudnnSetStream", C.lamina_cudnnSetStream(b.api, b.cudnn, b.stream)); err != nil {
+	if err := b.openCuDNN(); err != nil {
 		return err
 	}
 	if err := b.staging.open(b); err != nil {
 		return err
 	}
 	return b.state.open(b)
+}
+
+// openCuDNN makes cuDNN ready.
+func (b *Backend) openCuDNN() error {
+	if err := b.dnn("cudnnCreate", C.lamina_cudnnCreate(b.api, &b.cudnn)); err != nil {
+		return err
+	}
+	return b.dnn("cudnnSetStream", C.lamina_cudnnSetStream(b.api, b.cudnn, b.stream))
 }
 
 // Oldest compute capabilities: of this program, of what CUDA 13 and cuDNN 9.11 support, and of tensor cores for

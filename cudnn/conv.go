@@ -42,12 +42,7 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	}
 	leave := b.enter()
 	defer leave()
-	c := &conv2D{
-		b: b, spec: s,
-		x: tensor.Shape{s.N, s.H, s.W, s.In}, y: tensor.Shape{s.N, s.H, s.W, s.Out},
-		kernel: tensor.Shape{s.Kernel, s.Kernel, s.In, s.Out}, bias: tensor.Shape{s.Out},
-		nchw: b.options.Precision == "fp32",
-	}
+	c := b.newConv2D(s)
 	c.packed.x = aligned(b.bytes(c.kernel.Size()))
 	if c.packed.y = c.packed.x; c.nchw {
 		c.packed.y += aligned(b.bytes(c.x.Size()))
@@ -80,6 +75,16 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 		return c, nil
 	}
 	return c, b.reserveSums(s.N*s.H*s.W, s.Out)
+}
+
+// newConv2D makes a plan without algorithms.
+func (b *Backend) newConv2D(s backend.Conv2DSpec) *conv2D {
+	return &conv2D{
+		b: b, spec: s,
+		x: tensor.Shape{s.N, s.H, s.W, s.In}, y: tensor.Shape{s.N, s.H, s.W, s.Out},
+		kernel: tensor.Shape{s.Kernel, s.Kernel, s.In, s.Out}, bias: tensor.Shape{s.Out},
+		nchw: b.options.Precision == "fp32",
+	}
 }
 
 // aligned rounds up to a multiple of 256.
@@ -125,23 +130,30 @@ func (p *pass) describe(b *Backend, plan *conv2D) error {
 			return fmt.Errorf("%w, for %s", err, plan)
 		}
 	}
+	var size [4]C.int
+	if err := b.dnn("cudnnGetConvolution2dForwardOutputDim", C.lamina_cudnnGetConvolution2dForwardOutputDim(b.api,
+		c.convolution, c.xDesc, c.wDesc, &size[0], &size[1], &size[2], &size[3])); err != nil {
+		return fmt.Errorf("%w, for %s", err, plan)
+	}
+	if size != [4]C.int{n, out, h, w} {
+		return fmt.Errorf("cudnn: cuDNN takes %s for one to %v", plan, size)
+	}
 	return nil
 }
 
 func (p *pass) close(b *Backend) {
-	if c := &p.c; true {
-		if c.xDesc != nil {
-			C.lamina_cudnnDestroyTensorDescriptor(b.api, c.xDesc)
-		}
-		if c.yDesc != nil {
-			C.lamina_cudnnDestroyTensorDescriptor(b.api, c.yDesc)
-		}
-		if c.wDesc != nil {
-			C.lamina_cudnnDestroyFilterDescriptor(b.api, c.wDesc)
-		}
-		if c.convolution != nil {
-			C.lamina_cudnnDestroyConvolutionDescriptor(b.api, c.convolution)
-		}
+	c := &p.c
+	if c.xDesc != nil {
+		C.lamina_cudnnDestroyTensorDescriptor(b.api, c.xDesc)
+	}
+	if c.yDesc != nil {
+		C.lamina_cudnnDestroyTensorDescriptor(b.api, c.yDesc)
+	}
+	if c.wDesc != nil {
+		C.lamina_cudnnDestroyFilterDescriptor(b.api, c.wDesc)
+	}
+	if c.convolution != nil {
+		C.lamina_cudnnDestroyConvolutionDescriptor(b.api, c.convolution)
 	}
 }
 

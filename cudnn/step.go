@@ -160,3 +160,30 @@ func (b *Backend) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, err
 	b.pending = 0
 	return dst, b.err
 }
+
+// elapsed returns the milliseconds from the start of f to the end of what it put on the stream, as the card counts them.
+func (b *Backend) elapsed(f func() error) (milliseconds float32, err error) {
+	leave := b.enter()
+	defer leave()
+	var ends [2]C.CUevent
+	for i := range ends {
+		if err := cuda(b, "cuEventCreate", C.lamina_cuEventCreate(b.api, &ends[i], 0)); err != nil {
+			return 0, err
+		}
+		defer C.lamina_cuEventDestroy_v2(b.api, ends[i])
+		if i == 1 {
+			if err := f(); err != nil {
+				return 0, err
+			}
+		}
+		if err := cuda(b, "cuEventRecord", C.lamina_cuEventRecord(b.api, ends[i], b.stream)); err != nil {
+			return 0, err
+		}
+	}
+	if err := b.synchronize(); err != nil {
+		return 0, err
+	}
+	var ms C.float
+	err = cuda(b, "cuEventElapsedTime", C.lamina_cuEventElapsedTime(b.api, &ms, ends[0], ends[1]))
+	return float32(ms), err
+}

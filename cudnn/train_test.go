@@ -14,6 +14,9 @@ import (
 // TestTrain runs the program: on the CPU where there is no card, on the card, and a run begun on each and
 // gone on with on the other.
 func TestTrain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains a network of 28 million weights on emulated kernels")
+	}
 	dir := t.TempDir()
 	program := filepath.Join(dir, "train")
 	if out, err := exec.Command("go", "build", "-tags", "cudnn", "-o", program, "../cmd/train").CombinedOutput(); err != nil {
@@ -21,7 +24,7 @@ func TestTrain(t *testing.T) {
 	}
 	t.Setenv("XDG_CACHE_HOME", dir)
 	nowhere, card := filepath.Join(dir, "nowhere"), fakePlace(t, compileFake(t))[0].dirs[0]
-	small := []string{"--data", "shapes", "--model", "vgg11", "--limit", "4", "--val-limit", "2", "--batch", "2", "--epochs", "1"}
+	small := []string{"--data", "shapes", "--model", "vgg11", "--limit", "2", "--val-limit", "2", "--batch", "2", "--epochs", "1"}
 	train := func(libraries string, want int, args ...string) string {
 		t.Helper()
 		command := exec.Command(program, args...)
@@ -55,16 +58,16 @@ func TestTrain(t *testing.T) {
 	expect(train(card, 0, "--resume", onCPU, "--backend", "cudnn", "--epochs", "2"), "cudnn/Fake 80", "the run began on cpu/")
 
 	t.Run("memory", func(t *testing.T) {
-		t.Setenv("FAKE_MEMORY", "300000000")
+		t.Setenv("FAKE_MEMORY", "700000000")
 		expect(train(card, 1, append(small[:4:4], "--limit", "512", "--batch", "512", "--out", filepath.Join(dir, "memory"))...),
-			"has no memory for", "MiB are free: --batch", "fits")
+			"has no memory for", "are free: --batch ", " fits")
 	})
 	t.Run("failure in a step", func(t *testing.T) {
 		before, err := os.ReadFile(filepath.Join(onCard, "checkpoint.lamina"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Setenv("FAKE_FAIL", "cuLaunchKernel:150:719")
+		t.Setenv("FAKE_FAIL", "cuLaunchKernel:50:719")
 		expect(train(card, 1, "--resume", onCard, "--epochs", "3", "--backend", "auto"), "failed: unspecified launch failure (719)", "train --resume")
 		if after, err := os.ReadFile(filepath.Join(onCard, "checkpoint.lamina")); err != nil || !bytes.Equal(after, before) {
 			t.Errorf("the checkpoint changed (%v)", err)

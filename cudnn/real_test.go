@@ -1,0 +1,53 @@
+//go:build cudnn && cgo && linux
+
+package cudnn
+
+import (
+	"testing"
+
+	"github.com/lamina-go/lamina/backend"
+)
+
+// TestRealLibraries fills every descriptor of the VGG networks' convolutions with the real cuDNN, which needs no card for that,
+// and compares its output sizes with ours. It looks for the libraries where programs do.
+func TestRealLibraries(t *testing.T) {
+	for _, precision := range Precisions() {
+		b := newBackend(Options{Precision: precision})
+		defer b.Close()
+		if _, err := libcublas.load(b.api, places(), 99); err != nil {
+			t.Skip(err)
+		}
+		path, err := libcudnn.load(b.api, places(), 99)
+		if err != nil {
+			t.Skip(err)
+		}
+		b.card = card{name: "none", major: 8}
+		if err := b.checkVersion(path); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s in %s", path, precision)
+		sizes := []int{32, 16, 8, 4, 2}
+		channels := []int{3, 64, 128, 256, 512}
+		for _, batch := range []int{1, 80, 128} {
+			for _, size := range sizes {
+				for _, in := range channels {
+					for _, kernel := range []int{1, 3} {
+						c := b.newConv2D(backend.Conv2DSpec{N: batch, H: size, W: size, In: in, Out: max(64, in), Kernel: kernel})
+						if err := new(pass).describe(b, c); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+			}
+		}
+		if err := b.openCuDNN(); err == nil {
+			t.Log("cudnnCreate succeeds: this machine has a card")
+		} else {
+			says(t, err, "cudnnCreate failed: ")
+		}
+		for _, free := range b.free {
+			free()
+		}
+		b.free = nil
+	}
+}

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Proves and measures the cuDNN backend on a machine with an NVIDIA card, and writes one report.
+#
+#	cudnn/run-on-gpu.sh --build DIR        puts the programs it needs into DIR, for a machine without Go
+#	cudnn/run-on-gpu.sh [--binaries DIR] [--data CIFAR] [--python PYTHON] [--report FILE]
+#
+# Without --binaries it builds them, with Go and a C compiler (the modules must be in Go's cache, or in a folder vendor
+# as `go mod vendor` makes it: nothing is downloaded then). CIFAR is the folder of CIFAR-10's binary version; without
+# it the curves are those of drawn shapes. PYTHON is one with PyTorch, to compare with. LAMINA_CUDA tells where the
+# libraries are, if the system does not know them.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+binaries='' data=shapes python='' report=gpu-report.md
+while [ $# -gt 0 ]; do
+	case $1 in
+	--build) build=$2 ;;
+	--binaries) binaries=$2 ;;
+	--data) data=$2 ;;
+	--python) python=$2 ;;
+	--report) report=$2 ;;
+	*) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2 ;;
+	esac
+	shift 2
+done
+
+# build_all puts the program, and the tests of this package, into a folder.
+build_all() {
+	mkdir -p "$1" && go build -tags cudnn -o "$1/train" ./cmd/train && go test -c -tags cudnn -o "$1/cudnn.test" ./cudnn
+}
+if [ -n "${build:-}" ]; then
+	build_all "$build"
+	exit
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+if [ -z "$binaries" ]; then
+	binaries=$work/bin
+	build_all "$binaries" || exit 1
+fi
+binaries=$(cd "$binaries" && pwd)
+report=$(realpath -m "$report")
+case $data in shapes) ;; *) data=$(realpath "$data") ;; esac
+export LAMINA_CARD=1 XDG_CACHE_HOME=$work/cache
+failed=0
+
+say() { printf '%s\n' "$*" | tee -a "$report"; }
+# part runs a command and puts its output, or the end of it, to the report.
+part() {
+	local title=$1 lines=$2 status
+	shift 2
+	say "" "## $title" "" '```'
+	"$@" >"$work/out" 2>&1
+	status=$?
+	tail -n "$lines" "$work/out" | tee -a "$report"
+	say '```'
+	if [ $status -ne 0 ]; then
+		say "" "**failed** (exit $status)"
+		failed=$((failed + 1))
+	fi
+}
+train() { "$binaries/train" --data "$data" --model vgg11 --weight-decay 0.0005 "$@"; }
+
+: >"$report"
+say "# The cuDNN backend on a card" "" "$(date -u +%F), $(uname -srm)"
+part "machine" 20 nvidia-smi --query-gpu=name,driver_version,memory.total,compute_cap,clocks.max.sm,power.limit --format=csv
+cd cudnn || exit 1
+part "conformance, in each precision" 40 "$binaries/cudnn.test" -test.run '^TestCard$' -test.timeout 30m
+part "golden" 40 "$binaries/cudnn.test" -test.run '^TestCardGolden$' -test.timeout 30m
+part "time of a step at batch 128" 60 "$binaries/cudnn.test" -test.run '^$' -test.bench '^BenchmarkCard$' -test.benchtime 3x -test.timeout 60m
+cd ..
+
+nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits -lms 200 >"$work/memory" 2>&1 &
+watcher=$!
+part "three epochs of vgg11 on the card, fp32" 20 train --backend cudnn --epochs 3 --out "$work/card"
+part "the same in bf16" 20 train --backend cudnn --precision bf16 --epochs 3 --out "$work/bf16"
+kill $watcher 2>/dev/null
+say "" "largest memory in use: $(sort -n "$work/memory" | tail -1) MiB"
+part "the same on the CPU" 20 train --backend cpu --epochs 3 --out "$work/cpu"
+say "" "the curves:" '```'
+for run in card bf16 cpu; do say "$run" "$(cat "$work/$run/history.csv" 2>/dev/null)"; done
+say '```'
+
+# A run that is killed goes on; deterministic, it comes to the bits of one that was not.
+killed() {
+	train --backend cudnn --deterministic --limit 25000 --epochs 2 --out "$work/whole" &&
+		{ train --backend cudnn --deterministic --limit 25000 --epochs 2 --save-every 1s --out "$work/killed" & } || return 1
+	local run=$!
+	until [ -s "$work/killed/checkpoint.lamina" ]; do
+		sleep 0.2
+		kill -0 $run 2>/dev/null || return 1
+	done
+	kill -9 $run
+	wait $run
+	"$binaries/train" --resume "$work/killed" && cmp "$work/whole/checkpoint.lamina" "$work/killed/checkpoint.lamina" && echo "the same bits"
+}
+part "kill and resume, deterministic" 20 killed
+other() { "$binaries/train" --resume "$work/cpu" --backend cudnn --epochs 4 && "$binaries/train" --resume "$work/card" --backend cpu --epochs 4; }
+part "a CPU run gone on with on the card, and the other way round" 40 other
+
+if [ -n "$python" ]; then
+	part "PyTorch on the same card, torch.compile and channels_last, ms a step" 40 "$python" cudnn/peers.py
+fi
+say "" "$failed parts failed"
+[ $failed -eq 0 ]
