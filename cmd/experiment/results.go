@@ -118,7 +118,7 @@ func resultTable(runs []result) report.Table {
 	t := report.Table{Title: "Results", Head: []string{"run", "test accuracy", "best", "in epoch", "test loss",
 		"training accuracy", "training loss", "training time", "parameters", "saved model"},
 		Notes: []string{"Accuracies and losses are those of the last epoch. Losses include the penalty of weight decay. " +
-			"Training time is without tests. The saved model has the optimizer's state too, as one that Keras saves."}}
+			"Training time is without tests. The saved model is " + modelName + ", for Keras."}}
 	referred := slices.ContainsFunc(runs, func(r result) bool { return r.reference != "" })
 	if referred {
 		t.Head = append(t.Head, "reference")
@@ -234,7 +234,7 @@ func settingsTable(runs []result) report.Table {
 	for _, r := range begun {
 		if f := r.config.Facts; f.Images > 0 {
 			data = append(data, fmt.Sprintf("%s, %s images to train on, %s to test with, %d classes",
-				f.Data, nn.Thousands(f.Images), nn.Thousands(f.Validation), f.Classes))
+				filepath.Base(f.Data), nn.Thousands(f.Images), nn.Thousands(f.Validation), f.Classes))
 		}
 		machines = append(machines, fmt.Sprintf("%s, %s, %s, %s", r.config.CPU, r.config.Backend, r.config.Platform, r.config.Go))
 	}
