@@ -2,7 +2,7 @@
 
 // Compares api.h with the headers of CUDA and cuDNN, where they are:
 //
-//	pip install nvidia-cuda-runtime-cu12 nvidia-cuda-nvcc-cu12 nvidia-cuda-nvrtc-cu12 nvidia-cublas-cu12 nvidia-cudnn-cu12
+//	pip install nvidia-cuda-runtime-cu12 nvidia-cuda-nvcc-cu12 nvidia-cuda-cccl-cu12 nvidia-cuda-nvrtc-cu12 nvidia-cublas-cu12 nvidia-cudnn-cu12
 //	CGO_CFLAGS="$(printf -- '-I%s ' $VIRTUAL_ENV/lib/python3*/site-packages/nvidia/*/include)" go build -tags 'cudnn cudnn_headers' ./cudnn
 
 #include "api.h"
