@@ -16,13 +16,16 @@ func TestParse(t *testing.T) {
 		{"step --models vgg13", ""},
 		{"tune --runs 1", ""},
 		{"winograd", `no table "winograd"`},
-		{"--models vgg12", "--models vgg12: there are vgg11,"},
+		{"--models vgg12", `--models "vgg12": want one of vgg11,`},
+		{"--models=", "--models"},
 		{"--batch 0", "must be at least 1"},
+		{"--batch 1000000000", "at most 65536"},
 		{"--threads 0", "must be at least 1"},
+		{"--threads 1000000", "at most"},
 		{"--runs -1", "must be at least 1"},
 		{"--speed", "unknown flag"},
 	} {
-		_, err := parse(strings.Fields(test.args))
+		_, err := new(options).program().Parse(strings.Fields(test.args))
 		if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 			t.Errorf("bench %s: error %v, want %q", test.args, err, test.err)
 		}
@@ -35,8 +38,8 @@ func TestStepModels(t *testing.T) {
 		{"step", "vgg19"},
 		{"step --models vgg11,vgg13", "vgg11,vgg13"},
 	} {
-		o, err := parse(strings.Fields(test.args))
-		if err != nil {
+		o := new(options)
+		if _, err := o.program().Parse(strings.Fields(test.args)); err != nil {
 			t.Fatal(err)
 		}
 		if got := strings.Join(o.stepModels, ","); got != test.models {

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -12,9 +13,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/pflag"
+
+	"github.com/lamina-go/lamina/internal/cli"
+	"github.com/lamina-go/lamina/internal/device"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/ops"
-	"github.com/spf13/pflag"
 )
 
 const usage = `Measure the engine on this machine.
@@ -29,8 +33,10 @@ Usage: bench [flags] [gemm] [conv] [networks] [step] [tune]
   go run ./bench tune                                 the algorithms of convolutions; the fastest of each
                                                       are used from then on
   LAMINA_LEVEL=avx2 go run ./bench networks           with AVX2 only, the peers too
-
 `
+
+// tables are what can be measured.
+var tables = []string{"gemm", "conv", "networks", "step", "tune"}
 
 // options are what the command line says.
 type options struct {
@@ -43,19 +49,56 @@ type options struct {
 	measure       string // the pass of models[0] that this process measures for another
 }
 
-func main() {
-	err := run(os.Args[1:])
-	if err != nil && !errors.Is(err, pflag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
+func main() { new(options).program().Main() }
+
+// program binds the flags to o.
+func (o *options) program() *cli.Program {
+	g := cli.NewGroup("Measurement")
+	g.StringSliceVar(&o.models, "models", []string{"vgg11", "vgg13", "vgg16", "vgg19"},
+		"`networks`, of "+strings.Join(nn.VGGNames(), ", ")+"; step takes vgg19 if none is named")
+	g.IntVar(&o.batch, "batch", 128, "`images` a step; of 1, networks are measured in inference only")
+	g.IntVar(&o.threads, "threads", runtime.GOMAXPROCS(0), "`number` of threads")
+	g.IntVar(&o.runs, "runs", 3, "measure each network, or algorithm, so many `times`, in turns with the others; the best counts")
+	g.StringSliceVar(&o.peers, "peers", nil, "`PYTHON`s that have torch, or tensorflow and keras")
+	g.StringVar(&o.measure, "measure", "", "")
+	g.Lookup("measure").Hidden = true
+	return &cli.Program{Name: "bench", Usage: usage, Flags: []cli.Group{g}, Verbose: new(bool), Check: o.check, Run: o.run}
 }
 
-func run(args []string) error {
-	o, err := parse(args)
-	if err != nil {
-		return err
+// check completes and checks what the command line says.
+func (o *options) check(f *pflag.FlagSet) error {
+	o.stepModels = []string{"vgg19"}
+	if f.Changed("models") {
+		o.stepModels = o.models
 	}
+	o.tables = f.Args()
+	if len(o.tables) == 0 {
+		o.tables = tables[:3]
+	}
+	for _, table := range o.tables {
+		if !slices.Contains(tables, table) {
+			return fmt.Errorf("no table %q: there are %s", table, strings.Join(tables, ", "))
+		}
+	}
+	if len(o.models) == 0 {
+		return errors.New("--models: there are no names")
+	}
+	for _, model := range o.models {
+		if err := cli.OneOf("models", model, nn.VGGNames()...); err != nil {
+			return err
+		}
+	}
+	return cmp.Or(
+		cli.AtLeast("batch", o.batch, 1), cli.AtMost("batch", o.batch, maxBatch),
+		cli.AtLeast("threads", o.threads, 1), cli.AtMost("threads", o.threads, device.MaxThreads),
+		cli.AtLeast("runs", o.runs, 1),
+	)
+}
+
+// maxBatch is far from where more images make a step faster.
+const maxBatch = 1 << 16
+
+func (o *options) run() error {
 	level, err := ops.Best()
 	if err != nil {
 		return err
@@ -91,43 +134,4 @@ func run(args []string) error {
 		}
 	}
 	return nil
-}
-
-func parse(args []string) (*options, error) {
-	o := new(options)
-	f := pflag.NewFlagSet("bench", pflag.ContinueOnError)
-	f.SortFlags = false
-	f.Usage = func() { fmt.Print(usage, f.FlagUsages()) }
-	f.StringSliceVar(&o.models, "models", []string{"vgg11", "vgg13", "vgg16", "vgg19"},
-		"`networks`, of "+strings.Join(nn.VGGNames(), ", ")+"; step takes vgg19 if none is named")
-	f.IntVar(&o.batch, "batch", 128, "`images` a step; of 1, networks are measured in inference only")
-	f.IntVar(&o.threads, "threads", runtime.GOMAXPROCS(0), "`number` of threads")
-	f.IntVar(&o.runs, "runs", 3, "measure each network, or algorithm, so many `times`, in turns with the others; the best counts")
-	f.StringSliceVar(&o.peers, "peers", nil, "`PYTHON`s that have torch, or tensorflow and keras")
-	f.StringVar(&o.measure, "measure", "", "")
-	if err := errors.Join(f.MarkHidden("measure"), f.Parse(args)); err != nil {
-		return nil, err
-	}
-	o.stepModels = []string{"vgg19"}
-	if f.Changed("models") {
-		o.stepModels = o.models
-	}
-	o.tables = f.Args()
-	if len(o.tables) == 0 {
-		o.tables = []string{"gemm", "conv", "networks"}
-	}
-	for _, table := range o.tables {
-		if !slices.Contains([]string{"gemm", "conv", "networks", "step", "tune"}, table) {
-			return nil, fmt.Errorf("no table %q: there are gemm, conv, networks, step and tune", table)
-		}
-	}
-	for _, model := range o.models {
-		if !slices.Contains(nn.VGGNames(), model) {
-			return nil, fmt.Errorf("--models %s: there are %s", model, strings.Join(nn.VGGNames(), ", "))
-		}
-	}
-	if o.batch < 1 || o.threads < 1 || o.runs < 1 {
-		return nil, errors.New("--batch, --threads and --runs must be at least 1")
-	}
-	return o, nil
 }

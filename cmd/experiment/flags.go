@@ -43,30 +43,27 @@ const (
 
 // command is what the command line asks for.
 type command struct {
-	name          string
-	settings      run.Settings
-	folders       []string // to compare
-	out           string
-	runs          []string
-	saveEvery     time.Duration
-	verbose, help bool
-	flags         *pflag.FlagSet // as the command line set them
-}
-
-// groups binds all flags to c, whose values are the defaults.
-func (c *command) groups() []cli.Group {
-	g := cli.NewGroup("Experiment")
-	g.StringVar(&c.out, "out", c.out, "`folder` of the experiment (default experiments/NAME)")
-	g.StringSliceVar(&c.runs, "runs", c.runs, "do only these, `names` with commas (default all)")
-	g.DurationVar(&c.saveEvery, "save-every", c.saveEvery, "`time` between checkpoints within an epoch")
-	g.BoolVar(&c.verbose, "verbose", c.verbose, "print all settings too")
-	g.BoolVarP(&c.help, "help", "h", c.help, "print this and exit")
-	return append([]cli.Group{g}, c.settings.Flags()...)
+	name      string
+	settings  run.Settings
+	folders   []string // to compare
+	out       string
+	runs      []string
+	saveEvery time.Duration
+	verbose   bool
+	flags     *pflag.FlagSet // as the command line set them
 }
 
 func newCommand() *command { return &command{settings: run.Defaults(), saveEvery: run.SaveEvery} }
 
-func help() string { return cli.Help(usage, newCommand().groups()) }
+// program binds the flags to c, whose values are the defaults.
+func (c *command) program() *cli.Program {
+	g := cli.NewGroup("Experiment")
+	g.StringVar(&c.out, "out", c.out, "`folder` of the experiment (default experiments/NAME)")
+	g.StringSliceVar(&c.runs, "runs", c.runs, "do only these, `names` with commas (default all)")
+	g.DurationVar(&c.saveEvery, "save-every", c.saveEvery, "`time` between checkpoints within an epoch")
+	return &cli.Program{Name: "experiment", Usage: usage, Flags: append([]cli.Group{g}, c.settings.Flags()...),
+		Verbose: &c.verbose, Check: c.check, Run: c.run}
+}
 
 // names lists what can be asked for.
 func names() []string {
@@ -77,46 +74,39 @@ func names() []string {
 	return append(all, memoryName, compareName)
 }
 
-// parse reads the command line. An error is the user's mistake.
-func parse(args []string) (*command, error) {
-	c := newCommand()
-	c.flags = cli.Union(c.groups())
-	if err := cli.Parse(c.flags, args); err != nil {
-		return nil, err
-	}
-	if c.help {
-		return c, nil
-	}
+// check completes and checks what the command line asks for.
+func (c *command) check(flags *pflag.FlagSet) error {
+	c.flags = flags
 	rest := c.flags.Args()
 	if len(rest) == 0 {
-		return nil, fmt.Errorf("name an experiment, one of %s: see --help", strings.Join(names(), ", "))
+		return fmt.Errorf("name an experiment, one of %s: see --help", strings.Join(names(), ", "))
 	}
 	c.name, rest = rest[0], rest[1:]
 	if !slices.Contains(names(), c.name) {
-		return nil, fmt.Errorf("there is no experiment %q: want one of %s", c.name, strings.Join(names(), ", "))
+		return fmt.Errorf("there is no experiment %q: want one of %s", c.name, strings.Join(names(), ", "))
 	}
 	if c.name == compareName {
 		c.folders, rest = rest, nil
 	}
 	if len(rest) > 0 {
-		return nil, fmt.Errorf("stray argument %q: values follow their flag, of switches after =, as in --bn=false", rest[0])
+		return fmt.Errorf("stray argument %q: values follow their flag, of switches after =, as in --bn=false", rest[0])
 	}
 	if c.flags.Changed("out") && c.out == "" {
-		return nil, errors.New("--out: the name of the folder is empty")
+		return errors.New("--out: the name of the folder is empty")
 	}
 	if c.out == "" {
 		c.out = filepath.Join("experiments", c.name)
 	}
 	if c.saveEvery <= 0 {
-		return nil, fmt.Errorf("--save-every %v: must be above 0", c.saveEvery)
+		return fmt.Errorf("--save-every %v: must be above 0", c.saveEvery)
 	}
 	if err := c.settings.Absolute(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := c.settings.Check(); err != nil {
-		return nil, err
+		return err
 	}
-	return c, c.checkUse()
+	return c.checkUse()
 }
 
 // checkUse reports flags that do not go with what is asked for.

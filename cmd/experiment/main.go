@@ -3,23 +3,14 @@
 package main
 
 import (
-	"fmt"
+	"os"
 
 	"github.com/lamina-go/lamina/internal/cli"
 )
 
-func main() { cli.Main("experiment", program) }
+func main() { newCommand().program().Main() }
 
-func program(args []string) (err error) {
-	c, err := parse(args)
-	if err != nil {
-		return cli.Usage(err)
-	}
-	if c.help {
-		fmt.Print(help())
-		return nil
-	}
-	defer cli.Recover(&err, c.verbose)
+func (c *command) run() error {
 	switch c.name {
 	case compareName:
 		return c.compare()
@@ -28,5 +19,5 @@ func program(args []string) (err error) {
 	}
 	e, _ := find(c.name)
 	ctx := cli.Context("stopping: this step is finished and saved; Ctrl-C again ends at once")
-	return c.do(ctx, e, cli.Command("experiment", args...))
+	return c.do(ctx, e, cli.Command("experiment", os.Args[1:]...))
 }

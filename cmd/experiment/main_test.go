@@ -1,10 +1,7 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -13,64 +10,32 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lamina-go/lamina/internal/clitest"
 	"github.com/lamina-go/lamina/internal/run"
 	"github.com/lamina-go/lamina/report"
 )
 
-// programVariable makes this test binary the program itself.
-const programVariable = "LAMINA_TEST_EXPERIMENT"
+func TestMain(m *testing.M) { os.Exit(clitest.Run(m, main)) }
 
-func TestMain(m *testing.M) {
-	if os.Getenv(programVariable) != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
-
-// start starts the program with arguments, to be run in an empty folder with an empty cache and no
-// network.
-func start(t *testing.T, args ...string) (c *exec.Cmd, stdout, stderr *bytes.Buffer) {
+func start(t *testing.T, args ...string) *clitest.Process {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	c = exec.Command(self, args...)
-	c.Dir = dir
-	c.Env = append(os.Environ(), programVariable+"=1", "HTTPS_PROXY=http://127.0.0.1:1",
-		"HOME="+dir, "XDG_CACHE_HOME="+dir, "LocalAppData="+dir)
-	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
-	c.Stdout, c.Stderr = stdout, stderr
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Process.Kill() })
-	return c, stdout, stderr
+	return clitest.Start(t, clitest.Command(t, args...))
 }
 
 // execute runs the program to its end, which must be of that code, with one line of error unless
-// the code is 0, and with all the words in it.
+// the code is 0, and with all the words in what it prints.
 func execute(t *testing.T, code int, words []string, args ...string) string {
 	t.Helper()
-	c, stdout, stderr := start(t, args...)
-	err := c.Wait()
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	if got := c.ProcessState.ExitCode(); got != code {
-		t.Fatalf("experiment %s: exit %d, want %d: %s", strings.Join(args, " "), got, code, stderr)
-	}
-	if lines := strings.Count(stderr.String(), "\n"); lines != min(code, 1) || strings.Contains(stderr.String(), "goroutine ") {
-		t.Fatalf("experiment %s: %d lines on stderr:\n%s", strings.Join(args, " "), lines, stderr)
+	o := clitest.Execute(t, clitest.Command(t, args...))
+	if lines := strings.Count(o.Stderr, "\n"); o.Code != code || lines != min(code, 1) {
+		t.Fatalf("experiment %s: exit %d, want %d, with %d lines on stderr:\n%s", strings.Join(args, " "), o.Code, code, lines, o.Stderr)
 	}
 	for _, word := range words {
-		if !strings.Contains(stdout.String()+stderr.String(), word) {
-			t.Errorf("experiment %s: %q is not in:\n%s%s", strings.Join(args, " "), word, stdout, stderr)
+		if !strings.Contains(o.Stdout+o.Stderr, word) {
+			t.Errorf("experiment %s: %q is not in:\n%s%s", strings.Join(args, " "), word, o.Stdout, o.Stderr)
 		}
 	}
-	return stdout.String()
+	return o.Stdout
 }
 
 func TestMistakesInFlags(t *testing.T) {
@@ -258,10 +223,10 @@ func TestKilled(t *testing.T) {
 	execute(t, 0, nil, args(alone)...)
 	took := time.Since(began)
 	for i := range 4 {
-		c, _, _ := start(t, append(args(killed), "--save-every", "1ms")...)
+		p := start(t, append(args(killed), "--save-every", "1ms")...)
 		time.Sleep(took * time.Duration(i+1) / 6)
-		c.Process.Kill()
-		c.Wait()
+		p.Kill()
+		p.End()
 	}
 	execute(t, 0, nil, args(killed)...)
 	if diff := cmp.Diff(page(t, alone), page(t, killed)); diff != "" {
@@ -287,16 +252,15 @@ func TestKilled(t *testing.T) {
 
 func TestInterrupted(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
-	c, _, stderr := start(t, few(out, "depth", "--epochs", "1000")...)
+	p := start(t, few(out, "depth", "--epochs", "1000")...)
 	for _, err := os.Stat(filepath.Join(out, "vgg11_A", run.HistoryName)); err != nil; {
 		time.Sleep(10 * time.Millisecond)
 		_, err = os.Stat(filepath.Join(out, "vgg11_A", run.HistoryName))
 	}
 	execute(t, 1, []string{out, "another process"}, few(out, "depth")...)
-	c.Process.Signal(os.Interrupt)
-	c.Wait()
-	if code := c.ProcessState.ExitCode(); code != 130 || !strings.Contains(stderr.String(), "depth --epochs 1000") {
-		t.Errorf("exit %d, want 130 and how to go on: %s", code, stderr)
+	p.Signal(os.Interrupt)
+	if o := p.End(); o.Code != 130 || !strings.Contains(o.Stderr, "depth --epochs 1000") {
+		t.Errorf("exit %d, want 130 and how to go on: %s", o.Code, o.Stderr)
 	}
 	complete(t, out)
 }

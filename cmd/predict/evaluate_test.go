@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/internal/clitest"
 	"github.com/lamina-go/lamina/nn"
 )
 
@@ -30,8 +31,8 @@ func TestEvaluate(t *testing.T) {
 		put(t, pngOf(t, shape(i)), data, "train", string(rune('a'+i)), name+".png")
 	}
 	labels := put(t, []byte("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n"), t.TempDir(), "labels.txt")
-	c := program(t, r.folder, "--evaluate", data, "--json", "--labels", labels)
-	text := expect(t, c, 0)
+	c := clitest.Command(t, r.folder, "--evaluate", data, "--json", "--labels", labels)
+	text := clitest.Expect(t, c, 0)
 	var e evaluation
 	if err := json.Unmarshal([]byte(text), &e); err != nil {
 		t.Fatalf("%v in %s", err, text)
@@ -73,14 +74,14 @@ func checkPNG(t *testing.T, path string) {
 }
 
 func TestEvaluateTable(t *testing.T) {
-	text := expect(t, program(t, model(t), "--evaluate", cifar.BuiltIn, "--limit", "50", "--confusion", "matrix.png"), 0)
+	text := clitest.Expect(t, clitest.Command(t, model(t), "--evaluate", cifar.BuiltIn, "--limit", "50", "--confusion", "matrix.png"), 0)
 	for _, words := range []string{"images    50", "loss ", "accuracy ", "class ", "checkerboard       5 ", "matrix.png"} {
 		if !strings.Contains(text, words) {
 			t.Errorf("%q is not in\n%s", words, text)
 		}
 	}
-	c := program(t, model(t), "--evaluate", cifar.BuiltIn, "--limit", "50", "--confusion", "")
-	expect(t, c, 0)
+	c := clitest.Command(t, model(t), "--evaluate", cifar.BuiltIn, "--limit", "50", "--confusion", "")
+	clitest.Expect(t, c, 0)
 	if left, _ := os.ReadDir(c.Dir); len(left) > 0 {
 		t.Errorf("%v is left", left)
 	}
@@ -105,7 +106,7 @@ func TestBadEvaluation(t *testing.T) {
 		{[]string{"--confusion", "nowhere"}, []string{model(t), "--evaluate", "shapes", "--limit", "5", "--confusion", "nowhere/c.png"}},
 	} {
 		t.Run(strings.Join(test.words, " "), func(t *testing.T) {
-			expect(t, program(t, test.args...), 1, test.words)
+			clitest.Expect(t, clitest.Command(t, test.args...), 1, test.words)
 		})
 	}
 }

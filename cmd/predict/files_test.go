@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/internal/clitest"
 	"github.com/lamina-go/lamina/internal/run"
 	"github.com/lamina-go/lamina/keras"
 	"github.com/lamina-go/lamina/nn"
@@ -93,9 +94,9 @@ func TestPictures(t *testing.T) {
 	put(t, []byte("no picture, which nobody says it is"), dir, "notes.txt")
 	put(t, nil, dir, ".hidden", "x.png")
 	file := put(t, pngOf(t, shape(count-2)), t.TempDir(), "file without end")
-	c := program(t, model(t), dir, file, "-", "--json", "--top", "4")
+	c := clitest.Command(t, model(t), dir, file, "-", "--json", "--top", "4")
 	c.Stdin = bytes.NewReader(pngOf(t, shape(count-1)))
-	files := decode(t, expect(t, c, 0))
+	files := decode(t, clitest.Expect(t, c, 0))
 	if len(files) != count || files[0].Name != filepath.Join(dir, "000.png") || files[count-1].Name != "-" {
 		t.Fatalf("%d pictures, want %d", len(files), count)
 	}
@@ -109,7 +110,7 @@ func TestTable(t *testing.T) {
 	long := put(t, pngOf(t, shape(0)), dir, "a picture\nwith a long name.png")
 	short := put(t, pngOf(t, shape(1)), dir, "b.png")
 	want := probabilities(t, 0, 2)
-	text := expect(t, program(t, model(t), long, short, "--top", "20"), 0)
+	text := clitest.Expect(t, clitest.Command(t, model(t), long, short, "--top", "20"), 0)
 	lines := strings.Split(text, "\n")
 	if len(lines) != 3 || len(lines[0]) != len(lines[1]) || !strings.Contains(lines[0], `\n`) {
 		t.Fatalf("want two rows of the same width:\n%s", text)
@@ -131,7 +132,7 @@ func TestOtherSize(t *testing.T) {
 	s.Layers = append(s.Layers[:len(s.Layers)-2], nn.Dense{Units: 3})
 	file, picture := untrained(t, s), put(t, pngOf(t, shape(0)), t.TempDir(), "a.png")
 	guessed := []string{file, "--mean"}
-	files := decode(t, expect(t, program(t, file, picture, "--json"), 0, guessed))
+	files := decode(t, clitest.Expect(t, clitest.Command(t, file, picture, "--json"), 0, guessed))
 	names := func(f pictureFile) (names []string) {
 		for _, s := range f.Scores {
 			names = append(names, s.Class)
@@ -143,14 +144,14 @@ func TestOtherSize(t *testing.T) {
 		t.Errorf("classes %q", got)
 	}
 	labels := put(t, []byte("cat\r\ndog\n\n sea gull "), t.TempDir(), "labels.txt")
-	named := decode(t, expect(t, program(t, file, picture, "--json", "--labels", labels, "--mean", "123.68,116.779,103.939"), 0))
+	named := decode(t, clitest.Expect(t, clitest.Command(t, file, picture, "--json", "--labels", labels, "--mean", "123.68,116.779,103.939"), 0))
 	if got := names(named[0]); !slices.Equal(got, []string{"cat", "dog", "sea gull"}) {
 		t.Errorf("classes %q", got)
 	}
 	if got, want := named[0].Scores[0].Probability, files[0].Scores[0].Probability; got != want {
 		t.Errorf("probability %v with the mean that was guessed, %v without", got, want)
 	}
-	scaled := decode(t, expect(t, program(t, file, picture, "--json", "--std", "255"), 0))
+	scaled := decode(t, clitest.Expect(t, clitest.Command(t, file, picture, "--json", "--std", "255"), 0))
 	if scaled[0].Scores[0].Probability == files[0].Scores[0].Probability {
 		t.Error("--std changes nothing")
 	}
@@ -168,12 +169,12 @@ func TestKerasFiles(t *testing.T) {
 		if err := keras.Save(file, m, nil); err != nil {
 			t.Fatal(err)
 		}
-		files := decode(t, expect(t, program(t, file, picture, "--json"), 0))
+		files := decode(t, clitest.Expect(t, clitest.Command(t, file, picture, "--json"), 0))
 		checkScores(t, files[0].Scores, 3, want[0])
 		if err := os.Truncate(file, 1000); err != nil {
 			t.Fatal(err)
 		}
-		expect(t, program(t, file, picture), 1, []string{file})
+		clitest.Expect(t, clitest.Command(t, file, picture), 1, []string{file})
 	}
 }
 
@@ -203,7 +204,7 @@ func TestBadPictures(t *testing.T) {
 	empty := put(t, nil, dir, "empty.png")
 	folder := filepath.Join(dir, "folder")
 	os.Mkdir(folder, 0o755)
-	out := expect(t, program(t, model(t), a, text, half, "nowhere.png", huge, empty, folder, z, "--json"), 1,
+	out := clitest.Expect(t, clitest.Command(t, model(t), a, text, half, "nowhere.png", huge, empty, folder, z, "--json"), 1,
 		[]string{text, "not a picture"}, []string{half, "does not decode"}, []string{"nowhere.png", "no such file"},
 		[]string{huge, "50000x50000", "too large"}, []string{empty, "not a picture"}, []string{folder, "no pictures"},
 		[]string{"6 of 8"})
@@ -216,10 +217,10 @@ func TestBadPictures(t *testing.T) {
 			t.Errorf("%s: error %q, classes %v", f.Name, f.Error, f.Scores)
 		}
 	}
-	if out := expect(t, program(t, model(t), a, text), 1, []string{text}, []string{"1 of 2"}); strings.Count(out, "\n") != 1 {
+	if out := clitest.Expect(t, clitest.Command(t, model(t), a, text), 1, []string{text}, []string{"1 of 2"}); strings.Count(out, "\n") != 1 {
 		t.Errorf("want a row for the good picture alone:\n%s", out)
 	}
-	expect(t, program(t, model(t), half), 1, []string{half, "does not decode"}) // one sentence is enough
+	clitest.Expect(t, clitest.Command(t, model(t), half), 1, []string{half, "does not decode"}) // one sentence is enough
 }
 
 func TestBadCommands(t *testing.T) {
@@ -268,7 +269,7 @@ func TestBadCommands(t *testing.T) {
 		{1, []string{"--labels", "nowhere.txt"}, []string{model(t), picture, "--labels", "nowhere.txt"}},
 	} {
 		t.Run(strings.Join(test.words, " "), func(t *testing.T) {
-			expect(t, program(t, test.args...), test.code, test.words)
+			clitest.Expect(t, clitest.Command(t, test.args...), test.code, test.words)
 		})
 	}
 }
@@ -285,7 +286,7 @@ func TestAddress(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	text := expect(t, program(t, "--help"), 0)
+	text := clitest.Expect(t, clitest.Command(t, "--help"), 0)
 	for _, word := range []string{"MODEL", "--serve", "--evaluate", "--json", "--threads"} {
 		if !strings.Contains(text, word) {
 			t.Errorf("no %s in the help", word)

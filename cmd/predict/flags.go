@@ -42,12 +42,16 @@ type command struct {
 	json            bool
 	labels          string
 	mean, std       []float32
-	verbose, help   bool
+	verbose         bool
 	flags           *pflag.FlagSet // as the command line set them
 }
 
-// groups binds all flags to c, whose values are the defaults.
-func (c *command) groups() []cli.Group {
+func newCommand() *command {
+	return &command{Options: device.Defaults(), top: 3, confusion: "confusion.png"}
+}
+
+// program binds the flags to c, whose values are the defaults.
+func (c *command) program() *cli.Program {
 	output := cli.NewGroup("Pictures")
 	output.IntVar(&c.top, "top", c.top, "`number` of classes to tell of each picture, the most probable first")
 	output.BoolVar(&c.json, "json", c.json, "print JSON: an object for each picture, a line each, or one for --evaluate")
@@ -68,31 +72,18 @@ func (c *command) groups() []cli.Group {
 		model.Lookup(name).DefValue = "" // or the help would call it []
 	}
 
-	machine := c.Options.Flags()
-	machine.BoolVar(&c.verbose, "verbose", c.verbose, "tell more of a fault of this program")
-	machine.BoolVarP(&c.help, "help", "h", c.help, "print this and exit")
-	return []cli.Group{output, evaluation, server, model, machine}
+	return &cli.Program{Name: "predict", Usage: usage, Flags: []cli.Group{output, evaluation, server, model, c.Options.Flags()},
+		Verbose: &c.verbose, Check: c.check, Run: c.predict}
 }
 
-func newCommand() *command {
-	return &command{Options: device.Defaults(), top: 3, confusion: "confusion.png"}
-}
-
-// parse reads the command line. An error is the user's mistake.
-func parse(args []string) (*command, error) {
-	c := newCommand()
-	c.flags = cli.Union(c.groups())
-	if err := cli.Parse(c.flags, args); err != nil {
-		return nil, err
-	}
-	if c.help {
-		return c, nil
-	}
+// check completes and checks what the command line asks for.
+func (c *command) check(flags *pflag.FlagSet) error {
+	c.flags = flags
 	if c.flags.NArg() == 0 {
-		return nil, errors.New("no model: name the folder of a run, a checkpoint, or a file of Keras's, see --help")
+		return errors.New("no model: name the folder of a run, a checkpoint, or a file of Keras's, see --help")
 	}
 	c.model, c.pictures = c.flags.Arg(0), c.flags.Args()[1:]
-	return c, cmp.Or(c.checkTask(), c.checkImages(),
+	return cmp.Or(c.checkTask(), c.checkImages(),
 		cli.AtLeast("top", c.top, 1), cli.AtLeast("limit", c.limit, 0), c.Check())
 }
 
@@ -156,6 +147,3 @@ func (c *command) checkImages() error {
 	}
 	return nil
 }
-
-// help returns the usage of the program.
-func help() string { return cli.Help(usage, newCommand().groups()) }

@@ -9,18 +9,9 @@ import (
 	"github.com/lamina-go/lamina/internal/cli"
 )
 
-func main() { cli.Main("predict", predict) }
+func main() { newCommand().program().Main() }
 
-func predict(args []string) (err error) {
-	c, err := parse(args)
-	if err != nil {
-		return cli.Usage(err)
-	}
-	if c.help {
-		fmt.Print(help())
-		return nil
-	}
-	defer cli.Recover(&err, c.verbose)
+func (c *command) predict() error {
 	b, err := c.Open(nil)
 	if err != nil {
 		return err

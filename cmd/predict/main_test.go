@@ -4,100 +4,29 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"hash/crc32"
 	"image"
 	"image/png"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/internal/clitest"
 	"github.com/lamina-go/lamina/internal/run"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// programVariable makes this test binary the program itself.
-const programVariable = "LAMINA_TEST_PREDICT"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(programVariable) != "" {
-		main()
-		return
-	}
-	code := m.Run()
+	code := clitest.Run(m, main)
 	if r, err := trained(); err == nil {
 		os.RemoveAll(filepath.Dir(r.folder))
 	}
 	os.Exit(code)
-}
-
-// program returns the program with arguments, to be run in an empty folder.
-func program(t testing.TB, args ...string) *exec.Cmd {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := exec.Command(self, args...)
-	c.Dir = t.TempDir()
-	c.Env = append(os.Environ(), programVariable+"=1")
-	return c
-}
-
-// outcome is how the program ended.
-type outcome struct {
-	code           int
-	stdout, stderr string
-}
-
-// execute runs the program to its end. Whatever happens, it prints no stack trace.
-func execute(t testing.TB, c *exec.Cmd) outcome {
-	t.Helper()
-	var stdout, stderr bytes.Buffer
-	c.Stdout, c.Stderr = &stdout, &stderr
-	err := c.Run()
-	o := outcome{stdout: stdout.String(), stderr: stderr.String()}
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		o.code = exit.ExitCode()
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(o.stdout+o.stderr, "goroutine ") {
-		t.Fatalf("a stack trace:\n%s%s", o.stdout, o.stderr)
-	}
-	return o
-}
-
-// expect runs the program, which must end with the code and a line on stderr for each of the given sets
-// of words; it returns what was printed.
-func expect(t testing.TB, c *exec.Cmd, code int, lines ...[]string) string {
-	t.Helper()
-	o := execute(t, c)
-	if o.code != code {
-		t.Errorf("%q: exit %d, want %d", c.Args[1:], o.code, code)
-	}
-	got := strings.Split(strings.TrimSuffix(o.stderr, "\n"), "\n")
-	if o.stderr == "" {
-		got = nil
-	}
-	if len(got) != len(lines) {
-		t.Fatalf("%q: want %d lines on stderr:\n%s", c.Args[1:], len(lines), o.stderr)
-	}
-	for i, words := range lines {
-		for _, word := range words {
-			if !strings.Contains(got[i], word) {
-				t.Errorf("%q: %q is not in: %s", c.Args[1:], word, got[i])
-			}
-		}
-	}
-	return o.stdout
 }
 
 var drawn = sync.OnceValue(func() *cifar.Dataset { return cifar.Shapes(1, 2000, 300) })

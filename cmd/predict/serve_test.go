@@ -1,13 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"net/http"
 	"os"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/lamina-go/lamina/internal/clitest"
 )
 
 // TestServeEnds starts the program as a server and stops it.
@@ -16,20 +17,8 @@ func TestServeEnds(t *testing.T) {
 		t.Skip("no signals to a process")
 	}
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
-		c := program(t, model(t), "--serve", "0")
-		out, err := c.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Process.Kill() })
-		lines := bufio.NewScanner(out)
-		if !lines.Scan() || !strings.Contains(lines.Text(), "http://127.0.0.1:") {
-			t.Fatalf("the program says %q", lines.Text())
-		}
-		_, url, _ := strings.Cut(lines.Text(), "http://")
+		p := clitest.Start(t, clitest.Command(t, model(t), "--serve", "0"))
+		_, url, _ := strings.Cut(p.Await("http://127.0.0.1:"), "http://")
 		r, err := http.Get("http://" + url + "/healthz")
 		if err != nil {
 			t.Fatal(err)
@@ -38,16 +27,14 @@ func TestServeEnds(t *testing.T) {
 		if r.StatusCode != http.StatusOK {
 			t.Errorf("status %d", r.StatusCode)
 		}
-		c.Process.Signal(signal)
-		for lines.Scan() {
-		}
-		if err := c.Wait(); err != nil {
-			t.Errorf("after %v: %v", signal, err)
+		p.Signal(signal)
+		if o := p.End(); o.Code != 0 {
+			t.Errorf("after %v: exit %d: %s", signal, o.Code, o.Stderr)
 		}
 	}
 }
 
 func TestServeAtATakenPort(t *testing.T) {
 	address, _ := listen(t, newTestServer(t))
-	expect(t, program(t, model(t), "--serve", address), 1, []string{"--serve " + address, "another port"})
+	clitest.Expect(t, clitest.Command(t, model(t), "--serve", address), 1, []string{"--serve " + address, "another port"})
 }

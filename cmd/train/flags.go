@@ -29,54 +29,45 @@ Ctrl-C finishes the step, saves and tells how to go on.
 // command is what the command line asks for.
 type command struct {
 	run.Settings
-	out, resume            string
-	saveEvery              time.Duration
-	summary, verbose, help bool
-	flags                  *pflag.FlagSet // as the command line set them
+	out, resume      string
+	saveEvery        time.Duration
+	summary, verbose bool
+	flags            *pflag.FlagSet // as the command line set them
 }
 
-// groups binds all flags to c, whose values are the defaults.
-func (c *command) groups() []cli.Group {
+func newCommand() *command { return &command{Settings: run.Defaults(), saveEvery: run.SaveEvery} }
+
+// program binds the flags to c, whose values are the defaults.
+func (c *command) program() *cli.Program {
 	g := cli.NewGroup("Run")
 	g.StringVar(&c.out, "out", c.out, "new `folder` for the results (default runs/MODEL-DATE-TIME)")
 	g.StringVar(&c.resume, "resume", c.resume, "go on with the run in this `folder`, with its settings: only\n--"+strings.Join(run.MayChange(), ", --")+" can be others")
 	g.DurationVar(&c.saveEvery, "save-every", c.saveEvery, "`time` between checkpoints within an epoch")
 	g.BoolVar(&c.summary, "summary", c.summary, "print the network's table of layers and exit")
-	g.BoolVar(&c.verbose, "verbose", c.verbose, "print all settings too")
-	g.BoolVarP(&c.help, "help", "h", c.help, "print this and exit")
-	return append(c.Settings.Flags(), g)
+	return &cli.Program{Name: "train", Usage: usage, Flags: append(c.Settings.Flags(), g), Verbose: &c.verbose, Check: c.check, Run: c.train}
 }
 
-func newCommand() *command { return &command{Settings: run.Defaults(), saveEvery: run.SaveEvery} }
-
-// parse reads the command line. An error is the user's mistake.
-func parse(args []string) (*command, error) {
-	c := newCommand()
-	c.flags = cli.Union(c.groups())
-	if err := cli.Parse(c.flags, args); err != nil {
-		return nil, err
-	}
-	if c.help {
-		return c, nil
-	}
+// check completes and checks what the command line asks for.
+func (c *command) check(flags *pflag.FlagSet) error {
+	c.flags = flags
 	if c.flags.NArg() > 0 {
-		return nil, fmt.Errorf("stray argument %q: values follow their flag, of switches after =, as in --bn=false", c.flags.Arg(0))
+		return fmt.Errorf("stray argument %q: values follow their flag, of switches after =, as in --bn=false", c.flags.Arg(0))
 	}
 	if c.flags.Changed("out") && c.resume != "" {
-		return nil, errors.New("--out and --resume: a resumed run stays in its folder, give only --resume")
+		return errors.New("--out and --resume: a resumed run stays in its folder, give only --resume")
 	}
 	for _, name := range []string{"out", "resume"} {
 		if c.flags.Changed(name) && c.flags.Lookup(name).Value.String() == "" {
-			return nil, fmt.Errorf("--%s: the name of the folder is empty", name)
+			return fmt.Errorf("--%s: the name of the folder is empty", name)
 		}
 	}
 	if c.saveEvery <= 0 {
-		return nil, fmt.Errorf("--save-every %v: must be above 0", c.saveEvery)
+		return fmt.Errorf("--save-every %v: must be above 0", c.saveEvery)
 	}
 	if err := c.Absolute(); err != nil {
-		return nil, err
+		return err
 	}
-	return c, c.Check()
+	return c.Check()
 }
 
 // adopt takes the settings of the run that is resumed, but those that the command line changes.
@@ -105,6 +96,3 @@ func (c *command) adopt(s run.Settings) error {
 	c.Settings = s
 	return nil
 }
-
-// help returns the usage of the program.
-func help() string { return cli.Help(usage, newCommand().groups()) }

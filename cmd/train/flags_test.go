@@ -67,7 +67,7 @@ func TestMistakesInFlags(t *testing.T) {
 
 func TestHelpNamesEveryFlag(t *testing.T) {
 	text := succeed(t, "--help")
-	cli.Union(newCommand().groups()).VisitAll(func(f *pflag.Flag) {
+	cli.Union(newCommand().program().Flags).VisitAll(func(f *pflag.Flag) {
 		if !strings.Contains(text, "--"+f.Name) || f.Usage == "" {
 			t.Errorf("--help does not tell of --%s", f.Name)
 		}

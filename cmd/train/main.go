@@ -11,18 +11,9 @@ import (
 	"github.com/lamina-go/lamina/internal/run"
 )
 
-func main() { cli.Main("train", train) }
+func main() { newCommand().program().Main() }
 
-func train(args []string) (err error) {
-	c, err := parse(args)
-	if err != nil {
-		return cli.Usage(err)
-	}
-	if c.help {
-		fmt.Print(help())
-		return nil
-	}
-	defer cli.Recover(&err, c.verbose)
+func (c *command) train() (err error) {
 	ctx := cli.Context("stopping: this step is finished and saved; Ctrl-C again ends at once")
 
 	var dir *run.Folder

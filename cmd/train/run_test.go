@@ -124,10 +124,10 @@ func TestSameBits(t *testing.T) {
 			}
 			dir := filepath.Join(t.TempDir(), "run")
 			p := start(t, small(dir)...)
-			p.await("results")
-			p.send(s)
-			if o := p.end(); o.code != 130 || !strings.Contains(o.stderr, "--resume "+dir) {
-				t.Fatalf("exit %d, want 130 and how to go on: %s", o.code, o.stderr)
+			p.Await("results")
+			p.Signal(s)
+			if o := p.End(); o.Code != 130 || !strings.Contains(o.Stderr, "--resume "+dir) {
+				t.Fatalf("exit %d, want 130 and how to go on: %s", o.Code, o.Stderr)
 			}
 			if at := read(t, dir).Position; at.Step == 6 {
 				t.Fatal("the program went on to the end")
@@ -173,8 +173,8 @@ func sameAfterKills(t *testing.T, want result, took time.Duration, more ...strin
 		for i := range kills(t) {
 			p := start(t, goOn(dir, more...)...)
 			time.Sleep(rand.N(took))
-			p.command.Process.Kill()
-			p.end()
+			p.Kill()
+			p.End()
 			if _, err := os.Stat(filepath.Join(dir, run.CheckpointName)); err == nil {
 				t.Logf("kill %d: the checkpoint has %d steps", i+1, read(t, dir).Position.Step)
 			}
@@ -236,24 +236,24 @@ func goOn(dir string, more ...string) []string {
 
 func TestAnotherInterruptEndsAtOnce(t *testing.T) {
 	p := start(t, small(filepath.Join(t.TempDir(), "run"), "--epochs", "1000")...)
-	p.await("results")
-	p.send(os.Interrupt)
-	p.await("ends at once") // and 225 MB are still to be saved
-	p.send(os.Interrupt)
-	if o := p.end(); o.code != -1 {
-		t.Errorf("exit %d, want an end by the signal: %s", o.code, o.stderr)
+	p.Await("results")
+	p.Signal(os.Interrupt)
+	p.Await("ends at once") // and 225 MB are still to be saved
+	p.Signal(os.Interrupt)
+	if o := p.End(); o.Code != -1 {
+		t.Errorf("exit %d, want an end by the signal: %s", o.Code, o.Stderr)
 	}
 }
 
 func TestOneProcessInAFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	p := start(t, small(dir, "--epochs", "1000")...)
-	p.await("results")
+	p.Await("results")
 	words := []string{dir, "another process"}
 	fail(t, 1, words, "--resume", dir)
 	fail(t, 1, words, small(dir)...)
-	p.command.Process.Kill()
-	p.end()
+	p.Kill()
+	p.End()
 	// The lock is gone with the process, but there is a run.
 	fail(t, 1, []string{dir, "--resume"}, small(dir)...)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/lamina-go/lamina/backend/cpu"
+	"github.com/lamina-go/lamina/internal/clitest"
 	"github.com/lamina-go/lamina/internal/device"
 	"github.com/lamina-go/lamina/ops"
 )
@@ -18,7 +19,7 @@ func TestSameBitsAfterTuning(t *testing.T) {
 		env = append(env, name+"="+folder)
 	}
 	train := func(args ...string) {
-		c := program(t, args...)
+		c := clitest.Command(t, args...)
 		c.Env = append(c.Env, env...)
 		if text, err := c.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, text)

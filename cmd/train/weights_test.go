@@ -52,9 +52,9 @@ func TestPretrained(t *testing.T) {
 
 	killed := filepath.Join(dir, "killed")
 	p := start(t, small(killed, other...)...)
-	p.await("results")
-	p.command.Process.Kill()
-	p.end()
+	p.Await("results")
+	p.Kill()
+	p.End()
 	if _, err := os.Stat(filepath.Join(killed, run.CheckpointName)); err == nil {
 		t.Fatal("the run had a checkpoint when it was killed")
 	}
@@ -153,14 +153,14 @@ func TestSaveOnFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	saved := put(t, []byte("an older model"), dir, "m.h5")
 	p := start(t, small(filepath.Join(dir, "run"), "--save", saved)...)
-	p.await("results")
+	p.Await("results")
 	if err := os.Symlink(full, saved+".tmp"); err != nil {
 		t.Fatal(err)
 	}
-	o := p.end()
+	o := p.End()
 	for _, words := range []string{saved, "no space left", "--resume"} {
-		if o.code != 1 || !strings.Contains(o.stderr, words) {
-			t.Errorf("exit %d, want 1 and %q: %s", o.code, words, o.stderr)
+		if o.Code != 1 || !strings.Contains(o.Stderr, words) {
+			t.Errorf("exit %d, want 1 and %q: %s", o.Code, words, o.Stderr)
 		}
 	}
 	if text, err := os.ReadFile(saved); err != nil || string(text) != "an older model" {

@@ -10,16 +10,27 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/spf13/pflag"
 )
 
-// Main runs a program with the arguments of the command line and ends the process: with 0, or
+// Program is one of the project's programs.
+type Program struct {
+	Name, Usage string                     // Usage is what --help tells above the flags
+	Flags       []Group                    // bound to what Check and Run see; Main adds --verbose and --help
+	Verbose     *bool                      // where --verbose goes
+	Check       func(*pflag.FlagSet) error // completes and checks what the command line said; an error is the user's mistake
+	Run         func() error
+}
+
+// Main runs the program with the arguments of the command line and ends the process: with 0, or
 // after an error, told in one line, with 1; 2 if it is a UsageError, 130 if it is ErrInterrupted.
-func Main(name string, program func(args []string) error) {
-	err := program(os.Args[1:])
+func (p *Program) Main() {
+	err := p.run(os.Args[1:])
 	if err == nil {
 		os.Exit(0)
 	}
-	fmt.Fprintf(os.Stderr, "%s: %s\n", name, strings.ReplaceAll(err.Error(), "\n", "; "))
+	fmt.Fprintf(os.Stderr, "%s: %s\n", p.Name, strings.ReplaceAll(err.Error(), "\n", "; "))
 	switch usage := (UsageError{}); {
 	case errors.As(err, &usage):
 		os.Exit(2)
@@ -27,6 +38,19 @@ func Main(name string, program func(args []string) error) {
 		os.Exit(130) // as shells tell of Ctrl-C
 	}
 	os.Exit(1)
+}
+
+func (p *Program) run(args []string) (err error) {
+	help, err := p.Parse(args)
+	if err != nil {
+		return Usage(err)
+	}
+	if help != "" {
+		fmt.Print(help)
+		return nil
+	}
+	defer recoverTo(&err, *p.Verbose)
+	return p.Run()
 }
 
 // UsageError is a mistake in the command line.
@@ -69,8 +93,8 @@ func Interruption(ctx context.Context, err error) error {
 	return err
 }
 
-// Recover, deferred, makes a panic an error of one sentence, unless the user wants to see it all.
-func Recover(err *error, verbose bool) {
+// recoverTo, deferred, makes a panic an error of one sentence, unless the user wants to see it all.
+func recoverTo(err *error, verbose bool) {
 	if verbose {
 		return
 	}

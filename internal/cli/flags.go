@@ -32,21 +32,30 @@ func Union(groups []Group) *pflag.FlagSet {
 	return f
 }
 
-// Parse reads the flags in a command line. An error is the user's mistake.
-func Parse(f *pflag.FlagSet, args []string) error {
-	err := f.Parse(args)
-	if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) {
-		return fmt.Errorf("%w: see --help", err)
-	}
-	return err
-}
+// Parse reads and checks a command line. An error is the user's mistake. If help is asked for, that is what it returns,
+// and nothing else is checked.
+func (p *Program) Parse(args []string) (help string, err error) {
+	general := NewGroup("General")
+	general.BoolVar(p.Verbose, "verbose", *p.Verbose, "tell more: of a run its settings, of a fault of this program where it is")
+	wanted := general.BoolP("help", "h", false, "print this and exit")
+	groups := append(slices.Clip(p.Flags), general)
 
-// Help returns the usage and the flags below it.
-func Help(usage string, groups []Group) string {
-	for _, g := range groups {
-		usage += "\n" + g.heading + "\n" + g.FlagUsages()
+	f := Union(groups)
+	err = f.Parse(args)
+	if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) {
+		err = fmt.Errorf("%w: see --help", err)
 	}
-	return usage
+	if err != nil {
+		return "", err
+	}
+	if !*wanted {
+		return "", p.Check(f)
+	}
+	help = p.Usage
+	for _, g := range groups {
+		help += "\n" + g.heading + "\n" + g.FlagUsages()
+	}
+	return help, nil
 }
 
 // OneOf says what is wrong with the value of a flag that must be one of the names.

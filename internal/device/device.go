@@ -24,8 +24,8 @@ type Options struct {
 	Deterministic bool `json:"deterministic"`
 }
 
-// maxThreads is far from where the system, or Go, gives no more.
-const maxThreads = 1024
+// MaxThreads is far from where the system, or Go, gives no more.
+const MaxThreads = 1024
 
 // Defaults are the best there is for float32.
 func Defaults() Options { return Options{Backend: "auto", Precision: "fp32", ConvAlgo: "auto"} }
@@ -46,7 +46,7 @@ func (o *Options) Check() error {
 	err := cmp.Or(
 		cli.OneOf("backend", o.Backend, "auto", "cpu", "cudnn"),
 		cli.AtLeast("threads", o.Threads, 0),
-		cli.AtMost("threads", o.Threads, maxThreads),
+		cli.AtMost("threads", o.Threads, MaxThreads),
 		cli.OneOf("precision", o.Precision, "fp32", "tf32", "bf16"),
 		cli.OneOf("conv-algo", o.ConvAlgo, cpu.ConvAlgorithms()...),
 	)

@@ -1,0 +1,149 @@
+// Package clitest runs a program in the program's own tests, whose binary can be the program too.
+package clitest
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// variable makes a test binary the program itself.
+const variable = "LAMINA_TEST_PROGRAM"
+
+// Run runs the tests and returns the code to exit with, or, where a test has started this process, runs the program
+// that main is, which ends the process.
+func Run(m *testing.M, main func()) int {
+	if os.Getenv(variable) != "" {
+		os.Unsetenv(variable)
+		main()
+	}
+	return m.Run()
+}
+
+// Command returns the program with arguments, to be run in an empty folder with an empty cache and no network.
+func Command(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	c := exec.Command(self, args...)
+	c.Dir = dir
+	c.Env = append(os.Environ(), variable+"=1", "HTTPS_PROXY=http://127.0.0.1:1",
+		"HOME="+dir, "XDG_CACHE_HOME="+dir, "LocalAppData="+dir)
+	return c
+}
+
+// Outcome is how a program ended.
+type Outcome struct {
+	Code           int // −1 if a signal ended it
+	Stdout, Stderr string
+}
+
+// Execute runs a program to its end. Whatever happens, it prints no stack trace.
+func Execute(t testing.TB, c *exec.Cmd) Outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	c.Stdout, c.Stderr = &stdout, &stderr
+	return outcome(t, c.Run(), &stdout, &stderr)
+}
+
+func outcome(t testing.TB, err error, stdout, stderr *bytes.Buffer) Outcome {
+	t.Helper()
+	o := Outcome{Stdout: stdout.String(), Stderr: stderr.String()}
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		o.Code = exit.ExitCode()
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(o.Stdout+o.Stderr, "goroutine ") {
+		t.Fatalf("a stack trace:\n%s%s", o.Stdout, o.Stderr)
+	}
+	return o
+}
+
+// Expect runs a program, which must end with the code and print on the standard error one line for each of the given
+// sets of words, with all of them in it. It returns the standard output.
+func Expect(t testing.TB, c *exec.Cmd, code int, lines ...[]string) string {
+	t.Helper()
+	o := Execute(t, c)
+	if o.Code != code {
+		t.Errorf("%q: exit %d, want %d", c.Args[1:], o.Code, code)
+	}
+	got := strings.SplitAfter(o.Stderr, "\n")
+	if got = got[:len(got)-1]; len(got) != len(lines) {
+		t.Fatalf("%q: want %d lines on stderr:\n%s", c.Args[1:], len(lines), o.Stderr)
+	}
+	for i, words := range lines {
+		for _, word := range words {
+			if !strings.Contains(got[i], word) {
+				t.Errorf("%q: %q is not in: %s", c.Args[1:], word, got[i])
+			}
+		}
+	}
+	return o.Stdout
+}
+
+// Process is a program while it runs.
+type Process struct {
+	t              testing.TB
+	command        *exec.Cmd
+	lines          *bufio.Scanner
+	stdout, stderr bytes.Buffer
+}
+
+// Start starts a program.
+func Start(t testing.TB, c *exec.Cmd) *Process {
+	t.Helper()
+	p := &Process{t: t, command: c}
+	c.Stderr = &p.stderr
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.lines = bufio.NewScanner(out)
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	return p
+}
+
+// Await returns the next line with the words that the program prints.
+func (p *Process) Await(words string) string {
+	p.t.Helper()
+	for p.lines.Scan() {
+		p.stdout.WriteString(p.lines.Text() + "\n")
+		if strings.Contains(p.lines.Text(), words) {
+			return p.lines.Text()
+		}
+	}
+	p.command.Wait()
+	p.t.Fatalf("the program ended without the words %q:\n%s%s", words, &p.stdout, &p.stderr)
+	return ""
+}
+
+// Signal sends the program a signal.
+func (p *Process) Signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.command.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// Kill ends the program, if it still runs.
+func (p *Process) Kill() { p.command.Process.Kill() }
+
+// End waits for the program to end.
+func (p *Process) End() Outcome {
+	p.t.Helper()
+	for p.lines.Scan() {
+		p.stdout.WriteString(p.lines.Text() + "\n")
+	}
+	return outcome(p.t, p.command.Wait(), &p.stdout, &p.stderr)
+}
