@@ -56,12 +56,10 @@ func (l *Loader) Plan(epoch int) []Sample {
 // the next iteration. Workers render ahead of the consumer, and end with the loop.
 func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32] {
 	return func(yield func(images, labels []float32) bool) {
-		plan := l.Plan(epoch)
-		size := min(size, len(plan))
-		if first*size >= len(plan) {
+		plan, size := l.rest(epoch, first, size)
+		if len(plan) == 0 {
 			return
 		}
-		plan = plan[first*size:]
 		count := (len(plan) + size - 1) / size
 		workers := min(max(l.Workers, 1), count)
 		ring := make([]slot, 2*workers) // two of each worker: it fills one while the other is read
@@ -98,6 +96,46 @@ func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32]
 			s.free <- struct{}{}
 		}
 	}
+}
+
+// rest returns the samples of an epoch from batch first on, and the size of the batches, no more than all images.
+func (l *Loader) rest(epoch, first, size int) ([]Sample, int) {
+	plan := l.Plan(epoch)
+	size = min(size, len(plan))
+	return plan[min(first*size, len(plan)):], size
+}
+
+// Samples gives the batches of an epoch as Batches does, but in place of the images (n, 4) numbers that say how a device
+// which has Stored is to make them: the index of each in the split, TX, TY, and 1 if it is flipped, else 0.
+func (l *Loader) Samples(epoch, first, size int) iter.Seq2[[]float32, []float32] {
+	return func(yield func(samples, labels []float32) bool) {
+		plan, size := l.rest(epoch, first, size)
+		var samples, labels []float32
+		for len(plan) > 0 {
+			samples, labels = samples[:0], labels[:0]
+			for _, s := range plan[:min(size, len(plan))] {
+				flip := float32(0)
+				if s.Flip {
+					flip = 1
+				}
+				samples = append(samples, float32(s.Index), s.TX, s.TY, flip)
+				labels = append(labels, float32(s.Label))
+			}
+			if !yield(samples, labels) {
+				return
+			}
+			plan = plan[len(labels):]
+		}
+	}
+}
+
+// Stored returns the images as bytes, (N, 32, 32, 3), and the normalized value of each byte in each
+// channel, (3, 256).
+func (l *Loader) Stored() (pixels []byte, values []float32) {
+	for _, channel := range l.Normalization.tables() {
+		values = append(values, channel[:]...)
+	}
+	return l.Images.Pixels, values
 }
 
 // slot is a batch in the ring between the workers and the consumer.

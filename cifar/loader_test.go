@@ -128,6 +128,55 @@ func TestBatchesOfWorkers(t *testing.T) {
 	}
 }
 
+// Samples are the plan in numbers, in the batches that Batches gives.
+func TestSamples(t *testing.T) {
+	l := &Loader{Images: randomImages(50), NumClasses: 10, Normalization: MeanOnly(), Augmentation: SubPixel, Seed: 9}
+	for _, epoch := range []int{InOrder, 0, 2} {
+		plan := l.Plan(epoch)
+		for _, size := range []int{1, 7, 25, 50, 64, math.MaxInt} {
+			for _, first := range []int{0, 1, 7, 50} {
+				_, wantLabels, wantSizes := collect(l, epoch, first, size)
+				var labels []float32
+				var sizes []int
+				for samples, some := range l.Samples(epoch, first, size) {
+					if len(samples) != 4*len(some) {
+						t.Fatalf("%d numbers of %d samples", len(samples), len(some))
+					}
+					for i := range some {
+						s := plan[len(plan)-len(wantLabels)+len(labels)+i]
+						flip := float32(0)
+						if s.Flip {
+							flip = 1
+						}
+						if want := []float32{float32(s.Index), s.TX, s.TY, flip}; !slices.Equal(samples[4*i:4*i+4], want) {
+							t.Fatalf("epoch %d, batches of %d from %d: %v, want %v", epoch, size, first, samples[4*i:4*i+4], want)
+						}
+					}
+					labels, sizes = append(labels, some...), append(sizes, len(some))
+				}
+				if !slices.Equal(labels, wantLabels) || !slices.Equal(sizes, wantSizes) {
+					t.Errorf("epoch %d, batches of %d from %d: other labels, or batches of %v and not %v", epoch, size, first, sizes, wantSizes)
+				}
+			}
+		}
+	}
+	for range l.Samples(0, 0, 7) {
+		break // it can
+	}
+}
+
+// What is stored are the bytes, and what Batches makes of each.
+func TestStored(t *testing.T) {
+	l := &Loader{Images: randomImages(3), Normalization: Normalization{Mean: [3]float32{100, 0, 1}, Std: [3]float32{2, 0, 3}}}
+	pixels, values := l.Stored()
+	images, _, _ := collect(l, InOrder, 0, 3)
+	for i, v := range pixels {
+		if got := values[i%3*256+int(v)]; got != images[i] {
+			t.Fatalf("byte %d, which is %d, stands for %g, want %g", i, v, got, images[i])
+		}
+	}
+}
+
 // However a loop ends, no worker is left behind.
 func TestBatchesEnd(t *testing.T) {
 	for _, workers := range []int{1, 2, 5} {

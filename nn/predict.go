@@ -191,6 +191,10 @@ func (p *Predictor) EvaluateEach(ctx context.Context, data Data, each func(label
 	if err := p.model.fits(data); err != nil {
 		return Result{}, err
 	}
+	return p.evaluate(ctx, undrawn(p.model.backend, data), each)
+}
+
+func (p *Predictor) evaluate(ctx context.Context, data *source, each func(labels, logits []float32)) (Result, error) {
 	b := p.model.backend
 	var total sums
 	collect := func() (err error) {
@@ -202,13 +206,16 @@ func (p *Predictor) EvaluateEach(ctx context.Context, data Data, each func(label
 	}
 	var logits []float32
 	pending := 0
-	for images, labels := range data.Batches(InOrder, 0, p.batch) {
+	for images, labels := range data.batches(InOrder, 0, p.batch) {
 		q, err := p.program(len(labels))
 		if err == nil {
-			err = errors.Join(context.Cause(ctx), b.Write(q.images, images), b.Write(q.labels, labels))
+			err = errors.Join(context.Cause(ctx), data.write(q.images, images), b.Write(q.labels, labels))
 		}
 		if err == nil {
-			err = b.Run(q.name+"/measure", backend.StepValues{}, q.measure)
+			err = b.Run(q.name+"/measure/"+data.name, backend.StepValues{}, func() {
+				data.draw(q.images)
+				q.measure()
+			})
 		}
 		if err == nil && each != nil {
 			logits = slices.Grow(logits[:0], q.logits.Shape().Size())[:q.logits.Shape().Size()]

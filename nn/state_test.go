@@ -150,36 +150,34 @@ func stopAfter(t *testing.T, trainer *Trainer, steps int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	done := 0
-	trainer.config.Data = &cancelling{trainer.config.Data, func() {
+	before(trainer.data, func() {
 		if done == steps {
 			cancel()
 		}
 		done++
-	}}
+	})
 	if steps == trainer.Steps()*trainer.config.Epochs { // during the last validation
-		trainer.config.Validation = &cancelling{trainer.config.Validation, func() {
+		before(trainer.measured, func() {
 			if done == steps {
 				cancel()
 			}
-		}}
+		})
 	}
 	if err := trainer.Run(ctx); !errors.Is(err, context.Canceled) {
 		t.Fatalf("stopped run: %v", err)
 	}
 }
 
-// cancelling calls a function before each batch that it gives.
-type cancelling struct {
-	Data
-	before func()
-}
-
-func (d *cancelling) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32] {
-	return func(yield func(images, labels []float32) bool) {
-		for images, labels := range d.Data.Batches(epoch, first, size) {
-			d.before()
-			if !yield(images, labels) {
-				return
+// before lets a source call a function before each batch that it gives.
+func before(s *source, call func()) {
+	batches := s.batches
+	s.batches = func(epoch, first, size int) iter.Seq2[[]float32, []float32] {
+		return func(yield func(images, labels []float32) bool) {
+			for images, labels := range batches(epoch, first, size) {
+				call()
+				if !yield(images, labels) {
+					return
+				}
 			}
 		}
 	}
@@ -274,7 +272,7 @@ func TestCheckpointWithinEpoch(t *testing.T) {
 	c.CheckpointEvery = time.Nanosecond
 	trainer := newTinyTrainer(t, b, c)
 	seen := map[int]bool{}
-	trainer.config.Data = &cancelling{c.Data, func() {
+	before(trainer.data, func() {
 		time.Sleep(pollInterval) // so that each step is looked at
 		if trainer.Step == 0 {
 			return
@@ -284,7 +282,7 @@ func TestCheckpointWithinEpoch(t *testing.T) {
 			t.Error(err)
 		}
 		seen[other.Step] = true
-	}}
+	})
 	trainer.config.Epochs = 1
 	if err := trainer.Run(context.Background()); err != nil {
 		t.Fatal(err)

@@ -53,13 +53,15 @@ type Trainer struct {
 	*State
 	config    Config
 	batch     int
+	data      *source
 	flow      []tensor.Tensor // at the largest batch
 	labels    tensor.Tensor
 	gradients tensor.Tensor
 	optimizer backend.Optimizer
 	programs  map[int]*program // by number of images
 	predictor *Predictor
-	pending   int // steps whose metrics were not yet asked for
+	measured  *source // what the predictor is asked for after each epoch
+	pending   int     // steps whose metrics were not yet asked for
 	metrics   []backend.StepMetrics
 	saved     time.Time
 }
@@ -111,7 +113,14 @@ func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
 	if _, err = t.program(t.batch); err != nil {
 		return nil, err
 	}
-	_, err = t.predictor.program(min(t.batch, c.Validation.Len()))
+	if _, err = t.predictor.program(min(t.batch, c.Validation.Len())); err != nil {
+		return nil, err
+	}
+	// Only what is left of the memory is for the images, which it goes without too.
+	if t.data, err = newSource(b, c.Data, t.batch); err != nil {
+		return nil, err
+	}
+	t.measured, err = newSource(b, c.Validation, t.batch)
 	return t, err
 }
 
@@ -171,6 +180,7 @@ func (t *Trainer) program(n int) (*program, error) {
 	}
 	logits, labels := c.flow[len(c.flow)-1], b.View(t.labels, 0, tensor.Shape{n})
 	made := &program{name: runName("train", n), images: c.flow[0], labels: labels, step: func() {
+		t.data.draw(c.flow[0])
 		forward.run()
 		loss.Forward(logits, labels)
 		loss.Backward(logits, logits, labels)
@@ -182,14 +192,14 @@ func (t *Trainer) program(n int) (*program, error) {
 	return made, nil
 }
 
-// step trains on one batch.
+// step trains on one batch of the source.
 func (t *Trainer) step(images, labels []float32) error {
 	p, err := t.program(len(labels))
 	if err != nil {
 		return err
 	}
 	b := t.Model.backend
-	if err := b.Write(p.images, images); err != nil {
+	if err := t.data.write(p.images, images); err != nil {
 		return err
 	}
 	if err := b.Write(p.labels, labels); err != nil {
@@ -242,7 +252,7 @@ func (t *Trainer) epoch(ctx context.Context) error {
 	if err := t.train(ctx); err != nil {
 		return err
 	}
-	val, err := t.predictor.Evaluate(ctx, t.config.Validation)
+	val, err := t.predictor.evaluate(ctx, t.measured, nil)
 	if err != nil {
 		return err
 	}
@@ -260,7 +270,7 @@ func (t *Trainer) epoch(ctx context.Context) error {
 // train does the steps that are left of an epoch.
 func (t *Trainer) train(ctx context.Context) error {
 	last := time.Now()
-	for images, labels := range t.config.Data.Batches(t.Epoch, t.EpochStep, t.batch) {
+	for images, labels := range t.data.batches(t.Epoch, t.EpochStep, t.batch) {
 		if ctx.Err() != nil {
 			break
 		}

@@ -43,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) backend.Backend, o Options) {
 		{"SoftmaxLoss", (*suite).softmaxLoss},
 		{"SGD", (*suite).sgd},
 		{"Metrics", (*suite).metrics},
+		{"Dataset", (*suite).draws},
 		{"NaN", (*suite).nan},
 		{"Panics", (*suite).panics},
 	}...))
