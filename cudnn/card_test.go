@@ -11,6 +11,7 @@ import (
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/backendtest"
+	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
 )
@@ -75,8 +76,9 @@ func BenchmarkCard(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				data := func(n int) *nn.Images {
-					return &nn.Images{Height: 32, Width: 32, Channels: 3, NumClasses: 10, Pixels: make([]float32, n*3072), Labels: make([]float32, n)}
+				data := func(n int) *cifar.Loader {
+					black := cifar.Images{Pixels: make([]byte, n*cifar.Size*cifar.Size*cifar.Channels), Labels: make([]int32, n)}
+					return &cifar.Loader{Images: black, NumClasses: 10, Normalization: cifar.MeanOnly(), Augmentation: cifar.SubPixel}
 				}
 				var before, after time.Time
 				config := nn.Config{Data: data(batch * steps), Validation: data(1), Epochs: 1 + b.N, Batch: batch, Schedule: schedule, Momentum: 0.9, Init: init}

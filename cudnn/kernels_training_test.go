@@ -6,27 +6,12 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/ops"
 	"github.com/lamina-go/lamina/tensor"
-)
-
-// What kernels/common.cu declares.
-type (
-	sgdPart struct {
-		from   int64
-		size   int32
-		lambda float32
-	}
-	sampleOnCard struct {
-		index, label int32
-		tx, ty       float32
-		flip         int32
-	}
 )
 
 // metrics are three slots, of which the second is that of the step.
@@ -130,20 +115,20 @@ func TestLossOfBadRows(t *testing.T) {
 
 // Steps are, to the bit, those of package ops without assembly, which rounds as Keras does.
 func TestSGDKernels(t *testing.T) {
-	var many []sgdPart
+	var many []part
 	for i := range int64(600) { // more than the last block has threads
-		many = append(many, sgdPart{40 * i, 40, float32(i%3) / 100})
+		many = append(many, part{40 * i, 40, float32(i%3) / 100})
 	}
 	each(t, func(m *machine) {
 		for _, c := range []struct {
 			size, offset int
-			parts        []sgdPart
+			parts        []part
 		}{
-			{1, 0, []sgdPart{{0, 1, 0.5}}},
-			{33, 0, []sgdPart{{0, 33, 0}}},
-			{1023, 0, []sgdPart{{0, 5, 0}, {5, 17, 0.0005}, {22, 1, 0.1}, {23, 1000, 0.001}}},
-			{1023, 3, []sgdPart{{0, 1000, 0.01}, {1000, 23, 0}}},
-			{40000, 0, []sgdPart{{0, 16384, 0.0005}, {16384, 3616, 0.0005}, {20000, 12, 0}, {20012, 16384, 0.01}, {36396, 3604, 0}}},
+			{1, 0, []part{{0, 1, 0.5}}},
+			{33, 0, []part{{0, 33, 0}}},
+			{1023, 0, []part{{0, 5, 0}, {5, 17, 0.0005}, {22, 1, 0.1}, {23, 1000, 0.001}}},
+			{1023, 3, []part{{0, 1000, 0.01}, {1000, 23, 0}}},
+			{40000, 0, []part{{0, 16384, 0.0005}, {16384, 3616, 0.0005}, {20000, 12, 0}, {20012, 16384, 0.01}, {36396, 3604, 0}}},
 			{24000, 0, many},
 		} {
 			for _, nesterov := range []bool{true, false} {
@@ -155,7 +140,7 @@ func TestSGDKernels(t *testing.T) {
 	})
 }
 
-func (m *machine) sgd(size, offset int, parts []sgdPart, nesterov, copied bool) {
+func (m *machine) sgd(size, offset int, parts []part, nesterov, copied bool) {
 	m.Helper()
 	const rate, momentum = 0.03, 0.9
 	rng := rand.New(rand.NewPCG(7, uint64(size)))
@@ -223,37 +208,17 @@ func TestAugmentKernel(t *testing.T) {
 	}
 	norm := cifar.MeanOnly()
 	norm.Std = [3]float32{1, 2, 58.5}
-	table := make([]float32, 3*256)
-	for c := range 3 {
-		for v := range 256 {
-			table[c*256+v] = (float32(v) - norm.Mean[c]) / norm.Std[c]
-		}
-	}
 	each(t, func(m *machine) {
 		for _, augmentation := range []cifar.Augmentation{cifar.None, cifar.WholePixel, cifar.SubPixel} {
 			loader := &cifar.Loader{Images: images, NumClasses: 10, Normalization: norm, Augmentation: augmentation, Seed: 9}
+			pixels, values := loader.Stored()
 			for epoch := range 3 {
-				var samples []sampleOnCard
-				for _, s := range loader.Plan(epoch) {
-					flip := int32(0)
-					if s.Flip {
-						flip = 1
-					}
-					samples = append(samples, sampleOnCard{s.Index, s.Label, s.TX, s.TY, flip})
-				}
-				for want, wantLabels := range loader.Batches(epoch, 0, count) {
-					for _, channels := range []int{3, 4} {
-						y, labels := m.activations(fill(count*1024*channels, 5)), m.floatsAt(fill(count, -1), 1)
-						m.launch("augment", geometry{[3]uint32{count, 1, 1}, [3]uint32{256, 1, 1}}, y, labels, images.Pixels, samples, table, channels)
-						padded := slices.Clone(want)
-						if channels == 4 {
-							padded = make([]float32, count*1024*4)
-							for i, v := range want {
-								padded[i/3*4+i%3] = v
-							}
-						}
-						near(m.T, fmt.Sprintf("images with %v", augmentation), y.read(), m.rounded(padded), exact)
-						near(m.T, "labels", labels.values, wantLabels, exact)
+				for samples, labels := range loader.Samples(epoch, 0, count) {
+					for want, wantLabels := range loader.Batches(epoch, 0, count) {
+						y := m.activations(fill(count*3072, 5))
+						m.launch("augment", geometry{[3]uint32{count, 1, 1}, [3]uint32{256, 1, 1}}, y, pixels, values, samples, cifar.Size, cifar.Size, cifar.Channels)
+						near(m.T, fmt.Sprintf("images with %v", augmentation), y.read(), m.rounded(want), exact)
+						near(m.T, "labels", labels, wantLabels, exact)
 					}
 				}
 			}

@@ -59,9 +59,6 @@ type part struct {
 	lambda float32
 }
 
-// words is the size of a part in float32s.
-const words = int(unsafe.Sizeof(part{}) / 4)
-
 // partSize is the largest part: one block of threads takes it.
 const partSize = 4096
 
@@ -87,11 +84,7 @@ func (b *Backend) SGD(s backend.SGDSpec) (backend.Optimizer, error) {
 	if o.table, err = b.alloc(int64(o.parts) * int64(unsafe.Sizeof(part{}))); err != nil {
 		return nil, err
 	}
-	const each = stagingSize / words
-	for from := 0; from < o.parts; from += each {
-		some := parts[from:min(from+each, o.parts)]
-		b.upload(o.table+C.CUdeviceptr(4*words*from), unsafe.Slice((*float32)(unsafe.Pointer(&some[0])), words*len(some)))
-	}
+	b.upload(o.table, bytesOf(parts))
 	return o, b.err
 }
 

@@ -6,6 +6,7 @@ package cudnn
 import "C"
 
 import (
+	"slices"
 	"unsafe"
 
 	"github.com/lamina-go/lamina/tensor"
@@ -13,7 +14,7 @@ import (
 
 const (
 	stagingSlots = 4
-	stagingSize  = 1 << 20 // float32s in a slot: more than a batch of images
+	stagingSize  = 1 << 20 // float32s in a slot: more than a batch of small images
 )
 
 // staging is memory of the host that the card reads and writes by itself. Write copies to the next slot and goes
@@ -26,8 +27,13 @@ type staging struct {
 
 type slot struct {
 	memory unsafe.Pointer
-	floats []float32 // the memory
+	bytes  []byte    // the memory
 	ended  C.CUevent // the last transfer
+}
+
+// bytesOf returns the memory of numbers.
+func bytesOf[T any](numbers []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(numbers))), len(numbers)*int(unsafe.Sizeof(*new(T))))
 }
 
 func (s *staging) open(b *Backend) error {
@@ -36,7 +42,7 @@ func (s *staging) open(b *Backend) error {
 		if err := cuda(b, "cuMemHostAlloc", C.lamina_cuMemHostAlloc(b.api, &slot.memory, 4*stagingSize, 0)); err != nil {
 			return err
 		}
-		slot.floats = unsafe.Slice((*float32)(slot.memory), stagingSize)
+		slot.bytes = unsafe.Slice((*byte)(slot.memory), 4*stagingSize)
 		if err := cuda(b, "cuEventCreate", C.lamina_cuEventCreate(b.api, &slot.ended, C.LAMINA_CU_EVENT_DISABLE_TIMING)); err != nil {
 			return err
 		}
@@ -76,27 +82,30 @@ func (b *Backend) Write(dst tensor.Tensor, src []float32) error {
 	}
 	leave := b.enter()
 	defer leave()
+	if !t.activations || !b.bf16 {
+		b.upload(t.at, bytesOf(src))
+		return b.err
+	}
 	for from := 0; from < len(src); from += stagingSize {
 		part := src[from:min(from+stagingSize, len(src))]
-		if !t.activations || !b.bf16 {
-			b.upload(t.at+C.CUdeviceptr(4*from), part)
-			continue
-		}
-		b.upload(b.staging.card, part)
+		b.upload(b.staging.card, bytesOf(part))
 		b.elementwise("from_float", len(part), pointer(t.at+C.CUdeviceptr(b.bytes(from))), pointer(b.staging.card), count(len(part)))
 	}
 	return b.err
 }
 
-// upload copies no more than a slot to the card.
-func (b *Backend) upload(to C.CUdeviceptr, part []float32) {
-	slot := b.staging.take(b)
-	if b.err != nil {
-		return
+// upload copies bytes to the card.
+func (b *Backend) upload(to C.CUdeviceptr, bytes []byte) {
+	for part := range slices.Chunk(bytes, 4*stagingSize) {
+		slot := b.staging.take(b)
+		if b.err != nil {
+			return
+		}
+		copy(slot.bytes, part)
+		b.fail(cuda(b, "cuMemcpyHtoDAsync", C.lamina_cuMemcpyHtoDAsync_v2(b.api, to, slot.memory, C.size_t(len(part)), b.stream)))
+		b.fail(cuda(b, "cuEventRecord", C.lamina_cuEventRecord(b.api, slot.ended, b.stream)))
+		to += C.CUdeviceptr(len(part))
 	}
-	copy(slot.floats, part)
-	b.fail(cuda(b, "cuMemcpyHtoDAsync", C.lamina_cuMemcpyHtoDAsync_v2(b.api, to, slot.memory, C.size_t(4*len(part)), b.stream)))
-	b.fail(cuda(b, "cuEventRecord", C.lamina_cuEventRecord(b.api, slot.ended, b.stream)))
 }
 
 // Read copies src to dst, row-major in the order of the shape.
@@ -117,7 +126,7 @@ func (b *Backend) Read(dst []float32, src tensor.Tensor) error {
 		}
 		b.fail(cuda(b, "cuMemcpyDtoHAsync", C.lamina_cuMemcpyDtoHAsync_v2(b.api, slot.memory, at, C.size_t(4*len(part)), b.stream)))
 		b.fail(b.synchronize())
-		copy(part, slot.floats)
+		copy(bytesOf(part), slot.bytes)
 	}
 	return b.err
 }

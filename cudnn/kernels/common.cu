@@ -56,9 +56,9 @@ struct Part {
 
 // Sample is an image of the data set as it is shown once.
 struct Sample {
-	int index, label;
-	float tx, ty; // pixels by which the picture moves to the left and up
-	int flip;     // mirrored left to right, after the shift
+	float index;    // in the set
+	float tx, ty;   // pixels by which the picture moves to the left and up
+	float mirrored; // left to right, after the shift; or 0
 };
 
 // ---- Numbers ----
