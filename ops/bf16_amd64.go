@@ -13,6 +13,9 @@ func roundAVX2(dst *BF16, src *float32, n int)
 //go:noescape
 func interleaveAVX2(dst *BF16, ldd int, src *BF16, lds, pairs, n int)
 
+//go:noescape
+func splitAVX2(dst *float32, s, w int, src *BF16, pairs int)
+
 func (l Level) widenWide(dst []float32, src []BF16) int {
 	n := l.whole(len(src))
 	for i := 0; i < n; i += pieceSize {
@@ -38,4 +41,18 @@ func (l Level) interleaveWide(dst []BF16, ldd int, src []BF16, lds, pairs, n int
 	_, _ = dst[2*((pairs-1)*ldd+n)-1], src[(2*pairs-1)*lds+n-1]
 	interleaveAVX2(&dst[0], ldd, &src[0], lds, pairs, n)
 	return n
+}
+
+// splitWide does what splitPanel describes, if the level has a kernel for it.
+func (l Level) splitWide(dst []float32, src []BF16, depth int) bool {
+	if l < AVX2 {
+		return false
+	}
+	_, _ = dst[panelBF16*depth-1], src[panelBF16*depth-1]
+	step, width := 16, l.panelWidth()
+	if width == 16 {
+		step *= depth
+	}
+	splitAVX2(&dst[0], step, width, &src[0], depth/2)
+	return true
 }

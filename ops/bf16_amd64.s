@@ -9,13 +9,17 @@
 //	            bits are those of src[i], for i < n
 //	interleave  dst[2*(p*ldd+j)] = src[2*p*lds+j]
 //	            dst[2*(p*ldd+j)+1] = src[(2*p+1)*lds+j], for p < pairs, j < n
+//	split       dst[s*j+2*w*p+i] = float32 of the bits src[128*p+2*(16*j+i)]<<16
+//	            dst[s*j+2*w*p+w+i] = of src[128*p+2*(16*j+i)+1]<<16, for p < pairs, j < 4, i < 16
 //
 // n is a multiple of 8, for interleave of 16, and positive, as pairs is. widen and round do 32
 // numbers a turn, then 8.
 //
 // SI, DI   src, dst;  CX numbers left;  of interleave:
 // SI, BX   two rows of src, R8 bytes apart;  DI row of dst, R9 bytes apart
-// AX, DX   place in src's rows and its end;  CX pairs of rows left
+// AX, DX   place in src's rows and its end;  CX pairs of rows left;  of split:
+// SI, DI   a row of src, of 64 pairs, and where its first 16 go;  R9, R10 = s, 3s bytes
+// DX       w bytes;  CX rows left
 //
 // Need AVX2.
 
@@ -159,5 +163,44 @@ columns:
 	ADDQ R9, DI
 	DECQ CX
 	JNZ  rows
+	VZEROUPPER
+	RET
+
+// SPLIT sets 16 numbers at low and 16 at high to those of the pairs at o(SI).
+#define SPLIT(o, low, high) \
+	VMOVDQU o(SI), Y0      \
+	VMOVDQU 32+o(SI), Y1   \
+	VPSLLD  $16, Y0, Y2    \
+	VPSLLD  $16, Y1, Y3    \
+	VPAND   Y15, Y0, Y0    \
+	VPAND   Y15, Y1, Y1    \
+	VMOVDQU Y2, low       \
+	VMOVDQU Y3, 32low    \
+	VMOVDQU Y0, high        \
+	VMOVDQU Y1, 32high
+
+// func splitAVX2(dst *float32, s, w int, src *BF16, pairs int)
+TEXT ·splitAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ s+8(FP), R9
+	MOVQ w+16(FP), DX
+	MOVQ src+24(FP), SI
+	MOVQ pairs+32(FP), CX
+	SHLQ $2, R9
+	SHLQ $2, DX
+	LEAQ (R9)(R9*2), R10
+	VPCMPEQD Y15, Y15, Y15
+	VPSLLD   $16, Y15, Y15 // the upper halves
+
+pair:
+	LEAQ (DI)(DX*1), R8
+	SPLIT(0, (DI), (R8))
+	SPLIT(64, (DI)(R9*1), (R8)(R9*1))
+	SPLIT(128, (DI)(R9*2), (R8)(R9*2))
+	SPLIT(192, (DI)(R10*1), (R8)(R10*1))
+	ADDQ $256, SI
+	LEAQ (DI)(DX*2), DI
+	DECQ CX
+	JNZ  pair
 	VZEROUPPER
 	RET

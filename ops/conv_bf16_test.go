@@ -263,12 +263,12 @@ func filterBF16(l Level, s ConvShape) func() {
 	}
 }
 
-// benchConvBF16 runs f for each shape at the levels that have products of bf16, on one core. The
-// share is that of float32's peak.
+// benchConvBF16 runs f for each shape at the levels with kernels in assembly, on one core. The share
+// is that of float32's peak.
 func benchConvBF16(b *testing.B, f func(l Level, s ConvShape) (pass func())) {
 	for _, v := range benchShapes {
 		for _, l := range Levels() {
-			if l < AVX512BF16 {
+			if l < AVX2 {
 				continue
 			}
 			b.Run("vgg16/"+v.name+"/"+l.String(), func(b *testing.B) {

@@ -10,7 +10,7 @@ const errDepthBF16 = "ops: sum over k of bf16 is no multiple of 32"
 // of 32, as is that of PadBF16, and there is a segment. Sums are float32.
 //
 // Levels below AVX512BF16 have no such products: they widen both operands in scratch, of
-// l.scratchBF16() floats, and multiply those, which is slower than float32 would be.
+// l.scratchBF16() floats, and multiply those, which takes somewhat longer than float32 would.
 func (l Level) panelBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16, segs []Segment, k, flags int, scratch []float32) {
 	if k%depthBF16 != 0 {
 		panic(errDepthBF16)
@@ -29,7 +29,7 @@ func (l Level) panelBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16,
 	}
 }
 
-// Blocks in which panelWidened widens a and b.
+// Blocks in which panelWidened widens a and b; the sum of so many steps of k is added to c as one.
 const (
 	widenedRows  = 64
 	widenedDepth = 512
@@ -51,12 +51,10 @@ func (l Level) panelWidened(c []float32, ldc, rows int, a []BF16, rs int, b []BF
 			depth := min(widenedDepth, k-p0)
 			wideB := scratch[:depth*panelBF16]
 			wideA := scratch[len(wideB):]
-			l.widenPanel(wideB, b[s.B+p0*panelBF16:], depth)
+			l.splitPanel(wideB, b[s.B+p0*panelBF16:], depth)
 			for i := 0; i < rows; i += widenedRows {
 				m := min(widenedRows, rows-i)
-				for r := range m {
-					l.WidenBF16(wideA[r*depth:][:depth], a[s.A+(i+r)*rs+p0:][:depth])
-				}
+				l.widenRows(wideA, a[s.A+i*rs+p0:], rs, m, depth)
 				for j := 0; j < panelBF16; j += width {
 					l.panel(c[i*ldc+j:], ldc, m, wideA, depth, 1, wideB[j*depth:], start[:], depth, nil, flags)
 				}
@@ -66,8 +64,22 @@ func (l Level) panelWidened(c []float32, ldc, rows int, a []BF16, rs int, b []BF
 	}
 }
 
-// widenPanel turns depth rows of a panel of bf16 to panels of this level's width in float32.
-func (l Level) widenPanel(dst []float32, src []BF16, depth int) {
+// widenRows sets m rows of n numbers, without gaps, to those of src, rs apart.
+func (l Level) widenRows(dst []float32, src []BF16, rs, m, n int) {
+	if rs == n {
+		l.WidenBF16(dst[:m*n], src[:m*n])
+		return
+	}
+	for i := range m {
+		l.WidenBF16(dst[i*n:][:n], src[i*rs:][:n])
+	}
+}
+
+// splitPanel turns depth rows of a panel of bf16 to panels of this level's width in float32.
+func (l Level) splitPanel(dst []float32, src []BF16, depth int) {
+	if l.splitWide(dst, src, depth) {
+		return
+	}
 	width := l.panelWidth()
 	for p := 0; p < depth; p += 2 {
 		pairs := src[p*panelBF16:][:2*panelBF16]

@@ -3,6 +3,7 @@
 package ops
 
 import (
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,6 +77,29 @@ func TestGenerateChangesNothing(t *testing.T) {
 			}
 			if string(got) != string(want) {
 				t.Errorf("%s: go generate would change it", file)
+			}
+		}
+	}
+}
+
+// TestSplitPanel tries the panels of both widths: the kernel for them needs AVX2 only.
+func TestSplitPanel(t *testing.T) {
+	if !hasAVX2 {
+		t.Skip("this machine has no AVX2")
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, l := range []Level{AVX2, AVX512} {
+		for _, depth := range []int{2, 32, 96} {
+			src := randomBF16(rng, panelBF16*depth)
+			got, check := guarded(t, len(src))
+			l.splitPanel(got, src, depth)
+			check()
+			width := l.panelWidth()
+			for i, v := range got {
+				j, p := i/(depth*width)*width+i%width, i/width%depth
+				if want := src[p/2*2*panelBF16+2*j+p%2].Float32(); v != want {
+					t.Fatalf("%v, depth %d: row %d, column %d is %g, want %g", l, depth, p, j, v, want)
+				}
 			}
 		}
 	}

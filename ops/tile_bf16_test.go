@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -77,6 +78,66 @@ func testPanelBF16(t *testing.T, l Level, rows, k, segments int, add bool) {
 	}
 	if rows == 0 && !slices.Equal(c, before) {
 		t.Fatal("written where there is no row")
+	}
+}
+
+// TestPanelWidened compares the levels without products of bf16 with the sums that they stand for, to
+// the bit: of each segment in stretches of widenedDepth, each added to c when it is done. A row
+// is of numbers so small that its sums are subnormal.
+func TestPanelWidened(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		rng := rand.New(rand.NewPCG(1, 2))
+		for _, rows := range []int{1, 6, 17, widenedRows + 1} {
+			for _, k := range []int{32, 160, widenedDepth, 2*widenedDepth + 32} {
+				for _, gap := range []int{0, 5} { // rows of a with and without numbers between them
+					rs := k + gap
+					a, b := randomBF16(rng, (rows+1)*rs), randomBF16(rng, 2*k*panelBF16)
+					for i := range a[rows*rs:] {
+						a[rows*rs+i] = BF16(rng.UintN(0x80))
+					}
+					segs := []Segment{{A: rs, B: k * panelBF16}, {A: 0, B: 0}}
+					c := random(rng, rows*panelBF16)
+					clear(c[(rows-1)*panelBF16:])
+					for _, flags := range []int{0, tileAdd} {
+						want := slices.Clone(c)
+						panelPlain(l, want, rows, a, rs, b, segs[:1+flags], k, flags)
+						l.panelBF16(c, panelBF16, rows, a, rs, b, segs[:1+flags], k, flags, make([]float32, l.scratchBF16()))
+						if !slices.EqualFunc(c, want, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) }) {
+							t.Fatalf("%d rows %d apart, k %d, flags %d: other bits", rows, rs, k, flags)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// panelPlain is panelWidened with c's rows without gaps. The generic level adds each product to c;
+// in the others a multiply-add rounds once, as float64 does what it adds here.
+func panelPlain(l Level, c []float32, rows int, a []BF16, rs int, b []BF16, segs []Segment, k, flags int) {
+	for _, s := range segs {
+		for p0 := 0; p0 < k; p0 += widenedDepth {
+			for i := range rows {
+				for j := range panelBF16 {
+					at, sum := &c[i*panelBF16+j], float32(0)
+					if flags == 0 {
+						*at = 0
+					}
+					for p := p0; p < min(k, p0+widenedDepth); p++ {
+						x, y := a[s.A+i*rs+p].Float32(), b[s.B+p/2*2*panelBF16+2*j+p%2].Float32()
+						if l == Generic {
+							*at += float32(x * y)
+						} else {
+							sum = float32(float64(sum) + float64(x)*float64(y))
+						}
+					}
+					if l != Generic {
+						*at = sum + *at
+					}
+				}
+			}
+			flags = tileAdd
+		}
 	}
 }
 
