@@ -91,6 +91,47 @@ func TestGemmPacked(t *testing.T) {
 	})
 }
 
+// TestPackPanels packs matrices of both orders into panels with something between them. The levels' packing
+// needs no more than AVX, whatever their width, so AVX-512's is tested where there is AVX2.
+func TestPackPanels(t *testing.T) {
+	levels := FloatLevels()
+	if last := levels[len(levels)-1]; last == AVX2 {
+		levels = append(levels, AVX512)
+	}
+	for _, l := range levels {
+		width := l.panelWidth()
+		for _, k := range []int{1, 3, 4, 5, 8, 13} {
+			for _, n := range []int{1, width - 1, width, width + 1, 3 * width, 3*width + 5} {
+				for _, byRow := range []bool{true, false} {
+					t.Run(fmt.Sprint(l, k, n, byRow), func(t *testing.T) {
+						rs, cs, stride := n+2, 1, k*width+3
+						if !byRow {
+							rs, cs = 1, k+2
+						}
+						b := random(rand.New(rand.NewPCG(3, 4)), k*rs+n*cs)
+						panels := (n + width - 1) / width
+						dst, check := guarded(t, panels*stride)
+						l.packPanels(dst, stride, b, rs, cs, k, n)
+						check()
+						for i := range dst {
+							j, p := i/stride*width+i%stride%width, i%stride/width
+							want := float32(12345) // what guarded has filled it with
+							if p < k && j < n {
+								want = b[p*rs+j*cs]
+							} else if p < k {
+								want = 0
+							}
+							if dst[i] != want {
+								t.Fatalf("row %d, column %d: %v, want %v", p, j, dst[i], want)
+							}
+						}
+					})
+				}
+			}
+		}
+	}
+}
+
 func TestTranspose(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {
 		for _, m := range []int{1, 7, 8, 9, 16, 35} {

@@ -20,21 +20,27 @@ func (l Level) packPanels(dst []float32, stride int, b []float32, rs, cs, k, n i
 		clear(dst[n/width*stride:][:k*width])
 	}
 	if cs == 1 {
-		// Row by row, so that b is read in order.
-		for p := range k {
-			row := b[p*rs : p*rs+n]
-			at := p * width
-			for len(row) > width {
-				copy(dst[at:at+width], row)
-				row = row[width:]
-				at += stride
-			}
-			copy(dst[at:], row)
-		}
+		l.packRows(dst, stride, b, rs, k, n)
 		return
 	}
 	for j := 0; j < n; j += width {
 		l.Transpose(dst[j/width*stride:], width, b[j*cs:], cs, min(width, n-j), k)
+	}
+}
+
+// packRows is packPanels where rows of b are contiguous, without the zeros. b is read in order.
+func (l Level) packRows(dst []float32, stride int, b []float32, rs, k, n int) {
+	width := l.panelWidth()
+	rows, columns := l.packRowsWide(dst, stride, b, rs, k, n)
+	for p := range k {
+		j := 0
+		if p < rows {
+			j = columns
+		}
+		row := b[p*rs : p*rs+n]
+		for ; j < n; j += width {
+			copy(dst[j/width*stride+p*width:][:width], row[j:])
+		}
 	}
 }
 

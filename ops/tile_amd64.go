@@ -31,13 +31,6 @@ func (l Level) panelTiles(c []float32, ldc, rows int, a []float32, rs, cs int, b
 	}
 }
 
-//go:noescape
-func transposeAVX(dst *float32, ldd int, src *float32, lds, m, n int)
-
-func transposeTiles(dst []float32, ldd int, src []float32, lds, m, n int) {
-	transposeAVX(&dst[0], ldd, &src[0], lds, m, n)
-}
-
 // tiles returns how many tiles rows rows make, and of how many rows the first large of
 // them are; the others have one less. Tiles of nearly equal height waste no row.
 func tiles(rows int) (n, large, height int) {

@@ -5,7 +5,3 @@ package ops
 func (l Level) panelTiles(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, segs []Segment, k int, bias []float32, flags int) {
 	panelGeneric(c, ldc, rows, a, rs, cs, b, segs, k, bias, flags)
 }
-
-func transposeTiles(dst []float32, ldd int, src []float32, lds, m, n int) {
-	Generic.Transpose(dst, ldd, src, lds, m, n)
-}

@@ -1,0 +1,26 @@
+//go:build !noasm
+
+package ops
+
+//go:noescape
+func packAVX(dst *float32, stride int, src *float32, rs, k, panels, pieces int)
+
+// packRowsWide packs whole panels of the first rows, and returns how many rows and columns
+// these are.
+func (l Level) packRowsWide(dst []float32, stride int, b []float32, rs, k, n int) (rows, columns int) {
+	width := l.panelWidth()
+	rows, columns = k&^3, n/width*width
+	if l == Generic || rows == 0 || columns == 0 {
+		return 0, 0
+	}
+	_, _ = dst[(columns/width-1)*stride+rows*width-1], b[(rows-1)*rs+columns-1]
+	packAVX(&dst[0], stride, &b[0], rs, rows, columns/width, width/16)
+	return rows, columns
+}
+
+//go:noescape
+func transposeAVX(dst *float32, ldd int, src *float32, lds, m, n int)
+
+func transposeTiles(dst []float32, ldd int, src []float32, lds, m, n int) {
+	transposeAVX(&dst[0], ldd, &src[0], lds, m, n)
+}
