@@ -161,8 +161,11 @@ func (l Level) apply(w Winograd, k transform, dst, src *planes, rows, n, dstStep
 	for i := range to * to {
 		_ = dst[i][(rows-1)*dstStep+n-1]
 	}
+	if dstStep == n && srcStep == n { // one long row
+		rows, n = 1, rows*n
+	}
 	l.applyTo(w, k, dst, src, rows, n, dstStep, srcStep, floor, tmp)
 }
 
-// tmpSize is room for 36 vectors, and to align them.
-const tmpSize = 36*16 + 16
+// tmpSize is room for 36 runs of the kernels (RUN in winograd_amd64.h), and to align them.
+const tmpSize = 36*512/4 + 16
