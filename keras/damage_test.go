@@ -48,10 +48,22 @@ func (v *victim) restore() {
 // it must not have changed the model. It reports whether there was one.
 func (v *victim) survives(data []byte) (refused bool) {
 	v.t.Helper()
-	began := time.Now()
+	for range 3 { // a machine that does other things too may be slow, but not each time
+		began := time.Now()
+		refused = v.load(data)
+		if time.Since(began) < 2*time.Second {
+			return refused
+		}
+	}
+	v.t.Error("it takes more than two seconds")
+	return refused
+}
+
+func (v *victim) load(data []byte) (refused bool) {
+	v.t.Helper()
 	f, err := newFile(bytes.NewReader(data), int64(len(data)), "damaged")
 	if err != nil {
-		v.quick(began, err)
+		v.oneLine(err)
 		return true
 	}
 	_, _, whole := f.model(v.backend)
@@ -63,7 +75,7 @@ func (v *victim) survives(data []byte) (refused bool) {
 	if placed == nil {
 		v.restore()
 	}
-	v.quick(began, whole)
+	v.oneLine(whole)
 	for _, w := range v.model.Weights {
 		values, err := v.model.Get(w.Name)
 		if err != nil {
@@ -76,10 +88,8 @@ func (v *victim) survives(data []byte) (refused bool) {
 	return whole != nil && named != nil && placed != nil
 }
 
-func (v *victim) quick(began time.Time, err error) {
-	if took := time.Since(began); took > 2*time.Second {
-		v.t.Errorf("%v passed before %v", took, err)
-	}
+func (v *victim) oneLine(err error) {
+	v.t.Helper()
 	if err != nil && strings.Contains(err.Error(), "\n") {
 		v.t.Errorf("several lines: %q", err)
 	}

@@ -8,12 +8,12 @@ import (
 	"github.com/lamina-go/lamina/internal/fetch"
 )
 
-// imageNet returns the weights that Keras publishes of VGG-19 or VGG-16, trained on ImageNet.
-// See keras.applications.
-func imageNet(vgg string) fetch.File {
-	f := fetch.File{MD5: "64373286793e3c8b2b4e3219cbf3544b", Size: 553_467_096}
-	if vgg == "vgg19" {
-		f = fetch.File{MD5: "cbe5617147190e668d6c5d5026f83318", Size: 574_710_816}
+// imageNet returns the weights that Keras publishes of VGG-19 and VGG-16, trained on ImageNet, that suit a
+// network. See keras.applications.
+func imageNet(network string) fetch.File {
+	vgg, f := "vgg16", fetch.File{MD5: "64373286793e3c8b2b4e3219cbf3544b", Size: 553_467_096}
+	if network == "vgg19" {
+		vgg, f = "vgg19", fetch.File{MD5: "cbe5617147190e668d6c5d5026f83318", Size: 574_710_816}
 	}
 	f.Name = vgg + "_weights_tf_dim_ordering_tf_kernels.h5"
 	f.URL = "https://storage.googleapis.com/tensorflow/keras-applications/" + vgg + "/" + f.Name
@@ -24,10 +24,7 @@ func imageNet(vgg string) fetch.File {
 // the VGG table, downloaded to the user's cache folder if they are not there yet. Progress, if not
 // nil, is called with the bytes downloaded so far and all of them.
 func ImageNet(ctx context.Context, network string, progress func(done, total int64)) (string, error) {
-	f := imageNet("vgg16")
-	if network == "vgg19" {
-		f = imageNet("vgg19")
-	}
+	f := imageNet(network)
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("keras: no folder to download the ImageNet weights to: %w", err)

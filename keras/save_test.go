@@ -19,6 +19,7 @@ import (
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/internal/hdf5"
+	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/internal/safetensors"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
@@ -223,11 +224,15 @@ func TestLongListsOfNames(t *testing.T) {
 	if err := Save(path, newModel(t, b, net), nil); err != nil {
 		t.Fatal(err)
 	}
-	h, err := hdf5.Open(path)
+	r, size, err := infile.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer h.Close()
+	defer r.Close()
+	h, err := hdf5.NewFile(r, size, path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	g, err := h.Root().Group(weightsGroup)
 	if err != nil {
 		t.Fatal(err)

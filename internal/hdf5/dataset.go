@@ -119,12 +119,6 @@ func (d *Dataset) readLayout(b *block) error {
 // Shape returns the dimensions, none of a scalar.
 func (d *Dataset) Shape() []int { return slices.Clone(d.shape) }
 
-// Len returns the number of elements.
-func (d *Dataset) Len() int { return d.n }
-
-// Type returns numpy's name of the elements' type: "float32", "int64".
-func (d *Dataset) Type() string { return d.typ.String() }
-
 // ReadFloats reads the elements from first on, in row-major order, as many as dst holds, and
 // rounds them to float32. Of chunks, each that has such elements is decompressed.
 func (d *Dataset) ReadFloats(dst []float32, first int) error {
@@ -138,18 +132,6 @@ func (d *Dataset) ReadFloats(dst []float32, first int) error {
 		}
 		for i := range len(p) / d.typ.size {
 			dst[at+i] = float32(d.typ.float(p[i*d.typ.size:]))
-		}
-	})
-}
-
-// ReadInts reads elements of an integer type as ReadFloats does.
-func (d *Dataset) ReadInts(dst []int64, first int) error {
-	if d.typ.class != classInt {
-		return d.f.fail(d.Object, "data", d.Object.addr, fmt.Errorf("elements are %s, not integers", d.typ))
-	}
-	return d.readRange(first, len(dst), func(at int, p []byte) {
-		for i := range len(p) / d.typ.size {
-			dst[at+i] = int64(d.typ.word(p[i*d.typ.size:]))
 		}
 	})
 }

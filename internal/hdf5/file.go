@@ -15,16 +15,14 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 )
 
 // File is an HDF5 file open for reading. It is not for use by several goroutines at once.
 type File struct {
-	name   string
-	r      io.ReaderAt
-	closer io.Closer
-	base   int64  // where in r address 0 lies
-	size   uint64 // the first address behind the file
+	name string
+	r    io.ReaderAt
+	base int64  // where in r address 0 lies
+	size uint64 // the first address behind the file
 
 	offsetSize, lengthSize int // bytes of an address and of a length
 
@@ -35,29 +33,7 @@ type File struct {
 	root    *Group
 }
 
-// Open opens the file of that path. Data are read when they are asked for.
-func Open(path string) (*File, error) {
-	r, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	info, err := r.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("hdf5: %s is not a regular file", path)
-	}
-	var f *File
-	if err == nil {
-		f, err = NewFile(r, info.Size(), path)
-	}
-	if err != nil {
-		r.Close()
-		return nil, err
-	}
-	f.closer = r
-	return f, nil
-}
-
-// NewFile opens a file of size bytes in r; name stands in errors.
+// NewFile opens a file of size bytes in r; name stands in errors. Data are read when they are asked for.
 func NewFile(r io.ReaderAt, size int64, name string) (*File, error) {
 	f := &File{name: name, r: r, starts: map[uint64]struct{}{}, objects: map[uint64]*Object{},
 		heaps: map[uint64]*globalHeap{}}
@@ -71,14 +47,6 @@ func NewFile(r io.ReaderAt, size int64, name string) (*File, error) {
 	}
 	f.root, err = o.asGroup()
 	return f, err
-}
-
-// Close closes the file if Open opened it.
-func (f *File) Close() error {
-	if f.closer == nil {
-		return nil
-	}
-	return f.closer.Close()
 }
 
 // Root returns the group that holds everything else.

@@ -93,12 +93,6 @@ func (g *Group) Dataset(path string) (*Dataset, error) {
 	return o.asDataset()
 }
 
-// IsGroup reports whether there is a group at a path; else it is a dataset.
-func (g *Group) IsGroup(path string) (bool, error) {
-	o, err := g.open(path)
-	return err == nil && o.isGroup(), err
-}
-
 // maxSoftLinks is how many soft links a path may lead through.
 const maxSoftLinks = 32
 
