@@ -112,19 +112,43 @@ func (r *Report) step(p nn.Progress) {
 	if p.Step == p.Steps {
 		then = "validating"
 	}
-	// Short enough for 80 columns with a bar.
-	text := fmt.Sprintf("loss %.3f accuracy %.1f %% %.0f images/s %s", p.Loss, 100*p.Accuracy, p.ImagesPerSecond, then)
+	parts := []string{fmt.Sprintf("loss %.3f", p.Loss), fmt.Sprintf("accuracy %.1f %%", 100*p.Accuracy), then, fmt.Sprintf("%.0f images/s", p.ImagesPerSecond)}
 	switch {
 	case r.terminal:
 		if r.bar == nil {
 			r.bar = r.newBar(p.Steps)
 		}
-		r.bar.Describe(fmt.Sprintf("%d/%d %s", p.Epoch, r.Epochs, text))
+		parts = slices.Insert(parts, 0, fmt.Sprintf("%d/%d", p.Epoch, r.Epochs))
+		room := r.columns() - len(fmt.Sprintf(" 100%%  (%d/%d)  ", p.Steps, p.Steps)) // which the bar makes itself as short as it must
+		progressbar.OptionSetDescription(fitting(parts, room))(r.bar)                 // draws nothing, as Describe would
 		r.bar.Set(p.Step)
 	case time.Since(r.shown) >= lineInterval:
 		r.shown = time.Now()
-		fmt.Fprintf(r.out, "epoch %d/%d step %d/%d  %s\n", p.Epoch, r.Epochs, p.Step, p.Steps, text)
+		fmt.Fprintf(r.out, "epoch %d/%d step %d/%d  %s\n", p.Epoch, r.Epochs, p.Step, p.Steps, strings.Join(parts, " "))
 	}
+}
+
+// columns returns the width of the terminal.
+func (r *Report) columns() int {
+	if width, _, err := term.GetSize(int(r.out.Fd())); err == nil && width > 0 {
+		return width
+	}
+	return 80
+}
+
+// fitting joins the first parts, as many as there is room for: a line that wraps would stay on the terminal.
+func fitting(parts []string, room int) string {
+	text := ""
+	for i, part := range parts {
+		if i > 0 {
+			part = " " + part
+		}
+		if len(text)+len(part) > room {
+			break
+		}
+		text += part
+	}
+	return text
 }
 
 func (r *Report) newBar(steps int, options ...progressbar.Option) *progressbar.ProgressBar {
@@ -179,12 +203,7 @@ func (r *Report) End(dir *Folder, history []nn.Row, goOn string) {
 		r.line("done", "nothing: the run has no epochs")
 		return
 	}
-	best := history[0]
-	for _, row := range history {
-		if row.Validation.Accuracy > best.Validation.Accuracy {
-			best = row
-		}
-	}
+	best := Best(history)
 	r.line("done", "in %v; best val_accuracy %.2f %% in epoch %d", time.Since(r.started).Round(time.Second), 100*best.Validation.Accuracy, best.Epoch)
 	r.line("results", "%s (the curves), %s (the weights)", dir.File(HistoryName), dir.File(CheckpointName))
 	if _, err := os.Stat(r.Save); err == nil {
