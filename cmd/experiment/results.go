@@ -127,7 +127,7 @@ func resultTable(runs []result) report.Table {
 	top := 0.0
 	for _, r := range runs {
 		if len(r.history) > 0 {
-			top = max(top, best(r.history).Validation.Accuracy)
+			top = max(top, run.Best(r.history).Validation.Accuracy)
 		}
 	}
 	for _, r := range runs {
@@ -137,7 +137,7 @@ func resultTable(runs []result) report.Table {
 				row = append(row, report.Number("–"))
 			}
 		} else {
-			last, best := r.history[len(r.history)-1], best(r.history)
+			last, best := r.history[len(r.history)-1], run.Best(r.history)
 			peak := report.Number(percent(best.Validation.Accuracy))
 			peak.Best = best.Validation.Accuracy == top
 			row = append(row, report.Number(percent(last.Validation.Accuracy)), peak, report.Number(fmt.Sprint(best.Epoch)),
@@ -151,17 +151,6 @@ func resultTable(runs []result) report.Table {
 		t.Rows = append(t.Rows, row)
 	}
 	return t
-}
-
-// best returns the epoch with the highest test accuracy, the first of equal ones.
-func best(history []nn.Row) nn.Row {
-	best := history[0]
-	for _, row := range history {
-		if row.Validation.Accuracy > best.Validation.Accuracy {
-			best = row
-		}
-	}
-	return best
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }

@@ -76,7 +76,8 @@ func (s *saver) check() error {
 
 // epoch saves after an epoch that is the best one so far, if that is wanted.
 func (s *saver) epoch() error {
-	if !s.best || !isBest(s.trainer.History) {
+	history := s.trainer.History
+	if !s.best || len(history) == 0 || Best(history).Epoch != history[len(history)-1].Epoch {
 		return nil
 	}
 	return s.write()
@@ -103,16 +104,13 @@ func (s *saver) write() error {
 	return keras.Save(s.path, s.trainer.Model, t)
 }
 
-// isBest reports whether no epoch before the last one was as good.
-func isBest(history []nn.Row) bool {
-	if len(history) == 0 {
-		return false
-	}
-	last := history[len(history)-1].Validation.Accuracy
-	for _, row := range history[:len(history)-1] {
-		if row.Validation.Accuracy >= last {
-			return false
+// Best returns the epoch with the highest validation accuracy, the first of equal ones. There must be one.
+func Best(history []nn.Row) nn.Row {
+	best := history[0]
+	for _, row := range history[1:] {
+		if row.Validation.Accuracy > best.Validation.Accuracy {
+			best = row
 		}
 	}
-	return true
+	return best
 }
