@@ -157,6 +157,7 @@ func few(out string, args ...string) []string {
 }
 
 func TestDepth(t *testing.T) {
+	clitest.Once(t)
 	out := filepath.Join(t.TempDir(), "depth")
 	execute(t, 0, []string{"vgg19_E, run 5 of 5", "28,187,826", reportName}, few(out, "depth", "--epochs", "1", "--limit", "2", "--val-limit", "1")...)
 	complete(t, out)
@@ -171,6 +172,7 @@ func TestDepth(t *testing.T) {
 // TestPretrained does the experiments whose runs want weights learned on ImageNet, with weights
 // from a file, and without any to be had.
 func TestPretrained(t *testing.T) {
+	clitest.Once(t)
 	dir := t.TempDir()
 	execute(t, 0, nil, few(filepath.Join(dir, "first"), "depth", "--runs", "vgg11_A", "--epochs", "1")...)
 	file := filepath.Join(dir, "first", "vgg11_A", modelName)
@@ -217,6 +219,7 @@ func TestMemory(t *testing.T) {
 
 // TestKilled kills an experiment again and again. Its report must be that of one left alone.
 func TestKilled(t *testing.T) {
+	clitest.Once(t)
 	args := func(out string) []string { return few(out, "depth", "--runs", "vgg11_A,vgg13_B", "--epochs", "2") }
 	alone, killed := filepath.Join(t.TempDir(), "alone"), filepath.Join(t.TempDir(), "killed")
 	began := time.Now()
@@ -251,6 +254,7 @@ func TestKilled(t *testing.T) {
 }
 
 func TestInterrupted(t *testing.T) {
+	clitest.Once(t)
 	out := filepath.Join(t.TempDir(), "out")
 	p := start(t, few(out, "depth", "--epochs", "1000")...)
 	for _, err := os.Stat(filepath.Join(out, "vgg11_A", run.HistoryName)); err != nil; {

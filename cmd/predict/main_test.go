@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-var drawn = sync.OnceValue(func() *cifar.Dataset { return cifar.Shapes(1, 2000, 300) })
+var drawn = sync.OnceValue(func() *cifar.Dataset { return cifar.Shapes(1, 640, 300) })
 
 // shapes returns what the small model is trained on.
 func shapes() *cifar.Dataset {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lamina-go/lamina/internal/clitest"
 	"github.com/lamina-go/lamina/internal/run"
 	"github.com/lamina-go/lamina/internal/safetensors"
 	"github.com/lamina-go/lamina/nn"
@@ -119,6 +120,7 @@ func TestSameBits(t *testing.T) {
 	})
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGHUP} { // Ctrl-C, and the terminal is closed
 		t.Run(s.String(), func(t *testing.T) {
+			clitest.Once(t)
 			if signal.Ignored(s) {
 				t.Skip("the tests run under nohup, which the program honours")
 			}
@@ -137,6 +139,7 @@ func TestSameBits(t *testing.T) {
 		})
 	}
 	t.Run("longer", func(t *testing.T) {
+		clitest.Once(t)
 		dir := filepath.Join(t.TempDir(), "run")
 		succeed(t, small(dir, "--epochs", "1")...)
 		succeed(t, "--resume", dir, "--epochs", "2", "--threads", "3")
@@ -212,10 +215,13 @@ func TestBatchLargerThanTheData(t *testing.T) {
 	}
 }
 
-// kills returns how often a run is killed: 4 times, or as often as LAMINA_TEST_KILLS says.
+// kills returns how often a run is killed: 4 times, with -short once, or as often as LAMINA_TEST_KILLS says.
 func kills(t *testing.T) int {
 	text := os.Getenv("LAMINA_TEST_KILLS")
-	if text == "" {
+	switch {
+	case text == "" && testing.Short():
+		return 1
+	case text == "":
 		return 4
 	}
 	n, err := strconv.Atoi(text)
@@ -235,6 +241,7 @@ func goOn(dir string, more ...string) []string {
 }
 
 func TestAnotherInterruptEndsAtOnce(t *testing.T) {
+	clitest.Once(t)
 	p := start(t, small(filepath.Join(t.TempDir(), "run"), "--epochs", "1000")...)
 	p.Await("results")
 	p.Signal(os.Interrupt)
@@ -246,6 +253,7 @@ func TestAnotherInterruptEndsAtOnce(t *testing.T) {
 }
 
 func TestOneProcessInAFolder(t *testing.T) {
+	clitest.Once(t)
 	dir := filepath.Join(t.TempDir(), "run")
 	p := start(t, small(dir, "--epochs", "1000")...)
 	p.Await("results")
@@ -260,6 +268,7 @@ func TestOneProcessInAFolder(t *testing.T) {
 
 // TestKeepsTheCheckpoint trains an epoch, then goes on in ways that fail.
 func TestKeepsTheCheckpoint(t *testing.T) {
+	clitest.Once(t)
 	dir := filepath.Join(t.TempDir(), "run")
 	succeed(t, small(dir, "--epochs", "1", "--lr", "0.01:1,1e30")...)
 	checkpoint := filepath.Join(dir, run.CheckpointName)

@@ -12,6 +12,7 @@ import (
 
 // A run goes on with the algorithms that it began with, whatever "bench tune" has measured since.
 func TestSameBitsAfterTuning(t *testing.T) {
+	clitest.Once(t)
 	folder := t.TempDir()
 	var env []string
 	for _, name := range []string{"XDG_CACHE_HOME", "HOME", "LocalAppData"} { // by system

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/cpu"
+	"github.com/lamina-go/lamina/internal/clitest"
 	"github.com/lamina-go/lamina/internal/run"
 	"github.com/lamina-go/lamina/keras"
 	"github.com/lamina-go/lamina/nn"
@@ -16,6 +17,7 @@ import (
 
 // TestPretrained saves a model, trains another from its weights, and kills that before it has a checkpoint.
 func TestPretrained(t *testing.T) {
+	clitest.Once(t)
 	dir := t.TempDir()
 	first := filepath.Join(dir, "first.h5")
 	text := succeed(t, small(filepath.Join(dir, "first"), "--epochs", "0", "--save", first)...)
@@ -87,6 +89,7 @@ func get(t *testing.T, m *nn.Model, name string) []float32 {
 
 // TestBadWeights names files that the program cannot take or make.
 func TestBadWeights(t *testing.T) {
+	clitest.Once(t)
 	dir := t.TempDir()
 	b := openCPU(t)
 	model := func(name string, s nn.Sequential) string {
@@ -146,6 +149,7 @@ func TestBadWeights(t *testing.T) {
 
 // TestSaveOnFullDisk fills the disk before the model is saved.
 func TestSaveOnFullDisk(t *testing.T) {
+	clitest.Once(t)
 	const full = "/dev/full"
 	if _, err := os.Stat(full); err != nil {
 		t.Skip("no " + full)
@@ -170,6 +174,7 @@ func TestSaveOnFullDisk(t *testing.T) {
 
 // TestSaveBest goes on with a run that ended before its best model was saved.
 func TestSaveBest(t *testing.T) {
+	clitest.Once(t)
 	dir := t.TempDir()
 	saved := filepath.Join(dir, "m.safetensors")
 	args := small(filepath.Join(dir, "run"), "--save", saved, "--save-best", "--epochs", "1")

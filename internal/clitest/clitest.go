@@ -24,6 +24,14 @@ func Run(m *testing.M, main func()) int {
 	return m.Run()
 }
 
+// Once skips a test in short mode: one of what no kernel has a part in, so that a run at the best level is enough.
+func Once(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: it does not depend on the kernels")
+	}
+}
+
 // Command returns the program with arguments, to be run in an empty folder with an empty cache and no network.
 func Command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
