@@ -20,7 +20,11 @@ type Options struct {
 	// Products multiplies the tolerance of convolutions and dense layers, for
 	// algorithms with fewer and less exact products. Zero means 1.
 	Products float64
-	// Mixed is for algorithms that make an element of several sums and their differences
+	// Winograd returns the algorithm of minimal filtering that computes a convolution, nil for the direct
+	// way. Its error goes with the size of all that the transforms mix, so it has one tolerance for a
+	// tensor, see Winograd. nil is the direct way always.
+	Winograd func(backend.Conv2DSpec) *Winograd
+	// Mixed is for unknown algorithms that make an element of several sums and their differences
 	// (Winograd): its error goes with the size of all of them, so the tolerance of each
 	// element is at least that of the root mean square of the tensor's.
 	Mixed bool

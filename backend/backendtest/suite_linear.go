@@ -121,28 +121,36 @@ func (s *suite) linear(c linearCase) {
 	sums := c.passes(ref, linearData{absolute(in.x), absolute(in.w), absolute(in.b), absolute(in.dy)})
 
 	relative := func(products int) float64 { return s.Products * (sumError(products) + 2*s.Unit) }
-	compare := func(what string, got, want, sums []float32, products int, stored float64) {
+	compare := func(what string, got, want, sums []float32, products int, stored, winograd float64) {
 		s.Helper()
 		var least float64
 		if s.Mixed {
 			least = rootMeanSquare(sums)
 		}
 		near(s.T, what, got, want, func(i int) float64 {
+			if winograd > 0 {
+				return winograd
+			}
 			return relative(products)*max(float64(sums[i]), least) + stored*math.Abs(float64(want[i]))
 		})
 	}
 	pixels := c.N * c.H * c.W
 	taps := c.Kernel * c.Kernel
-	compare("y", got.y, want.y, sums.y, taps*c.In+1, s.Unit)
+	w := s.winograd(c)
+	var errorY, errorW, errorX float64
+	if w != nil {
+		errorY, errorW, errorX = w.tolerances(c, in)
+	}
+	compare("y", got.y, want.y, sums.y, taps*c.In+1, s.Unit, errorY)
 	if c.Inference {
 		return
 	}
-	compare("dw", got.dw, want.dw, sums.dw, pixels, 0)
-	compare("db", got.db, want.db, sums.db, pixels, 0) // with BatchNorm all are 0, so the tolerance too
+	compare("dw", got.dw, want.dw, sums.dw, pixels, 0, errorW)
+	compare("db", got.db, want.db, sums.db, pixels, 0, 0) // with BatchNorm all are 0, so the tolerance too
 	if c.NoInputGrad {
 		return
 	}
-	compare("dx", got.dx, want.dx, sums.dx, taps*c.Out, s.Unit)
+	compare("dx", got.dx, want.dx, sums.dx, taps*c.Out, s.Unit, errorX)
 
 	// The three passes are one trilinear form: ⟨y − b, dy⟩ = ⟨x, dx⟩ = ⟨w, dw⟩.
 	var form, formX, formW, scale float64
@@ -154,18 +162,32 @@ func (s *suite) linear(c linearCase) {
 	for i, x := range in.x {
 		formX += float64(x) * float64(got.dx[i])
 	}
-	for i, w := range in.w {
-		formW += float64(w) * float64(got.dw[i])
+	for i, k := range in.w {
+		formW += float64(k) * float64(got.dw[i])
 	}
 	tolerance := func(products int) float64 {
 		return (relative(taps*c.In+1) + relative(products) + 2*s.Unit) * scale
 	}
-	if d := math.Abs(form - formX); !(d <= tolerance(taps*c.Out)) {
-		s.Errorf("<conv(x), dy> = %g but <x, dx> = %g: tolerance %.3g", form, formX, tolerance(taps*c.Out))
+	toleranceX, toleranceW := tolerance(taps*c.Out), tolerance(pixels)
+	if w != nil {
+		toleranceX = errorY*sumOf(absolute(in.dy)) + errorX*sumOf(absolute(in.x))
+		toleranceW = errorY*sumOf(absolute(in.dy)) + errorW*sumOf(absolute(in.w))
 	}
-	if d := math.Abs(form - formW); !(d <= tolerance(pixels)) {
-		s.Errorf("<conv(x), dy> = %g but <w, dw> = %g: tolerance %.3g", form, formW, tolerance(pixels))
+	if d := math.Abs(form - formX); !(d <= toleranceX) {
+		s.Errorf("<conv(x), dy> = %g but <x, dx> = %g: tolerance %.3g", form, formX, toleranceX)
 	}
+	if d := math.Abs(form - formW); !(d <= toleranceW) {
+		s.Errorf("<conv(x), dy> = %g but <w, dw> = %g: tolerance %.3g", form, formW, toleranceW)
+	}
+}
+
+// winograd returns the algorithm of minimal filtering that the backend computes a case by, nil if
+// none.
+func (s *suite) winograd(c linearCase) *Winograd {
+	if c.dense || s.Winograd == nil {
+		return nil
+	}
+	return s.Winograd(c.Conv2DSpec)
 }
 
 // conv is a case of a convolution.
@@ -265,10 +287,19 @@ func (s *suite) inference() {
 	}
 }
 
-func rootMeanSquare(x []float32) float64 {
+func meanSquare(x []float32) float64 {
 	var squares float64
 	for _, v := range x {
 		squares += float64(v) * float64(v)
 	}
-	return math.Sqrt(squares / float64(len(x)))
+	return squares / float64(len(x))
+}
+
+func rootMeanSquare(x []float32) float64 { return math.Sqrt(meanSquare(x)) }
+
+func sumOf(x []float32) (sum float64) {
+	for _, v := range x {
+		sum += float64(v)
+	}
+	return sum
 }

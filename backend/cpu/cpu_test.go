@@ -29,20 +29,33 @@ func TestConformance(t *testing.T) {
 }
 
 // TestConvAlgorithms runs the part of the suite that has convolutions by Winograd's algorithms, at
-// each level that would choose them. Their errors stay below 3 times what is allowed the direct way.
+// each level that would choose them.
 func TestConvAlgorithms(t *testing.T) {
 	for _, level := range ops.FloatLevels() {
-		for _, conv := range []string{"f4", "f2"} {
+		for _, w := range []ops.Winograd{ops.F4, ops.F2} {
 			if level == ops.Generic {
 				continue // package ops tests its transforms
 			}
-			t.Run(level.String()+"/"+conv, func(t *testing.T) {
+			t.Run(level.String()+"/"+w.String(), func(t *testing.T) {
 				backendtest.RunConvolutions(t, func(t *testing.T) backend.Backend {
-					return open(t, Options{Threads: 2, Level: level, Conv: conv})
-				}, backendtest.Options{Mixed: true, Products: 4})
+					return open(t, Options{Threads: 2, Level: level, Conv: w.String()})
+				}, backendtest.Options{Winograd: func(s backend.Conv2DSpec) *backendtest.Winograd { return winogradOf(w, s) }})
 			})
 		}
 	}
+}
+
+// winogradOf returns the matrices by which a convolution is computed where w is asked for.
+func winogradOf(w ops.Winograd, s backend.Conv2DSpec) *backendtest.Winograd {
+	switch {
+	case !w.Fits(ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Kernel: s.Kernel}):
+		return nil
+	case s.H == 2 && s.W == 2:
+		return backendtest.Map2
+	case w == ops.F4:
+		return backendtest.F4
+	}
+	return backendtest.F2
 }
 
 // TestConvAllocatesNothing runs the passes of a convolution by each algorithm.
