@@ -109,12 +109,16 @@ func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
 	}
 	t.predictor = m.predictor(t.batch, t.flow, t.labels)
 	t.predictor.penalty = t.penalty(runName("penalty", 0))
-	// What can fail for want of memory fails now.
-	if _, err = t.program(t.batch); err != nil {
-		return nil, err
+	// What can fail for want of memory fails now, and what has to be measured is measured.
+	for _, n := range sizes(c.Data.Len(), t.batch) {
+		if _, err = t.program(n); err != nil {
+			return nil, err
+		}
 	}
-	if _, err = t.predictor.program(min(t.batch, c.Validation.Len())); err != nil {
-		return nil, err
+	for _, n := range sizes(c.Validation.Len(), t.batch) {
+		if _, err = t.predictor.program(n); err != nil {
+			return nil, err
+		}
 	}
 	// Only what is left of the memory is for the images, which it goes without too.
 	if t.data, err = newSource(b, c.Data, t.batch); err != nil {
@@ -122,6 +126,17 @@ func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
 	}
 	t.measured, err = newSource(b, c.Validation, t.batch)
 	return t, err
+}
+
+// sizes returns how many images there are in the batches of so many, the largest first.
+func sizes(images, batch int) (sizes []int) {
+	if images >= batch {
+		sizes = append(sizes, batch)
+	}
+	if rest := images % batch; rest > 0 {
+		sizes = append(sizes, rest)
+	}
+	return sizes
 }
 
 func (c *Config) check(net *Network) error {
