@@ -14,74 +14,91 @@ import (
 // convolutions share one workspace.
 const workspaceLimit = 512 << 20
 
-// search is a pass of a convolution of some shape; which algorithm is best for it is found once.
-type search struct {
-	pass                     C.int
-	n, h, w, in, out, kernel int
-}
-
 // choice is an algorithm of cuDNN.
 type choice struct {
 	algo, math C.lamina_enum
-	bytes      int64   // of workspace
-	time       float32 // in milliseconds, as measured; -1 where it was not
+	bytes      int64  // of workspace
+	words      string // as a table of choices has it
 }
 
 var passNames = [3]string{C.LAMINA_FORWARD: "forward", C.LAMINA_BACKWARD_DATA: "backward data", C.LAMINA_BACKWARD_FILTER: "backward filter"}
 
-// choose returns the fastest algorithm for a pass, and makes room for its workspace.
+// choose returns the algorithm for a pass and makes room for its workspace: the one that was taken before for such a pass, by this
+// backend or as its table says, or the fastest.
 func (b *Backend) choose(which C.int, plan *conv2D, p *pass) (choice, error) {
-	s := plan.spec
-	key := search{which, s.N, s.H, s.W, s.In, s.Out, s.Kernel}
-	if found, ok := b.chosen[key]; ok {
-		return found, b.setMath(p, found.math)
+	name := b.passName(which, plan)
+	if c, ok := b.chosen[name]; ok {
+		return c, b.setMath(p, c.math)
 	}
+	c := choice{words: b.table[name]}
+	if b.options.Deterministic || !c.parse() || !b.usable(which, p, &c) {
+		var err error
+		if c, err = b.find(which, plan, p); err != nil {
+			return choice{}, err
+		}
+	}
+	if err := b.reserve(&b.memory.shared, c.bytes); err != nil {
+		return choice{}, err
+	}
+	b.chosen[name] = c
+	return c, nil
+}
+
+// find returns the fastest algorithm that may be taken.
+func (b *Backend) find(which C.int, plan *conv2D, p *pass) (choice, error) {
 	if err := b.setMath(p, b.math()); err != nil {
 		return choice{}, err
 	}
 	var results [16]C.lamina_perf
 	var n C.int
-	if err := b.search(which, plan, p, &n, &results); err != nil {
+	measured, err := b.search(which, plan, p, &n, &results)
+	if err != nil {
 		return choice{}, fmt.Errorf("%w, in the search for the %s pass of %s", err, passNames[which], plan)
 	}
 	for _, r := range results[:n] {
-		if r.status != C.LAMINA_CUDNN_STATUS_SUCCESS || int64(r.memory) > workspaceLimit ||
-			b.options.Deterministic && r.determinism != C.LAMINA_CUDNN_DETERMINISTIC {
+		if r.status != C.LAMINA_CUDNN_STATUS_SUCCESS || b.options.Deterministic && r.determinism != C.LAMINA_CUDNN_DETERMINISTIC {
 			continue
 		}
-		c := choice{algo: r.algo, math: r.mathType, time: float32(r.time)}
+		c := choice{algo: r.algo, math: r.mathType}
 		if b.options.Precision == "fp32" {
 			c.math = b.math() // the others may round
 		}
-		if err := b.setMath(p, c.math); err != nil {
-			return choice{}, err
-		}
-		var bytes C.size_t
-		if C.lamina_workspace(b.api, which, &p.c, c.algo, &bytes) != C.LAMINA_CUDNN_STATUS_SUCCESS || int64(bytes) > workspaceLimit {
+		if !b.usable(which, p, &c) {
 			continue
 		}
-		c.bytes = int64(bytes)
-		if err := b.reserve(&b.memory.shared, c.bytes); err != nil {
-			return choice{}, err
+		c.words = fmt.Sprintf(choiceFormat+", %d MiB of workspace", c.algo, c.math, mebibytes(c.bytes))
+		if measured {
+			c.words += fmt.Sprintf(", %.3f ms", r.time)
+			b.measured[b.passName(which, plan)] = c.words
 		}
-		b.chosen[key] = c
-		b.note(which, plan, c)
 		return c, nil
 	}
 	return choice{}, fmt.Errorf("cudnn: cuDNN %s has no algorithm for the %s pass of %s in %s (deterministic: %t)",
-		versionName(int(C.lamina_cudnnGetVersion(b.api))), passNames[which], plan, b.options.Precision, b.options.Deterministic)
+		b.version(), passNames[which], plan, b.options.Precision, b.options.Deterministic)
+}
+
+// usable tells whether an algorithm can compute a pass with the memory that it may have. It sets the
+// pass up for it.
+func (b *Backend) usable(which C.int, p *pass, c *choice) bool {
+	if b.setMath(p, c.math) != nil {
+		return false
+	}
+	var bytes C.size_t
+	status := C.lamina_workspace(b.api, which, &p.c, c.algo, &bytes)
+	c.bytes = int64(bytes)
+	return status == C.LAMINA_CUDNN_STATUS_SUCCESS && c.bytes <= workspaceLimit
 }
 
 // search lists the algorithms of a pass, best first: measured, or, where the choice must be the same every time
 // or memory does not suffice to measure, as cuDNN expects them.
-func (b *Backend) search(which C.int, plan *conv2D, p *pass, n *C.int, results *[16]C.lamina_perf) error {
+func (b *Backend) search(which C.int, plan *conv2D, p *pass, n *C.int, results *[16]C.lamina_perf) (measured bool, err error) {
 	if !b.options.Deterministic {
 		err := b.measure(which, plan, p, n, results)
 		if _, full := errors.AsType[*MemoryError](err); !full {
-			return err
+			return true, err
 		}
 	}
-	return b.dnn("cudnnGetConvolution…Algorithm_v7", C.lamina_guess(b.api, which, &p.c, C.int(len(results)), n, &results[0]))
+	return false, b.dnn("cudnnGetConvolution…Algorithm_v7", C.lamina_guess(b.api, which, &p.c, C.int(len(results)), n, &results[0]))
 }
 
 // measure runs all algorithms on memory of its own, of any contents.
@@ -121,13 +138,4 @@ func (b *Backend) math() C.lamina_enum {
 
 func (b *Backend) setMath(p *pass, math C.lamina_enum) error {
 	return b.dnn("cudnnSetConvolutionMathType", C.lamina_cudnnSetConvolutionMathType(b.api, p.c.convolution, math))
-}
-
-// note puts a choice to words.
-func (b *Backend) note(which C.int, plan *conv2D, c choice) {
-	line := fmt.Sprintf("%s, %s: algorithm %d, math type %d, %d MiB of workspace", plan, passNames[which], c.algo, c.math, mebibytes(c.bytes))
-	if c.time > 0 && !b.options.Deterministic {
-		line += fmt.Sprintf(", %.3f ms", c.time)
-	}
-	b.choices = append(b.choices, line)
 }

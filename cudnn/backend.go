@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"runtime"
 	"slices"
@@ -25,6 +26,11 @@ type Options struct {
 	Precision string
 	// Deterministic allows only algorithms that give the same bits every time, and chooses them without measuring.
 	Deterministic bool
+	// Table tells which algorithms to take for convolutions, as Backend.ConvTable gave it: before what is in the user's
+	// cache folder, and before any measuring. Not if Deterministic.
+	Table map[string]string
+	// Note, if not nil, gets a line for the person who waits, when something does not work as well as it should.
+	Note func(line string)
 }
 
 // Precisions lists what Options.Precision can be.
@@ -45,15 +51,18 @@ type Backend struct {
 	kernels kernels
 	memory  memory
 	staging staging
-	chosen  map[search]choice
-	choices []string // what was chosen, in words
 	free    []func() // what plans own on the side of the libraries
 
-	graphs  map[string]C.CUgraphExec
-	last    string // key of the last Run
-	pending int    // runs since Metrics
-	state   state
-	err     error // the first failure; nothing is launched after it
+	// Of convolutions, by passName: the table to choose from, what was chosen, and what was measured for that.
+	table, measured map[string]string
+	chosen          map[string]choice
+
+	graphs   map[string]C.CUgraphExec
+	oneByOne bool   // steps cannot be recorded
+	last     string // key of the last Run
+	pending  int    // runs since Metrics
+	state    state
+	err      error // the first failure; nothing is launched after it
 }
 
 // card is what the program needs to know of the card.
@@ -75,6 +84,7 @@ func openAt(o Options, places []location) (*Backend, error) {
 		return nil, fmt.Errorf("cudnn: precision %q is none of %v", o.Precision, Precisions())
 	}
 	b := newBackend(o)
+	maps.Copy(b.table, o.Table)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := b.open(places); err != nil {
@@ -87,7 +97,7 @@ func openAt(o Options, places []location) (*Backend, error) {
 func newBackend(o Options) *Backend {
 	return &Backend{
 		options: o, bf16: o.Precision == "bf16", api: (*C.lamina_api)(C.calloc(1, C.sizeof_lamina_api)),
-		chosen: map[search]choice{}, graphs: map[string]C.CUgraphExec{},
+		table: readTable(), measured: map[string]string{}, chosen: map[string]choice{}, graphs: map[string]C.CUgraphExec{},
 	}
 }
 
@@ -216,19 +226,19 @@ func (b *Backend) checkVersion(path string) error {
 	version := int(C.lamina_cudnnGetVersion(b.api))
 	switch {
 	case version < 7600:
-		return fmt.Errorf("cudnn: %s is version %s, too old: %s", path, versionName(version), libcudnn.install)
+		return fmt.Errorf("cudnn: %s is version %s, too old: %s", path, b.version(), libcudnn.install)
 	case version >= 100000:
-		return fmt.Errorf("cudnn: %s is version %s, too new: want 7.6 to 9: %s", path, versionName(version), libcudnn.install)
+		return fmt.Errorf("cudnn: %s is version %s, too new: want 7.6 to 9: %s", path, b.version(), libcudnn.install)
 	case version >= 91100 && b.card.capability() < oldestOfMD:
 		return fmt.Errorf("cudnn: %s is version %s, which no longer supports %s (compute capability %d.%d): install 9.10 (pip install 'nvidia-cudnn-cu12<9.11')",
-			path, versionName(version), b.card.name, b.card.major, b.card.minor)
+			path, b.version(), b.card.name, b.card.major, b.card.minor)
 	}
 	return nil
 }
 
-// versionName returns "9.10.2" for 91002 and "8.9.7" for 8907.
-func versionName(v int) string {
-	major := 10000
+// version returns cuDNN's: "9.10.2" for 91002 and "8.9.7" for 8907.
+func (b *Backend) version() string {
+	v, major := int(C.lamina_cudnnGetVersion(b.api)), 10000
 	if v < 90000 {
 		major = 1000
 	}
@@ -237,9 +247,6 @@ func versionName(v int) string {
 
 // Name returns "cudnn/" and the card's name.
 func (b *Backend) Name() string { return "cudnn/" + b.card.name }
-
-// Algorithms tells which algorithm each pass of a convolution takes, in the order in which they were chosen.
-func (b *Backend) Algorithms() []string { return slices.Clone(b.choices) }
 
 // enter makes the card's context that of the calling thread, and keeps the goroutine on it until leave is called. All
 // methods that call the libraries do so, since from call to call a goroutine may change its thread.

@@ -101,7 +101,7 @@ func BenchmarkCard(b *testing.B) {
 				b.ReportMetric(float64(after.Sub(before).Microseconds())/1000/total, "ms/step")
 				b.ReportMetric(float64(milliseconds)/float64(steps*(1+b.N)), "card-ms/step-with-start")
 				b.ReportMetric(float64((all-free)>>20), "MiB")
-				b.Log(fmt.Sprint(card.Name(), " ", card.Algorithms()))
+				b.Log(fmt.Sprint(card.Name(), " ", card.ConvTable()))
 			})
 		}
 	}

@@ -15,8 +15,14 @@ import (
 const errKernel = "cudnn: kernel of a convolution is neither 1x1 nor 3x3"
 
 // conv2D is a convolution. cuDNN wants its kernel in another order than parameters have, so each pass packs
-// it, or unpacks its gradient. In float32 activations too are brought to another layout, NCHW, for which cuDNN has its fast
-// algorithms without tensor cores.
+// it, or unpacks its gradient.
+//
+// In float32 activations too are brought to another layout, NCHW, and back. cuDNN takes NHWC since version 8, but without
+// tensor cores its fast algorithms (Winograd, FFT, products of float32) are those for NCHW: it would swap itself, or
+// take a slow one; and version 7, which a Pascal may have, knows NHWC in the forward pass only.
+//
+// In bf16 y is rounded twice where the bias is not 0: cuDNN rounds what it writes, of which the type is that of x, and the sum
+// with the bias is rounded again. Before a BatchNorm biases stay 0.
 type conv2D struct {
 	b                  *Backend
 	spec               backend.Conv2DSpec
@@ -60,6 +66,7 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	case s.NoInputGrad:
 		passes = passes[:2]
 	}
+	before := len(b.measured)
 	for _, which := range passes {
 		p := new(pass)
 		if err := p.describe(b, c); err != nil {
@@ -70,6 +77,9 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 			return nil, err
 		}
 		c.passes[which] = p
+	}
+	if len(b.measured) > before {
+		b.keepMeasured()
 	}
 	if s.Inference || s.BatchNorm {
 		return c, nil

@@ -18,6 +18,7 @@ type dense struct {
 	b          *Backend
 	spec       backend.DenseSpec
 	x, y, w, c tensor.Shape
+	sums       int64 // of bf16: where in the memory for packed things, behind w, y lies in float32
 }
 
 // Workspaces of cuBLAS, as NVIDIA recommends them.
@@ -64,7 +65,8 @@ func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
 		w: tensor.Shape{s.In, s.Out}, c: tensor.Shape{s.Out},
 	}
 	if b.bf16 {
-		if err := b.reserve(&b.memory.packed, b.bytes(d.w.Size())); err != nil {
+		d.sums = aligned(b.bytes(d.w.Size()))
+		if err := b.reserve(&b.memory.packed, d.sums+4*int64(d.y.Size())); err != nil {
 			return nil, err
 		}
 	}
@@ -81,8 +83,8 @@ type matrix struct {
 	transposed bool
 }
 
-// product sets c (m, n) to a·b, with sums of k products.
-func (d *dense) product(c C.CUdeviceptr, a, b matrix, m, n, k int, parameters bool) {
+// product sets c (m, n) to a·b, with sums of k products: activations, or float32 numbers.
+func (d *dense) product(c C.CUdeviceptr, a, b matrix, m, n, k int, float32s bool) {
 	if d.b.err != nil {
 		return
 	}
@@ -91,7 +93,7 @@ func (d *dense) product(c C.CUdeviceptr, a, b matrix, m, n, k int, parameters bo
 		kind = C.LAMINA_CUDA_R_16BF
 	}
 	kindC := kind
-	if parameters {
+	if float32s {
 		kindC = C.LAMINA_CUDA_R_32F
 	}
 	operation := func(x matrix) C.lamina_enum {
@@ -122,8 +124,14 @@ func (d *dense) weights(w C.CUdeviceptr) C.CUdeviceptr {
 func (d *dense) Forward(y, x, w, b tensor.Tensor) {
 	s := &d.spec
 	yAt, xAt, wAt, bias := address(y, d.y), address(x, d.x), address(w, d.w), address(b, d.c)
-	d.product(yAt, matrix{xAt, s.In, false}, matrix{d.weights(wAt), s.Out, false}, s.N, s.Out, s.In, false)
-	d.b.addBias(yAt, bias, s.N, s.Out, s.ReLU)
+	if !d.b.bf16 {
+		d.product(yAt, matrix{xAt, s.In, false}, matrix{wAt, s.Out, false}, s.N, s.Out, s.In, true)
+		d.b.addBias(yAt, bias, s.N, s.Out, s.ReLU)
+		return
+	}
+	sums := d.b.memory.packed.at + C.CUdeviceptr(d.sums)
+	d.product(sums, matrix{xAt, s.In, false}, matrix{d.weights(wAt), s.Out, false}, s.N, s.Out, s.In, true)
+	d.b.rows("bias_of", s.N, s.Out, pointer(yAt), pointer(sums), pointer(bias), count(s.N), integer(s.Out), flag(s.ReLU))
 }
 
 // BackwardFilter computes dw = xᵀ·dy and db.

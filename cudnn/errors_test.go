@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -162,13 +163,11 @@ func TestFailuresStay(t *testing.T) {
 		fail string
 		says string
 	}{
-		{"cuLaunchKernel:30:719", "kernel "},
+		{"cuLaunchKernel:10:719", "kernel "},
+		{"cuLaunchKernel:30+:719", "kernel "}, // when it is recorded, and then
 		{"cuGraphLaunch:2:719", "cuGraphLaunch failed: unspecified launch failure (719)"},
-		{"cuStreamBeginCapture_v2:1:2", "cuStreamBeginCapture failed: out of memory (2)"},
-		{"cuStreamEndCapture:1:2", "cuStreamEndCapture failed"},
-		{"cuGraphInstantiate:1:2", "cuGraphInstantiate failed"},
 		{"cuMemcpyHtoDAsync_v2:4:719", "cuMemcpyHtoDAsync failed"},
-		{"cudnnConvolutionForward:2:8", "forward pass of conv 3x3, 6x8x8x3 to 8 failed: CUDNN_STATUS_EXECUTION_FAILED (8)"},
+		{"cudnnConvolutionForward:1:8", "forward pass of conv 3x3, 6x8x8x3 to 8 failed: CUDNN_STATUS_EXECUTION_FAILED (8)"},
 		{"cudnnConvolutionBackwardFilter:1:8", "backward filter pass of conv"},
 		{"cublasSgemm_v2:2:13", "the product of a dense layer, 6x128 to 10 failed"},
 		{"cuStreamSynchronize:4:719", "a step on the card failed: unspecified launch failure (719)"},
@@ -198,6 +197,56 @@ func TestFailuresStay(t *testing.T) {
 			os.Unsetenv("FAKE_FAIL")
 			b.Close()
 			nothingLeft(t, log)
+		})
+	}
+}
+
+// TestRefusedGraphs trains where steps cannot be recorded: one by one, to the same bits, and says so in a line.
+func TestRefusedGraphs(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	log := filepath.Join(t.TempDir(), "log")
+	t.Setenv("FAKE_LOG", log)
+	train := func(fail string) (weights []float32, notes []string) {
+		b := openFake(t, Options{Note: func(line string) { notes = append(notes, line) }})
+		n := newSmallNetwork(t, b)
+		if fail != "" {
+			t.Setenv("FAKE_FAIL", fail)
+			defer os.Unsetenv("FAKE_FAIL")
+		}
+		for i := range 5 {
+			if err := n.step(uint64(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		weights = make([]float32, n.all.Shape().Size())
+		if err := b.Read(weights, n.all); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		nothingLeft(t, log)
+		return weights, notes
+	}
+	want, notes := train("")
+	if len(notes) != 0 {
+		t.Errorf("notes %q where all is well", notes)
+	}
+	for fail, says := range map[string]string{
+		"cuStreamBeginCapture_v2:1:2": "cuStreamBeginCapture failed: out of memory (2)",
+		"cuStreamEndCapture:1:2":      "cuStreamEndCapture failed: out of memory (2)",
+		"cuGraphInstantiate:1:2":      "cuGraphInstantiate failed: out of memory (2)",
+		"cudnnConvolutionForward:2:8": "forward pass of conv 3x3, 6x8x8x3 to 8 failed",
+		"cuLaunchKernel:30:900":       "operation not permitted when stream is capturing (900)",
+	} {
+		t.Run(fail, func(t *testing.T) {
+			weights, notes := train(fail)
+			if len(notes) != 1 || !strings.Contains(notes[0], "launched one by one") || !strings.Contains(notes[0], says) {
+				t.Errorf("notes %q, want one with %q", notes, says)
+			}
+			if !slices.Equal(weights, want) {
+				t.Error("other weights")
+			}
 		})
 	}
 }

@@ -10,18 +10,14 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"unsafe"
-
-	"github.com/lamina-go/lamina/internal/atomicfile"
 )
 
 // kernelNames are the kernels in use.
 var kernelNames = []string{
-	"step_begin", "from_float", "to_float", "swap_axes", "pack_kernel", "unpack_kernel", "add_bias", "column_sums",
+	"step_begin", "from_float", "to_float", "swap_axes", "pack_kernel", "unpack_kernel", "add_bias", "bias_of", "column_sums",
 	"bn_statistics", "bn_running", "bn_apply", "bn_apply_pool", "bn_grad_sums", "bn_grad_sums_pool", "bn_grad", "bn_grad_pool",
 	"relu", "relu_grad", "max_pool", "max_pool_grad", "dropout", "dropout_grad", "softmax_loss", "softmax_grad", "sgd_step", "penalty", "augment",
 }
@@ -53,7 +49,8 @@ func (k *kernels) load(b *Backend, path string) error {
 	if b.bf16 {
 		options = append(options, "-DBF16")
 	}
-	cached := cachePath(fmt.Sprintf("nvrtc %d.%d %s\n%s", major, minor, strings.Join(options, " "), source))
+	key := fmt.Sprintf("nvrtc %d.%d %s\n%s", major, minor, strings.Join(options, " "), source)
+	cached := cachePath(fmt.Sprintf("kernels-%x.bin", sha256.Sum256([]byte(key))))
 	image, err := os.ReadFile(cached)
 	if err != nil || k.open(b, image) != nil { // none, or spoilt: compile again
 		if image, err = b.compile(source, options, binary); err != nil {
@@ -146,24 +143,4 @@ func (b *Backend) compileLog(program C.nvrtcProgram) string {
 	C.lamina_nvrtcGetProgramLog(b.api, program, (*C.char)(unsafe.Pointer(&text[0])))
 	line, _, _ := strings.Cut(strings.TrimSpace(strings.Trim(string(text), "\x00")), "\n")
 	return line
-}
-
-// cachePath returns the file for what is compiled of a text, or "" if there is no cache folder.
-func cachePath(of string) string {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return ""
-	}
-	return filepath.Join(dir, "lamina", fmt.Sprintf("kernels-%x.bin", sha256.Sum256([]byte(of))))
-}
-
-// store keeps the image for later runs. If it cannot, they compile again.
-func store(path string, image []byte) {
-	if path == "" || os.MkdirAll(filepath.Dir(path), 0o755) != nil {
-		return
-	}
-	_ = atomicfile.Write(path, func(w io.Writer) error {
-		_, err := w.Write(image)
-		return err
-	})
 }

@@ -6,6 +6,7 @@ package cudnn
 import "C"
 
 import (
+	"fmt"
 	"unsafe"
 
 	"github.com/lamina-go/lamina/backend"
@@ -85,13 +86,13 @@ func (b *Backend) Run(key string, v backend.StepValues, f func()) error {
 	s := &b.state.states[b.pending]
 	*s = stepState{v.Step, v.LearningRate, uint32(b.pending)}
 	b.fail(cuda(b, "cuMemcpyHtoDAsync", C.lamina_cuMemcpyHtoDAsync_v2(b.api, b.state.card, unsafe.Pointer(s), C.size_t(stateSize), b.stream)))
-	graph := b.graphs[key]
-	if graph == nil && key == b.last {
-		if graph = b.record(f); graph != nil {
-			b.graphs[key] = graph
-		}
+	if b.err != nil {
+		return b.err
 	}
-	if graph != nil {
+	if b.graphs[key] == nil && key == b.last && !b.oneByOne {
+		b.record(key, f)
+	}
+	if graph := b.graphs[key]; graph != nil {
 		b.fail(cuda(b, "cuGraphLaunch", C.lamina_cuGraphLaunch(b.api, graph, b.stream)))
 	} else {
 		b.step(f)
@@ -107,32 +108,47 @@ func (b *Backend) step(f func()) {
 	f()
 }
 
-// record makes a graph of a step. It returns nil after a failure.
-func (b *Backend) record(f func()) (exec C.CUgraphExec) {
-	b.fail(cuda(b, "cuStreamBeginCapture", C.lamina_cuStreamBeginCapture_v2(b.api, b.stream, C.LAMINA_CU_STREAM_CAPTURE_MODE_RELAXED)))
-	if b.err != nil {
-		return nil
+// record makes a graph of a step. If that is refused, all steps are launched one by one from then on: what is
+// wrong with the card itself is seen then too.
+func (b *Backend) record(key string, f func()) {
+	graph, err := b.capture(f)
+	if err == nil {
+		b.graphs[key] = graph
+		return
+	}
+	b.oneByOne = true
+	if b.options.Note != nil {
+		b.options.Note(fmt.Sprintf("steps are launched one by one, which may be slower, since they cannot be recorded: %v", err))
+	}
+}
+
+// capture returns the launches of a step, none of which it runs.
+func (b *Backend) capture(f func()) (exec C.CUgraphExec, err error) {
+	err = cuda(b, "cuStreamBeginCapture", C.lamina_cuStreamBeginCapture_v2(b.api, b.stream, C.LAMINA_CU_STREAM_CAPTURE_MODE_RELAXED))
+	if err != nil {
+		return nil, err
 	}
 	var graph C.CUgraph
 	func() {
 		defer func() { // if f panics too
-			b.fail(cuda(b, "cuStreamEndCapture", C.lamina_cuStreamEndCapture(b.api, b.stream, &graph)))
+			err = cuda(b, "cuStreamEndCapture", C.lamina_cuStreamEndCapture(b.api, b.stream, &graph))
 		}()
 		b.step(f)
 	}()
-	if graph == nil {
-		return nil
+	if graph != nil {
+		defer C.lamina_cuGraphDestroy(b.api, graph)
 	}
-	defer C.lamina_cuGraphDestroy(b.api, graph)
 	if b.err != nil {
-		return nil
+		err, b.err = b.err, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	status := C.lamina_cuGraphInstantiateWithFlags(b.api, &exec, graph, 0)
 	if status == C.LAMINA_MISSING {
 		status = C.lamina_cuGraphInstantiate(b.api, &exec, graph, nil, nil, 0)
 	}
-	b.fail(cuda(b, "cuGraphInstantiate", status))
-	return exec
+	return exec, cuda(b, "cuGraphInstantiate", status)
 }
 
 // forgetGraphs frees the recorded steps. They are recorded again when they come again.

@@ -53,7 +53,7 @@ func TestTrain(t *testing.T) {
 	} else {
 		train(nowhere, 0, append(small, "--backend", "cpu", "--out", onCPU)...)
 	}
-	expect(train(card, 0, append(small, "--out", onCard, "--verbose")...), "cudnn/Fake 80", "algorithm conv 3x3, 2x32x32x3 to 64, forward: algorithm 1")
+	expect(train(card, 0, append(small, "--out", onCard, "--verbose")...), "cudnn/Fake 80", `"cudnn/Fake 80, cuDNN 9.10.2, fp32: forward 2x32x32 3→64 3x3": "algorithm 1, math type 3, 1 MiB of workspace, 0.002 ms"`)
 	expect(train(nowhere, 0, "--resume", onCard, "--backend", "cpu", "--epochs", "2"), "cpu/", "the run began on cudnn/Fake 80")
 	expect(train(card, 0, "--resume", onCPU, "--backend", "cudnn", "--epochs", "2"), "cudnn/Fake 80", "the run began on cpu/")
 
@@ -67,10 +67,18 @@ func TestTrain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		log := filepath.Join(dir, "log")
+		t.Setenv("FAKE_LOG", log)
+		t.Setenv("XDG_CACHE_HOME", t.TempDir())
 		t.Setenv("FAKE_FAIL", "cuLaunchKernel:50:719")
 		expect(train(card, 1, "--resume", onCard, "--epochs", "3", "--backend", "auto"), "failed: unspecified launch failure (719)", "train --resume")
 		if after, err := os.ReadFile(filepath.Join(onCard, "checkpoint.lamina")); err != nil || !bytes.Equal(after, before) {
 			t.Errorf("the checkpoint changed (%v)", err)
+		}
+		for _, call := range lines(t, log) {
+			if strings.HasPrefix(call, "cudnnFind") {
+				t.Fatal("a resumed run measures again which algorithms are the fastest")
+			}
 		}
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/filelock"
 	"github.com/lamina-go/lamina/internal/run"
@@ -139,7 +138,7 @@ func (c *command) train(ctx context.Context, w *work, again string) error {
 		return nil
 	}
 	var dir *run.Folder
-	var convolutions cpu.ConvTable
+	var convolutions map[string]string
 	if w.exists() {
 		var err error
 		if dir, err = run.Open(w.path); err != nil {

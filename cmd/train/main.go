@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/run"
 )
@@ -17,7 +16,7 @@ func (c *command) train() (err error) {
 	ctx := cli.Context("stopping: this step is finished and saved; Ctrl-C again ends at once")
 
 	var dir *run.Folder
-	var convolutions cpu.ConvTable // of the run that is gone on with
+	var convolutions map[string]string // of the run that is gone on with
 	if c.resume != "" {
 		if dir, err = run.Open(c.resume); err != nil {
 			return fmt.Errorf("--resume %w", err)

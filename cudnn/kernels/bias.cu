@@ -1,24 +1,36 @@
 // Biases and their gradients.
 
-template <int V> static __device__ void biased(act *y, const float *bias, long long rows, int channels, float floor) {
+template <int V, class From>
+static __device__ void biased(act *y, const From *x, const float *bias, long long rows, int channels, float floor) {
 	int c = column<V>();
 	if (c >= channels) return;
 	float b[V];
-	for (int v = 0; v < V; v++) b[v] = bias[c + v];
+	bool nothing = (const void *)y == (const void *)x && floor < 0;
+	for (int v = 0; v < V; v++) {
+		b[v] = bias[c + v];
+		nothing = nothing && b[v] == 0;
+	}
+	if (nothing) return; // as before a BatchNorm, where biases stay what they begin as
 	Span s = chunk(rows, blockIdx.y);
 #pragma unroll 4
 	for (long long r = s.first + threadIdx.y; r < s.last; r += blockDim.y) {
 		float z[V];
-		load(z, y + r * channels + c);
+		load(z, x + r * channels + c);
 		for (int v = 0; v < V; v++) z[v] = not_below(floor, z[v] + b[v]);
 		store(y + r * channels + c, z);
 	}
 }
 
-// add_bias sets y[r][c] += bias[c], then, with relu, max(0, …). Geometry C. Bytes: 2.
+// add_bias sets y[r][c] += bias[c], then, with relu, max(0, …). Geometry C. Bytes: 2, or none for channels of bias 0 without relu.
 KERNEL add_bias(act *y, const float *bias, long long rows, int channels, int relu) {
-	if (channels % VEC == 0) biased<VEC>(y, bias, rows, channels, floor_of(relu));
-	else biased<1>(y, bias, rows, channels, floor_of(relu));
+	if (channels % VEC == 0) biased<VEC>(y, y, bias, rows, channels, floor_of(relu));
+	else biased<1>(y, y, bias, rows, channels, floor_of(relu));
+}
+
+// bias_of sets y[r][c] = x[r][c] + bias[c] in the same way, rounded once. Geometry C. Bytes: 3, of types of 4 and 2.
+KERNEL bias_of(act *y, const float *x, const float *bias, long long rows, int channels, int relu) {
+	if (channels % VEC == 0) biased<VEC>(y, x, bias, rows, channels, floor_of(relu));
+	else biased<1>(y, x, bias, rows, channels, floor_of(relu));
 }
 
 template <int V> static __device__ void sums_of_columns(float *sum, const act *x, float *parts, unsigned *counters, long long rows, int channels) {

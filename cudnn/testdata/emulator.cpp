@@ -178,7 +178,7 @@ const struct {
 	int arguments;
 } table[] = {
 	BOTH(step_begin) BOTH(from_float) BOTH(to_float) BOTH(swap_axes) BOTH(pack_kernel) BOTH(unpack_kernel)
-	BOTH(add_bias) BOTH(column_sums)
+	BOTH(add_bias) BOTH(bias_of) BOTH(column_sums)
 	BOTH(bn_statistics) BOTH(bn_running) BOTH(bn_apply) BOTH(bn_apply_pool)
 	BOTH(bn_grad_sums) BOTH(bn_grad_sums_pool) BOTH(bn_grad) BOTH(bn_grad_pool)
 	BOTH(relu) BOTH(relu_grad) BOTH(max_pool) BOTH(max_pool_grad) BOTH(dropout) BOTH(dropout_grad)

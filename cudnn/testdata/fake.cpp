@@ -9,7 +9,7 @@
 //   - Every handle is counted.
 //
 // The environment makes them differ: FAKE_LOG names a file to which each call is written, with the
-// number of the handle that it makes or frees; FAKE_FAIL=function:n:status makes call n of a function fail;
+// number of the handle that it makes or frees; FAKE_FAIL=function:n:status makes call n of a function fail (n+: and all later ones);
 // FAKE_CAPABILITY=61, FAKE_DRIVER=12080, FAKE_CUDNN=91002, FAKE_DEVICES=0 and FAKE_MEMORY=bytes describe the card.
 // Compiled with -DOLD they lack what came later.
 #include "emulator.cpp"
@@ -62,7 +62,9 @@ lamina_enum called(const char *name) {
 	std::string text = fail;
 	size_t first = text.find(':'), second = text.find(':', first + 1);
 	if (text.substr(0, first) != name) return 0;
-	return ++calls[name] == atol(text.c_str() + first + 1) ? (lamina_enum)atol(text.c_str() + second + 1) : 0;
+	long n = atol(text.c_str() + first + 1), now = ++calls[name];
+	bool stays = text[second - 1] == '+';
+	return now == n || (stays && now > n) ? (lamina_enum)atol(text.c_str() + second + 1) : 0;
 }
 
 #define CALLED                                         \

@@ -3,13 +3,17 @@
 package device
 
 import (
+	"fmt"
+	"os"
+
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/cudnn"
 )
 
 // openCuDNN opens the graphics processor.
-func openCuDNN(o *Options) (backend.Backend, error) {
-	b, err := cudnn.Open(cudnn.Options{Precision: o.Precision, Deterministic: o.Deterministic})
+func openCuDNN(o *Options, convolutions map[string]string) (backend.Backend, error) {
+	note := func(line string) { fmt.Fprintf(os.Stderr, "note: %s\n", line) }
+	b, err := cudnn.Open(cudnn.Options{Precision: o.Precision, Deterministic: o.Deterministic, Table: convolutions, Note: note})
 	if err != nil {
 		return nil, err
 	}

@@ -63,11 +63,11 @@ func (o *Options) Check() error {
 var errNotBuilt = errors.New("this program was built for the CPU alone: build it with -tags cudnn on Linux, with cgo and a C compiler, or use --backend cpu")
 
 // Open opens what computes. "auto" is the card, if the program was built for cards and there is one that works, else the
-// CPU; then a line on the standard error says why. convolutions are the choices of the CPU's algorithms that a
-// run made before, which it must make again; if there are none, those that "bench tune" measured on this machine are taken.
-func (o *Options) Open(convolutions cpu.ConvTable) (backend.Backend, error) {
+// CPU; then a line on the standard error says why. convolutions are the algorithms that a run chose before, which it
+// must choose again; if there are none of the CPU, those that "bench tune" measured on this machine are taken.
+func (o *Options) Open(convolutions map[string]string) (backend.Backend, error) {
 	if o.Backend != "cpu" {
-		b, err := openCuDNN(o)
+		b, err := openCuDNN(o, convolutions)
 		switch {
 		case err == nil:
 			return b, nil
@@ -79,16 +79,17 @@ func (o *Options) Open(convolutions cpu.ConvTable) (backend.Backend, error) {
 			fmt.Fprintf(os.Stderr, "note: the CPU computes, since %v\n", err)
 		}
 	}
-	if convolutions == nil && o.ConvAlgo == "auto" {
+	table := ofCPU(convolutions)
+	if table == nil && o.ConvAlgo == "auto" {
 		level, err := ops.Best()
 		if err != nil {
 			return nil, err
 		}
-		if convolutions, err = ReadTuned(level); err != nil {
+		if table, err = ReadTuned(level); err != nil {
 			return nil, err
 		}
 	}
-	return cpu.Open(cpu.Options{Threads: o.Threads, BF16: o.Precision == "bf16", Conv: o.ConvAlgo, Table: convolutions})
+	return cpu.Open(cpu.Options{Threads: o.Threads, BF16: o.Precision == "bf16", Conv: o.ConvAlgo, Table: table})
 }
 
 // ThreadCount returns how many threads compute.

@@ -5,4 +5,4 @@ package device
 import "github.com/lamina-go/lamina/backend"
 
 // openCuDNN opens the graphics processor, where the program was built for it.
-func openCuDNN(*Options) (backend.Backend, error) { return nil, errNotBuilt }
+func openCuDNN(*Options, map[string]string) (backend.Backend, error) { return nil, errNotBuilt }

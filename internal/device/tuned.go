@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/klauspost/cpuid/v2"
 
@@ -24,11 +26,25 @@ type tuned struct {
 }
 
 // Convolutions returns which algorithms a backend has chosen for its convolutions, nil if it has not.
-func Convolutions(b backend.Backend) cpu.ConvTable {
-	if b, ok := b.(*cpu.Backend); ok {
+func Convolutions(b backend.Backend) map[string]string {
+	switch b := b.(type) {
+	case *cpu.Backend:
+		return b.ConvTable()
+	case interface{ ConvTable() map[string]string }: // package cudnn's, which may not be built in
 		return b.ConvTable()
 	}
 	return nil
+}
+
+// ofCPU returns the choices that are the CPU's, nil if there are only those of cards: their names begin with
+// that of the backend.
+func ofCPU(convolutions map[string]string) cpu.ConvTable {
+	table := maps.Clone(convolutions)
+	maps.DeleteFunc(table, func(name, _ string) bool { return strings.HasPrefix(name, "cudnn/") })
+	if len(table) == 0 && len(convolutions) > 0 {
+		return nil
+	}
+	return table
 }
 
 // ReadTuned returns what WriteTuned stored for a level, nil if it has not on this processor.

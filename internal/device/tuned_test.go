@@ -23,6 +23,7 @@ func TestTuned(t *testing.T) {
 		t.Fatalf("before: %v, %v", table, err)
 	}
 	const name = "forward 8x8x8 64→64"
+	const card = "cudnn/NVIDIA H200, cuDNN 9.10.2, bf16: " + name
 	best, err := ops.Best()
 	if err != nil {
 		t.Fatal(err)
@@ -33,12 +34,14 @@ func TestTuned(t *testing.T) {
 	}
 	for _, test := range []struct {
 		o      Options
-		stored cpu.ConvTable
+		stored map[string]string
 		want   string
 	}{
 		{Defaults(), nil, "f2"},
-		{Defaults(), cpu.ConvTable{name: "im2col"}, "im2col"},
-		{Defaults(), cpu.ConvTable{}, ""},
+		{Defaults(), map[string]string{name: "im2col"}, "im2col"},
+		{Defaults(), map[string]string{}, ""},
+		{Defaults(), map[string]string{card: "algorithm 1, math type 3"}, "f2"},
+		{Defaults(), map[string]string{card: "algorithm 1, math type 3", name: "im2col"}, "im2col"},
 		{Options{Backend: "auto", Precision: "fp32", ConvAlgo: "im2col"}, nil, ""},
 	} {
 		b, err := test.o.Open(test.stored)

@@ -15,7 +15,6 @@ import (
 
 	"github.com/klauspost/cpuid/v2"
 
-	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/internal/atomicfile"
 	"github.com/lamina-go/lamina/internal/filelock"
 	"github.com/lamina-go/lamina/nn"
@@ -39,8 +38,9 @@ type Config struct {
 	Backend  string    `json:"backend"`
 	Started  time.Time `json:"started"`
 	Facts    Facts     `json:"facts"`
-	// Convolutions are the algorithms that the run has begun with: with others the last digits differ.
-	Convolutions cpu.ConvTable `json:"convolutions,omitempty"`
+	// Convolutions are the algorithms that the run has begun with, on each backend that it was on: with others the last
+	// digits differ.
+	Convolutions map[string]string `json:"convolutions,omitempty"`
 }
 
 // Facts are what is known of a run when its data are open and its network is built.
@@ -211,15 +211,15 @@ func (d *Folder) HasCheckpoint() bool {
 }
 
 // Update stores what a resumed run has changed, and what is known since.
-func (d *Folder) Update(s Settings, f Facts, convolutions cpu.ConvTable) error {
+func (d *Folder) Update(s Settings, f Facts, convolutions map[string]string) error {
 	c := &d.Config
-	if convolutions == nil { // computed elsewhere this time
-		convolutions = c.Convolutions
-	}
-	if c.Settings == s && c.Facts == f && maps.Equal(c.Convolutions, convolutions) {
+	all := map[string]string{}
+	maps.Copy(all, c.Convolutions)
+	maps.Copy(all, convolutions)
+	if c.Settings == s && c.Facts == f && maps.Equal(c.Convolutions, all) {
 		return nil
 	}
-	c.Settings, c.Facts, c.Convolutions = s, f, convolutions
+	c.Settings, c.Facts, c.Convolutions = s, f, all
 	return d.writeConfig()
 }
 

@@ -65,11 +65,6 @@ func (r *Report) begin(b backend.Backend, dir *Folder, t *nn.Trainer) {
 	if r.verbose {
 		text, _ := json.MarshalIndent(dir.Config, "", "  ") // numbers and strings
 		r.line("settings", "%s", text)
-		if card, ok := b.(interface{ Algorithms() []string }); ok {
-			for _, line := range card.Algorithms() {
-				r.line("algorithm", "%s", line)
-			}
-		}
 	}
 	if t.Step > 0 {
 		r.line("resumed", "after epoch %d and %d steps", t.Epoch, t.EpochStep)
