@@ -92,7 +92,7 @@ func TestConformance(t *testing.T) {
 	t.Run("fp32", func(t *testing.T) {
 		backendtest.Run(t, func(t *testing.T) backend.Backend { return openFake(t, Options{}) }, backendtest.Options{})
 	})
-	// What a convolution or product gives is rounded once more when the bias is added.
+	// What a convolution gives is rounded once more when the bias is added, with errors that are alike in a channel.
 	t.Run("bf16", func(t *testing.T) {
 		backendtest.Run(t, func(t *testing.T) backend.Backend { return openFake(t, Options{Precision: "bf16"}) },
 			backendtest.Options{Unit: 0x1p-8, Products: 2})
