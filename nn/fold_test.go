@@ -107,6 +107,46 @@ func TestFolded(t *testing.T) {
 	})
 }
 
+// TestPredictorKeepsWeights changes the kernels of a Predictor after its first batches: it has another form of them
+// for the numbers of images that it was told.
+func TestPredictorKeepsWeights(t *testing.T) {
+	data := tinyData(4)
+	for _, level := range ops.FloatLevels() {
+		m, err := NewModel(openCPU(t, level), foldNetwork(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		setAll(t, m, 3)
+		p, err := m.NewPredictor(4, 3, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before [5][]float32
+		logits := func(n int) []float32 {
+			got, err := p.Logits(data.Pixels[:n*m.Input.Size()])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got
+		}
+		for n := 1; n <= 4; n++ {
+			before[n] = logits(n)
+		}
+		for _, w := range p.model.Weights {
+			if w.FanIn > 0 {
+				if err := p.model.Set(w.Name, make([]float32, w.Shape.Size())); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for n := 1; n <= 4; n++ {
+			if kept := slices.Equal(logits(n), before[n]); kept != (n != 2) {
+				t.Errorf("%v, %d images: weights kept: %v", level, n, kept)
+			}
+		}
+	}
+}
+
 func TestPredictionAllocatesNothing(t *testing.T) {
 	for _, level := range ops.FloatLevels() {
 		m, err := NewModel(openCPU(t, level), foldNetwork(t))

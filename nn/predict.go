@@ -17,7 +17,7 @@ import (
 // Its weights are those that the model had when it was made.
 type Predictor struct {
 	model    *Model
-	constant bool // the model's weights never change
+	constant []int // numbers of images for which the backend keeps the weights, which then never change
 	batch    int
 	nodes    []node
 	buffers  [2]tensor.Tensor   // what flows between the nodes alternates between them
@@ -42,10 +42,14 @@ type Result struct {
 }
 
 // NewPredictor prepares to classify batch images at a time, and also fewer, which takes longer for each. It
-// copies the weights, of which the backend may keep another form for whole batches.
-func (m *Model) NewPredictor(batch int) (*Predictor, error) {
-	if batch < 1 {
-		return nil, fmt.Errorf("nn: batch of %d images: must be at least 1", batch)
+// copies the weights, of which the backend may keep another form for whole batches, and one more for each
+// number of images in fewer: other numbers need it made anew each time.
+func (m *Model) NewPredictor(batch int, fewer ...int) (*Predictor, error) {
+	sizes := append([]int{batch}, fewer...)
+	for _, n := range sizes {
+		if n < 1 || n > batch {
+			return nil, fmt.Errorf("nn: a predictor of %d images at a time, and of %d: want numbers from 1 on, the largest first", batch, n)
+		}
 	}
 	m, penalty, err := m.folded()
 	if err != nil {
@@ -71,7 +75,7 @@ func (m *Model) NewPredictor(batch int) (*Predictor, error) {
 		return nil, err
 	}
 	p := m.predictor(batch, buffers, labels)
-	p.constant = true
+	p.constant = sizes
 	p.penalty = func() (float64, error) { return penalty, nil }
 	return p, nil
 }
@@ -100,7 +104,7 @@ func (p *Predictor) program(n int) (*inference, error) {
 		return made, nil
 	}
 	b := p.model.backend
-	c := &compiler{Model: p.model, n: n, inference: true, constant: p.constant && n == p.batch}
+	c := &compiler{Model: p.model, n: n, inference: true, constant: slices.Contains(p.constant, n)}
 	for i, s := range p.model.shapes(p.nodes, n) {
 		c.flow = append(c.flow, b.View(p.buffers[i%2], 0, s))
 	}

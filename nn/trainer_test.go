@@ -289,8 +289,10 @@ func TestEvaluateIsCancelled(t *testing.T) {
 	if _, err := p.Logits(make([]float32, 7*6*2+1)); err == nil {
 		t.Error("no error for a part of an image")
 	}
-	if _, err := m.NewPredictor(0); err == nil {
-		t.Error("no error for a batch of 0")
+	for _, sizes := range [][]int{{0}, {4, 0}, {4, 5}} {
+		if _, err := m.NewPredictor(sizes[0], sizes[1:]...); err == nil {
+			t.Errorf("no error for batches of %d", sizes)
+		}
 	}
 }
 

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	serverBatch = 32                   // images that are classified together at most
-	queueLength = 1024                 // images that wait at most
-	linger      = 2 * time.Millisecond // that an image waits for others
+	serverBatch = 32   // images that are classified together at most
+	smallBatch  = 8    // few of them
+	queueLength = 1024 // images that wait at most
 )
 
 // errQueueFull says that there are too many images already.
@@ -30,6 +30,7 @@ type batcher struct {
 	quit      chan struct{}
 	images    []float32 // of the batch that is computed
 	ended     sync.WaitGroup
+	linger    time.Duration    // that an image waits for others
 	observe   func(images int) // each batch
 	failed    atomic.Pointer[error]
 }
@@ -45,11 +46,11 @@ type request struct {
 
 // newBatcher starts a batcher, whose work observe hears of.
 func newBatcher(m *classifier, observe func(images int)) (*batcher, error) {
-	p, err := m.NewPredictor(serverBatch)
+	p, err := m.NewPredictor(serverBatch, smallBatch, 1)
 	if err != nil {
 		return nil, err
 	}
-	b := &batcher{predictor: p, image: m.Input.Size(), classes: m.Classes, observe: observe,
+	b := &batcher{predictor: p, image: m.Input.Size(), classes: m.Classes, linger: 2 * time.Millisecond, observe: observe,
 		queue: make(chan *request, queueLength), quit: make(chan struct{}), images: make([]float32, serverBatch*m.Input.Size())}
 	b.ended.Go(b.run)
 	return b, nil
@@ -96,7 +97,8 @@ func (b *batcher) run() {
 	for {
 		select {
 		case first := <-b.queue:
-			batch = b.gather(append(batch[:0], first))
+			company := len(batch) > 1 // in the last batch
+			batch = b.gather(append(batch[:0], first), company)
 			b.classify(batch)
 			clear(batch)
 		case <-b.quit:
@@ -105,9 +107,15 @@ func (b *batcher) run() {
 	}
 }
 
-// gather adds to a batch what is in the queue, and what comes within a moment.
-func (b *batcher) gather(batch []*request) []*request {
-	late := time.After(linger)
+// gather adds to a batch what is in the queue and, if company is likely, what comes within a moment.
+func (b *batcher) gather(batch []*request, company bool) []*request {
+	for range min(len(b.queue), serverBatch-len(batch)) {
+		batch = append(batch, <-b.queue)
+	}
+	if !company {
+		return batch
+	}
+	late := time.After(b.linger)
 	for len(batch) < serverBatch {
 		select {
 		case r := <-b.queue:
@@ -145,11 +153,14 @@ func (b *batcher) classify(batch []*request) {
 	}
 }
 
-// padded returns how many images to compute for n of them. The weights are laid out once for whole batches,
-// but anew for others, which costs more than the images that nobody wants, unless n is small.
+// padded returns how many images to compute for n of them: a number for which the predictor keeps the
+// weights, for to lay them out anew costs more than the images that nobody wants.
 func padded(n int) int {
-	if n > serverBatch/8 {
+	switch {
+	case n > smallBatch:
 		return serverBatch
+	case n > 1:
+		return smallBatch
 	}
 	return n
 }

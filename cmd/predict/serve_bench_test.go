@@ -78,7 +78,7 @@ func BenchmarkServe(b *testing.B) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.run(ctx, listener) }()
-	for _, clients := range []int{1, 64} {
+	for _, clients := range []int{1, 8, 64} {
 		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
 			benchmarkClients(b, "http://"+listener.Addr().String()+predictPath, clients)
 		})
