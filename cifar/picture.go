@@ -27,6 +27,7 @@ const (
 var (
 	ErrNoPicture       = errors.New("not a picture (PNG, JPEG, WebP or GIF)")
 	ErrPictureTooLarge = errors.New("too large")
+	ErrAnimatedWebP    = errors.New("an animated WebP picture: only still ones are read, save a frame of it as PNG")
 )
 
 // pictureExtensions are the ends of the names of files that are taken for pictures.
@@ -45,9 +46,9 @@ type Picture struct {
 }
 
 // OpenPicture reads the size of a PNG, JPEG, WebP or GIF picture, which stands at its front. An error
-// is ErrNoPicture, ErrPictureTooLarge, or tells how the file is damaged.
+// is ErrNoPicture, ErrPictureTooLarge, ErrAnimatedWebP, or tells how the file is damaged.
 func OpenPicture(file io.ReadSeeker) (*Picture, error) {
-	config, _, err := image.DecodeConfig(file)
+	config, format, err := image.DecodeConfig(file)
 	switch {
 	case errors.Is(err, image.ErrFormat):
 		return nil, ErrNoPicture
@@ -57,6 +58,10 @@ func OpenPicture(file io.ReadSeeker) (*Picture, error) {
 		return nil, errors.New("the picture has no pixels")
 	case config.Width > maxPictureExtent || config.Height > maxPictureExtent || config.Width*config.Height > maxPicturePixels:
 		return nil, fmt.Errorf("a picture of %dx%d pixels is %w", config.Width, config.Height, ErrPictureTooLarge)
+	case format == "webp":
+		if err := checkStill(file); err != nil {
+			return nil, err
+		}
 	}
 	return &Picture{config.Width, config.Height, file}, nil
 }
@@ -81,6 +86,22 @@ func (p *Picture) Read(dst []byte, height, width int) error {
 		m = whole
 	}
 	resize(dst, m, height, width)
+	return nil
+}
+
+// checkStill returns ErrAnimatedWebP for a WebP that says so in its header, which is one of the extended format.
+func checkStill(file io.ReadSeeker) error {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	const flags, animation = 20, 1 << 1 // "RIFF", size, "WEBP", "VP8X", size, flags
+	var head [flags + 1]byte
+	if _, err := io.ReadFull(file, head[:]); err != nil {
+		return undecodable(err)
+	}
+	if string(head[12:16]) == "VP8X" && head[flags]&animation != 0 {
+		return ErrAnimatedWebP
+	}
 	return nil
 }
 

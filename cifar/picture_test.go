@@ -101,11 +101,16 @@ func TestBadPictures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	animation, err := os.ReadFile("testdata/pictures/animated.webp")
+	if err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name string
 		data []byte
 		want error // nil of what is damaged
 	}{
+		{"animated WebP", animation, ErrAnimatedWebP},
 		{"nothing", nil, ErrNoPicture},
 		{"text", []byte("hello"), ErrNoPicture},
 		{"bomb", bombOf(t, 50_000, 50_000), ErrPictureTooLarge},

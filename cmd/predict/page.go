@@ -89,5 +89,9 @@ func (p page) write(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return problemf(http.StatusNotFound, "there is no %s: the page is at /, programs use %s", r.URL.Path, predictPath)
 	}
+	return only(http.MethodGet, f.write)(w, r)
+}
+
+func (f pageFile) write(w http.ResponseWriter, _ *http.Request) error {
 	return writeBody(w, http.StatusOK, f.kind, f.data)
 }

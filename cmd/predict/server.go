@@ -57,15 +57,29 @@ func (s *server) close() { s.batcher.close() }
 // handler returns the handler of all paths.
 func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(predictPath, s.endpoint(http.MethodPost, s.predict))
-	mux.Handle("/healthz", s.endpoint(http.MethodGet, s.health))
-	mux.Handle("/metrics", s.endpoint(http.MethodGet, s.writeMetrics))
-	mux.Handle("/", s.endpoint(http.MethodGet, s.page.write))
+	mux.Handle(predictPath, s.endpoint(only(http.MethodPost, s.predict)))
+	mux.Handle("/healthz", s.endpoint(only(http.MethodGet, s.health)))
+	mux.Handle("/metrics", s.endpoint(only(http.MethodGet, s.writeMetrics)))
+	mux.Handle("/", s.endpoint(s.page.write))
 	return mux
 }
 
-// endpoint returns a handler of one method, GET including HEAD. An error is answered as JSON.
-func (s *server) endpoint(method string, f func(http.ResponseWriter, *http.Request) error) http.Handler {
+// answerer answers a request. An error is one that tells the client what is wrong, before anything is written.
+type answerer func(http.ResponseWriter, *http.Request) error
+
+// only lets f have requests of one method, GET including HEAD.
+func only(method string, f answerer) answerer {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if r.Method != method && (method != http.MethodGet || r.Method != http.MethodHead) {
+			w.Header().Set("Allow", method)
+			return problemf(http.StatusMethodNotAllowed, "%s takes %s, not %s", r.URL.Path, method, r.Method)
+		}
+		return f(w, r)
+	}
+}
+
+// endpoint returns a handler that answers an error as JSON, and counts.
+func (s *server) endpoint(f answerer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began, counted := time.Now(), &statusWriter{ResponseWriter: w}
 		h := counted.Header()
@@ -73,14 +87,7 @@ func (s *server) endpoint(method string, f func(http.ResponseWriter, *http.Reque
 		h.Set("Content-Security-Policy", contentPolicy)
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
-		var err error
-		if r.Method != method && (method != http.MethodGet || r.Method != http.MethodHead) {
-			h.Set("Allow", method)
-			err = problemf(http.StatusMethodNotAllowed, "%s takes %s, not %s", r.URL.Path, method, r.Method)
-		} else {
-			err = guard(counted, r, f)
-		}
-		if err != nil {
+		if err := guard(counted, r, f); err != nil {
 			writeError(counted, err)
 		}
 		s.observeRequest(r.Pattern, counted.status, time.Since(began))
@@ -88,7 +95,7 @@ func (s *server) endpoint(method string, f func(http.ResponseWriter, *http.Reque
 }
 
 // guard makes of a fault in f, which a picture that nobody has thought of may show, an error.
-func guard(w http.ResponseWriter, r *http.Request, f func(http.ResponseWriter, *http.Request) error) (err error) {
+func guard(w http.ResponseWriter, r *http.Request, f answerer) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			log.Printf("%s %s: %v\n%s", r.Method, r.URL.Path, fault, debug.Stack())
@@ -173,7 +180,7 @@ func statusOf(err error) int {
 		return p.status
 	case isTooLong(err), errors.Is(err, cifar.ErrPictureTooLarge):
 		return http.StatusRequestEntityTooLarge
-	case errors.Is(err, cifar.ErrNoPicture):
+	case errors.Is(err, cifar.ErrNoPicture), errors.Is(err, cifar.ErrAnimatedWebP):
 		return http.StatusUnsupportedMediaType
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return http.StatusRequestTimeout

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -128,6 +129,10 @@ func TestBadRequests(t *testing.T) {
 	s := newTestServer(t)
 	h := s.handler()
 	picture := pngOf(t, shape(0))
+	animation, err := os.ReadFile("../../cifar/testdata/pictures/animated.webp")
+	if err != nil {
+		t.Fatal(err)
+	}
 	many, manyType := form(t, slices.Repeat([]string{"x"}, maxPictures+1), slices.Repeat([][]byte{picture}, maxPictures+1)...)
 	none, noneType := form(t, nil)
 	bad, badType := form(t, []string{"a", "b"}, []byte("hello"), picture[:50])
@@ -141,6 +146,7 @@ func TestBadRequests(t *testing.T) {
 		{"text", "POST", predictPath, "text/plain", strings.NewReader("hello"), 415, []string{"not a picture"}},
 		{"nothing", "POST", predictPath, "image/png", nil, 400, []string{"empty"}},
 		{"half a picture", "POST", predictPath, "image/png", bytes.NewReader(picture[:len(picture)/2]), 400, []string{"does not decode"}},
+		{"animated WebP", "POST", predictPath, "image/webp", bytes.NewReader(animation), 415, []string{"animated", "PNG"}},
 		{"picture bomb", "POST", predictPath, "image/png", bytes.NewReader(bomb(t)), 413, []string{"50000x50000", "too large"}},
 		{"large body", "POST", predictPath, "image/png", bytes.NewReader(make([]byte, maxBody+1)), 413, []string{"16 MB"}},
 		{"endless body", "POST", predictPath, "image/png", endless{}, 413, []string{"16 MB"}},
@@ -154,8 +160,10 @@ func TestBadRequests(t *testing.T) {
 		{"top that is no number", "POST", predictPath + "?top=many", "image/png", bytes.NewReader(picture), 400, []string{"top=many"}},
 		{"top below 1", "POST", predictPath + "?top=0", "image/png", bytes.NewReader(picture), 400, []string{"top=0"}},
 		{"GET", "GET", predictPath, "", nil, 405, []string{"POST"}},
+		{"picture for the page", "POST", "/", "image/png", bytes.NewReader(picture), 405, []string{"GET"}},
 		{"DELETE", "DELETE", "/", "", nil, 405, []string{"GET"}},
 		{"no such path", "GET", "/v2/predict", "", nil, 404, []string{"/v2/predict", predictPath}},
+		{"picture for no such path", "POST", "/v2/predict", "image/png", bytes.NewReader(picture), 404, []string{"/v2/predict", predictPath}},
 		{"path of a file", "GET", "/page/index.html", "", nil, 404, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
