@@ -254,8 +254,8 @@ func TestSummary(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"\nblock1_conv1 (Conv2D)                    (None, 32, 32, 64)                 1792\n",
-		"\nactivation_10 (Activation)               (None, 10)                            0\n",
+		"\nblock1_conv1 (Conv2D)                        (None, 32, 32, 64)             1792\n",
+		"\nbatch_normalization_10 (BatchNormalization)  (None, 10)                       40\n",
 		"\nTotal params: 28,187,826 (107.53 MB)\nTrainable params: 28,165,918 (107.44 MB)\nNon-trainable params: 21,908 (0.08 MB)\n",
 	} {
 		if !strings.Contains(b.String(), want) {

@@ -9,7 +9,7 @@ import (
 // Summary prints the table of layers as Keras does: name and class, output shape, number
 // of parameters; then how many parameters there are, trainable and not.
 func (net *Network) Summary(w io.Writer) error {
-	const format = "%-40s %-24s %14s\n"
+	const format = "%-44s %-20s %14s\n" // batch_normalization_10 (BatchNormalization), (None, 224, 224, 64)
 	var b strings.Builder
 	line := strings.Repeat("_", 80) + "\n"
 	double := strings.Repeat("=", 80) + "\n"

@@ -21,7 +21,7 @@ Usage: experiment NAME [flags]
 
   tricks    VGG-19 with everything; without ImageNet weights; without any trick
   decay     how strong weight decay should be
-  depth     VGG-11, 13, 16 and 19
+  depth     VGG-11, 13, 16 (C and D) and 19
   init      distributions of the first weights
   memory    what a network needs, by estimate and in fact
   compare   any runs, finished or not, by their folders

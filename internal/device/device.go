@@ -33,7 +33,7 @@ func Defaults() Options { return Options{Backend: "auto", Precision: "fp32", Con
 // Flags binds flags to o, whose values are the defaults.
 func (o *Options) Flags() cli.Group {
 	g := cli.NewGroup("Machine")
-	g.StringVar(&o.Backend, "backend", o.Backend, "`name` of what computes: auto, cpu or cudnn (an NVIDIA card, which auto takes if it can)")
+	g.StringVar(&o.Backend, "backend", o.Backend, "`device` that computes: auto, cpu, or cudnn (an NVIDIA card, which auto takes if it can)")
 	g.IntVar(&o.Threads, "threads", o.Threads, "`number` of threads; results do not depend on it (default one for each core)")
 	g.StringVar(&o.Precision, "precision", o.Precision, "`type` of numbers: fp32, bf16 between layers for speed where the machine has it, or\ntf32 in the products of NVIDIA cards")
 	g.StringVar(&o.ConvAlgo, "conv-algo", o.ConvAlgo, "`way` to compute convolutions: auto, im2col, or Winograd's f4 or f2")
@@ -60,7 +60,7 @@ func (o *Options) Check() error {
 }
 
 // errNotBuilt says that the program was built without what computes on cards.
-var errNotBuilt = errors.New("this program was built for the CPU alone: build it with -tags cudnn on Linux, with cgo and a C compiler, or use --backend cpu")
+var errNotBuilt = errors.New("this program was built for the CPU alone: build it with -tags cudnn on Linux, with cgo and a C compiler")
 
 // Open opens what computes. "auto" is the card, if the program was built for cards and there is one that works, else the
 // CPU; then a line on the standard error says why. convolutions are the algorithms that a run chose before, which it
@@ -72,9 +72,9 @@ func (o *Options) Open(convolutions map[string]string) (backend.Backend, error) 
 		case err == nil:
 			return b, nil
 		case o.Backend == "cudnn":
-			return nil, fmt.Errorf("--backend cudnn: %w", err)
+			return nil, fmt.Errorf("--backend cudnn: %w; --backend cpu needs no card", err)
 		case o.Precision == "tf32":
-			return nil, fmt.Errorf("--precision tf32: %w", err)
+			return nil, fmt.Errorf("--precision tf32: %w; without a card there are fp32 and bf16", err)
 		case !errors.Is(err, errNotBuilt):
 			fmt.Fprintf(os.Stderr, "note: the CPU computes, since %v\n", err)
 		}

@@ -12,11 +12,11 @@ import (
 // Flags binds flags to s, whose values are the defaults.
 func (s *Settings) Flags() []cli.Group {
 	network := cli.NewGroup("Network")
-	network.StringVar(&s.Model, "model", s.Model, "`name`: "+strings.Join(nn.VGGNames(), ", ")+" (columns A to E of the paper)")
+	network.StringVar(&s.Model, "model", s.Model, "`network`: "+strings.Join(nn.VGGNames(), ", ")+" (columns A to E of the paper)")
 	network.BoolVar(&s.BatchNorm, "bn", s.BatchNorm, "batch normalization after every layer with weights; --bn=false leaves it out")
 	network.Float32Var(&s.Dropout, "dropout", s.Dropout, "`rate` after the two hidden dense layers, from 0 to below 1")
 	network.StringVar(&s.Init, "init", s.Init, "`distribution` of the first weights: he_normal, glorot_uniform, normal, normal:DEVIATION")
-	network.StringVar(&s.Pretrained, "pretrained", s.Pretrained, "`file` of weights for the layers of the same names: Keras's .h5, .keras and .weights.h5,\nsafetensors, a checkpoint; or imagenet, VGG-19's or VGG-16's, downloaded (550 MB)")
+	network.StringVar(&s.Pretrained, "pretrained", s.Pretrained, "`file` of weights for the layers of the same names: Keras's .h5, .keras and .weights.h5,\nsafetensors, a checkpoint; or imagenet, VGG-19's or for the others VGG-16's, downloaded (575 or 553 MB)")
 	network.BoolVar(&s.SkipMismatch, "skip-mismatch", s.SkipMismatch, "leave out of --pretrained what is of another shape, and say so")
 
 	data := cli.NewGroup("Data")
@@ -29,7 +29,7 @@ func (s *Settings) Flags() []cli.Group {
 	training := cli.NewGroup("Training")
 	training.IntVar(&s.Epochs, "epochs", s.Epochs, "`number` of passes over the data, those before a resume included")
 	training.IntVar(&s.Batch, "batch", s.Batch, "`number` of images a step")
-	training.StringVar(&s.LR, "lr", s.LR, "learning `rate`: a number, steps by epoch, or cosine:0.05")
+	training.StringVar(&s.LR, "lr", s.LR, "learning `rate`: a number; or steps, 0.01 for 81 epochs, then 0.005 up to the 141st, then 0.001,\nas in the default; or cosine:0.05, which falls from there to 0")
 	training.IntVar(&s.Warmup, "warmup", s.Warmup, "`number` of epochs in which the learning rate grows to its value")
 	training.Float32Var(&s.Momentum, "momentum", s.Momentum, "Nesterov `momentum`, from 0 to below 1")
 	training.Float32Var(&s.WeightDecay, "weight-decay", s.WeightDecay, "`lambda` of the L2 penalty λ·Σw² on kernels")
@@ -38,7 +38,7 @@ func (s *Settings) Flags() []cli.Group {
 	results := cli.NewGroup("Results")
 	results.StringVar(&s.TensorBoard, "tensorboard", s.TensorBoard, "`folder` for the curves as TensorBoard reads them, while the run goes on (default none)")
 	results.StringVar(&s.Save, "save", s.Save, "`file` for the model at the end: .h5 for Keras 2 and 3, .keras for Keras 3, or .safetensors")
-	results.BoolVar(&s.SaveBest, "save-best", s.SaveBest, "--save the model of the epoch with the best validation accuracy instead, when it is over")
+	results.BoolVar(&s.SaveBest, "save-best", s.SaveBest, "--save after each epoch with the best validation accuracy so far instead of at the end")
 	return []cli.Group{network, data, training, results, s.Options.Flags()}
 }
 

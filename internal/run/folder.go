@@ -156,7 +156,7 @@ func ReadConfig(path string) (c Config, err error) {
 	}
 	text, err := os.ReadFile(filepath.Join(path, ConfigName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, fmt.Errorf("%s: there is no run (no %s): begin one with --out %s", path, ConfigName, path)
+		return c, fmt.Errorf("%s: there is no run (no %s): name the folder of one, as train --out makes it", path, ConfigName)
 	}
 	if err == nil {
 		err = json.Unmarshal(text, &c)
