@@ -26,7 +26,7 @@ type Winograd struct {
 }
 
 // The algorithms of backends. F4 has the points 0, ±1, ½, −2 and ∞, F2 0, ±1 and ∞. Map2 is for images of
-// 2x2 pixels.
+// 2x2 pixels. They have the growth 10.4, 1.7 and 2, of dw 8.5, 2 and 3.
 var (
 	F4 = &Winograd{
 		BT: [][]float64{
