@@ -296,17 +296,31 @@ func TestBiasKernels(t *testing.T) {
 				bias[i] = float32(i%5 - 2)
 			}
 			x[0] = float32(math.NaN())
-			for _, relu := range []bool{false, true} {
-				want := slices.Clone(x)
-				for i := range want {
-					want[i] += bias[i%c]
-					if relu {
-						want[i] = max(0, want[i])
+			for _, bias := range [][]float32{bias, make([]float32, c)} {
+				for _, relu := range []bool{false, true} {
+					biased := func(x []float32) []float32 {
+						want := slices.Clone(x)
+						for i := range want {
+							want[i] += bias[i%c]
+							if relu {
+								want[i] = max(0, want[i])
+							}
+						}
+						return want
 					}
+					g := m.columns(rows, c, false)
+					y := m.activations(x)
+					m.launch("add_bias", g, y, m.floatsAt(bias, 1), int64(rows), c, relu)
+					near(m.T, "y", y.read(), biased(x), exact)
+
+					products := slices.Clone(x) // which activations cannot hold
+					for i := range products {
+						products[i] += float32(i%64) / 4096
+					}
+					y = m.activations(fill(rows*c, 5))
+					m.launch("bias_of", g, y, m.floats(products), m.floatsAt(bias, 1), int64(rows), c, relu)
+					near(m.T, "y of products", y.read(), m.rounded(biased(products)), exact)
 				}
-				y := m.activations(x)
-				m.launch("add_bias", m.columns(rows, c, false), y, m.floatsAt(bias, 1), int64(rows), c, relu)
-				near(m.T, "y", y.read(), want, exact)
 			}
 			x[0] = 1
 			sums := make([]float32, c)

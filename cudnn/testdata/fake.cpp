@@ -156,9 +156,6 @@ lamina_enum wait() {
 	return broken;
 }
 
-std::map<uintptr_t, std::string> functions; // names in the emulator
-std::map<uintptr_t, std::string> modules;   // suffix of their names
-
 } // namespace
 
 // ---- libcuda ----
@@ -382,107 +379,5 @@ API cuEventDestroy_v2(CUevent event) {
 	if (lamina_enum status = called(__func__)) return status;
 	return release(event, "event") ? OK : INVALID;
 }
-API cuModuleLoadData(CUmodule *module, const void *image) {
-	CALLED;
-	std::string text = (const char *)image;
-	if (text != "kernels of _f32" && text != "kernels of _bf16") return NO_BINARY;
-	*module = make<CUmodule>("module");
-	modules[(uintptr_t)*module] = text.substr(text.find('_'));
-	return OK;
-}
-API cuModuleUnload(CUmodule module) {
-	if (lamina_enum status = called(__func__)) return status;
-	return release(module, "module") ? OK : INVALID;
-}
-API cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name) {
-	CALLED;
-	if (!is(module, "module")) return INVALID;
-	std::string full = name + modules[(uintptr_t)module];
-	if (lamina_arguments(full.c_str()) < 0) return NOT_FOUND;
-	static uintptr_t last;
-	functions[++last] = full;
-	*function = (CUfunction)last;
-	return OK;
-}
-API cuLaunchKernel(CUfunction function, unsigned int gx, unsigned int gy, unsigned int gz, unsigned int bx, unsigned int by, unsigned int bz,
-                   unsigned int shared, CUstream stream, void **arguments, void **extra) {
-	CALLED;
-	auto at = functions.find((uintptr_t)function);
-	if (at == functions.end() || shared || extra || !gx || !gy || !gz || gy > 65535 || gz > 65535 || !bx || bx * by * bz > 1024) return INVALID;
-	std::string name = at->second;
-	std::vector<uint64_t> values; // each argument lies in a word
-	for (int i = 0; i < lamina_arguments(name.c_str()); i++) values.push_back(*(uint64_t *)arguments[i]);
-	return enqueue(stream, [=]() -> lamina_enum {
-		std::vector<void *> pointers;
-		for (auto &v : values) pointers.push_back((void *)&v);
-		unsigned grid[3] = {gx, gy, gz}, block[3] = {bx, by, bz};
-		return lamina_launch(name.c_str(), grid, block, pointers.data()) ? FAILED : OK;
-	});
-}
-
-// ---- libnvrtc ----
-
-namespace {
-std::map<uintptr_t, std::string> programs; // what they are compiled to
-}
-
-extern "C" const char *nvrtcGetErrorString(lamina_enum status) { return status == 6 ? "NVRTC_ERROR_COMPILATION" : "NVRTC_ERROR"; }
-API nvrtcVersion(int *major, int *minor) {
-	CALLED;
-	*major = 12, *minor = 8;
-	return OK;
-}
-API nvrtcCreateProgram(nvrtcProgram *program, const char *source, const char *, int, const char *const *, const char *const *) {
-	CALLED;
-	*program = make<nvrtcProgram>("program");
-	return strstr(source, "sgd_step") ? 0 : 4;
-}
-API nvrtcCompileProgram(nvrtcProgram program, int count, const char *const *options) {
-	CALLED;
-	std::string suffix = "_f32", wanted = std::to_string(setting("FAKE_CAPABILITY", 80));
-	bool architecture = false;
-	for (int i = 0; i < count; i++) {
-		std::string o = options[i];
-		if (o == "-DBF16") suffix = "_bf16";
-		architecture |= o == "--gpu-architecture=sm_" + wanted || o == "--gpu-architecture=compute_" + wanted;
-	}
-	programs[(uintptr_t)program] = "kernels of " + suffix;
-	return architecture ? 0 : 5;
-}
-API nvrtcGetPTXSize(nvrtcProgram program, size_t *bytes) {
-	CALLED;
-	*bytes = programs[(uintptr_t)program].size() + 1;
-	return OK;
-}
-API nvrtcGetPTX(nvrtcProgram program, char *text) {
-	CALLED;
-	strcpy(text, programs[(uintptr_t)program].c_str());
-	return OK;
-}
-#ifndef OLD
-API nvrtcGetCUBINSize(nvrtcProgram program, size_t *bytes) {
-	CALLED;
-	*bytes = programs[(uintptr_t)program].size() + 1;
-	return OK;
-}
-API nvrtcGetCUBIN(nvrtcProgram program, char *text) {
-	CALLED;
-	strcpy(text, programs[(uintptr_t)program].c_str());
-	return OK;
-}
-#endif
-API nvrtcGetProgramLogSize(nvrtcProgram, size_t *bytes) {
-	*bytes = 64;
-	return OK;
-}
-API nvrtcGetProgramLog(nvrtcProgram, char *log) {
-	memset(log, 0, 64);
-	strcpy(log, "kernels(7): error: a fault\n1 error\n");
-	return OK;
-}
-API nvrtcDestroyProgram(nvrtcProgram *program) {
-	if (lamina_enum status = called(__func__)) return status;
-	return release(*program, "program") ? OK : INVALID;
-}
-
+#include "fake_kernels.inc"
 #include "fake_products.inc"
