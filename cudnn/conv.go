@@ -17,9 +17,9 @@ const errKernel = "cudnn: kernel of a convolution is neither 1x1 nor 3x3"
 // conv2D is a convolution. cuDNN wants its kernel in another order than parameters have, so each pass packs
 // it, or unpacks its gradient.
 //
-// In float32 activations too are brought to another layout, NCHW, and back. cuDNN takes NHWC since version 8, but without
-// tensor cores its fast algorithms (Winograd, FFT, products of float32) are those for NCHW: it would swap itself, or
-// take a slow one; and version 7, which a Pascal may have, knows NHWC in the forward pass only.
+// In float32 activations too are brought to another layout, NCHW, and back. cuDNN takes NHWC too since version 8, but
+// without tensor cores its fast algorithms (Winograd, FFT) are those for NCHW; NVIDIA tried NHWC in TensorFlow and took it back
+// (tensorflow/tensorflow, pull request 56744). In TF32 it is for a card to show.
 //
 // In bf16 y is rounded twice where the bias is not 0: cuDNN rounds what it writes, of which the type is that of x, and the sum
 // with the bias is rounded again. Before a BatchNorm biases stay 0.
