@@ -43,13 +43,13 @@ func (b *Backend) ConvTable() map[string]string {
 	return table
 }
 
-// readTable returns what earlier runs have measured.
+// readTable returns what earlier runs have measured: nothing if there is no file, or it is spoilt.
 func readTable() map[string]string {
-	table := map[string]string{}
-	if text, err := os.ReadFile(cachePath(tableFile)); err != nil || json.Unmarshal(text, &table) != nil {
-		return map[string]string{} // none, or spoilt: measure again
+	var table map[string]string
+	if text, err := os.ReadFile(cachePath(tableFile)); err == nil && json.Unmarshal(text, &table) == nil && table != nil {
+		return table
 	}
-	return table
+	return map[string]string{}
 }
 
 // keepMeasured adds what this run has measured to the file, where others may have written since.

@@ -87,10 +87,12 @@ func TestAlgorithms(t *testing.T) {
 			}
 		})
 	}
-	if err := os.WriteFile(file, []byte("spoilt"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if table, measured, _ := choices(Options{}); measured != 3 || !maps.Equal(table, readTable()) {
-		t.Errorf("after the file was spoilt %d passes are measured, and it has %q", measured, slices.Sorted(maps.Keys(readTable())))
+	for _, spoilt := range []string{"spoilt", "null", ""} {
+		if err := os.WriteFile(file, []byte(spoilt), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if table, measured, _ := choices(Options{}); measured != 3 || !maps.Equal(table, readTable()) {
+			t.Errorf("after the file was %q %d passes are measured, and it has %q", spoilt, measured, slices.Sorted(maps.Keys(readTable())))
+		}
 	}
 }
