@@ -15,12 +15,13 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// says fails the test unless the error has all of the texts, and is one line.
+// says fails the test unless the error has all of the texts, and is one line. With -v it shows the error.
 func says(t *testing.T, err error, texts ...string) {
 	t.Helper()
 	if err == nil {
 		t.Fatalf("no error, want one with %q", texts)
 	}
+	t.Log(err)
 	for _, text := range texts {
 		if !strings.Contains(err.Error(), text) {
 			t.Errorf("the error is\n%v\nand does not say %q", err, text)

@@ -53,6 +53,7 @@ part() {
 	"$@" >"$work/out" 2>&1
 	status=$?
 	tail -n "$lines" "$work/out" | tee -a "$report"
+	grep '^note' "$work/out" >>"$work/notes"
 	say '```'
 	if [ $status -ne 0 ]; then
 		say "" "**failed** (exit $status)"
@@ -101,5 +102,7 @@ part "a CPU run gone on with on the card, and the other way round" 40 other
 if [ -n "$python" ]; then
 	part "PyTorch on the same card, torch.compile and channels_last, ms a step" 40 "$python" cudnn/peers.py
 fi
+part "algorithms of convolutions, as they were measured" 400 cat "$XDG_CACHE_HOME/lamina/convolutions-cudnn.json"
+say "" "what the program noted (that steps cannot be recorded would stand here):" "" "$(sort -u "$work/notes")"
 say "" "$failed parts failed"
 [ $failed -eq 0 ]
