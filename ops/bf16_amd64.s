@@ -18,8 +18,8 @@
 // SI, DI   src, dst;  CX numbers left;  of interleave:
 // SI, BX   two rows of src, R8 bytes apart;  DI row of dst, R9 bytes apart
 // AX, DX   place in src's rows and its end;  CX pairs of rows left;  of split:
-// SI, DI   a row of src, of 64 pairs, and where its first 16 go;  R9, R10 = s, 3s bytes
-// DX       w bytes;  CX rows left
+// SI       row of src, 64 pairs;  DI, R8 where the numbers of its first 16 pairs go, first and second
+// R9, R10  s, 3s bytes;  DX w bytes;  CX rows left;  Y15 the upper halves, as a mask
 //
 // Need AVX2.
 
@@ -166,7 +166,7 @@ columns:
 	VZEROUPPER
 	RET
 
-// SPLIT sets 16 numbers at low and 16 at high to those of the pairs at o(SI).
+// SPLIT sets 16 numbers at low to the first of the pairs at o(SI), and 16 at high to the second.
 #define SPLIT(o, low, high) \
 	VMOVDQU o(SI), Y0      \
 	VMOVDQU 32+o(SI), Y1   \
@@ -174,9 +174,9 @@ columns:
 	VPSLLD  $16, Y1, Y3    \
 	VPAND   Y15, Y0, Y0    \
 	VPAND   Y15, Y1, Y1    \
-	VMOVDQU Y2, low       \
-	VMOVDQU Y3, 32low    \
-	VMOVDQU Y0, high        \
+	VMOVDQU Y2, low        \
+	VMOVDQU Y3, 32low      \
+	VMOVDQU Y0, high       \
 	VMOVDQU Y1, 32high
 
 // func splitAVX2(dst *float32, s, w int, src *BF16, pairs int)
@@ -190,7 +190,7 @@ TEXT ·splitAVX2(SB), NOSPLIT, $0-40
 	SHLQ $2, DX
 	LEAQ (R9)(R9*2), R10
 	VPCMPEQD Y15, Y15, Y15
-	VPSLLD   $16, Y15, Y15 // the upper halves
+	VPSLLD   $16, Y15, Y15
 
 pair:
 	LEAQ (DI)(DX*1), R8
