@@ -34,7 +34,7 @@ func WriteHistory(w io.Writer, rows []Row) error {
 	return err
 }
 
-// ReadHistory reads what WriteHistory wrote: epochs in order, from 1, without a gap.
+// ReadHistory reads what WriteHistory wrote: epochs in order, from 1, without a gap; no number is below 0, no accuracy above 1.
 func ReadHistory(r io.Reader) ([]Row, error) {
 	in := csv.NewReader(r)
 	header, err := in.Read()
@@ -55,9 +55,12 @@ func ReadHistory(r io.Reader) ([]Row, error) {
 		}
 		var v [7]float64
 		for i, field := range record {
-			if v[i], err = strconv.ParseFloat(field, 64); err != nil || !finite(v[i]) {
-				return nil, fmt.Errorf("line %d: %q is not a finite number", len(rows)+2, field)
+			if v[i], err = strconv.ParseFloat(field, 64); err != nil || !finite(v[i]) || v[i] < 0 {
+				return nil, fmt.Errorf("line %d: %q is not a finite number, at least 0", len(rows)+2, field)
 			}
+		}
+		if v[2] > 1 || v[4] > 1 {
+			return nil, fmt.Errorf("line %d: an accuracy above 1", len(rows)+2)
 		}
 		if v[0] != float64(len(rows)+1) {
 			return nil, fmt.Errorf("line %d: epoch %s, want %d", len(rows)+2, record[0], len(rows)+1)

@@ -42,6 +42,8 @@ func TestDamagedHistory(t *testing.T) {
 		{"\n2,", "\n1,", "line 3: epoch 1, want 2"},
 		{"\n2,0", "\n2,NaN", `line 3: "NaN"`},
 		{"\n2,0", "\n2,-Inf", `line 3: "-Inf"`},
+		{"\n2,0", "\n2,-1", `line 3: "-1"`},
+		{"\n2,0,0", "\n2,0,1.5", "line 3: an accuracy"},
 		{"\n2,0", "\n2,much", `line 3: "much"`},
 		{"\n2,0", "\n2", "line 3"},
 		{"\n2,0", "\n2,0,0", "line 3"},

@@ -30,7 +30,8 @@ func OpenTensorBoard(dir string, history []nn.Row) (*TensorBoard, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("%w: name a folder that can be written to", err)
 	}
-	lock, err := filelock.Acquire(filepath.Join(dir, ".lock"))
+	// Not .lock, which the folder of the run may have, for that is a place for events too.
+	lock, err := filelock.Acquire(filepath.Join(dir, ".tensorboard.lock"))
 	if errors.Is(err, filelock.ErrLocked) {
 		return nil, fmt.Errorf("%s: another process writes its events there: name another folder", dir)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -165,6 +166,9 @@ func (r result) duration() string {
 	seconds := 0.0
 	for _, row := range r.history {
 		seconds += float64(r.config.Facts.Images) / row.ImagesPerSecond
+	}
+	if seconds > time.Duration(math.MaxInt64).Seconds() { // a history may claim any speed
+		return "–"
 	}
 	return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
 }

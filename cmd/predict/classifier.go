@@ -134,7 +134,7 @@ func readLabels(file string, classes int) ([]string, error) {
 		return nil, fmt.Errorf("--labels: %w", err)
 	}
 	var labels []string
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) { // with which Windows' editors begin a file
 		if line = strings.TrimSpace(line); line != "" {
 			labels = append(labels, line)
 		}

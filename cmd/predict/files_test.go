@@ -143,7 +143,7 @@ func TestOtherSize(t *testing.T) {
 	if got := names(files[0]); !slices.Equal(got, []string{"0", "1", "2"}) {
 		t.Errorf("classes %q", got)
 	}
-	labels := put(t, []byte("cat\r\ndog\n\n sea gull "), t.TempDir(), "labels.txt")
+	labels := put(t, []byte("\ufeffcat\r\ndog\n\n sea gull "), t.TempDir(), "labels.txt")
 	named := decode(t, clitest.Expect(t, clitest.Command(t, file, picture, "--json", "--labels", labels, "--mean", "123.68,116.779,103.939"), 0))
 	if got := names(named[0]); !slices.Equal(got, []string{"cat", "dog", "sea gull"}) {
 		t.Errorf("classes %q", got)

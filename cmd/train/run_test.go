@@ -195,7 +195,7 @@ func sameEvents(t *testing.T, dir string) {
 	succeed(t, "--resume", dir, "--tensorboard", fresh)
 	const files = "*/events.out.tfevents.*"
 	want, _ := filepath.Glob(filepath.Join(fresh, files))
-	got, _ := filepath.Glob(filepath.Join(dir, "board", files))
+	got, _ := filepath.Glob(filepath.Join(dir, files))
 	if len(want) != 2 || len(got) != 2 {
 		t.Fatalf("event files %v and %v, want two each", got, want)
 	}
@@ -237,7 +237,7 @@ func goOn(dir string, more ...string) []string {
 	if _, err := os.Stat(filepath.Join(dir, run.ConfigName)); err == nil {
 		return []string{"--resume", dir, "--save-every", "1ms"}
 	}
-	return append(small(dir, "--save-every", "1ms", "--tensorboard", filepath.Join(dir, "board")), more...)
+	return append(small(dir, "--save-every", "1ms", "--tensorboard", dir), more...)
 }
 
 func TestAnotherInterruptEndsAtOnce(t *testing.T) {
