@@ -112,7 +112,6 @@ typedef struct _nvrtcProgram *nvrtcProgram;
 typedef struct cublasContext *cublasHandle_t;
 
 #define LAMINA_CUBLAS_CONSTANTS(C)       \
-	C(CUBLAS_STATUS_SUCCESS, 0)          \
 	C(CUBLAS_OP_N, 0)                    \
 	C(CUBLAS_OP_T, 1)                    \
 	C(CUBLAS_DEFAULT_MATH, 0)            \
@@ -125,7 +124,6 @@ typedef struct cublasContext *cublasHandle_t;
 #define LAMINA_CUBLAS_FUNCTIONS(F)                                                                  \
 	F(cublasCreate_v2, (cublasHandle_t *handle), (handle))                                         \
 	F(cublasDestroy_v2, (cublasHandle_t handle), (handle))                                         \
-	F(cublasGetVersion_v2, (cublasHandle_t handle, int *version), (handle, version))               \
 	F(cublasSetStream_v2, (cublasHandle_t handle, CUstream stream), (handle, stream))              \
 	F(cublasSetMathMode, (cublasHandle_t handle, lamina_enum mode), (handle, mode))                \
 	F(cublasSgemm_v2,                                                                              \

@@ -45,7 +45,6 @@ SAME_RESULTS(cudnnConvolutionFwdAlgoPerf_t)
 SAME_RESULTS(cudnnConvolutionBwdDataAlgoPerf_t)
 SAME_RESULTS(cudnnConvolutionBwdFilterAlgoPerf_t)
 
-
 #define SAME_PROTOTYPE(name, parameters, arguments) \
 	_Static_assert(__builtin_types_compatible_p(__typeof__(&name), lamina_enum(*) parameters), #name);
 #define lamina_perf cudnnConvolutionFwdAlgoPerf_t
