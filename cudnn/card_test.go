@@ -30,6 +30,16 @@ func openCard(t testing.TB, o Options) *Backend {
 	return b
 }
 
+// needPrecision leaves a test out where the card lacks a precision.
+func needPrecision(t testing.TB, precision string) {
+	t.Helper()
+	b := openCard(t, Options{})
+	defer b.Close()
+	if precision != "fp32" && b.card.capability() < ampere {
+		t.Skipf("the card has no %s", precision)
+	}
+}
+
 // TestCard is the suite of all backends on a card, in each precision that it has.
 func TestCard(t *testing.T) {
 	for precision, options := range map[string]backendtest.Options{
@@ -39,9 +49,7 @@ func TestCard(t *testing.T) {
 	} {
 		t.Run(precision, func(t *testing.T) {
 			o := Options{Precision: precision, Deterministic: true}
-			if b := openCard(t, Options{}); b.Close() != nil || precision != "fp32" && b.card.capability() < ampere {
-				t.Skipf("the card has no %s", precision)
-			}
+			needPrecision(t, precision)
 			backendtest.Run(t, func(t *testing.T) backend.Backend { return openCard(t, o) }, options)
 		})
 	}
@@ -58,6 +66,7 @@ func BenchmarkCard(b *testing.B) {
 	for _, precision := range Precisions() {
 		for _, model := range []string{"vgg11", "vgg13", "vgg16", "vgg19"} {
 			b.Run(model+"/"+precision, func(b *testing.B) {
+				needPrecision(b, precision)
 				card := openCard(b, Options{Precision: precision})
 				defer card.Close()
 				layers, err := nn.VGG(model, nn.VGGOptions{Input: tensor.Shape{32, 32, 3}, Classes: 10, BatchNorm: true, Dropout: 0.5, L2: 0.0005})

@@ -44,7 +44,7 @@ case $data in shapes) ;; *) data=$(realpath "$data") ;; esac
 export LAMINA_CARD=1 XDG_CACHE_HOME=$work/cache
 failed=0
 
-say() { printf '%s\n' "$*" | tee -a "$report"; }
+say() { printf '%s\n' "$@" | tee -a "$report"; }
 # part runs a command and puts its output, or the end of it, to the report.
 part() {
 	local title=$1 lines=$2 status
@@ -74,12 +74,13 @@ cd ..
 nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits -lms 200 >"$work/memory" 2>&1 &
 watcher=$!
 part "three epochs of vgg11 on the card, fp32" 20 train --backend cudnn --epochs 3 --out "$work/card"
-part "the same in bf16" 20 train --backend cudnn --precision bf16 --epochs 3 --out "$work/bf16"
+capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1)
+[ "${capability%%.*}" -lt 8 ] || part "the same in bf16" 20 train --backend cudnn --precision bf16 --epochs 3 --out "$work/bf16"
 kill $watcher 2>/dev/null
 say "" "largest memory in use: $(sort -n "$work/memory" | tail -1) MiB"
 part "the same on the CPU" 20 train --backend cpu --epochs 3 --out "$work/cpu"
 say "" "the curves:" '```'
-for run in card bf16 cpu; do say "$run" "$(cat "$work/$run/history.csv" 2>/dev/null)"; done
+for run in card bf16 cpu; do [ ! -e "$work/$run" ] || say "$run" "$(cat "$work/$run/history.csv")"; done
 say '```'
 
 # A run that is killed goes on; deterministic, it comes to the bits of one that was not.
