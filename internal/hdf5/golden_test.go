@@ -139,49 +139,6 @@ func TestGoldenUnlisted(t *testing.T) {
 	}
 }
 
-// walk reads all attributes of a group and what is below it, and gives each dataset to visit.
-func walk(g *Group, visit func(*Dataset) error) error {
-	if err := readAttributes(g.Object); err != nil {
-		return err
-	}
-	for _, name := range g.Children() {
-		is, err := isGroup(g, name)
-		if err != nil {
-			return err
-		}
-		if is {
-			child, err := g.Group(name)
-			if err == nil {
-				err = walk(child, visit)
-			}
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		d, err := g.Dataset(name)
-		if err == nil {
-			err = readAttributes(d.Object)
-		}
-		if err == nil {
-			err = visit(d)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func readAttributes(o *Object) error {
-	for _, a := range o.attributes {
-		if _, err := o.Attr(a.name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // checkGolden compares a file with what is told of it; the error is the reader's.
 func checkGolden(t *testing.T, name string, want goldenFile) error {
 	f, err := openGolden(t, name)

@@ -58,6 +58,49 @@ func floats(t testing.TB, f *File, path string) []float32 {
 	return x
 }
 
+// walk reads all attributes of a group and what is below it, and gives each dataset to visit.
+func walk(g *Group, visit func(*Dataset) error) error {
+	if err := readAttributes(g.Object); err != nil {
+		return err
+	}
+	for _, name := range g.Children() {
+		is, err := isGroup(g, name)
+		if err != nil {
+			return err
+		}
+		if is {
+			child, err := g.Group(name)
+			if err == nil {
+				err = walk(child, visit)
+			}
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		d, err := g.Dataset(name)
+		if err == nil {
+			err = readAttributes(d.Object)
+		}
+		if err == nil {
+			err = visit(d)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readAttributes(o *Object) error {
+	for _, a := range o.attributes {
+		if _, err := o.Attr(a.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // bothForms are the older and the newer form of the same file.
 var bothForms = []string{"v1.h5", "v2.h5"}
 
