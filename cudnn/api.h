@@ -300,6 +300,7 @@ typedef struct {
 	size_t (*cudnnGetVersion)(void);
 	const char *(*cudnnGetErrorString)(lamina_enum status);
 	const char *(*nvrtcGetErrorString)(lamina_enum status);
+	const char *(*cublasGetStatusString)(lamina_enum status); // optional: since CUDA 11.4
 } lamina_api;
 
 #endif

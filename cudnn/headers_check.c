@@ -28,6 +28,7 @@ LAMINA_CUDNN_FUNCTIONS(SAME_TYPE)
 SAME_TYPE(cudnnGetVersion, , )
 SAME_TYPE(cudnnGetErrorString, , )
 SAME_TYPE(nvrtcGetErrorString, , )
+SAME_TYPE(cublasGetStatusString, , )
 
 // The results of a search have a type of their own for each pass.
 #define SAME_FIELD(type, field)                                                              \

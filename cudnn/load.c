@@ -37,6 +37,7 @@ const char *lamina_bind(lamina_api *api, int library, void *handle) {
 	case LAMINA_CUBLAS:
 		LAMINA_CUBLAS_FUNCTIONS(NEED)
 		LAMINA_CUBLAS_OPTIONAL(MAY)
+		MAY(cublasGetStatusString, , )
 		break;
 	case LAMINA_CUDNN:
 		LAMINA_CUDNN_FUNCTIONS(NEED)
@@ -56,6 +57,9 @@ const char *lamina_error(lamina_api *api, int library, lamina_enum status) {
 		break;
 	case LAMINA_NVRTC:
 		text = api->nvrtcGetErrorString(status);
+		break;
+	case LAMINA_CUBLAS:
+		if (api->cublasGetStatusString) text = api->cublasGetStatusString(status);
 		break;
 	case LAMINA_CUDNN:
 		text = api->cudnnGetErrorString(status);
