@@ -48,8 +48,8 @@ func checkConvAlgorithm(name string) error {
 	return fmt.Errorf("cpu: convolution algorithm %q: want one of %s", name, strings.Join(ConvAlgorithms(), ", "))
 }
 
-// check reports an entry that no machine could have made.
-func (t ConvTable) check() error {
+// Check reports an entry that no machine could have made.
+func (t ConvTable) Check() error {
 	for _, name := range slices.Sorted(maps.Keys(t)) {
 		if _, ok := winogradNames[t[name]]; !ok && t[name] != direct {
 			return fmt.Errorf("cpu: convolution algorithm %q for %s: want %s, f4, f2 or map2", t[name], name, direct)

@@ -72,7 +72,7 @@ func Open(o Options) (*Backend, error) {
 	if !slices.Contains(ops.Levels(), o.Level) {
 		return nil, fmt.Errorf("cpu: this machine or build has no kernels of level %v", o.Level)
 	}
-	if err := cmp.Or(checkConvAlgorithm(o.Conv), o.Table.check()); err != nil {
+	if err := cmp.Or(checkConvAlgorithm(o.Conv), o.Table.Check()); err != nil {
 		return nil, err
 	}
 	threads := o.Threads

@@ -61,6 +61,9 @@ func ReadTuned(l ops.Level) (cpu.ConvTable, error) {
 	if err == nil {
 		err = json.Unmarshal(text, &t)
 	}
+	if err == nil {
+		err = t.Convolutions.Check()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: delete it, or make it anew with \"bench tune\"", path, err)
 	}
