@@ -5,9 +5,11 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,9 +78,18 @@ func (a File) fetch(ctx context.Context, file string, progress func(done, total 
 	return os.Rename(part, file)
 }
 
+// patience is how long nothing may come of a download before it counts as broken.
+var patience = 30 * time.Second
+
+var errSilent = errors.New("nothing came for too long")
+
 // get writes the file to f from byte start on, or all of it where the server
 // sends nothing less.
 func (a File) get(ctx context.Context, f *os.File, start int64, progress func(done, total int64)) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	silence := time.AfterFunc(patience, func() { stop(errSilent) })
+	defer silence.Stop()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.URL, nil)
 	if err != nil {
 		return err
@@ -87,12 +98,11 @@ func (a File) get(ctx context.Context, f *os.File, start int64, progress func(do
 		request.Header.Set("Range", fmt.Sprintf("bytes=%d-", start))
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.ResponseHeaderTimeout = 30 * time.Second
 	transport.DisableCompression = true // the file itself is what is wanted
 	defer transport.CloseIdleConnections()
 	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
-		return err
+		return a.broken(ctx, err)
 	}
 	defer response.Body.Close()
 	switch {
@@ -102,14 +112,30 @@ func (a File) get(ctx context.Context, f *os.File, start int64, progress func(do
 		!strings.HasPrefix(response.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", start)):
 		return fmt.Errorf("%s answers %q", a.URL, response.Status)
 	}
-	w := &meter{io.NewOffsetWriter(f, start), start, a.Size, progress}
+	w := &meter{io.NewOffsetWriter(f, start), start, a.Size, func(done, total int64) {
+		silence.Reset(patience)
+		if progress != nil {
+			progress(done, total)
+		}
+	}}
 	if _, err := io.Copy(w, io.LimitReader(response.Body, a.Size-start)); err != nil {
-		return fmt.Errorf("%s: %w", a.URL, err)
+		return a.broken(ctx, err)
 	}
 	if w.done < a.Size {
 		return fmt.Errorf("%s ends after %d of %d bytes", a.URL, w.done, a.Size)
 	}
 	return nil
+}
+
+// broken returns why a download broke: the reason for which ctx ended, if it did, or else err.
+func (a File) broken(ctx context.Context, err error) error {
+	if request := (*url.Error)(nil); errors.As(err, &request) {
+		err = request.Err // which does not name the URL
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	return fmt.Errorf("%s: %w", a.URL, err)
 }
 
 // check compares the checksum of f with what it should be.
@@ -137,8 +163,6 @@ type meter struct {
 func (m *meter) Write(b []byte) (int, error) {
 	n, err := m.w.Write(b)
 	m.done += int64(n)
-	if m.progress != nil {
-		m.progress(m.done, m.total)
-	}
+	m.progress(m.done, m.total)
 	return n, err
 }

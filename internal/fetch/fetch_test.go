@@ -1,0 +1,81 @@
+package fetch
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A server that falls silent is asked again for the rest, as long as something comes; Ctrl-C ends the waiting.
+func TestSilence(t *testing.T) {
+	defer func(was time.Duration) { patience = was }(patience)
+	patience = 100 * time.Millisecond
+	content := bytes.Repeat([]byte("lamina"), 1000)
+	sum := md5.Sum(content)
+	for _, test := range []struct {
+		name    string
+		answers int // of 2000 bytes each, then nothing
+		cancel  bool
+		err     string
+	}{
+		{"goes on", 3, false, ""},
+		{"ends", 2, false, errSilent.Error()},
+		{"never begins", 0, false, errSilent.Error()},
+		{"is interrupted", 1, true, "was interrupted"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			asked := 0
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if asked++; asked <= test.answers {
+					part := &upTo{w, 2000}
+					http.ServeContent(part, r, "", time.Time{}, bytes.NewReader(content))
+					w.(http.Flusher).Flush()
+				}
+				if test.cancel {
+					cancel()
+				}
+				<-r.Context().Done()
+			}))
+			defer s.Close()
+			a := File{URL: s.URL, Name: "file", MD5: hex.EncodeToString(sum[:]), Size: int64(len(content))}
+			path, err := a.Get(ctx, t.TempDir(), nil)
+			if test.err != "" {
+				if err == nil || !strings.Contains(err.Error(), test.err) {
+					t.Fatalf("error %v, want %q", err, test.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, content) {
+				t.Errorf("%d bytes of others, or %v", len(got), err)
+			}
+		})
+	}
+}
+
+// upTo sends only the first bytes of an answer.
+type upTo struct {
+	http.ResponseWriter
+	left int
+}
+
+func (w *upTo) Write(b []byte) (int, error) {
+	if w.left < len(b) {
+		w.ResponseWriter.Write(b[:w.left])
+		return w.left, errors.New("enough")
+	}
+	w.left -= len(b)
+	return w.ResponseWriter.Write(b)
+}
