@@ -117,6 +117,16 @@ func (n *smallNetwork) step(i uint64) error {
 	return n.b.Run(n.key, backend.StepValues{LearningRate: 0.1, Step: i}, n.run)
 }
 
+// steps trains on so many batches.
+func (n *smallNetwork) steps(count int) {
+	n.t.Helper()
+	for i := range count {
+		if err := n.step(uint64(i)); err != nil {
+			n.t.Fatal(err)
+		}
+	}
+}
+
 func (n *smallNetwork) weights(count int) tensor.Tensor {
 	return n.b.View(n.all, 0, tensor.Shape{count})
 }
@@ -253,11 +263,7 @@ func TestNewPlansAfterRecording(t *testing.T) {
 	b := openFake(t, Options{})
 	defer b.Close()
 	n := newSmallNetwork(t, b)
-	for i := range 3 {
-		if err := n.step(uint64(i)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	n.steps(3)
 	if len(b.graphs) != 1 {
 		t.Fatalf("%d graphs", len(b.graphs))
 	}
@@ -267,11 +273,7 @@ func TestNewPlansAfterRecording(t *testing.T) {
 	if len(b.graphs) != 0 {
 		t.Error("a graph with an address of freed memory")
 	}
-	for i := range 3 {
-		if err := n.step(uint64(i)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	n.steps(3)
 	if _, err := b.Metrics(nil); err != nil {
 		t.Error(err)
 	}
@@ -290,11 +292,7 @@ func TestNothingIsLeft(t *testing.T) {
 		}
 		if i%10 == 0 {
 			n := newSmallNetwork(t, b)
-			for j := range 3 {
-				if err := n.step(uint64(j)); err != nil {
-					t.Fatal(err)
-				}
-			}
+			n.steps(3)
 		}
 		if err := b.Close(); err != nil {
 			t.Fatal(err)

@@ -93,11 +93,7 @@ func TestOldLibraries(t *testing.T) {
 		t.Error("the old libraries have new functions: the test proves nothing")
 	}
 	n := newSmallNetwork(t, b)
-	for i := range 3 {
-		if err := n.step(uint64(i)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	n.steps(3)
 	if _, err := b.Metrics(nil); err != nil {
 		t.Error(err)
 	}
@@ -214,11 +210,7 @@ func TestRefusedGraphs(t *testing.T) {
 			t.Setenv("FAKE_FAIL", fail)
 			defer os.Unsetenv("FAKE_FAIL")
 		}
-		for i := range 5 {
-			if err := n.step(uint64(i)); err != nil {
-				t.Fatal(err)
-			}
-		}
+		n.steps(5)
 		weights = make([]float32, n.all.Shape().Size())
 		if err := b.Read(weights, n.all); err != nil {
 			t.Fatal(err)
