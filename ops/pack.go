@@ -46,19 +46,12 @@ func (l Level) packRows(dst []float32, stride int, b []float32, rs, k, n int) {
 
 // Transpose sets dst[j*ldd+i] = src[i*lds+j] for m rows i and n columns j of src.
 func (l Level) Transpose(dst []float32, ldd int, src []float32, lds, m, n int) {
-	m8, n8 := 0, 0
-	if l != Generic {
-		m8, n8 = m&^7, n&^7
-		if m8 > 0 && n8 > 0 {
-			_, _ = dst[(n8-1)*ldd+m8-1], src[(m8-1)*lds+n8-1]
-			transposeTiles(dst, ldd, src, lds, m8, n8)
-		}
-	}
+	rows, columns := l.transposeWide(dst, ldd, src, lds, m, n)
 	for i := range m {
 		row := src[i*lds : i*lds+n]
 		j := 0
-		if i < m8 {
-			j = n8
+		if i < rows {
+			j = columns
 		}
 		for ; j < n; j++ {
 			dst[j*ldd+i] = row[j]

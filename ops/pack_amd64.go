@@ -21,6 +21,13 @@ func (l Level) packRowsWide(dst []float32, stride int, b []float32, rs, k, n int
 //go:noescape
 func transposeAVX(dst *float32, ldd int, src *float32, lds, m, n int)
 
-func transposeTiles(dst []float32, ldd int, src []float32, lds, m, n int) {
-	transposeAVX(&dst[0], ldd, &src[0], lds, m, n)
+// transposeWide transposes whole tiles of 8 by 8, and returns how many rows and columns these are.
+func (l Level) transposeWide(dst []float32, ldd int, src []float32, lds, m, n int) (rows, columns int) {
+	rows, columns = m&^7, n&^7
+	if l == Generic || rows == 0 || columns == 0 {
+		return 0, 0
+	}
+	_, _ = dst[(columns-1)*ldd+rows-1], src[(rows-1)*lds+columns-1]
+	transposeAVX(&dst[0], ldd, &src[0], lds, rows, columns)
+	return rows, columns
 }
