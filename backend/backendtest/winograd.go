@@ -25,7 +25,8 @@ type Winograd struct {
 	BT, G, AT [][]float64
 }
 
-// The algorithms of backends. F4 has the points 0, ±1, ½, −2 and ∞, F2 0, ±1 and ∞. Map2 is for images of
+// The algorithms of backends, written here again: with the matrices of a backend, its mistakes would come into the
+// tolerance. F4 has the points 0, ±1, ½, −2 and ∞, F2 0, ±1 and ∞. Map2 is for images of
 // 2x2 pixels. They have the growth 10.4, 1.7 and 2, of dw 8.5, 2 and 3.
 var (
 	F4 = &Winograd{
