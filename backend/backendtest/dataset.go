@@ -69,11 +69,16 @@ func drawn(d *device, spec backend.DatasetSpec, samples []float32) []float32 {
 	return d.read(images)
 }
 
+func needDrawer(d *device) {
+	d.t.Helper()
+	if _, can := d.Backend.(backend.Drawer); !can {
+		d.t.Skip("the backend keeps no sets of images: it is given them batch by batch")
+	}
+}
+
 // draws checks a set of images, of a backend that keeps one.
 func (s *suite) draws() {
-	if _, can := s.open(s.T).(backend.Drawer); !can {
-		return
-	}
+	needDrawer(s.device())
 	for _, shape := range []tensor.Shape{{5, 32, 32, 3}, {3, 7, 6, 2}, {1, 1, 1, 1}, {4, 1, 5, 4}, {2, 5, 1, 3}, {3, 2, 2, 3}} {
 		s.run(fmt.Sprint(shape), func(s *suite) {
 			n, h, w, c := shape.NHWC()
@@ -103,12 +108,8 @@ func (s *suite) draws() {
 // mean was subtracted: the bytes number the values of a channel.
 func goldenDraws(t *testing.T, open func(t *testing.T) backend.Backend) {
 	const tolerance = 1e-4 // of values up to 150
-	b := open(t)
-	if _, can := b.(backend.Drawer); !can {
-		b.Close()
-		return
-	}
-	d := newDevice(t, b)
+	d := newDevice(t, open(t))
+	needDrawer(d)
 	data := golden.Read(t, "augment.safetensors")
 	var cases []struct {
 		Case   string
