@@ -41,26 +41,36 @@ func Measure(level string, cores int) float64 {
 	return best / 1e9
 }
 
-const genericFlop = 2 * 8
+const genericFlop = 2 * 12
 
-// generic does iterations of eight independent multiply-adds: sum[i] += a*b.
+// generic does iterations of 12 independent multiply-adds, s = s*a + b, of numbers that the compiler does not know: it
+// would compute one sum for all if they were the same.
 func generic(iterations int) {
-	var s0, s1, s2, s3, s4, s5, s6, s7 float32
-	a, b := float32(1), float32(1)
+	a, b, s := operands()
+	s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11 := s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11]
 	for range iterations {
-		s0 += a * b
-		s1 += a * b
-		s2 += a * b
-		s3 += a * b
-		s4 += a * b
-		s5 += a * b
-		s6 += a * b
-		s7 += a * b
+		s0 = s0*a + b
+		s1 = s1*a + b
+		s2 = s2*a + b
+		s3 = s3*a + b
+		s4 = s4*a + b
+		s5 = s5*a + b
+		s6 = s6*a + b
+		s7 = s7*a + b
+		s8 = s8*a + b
+		s9 = s9*a + b
+		s10 = s10*a + b
+		s11 = s11*a + b
 	}
-	keep(s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7)
+	keep(s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9 + s10 + s11)
 }
 
-// keep has no body that the compiler sees, so that the sums are computed.
+// operands has no body that the compiler sees. With these numbers sums stay near 2.
+//
+//go:noinline
+func operands() (a, b float32, s [12]float32) { return 0.5, 1, [12]float32{} }
+
+// keep has none either, so that the sums are computed.
 //
 //go:noinline
 func keep(float32) {}
