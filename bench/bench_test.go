@@ -1,8 +1,11 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/ops"
@@ -75,5 +78,24 @@ func TestFlop(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Where the choices cannot be stored nothing is measured.
+func TestTuneNowhere(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"XDG_CACHE_HOME", "HOME", "LocalAppData"} { // by system
+		t.Setenv(name, file)
+	}
+	start := time.Now()
+	err := tune(ops.Generic, &options{batch: 1, threads: 1, runs: 1})
+	if err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("error %v does not name %s", err, file)
+	}
+	if took := time.Since(start); took > kernelTime {
+		t.Errorf("it came after %v", took)
 	}
 }

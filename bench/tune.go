@@ -21,6 +21,9 @@ func openTuned(level ops.Level, threads int) (*cpu.Backend, error) {
 // tune measures each pass of the 3x3 convolutions by every algorithm, prints the times and stores which is the
 // fastest, for the programs to use.
 func tune(level ops.Level, o *options) error {
+	if err := device.CheckTuned(level); err != nil {
+		return err // now, for measuring takes minutes
+	}
 	algorithms := cpu.ConvAlgorithms()[1:] // without "auto"
 	columns := append(algorithms, ops.Map2.String())
 	fmt.Printf("\nConvolution by algorithm, batch %d, %v, %s: ms, and the fastest\n%-36s", o.batch, level, cores(o.threads), "")

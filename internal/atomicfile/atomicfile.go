@@ -17,18 +17,14 @@ var errNoFile = errors.New("it is not a file")
 // synced, and takes the place of the old file, which stays as it was if anything fails. A folder or
 // a device is not replaced. Two writers of one path must not meet.
 func Write(path string, f func(io.Writer) error) (err error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return &os.PathError{Op: "replace", Path: path, Err: errNoFile}
-	}
-	temporary := path + ".tmp"
-	file, err := os.Create(temporary)
+	file, err := create(path)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
 			file.Close() // a second Close does no harm
-			os.Remove(temporary)
+			os.Remove(file.Name())
 		}
 	}()
 	w := bufio.NewWriterSize(file, 1<<20)
@@ -44,10 +40,27 @@ func Write(path string, f func(io.Writer) error) (err error) {
 	if err := file.Close(); err != nil {
 		return err
 	}
-	if err := os.Rename(temporary, path); err != nil {
+	if err := os.Rename(file.Name(), path); err != nil {
 		return err
 	}
 	return syncFolder(filepath.Dir(path))
+}
+
+// Check reports why [Write] cannot begin to replace the file at path, for those who have long work to do before it.
+func Check(path string) error {
+	file, err := create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Close(), os.Remove(file.Name()))
+}
+
+// create makes the temporary file.
+func create(path string) (*os.File, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, &os.PathError{Op: "replace", Path: path, Err: errNoFile}
+	}
+	return os.Create(path + ".tmp")
 }
 
 // syncFolder makes a renaming last.

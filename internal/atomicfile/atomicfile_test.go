@@ -53,6 +53,28 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// Check leaves nothing behind, and changes nothing.
+func TestCheck(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "f")
+	if err := Check(path); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v is left", left, err)
+	}
+	if err := Write(path, text("old")); err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(path); err != nil {
+		t.Error(err)
+	}
+	expect(t, folder, "old")
+	if err := Check(filepath.Join(folder, "absent", "f")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("absent folder: %v", err)
+	}
+}
+
 // A device must not be lost, as it would be to a superuser, nor a folder.
 func TestWriteReplacesOnlyFiles(t *testing.T) {
 	folder := t.TempDir()
@@ -62,8 +84,10 @@ func TestWriteReplacesOnlyFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{within, device} {
-		if err := Write(path, text("x")); !errors.Is(err, errNoFile) || !strings.Contains(err.Error(), path) {
-			t.Errorf("error %v, want that %s is no file", err, path)
+		for _, err := range []error{Write(path, text("x")), Check(path)} {
+			if !errors.Is(err, errNoFile) || !strings.Contains(err.Error(), path) {
+				t.Errorf("error %v, want that %s is no file", err, path)
+			}
 		}
 	}
 	if left, err := os.ReadDir(folder); err != nil || len(left) != 2 {

@@ -79,14 +79,26 @@ func WriteTuned(l ops.Level, t cpu.ConvTable) (path string, err error) {
 	if path, err = tunedPath(l); err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return "", err
-	}
 	return path, atomicfile.Write(path, func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		return e.Encode(tuned{cpuid.CPU.BrandName, t})
 	})
+}
+
+// CheckTuned reports why WriteTuned cannot store anything for a level. It makes the folder.
+func CheckTuned(l ops.Level) error {
+	path, err := tunedPath(l)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o755)
+	}
+	if err == nil {
+		err = atomicfile.Check(path)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: the user's cache folder must be one that can be written to", err)
+	}
+	return nil
 }
 
 func tunedPath(l ops.Level) (string, error) {

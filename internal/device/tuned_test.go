@@ -2,6 +2,7 @@ package device
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -9,8 +10,7 @@ import (
 	"github.com/lamina-go/lamina/ops"
 )
 
-func cacheFolder(t *testing.T) {
-	dir := t.TempDir()
+func cacheFolder(t *testing.T, dir string) {
 	for _, name := range []string{"XDG_CACHE_HOME", "HOME", "LocalAppData"} { // by system
 		t.Setenv(name, dir)
 	}
@@ -18,7 +18,7 @@ func cacheFolder(t *testing.T) {
 
 // What was measured is used from then on, but not against what a run began with.
 func TestTuned(t *testing.T) {
-	cacheFolder(t)
+	cacheFolder(t, t.TempDir())
 	if table, err := ReadTuned(ops.Generic); table != nil || err != nil {
 		t.Fatalf("before: %v, %v", table, err)
 	}
@@ -26,6 +26,9 @@ func TestTuned(t *testing.T) {
 	const card = "cudnn/NVIDIA H200, cuDNN 9.10.2, bf16: " + name
 	best, err := ops.Best()
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckTuned(best); err != nil {
 		t.Fatal(err)
 	}
 	path, err := WriteTuned(best, cpu.ConvTable{name: "f2"})
@@ -70,5 +73,17 @@ func TestTuned(t *testing.T) {
 		if table != nil || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 			t.Errorf("%s: %v, %v", test.text, table, err)
 		}
+	}
+}
+
+// That nothing can be stored is known before anything is measured.
+func TestTunedNowhere(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cacheFolder(t, file)
+	if err := CheckTuned(ops.Generic); err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "cache folder") {
+		t.Errorf("error %v, want one that tells of the cache folder %s", err, file)
 	}
 }
