@@ -28,6 +28,11 @@ type evaluation struct {
 
 // evaluate measures the model on the test images of the data that the command line names.
 func evaluate(ctx context.Context, c *command, m *classifier) error {
+	if c.confusion != "" {
+		if err := atomicfile.Check(c.confusion); err != nil {
+			return fmt.Errorf("--confusion: %w: name a file that can be written", err)
+		}
+	}
 	d, err := cifar.Open(ctx, c.evaluate, nil)
 	if err != nil {
 		return cli.Interruption(ctx, err)
@@ -49,7 +54,7 @@ func evaluate(ctx context.Context, c *command, m *classifier) error {
 		return nil
 	}
 	if err := writePNG(c.confusion, e); err != nil {
-		return fmt.Errorf("--confusion %w", err)
+		return fmt.Errorf("--confusion: %w", err)
 	}
 	if !c.json {
 		fmt.Printf("\nwhich class was taken for which: %s\n", c.confusion)
