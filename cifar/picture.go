@@ -33,6 +33,10 @@ var (
 // pictureExtensions are the ends of the names of files that are taken for pictures.
 func pictureExtensions() []string { return []string{".png", ".jpg", ".jpeg", ".webp", ".gif"} }
 
+// pictureFormats are the names that package image has for the formats. It knows others too where the program has a
+// library that reads them.
+func pictureFormats() []string { return []string{"png", "jpeg", "webp", "gif"} }
+
 // IsPicture reports whether a file of that name is taken for a picture in a folder: hidden files, such
 // as macOS leaves beside each picture that it copies, are not.
 func IsPicture(name string) bool {
@@ -50,7 +54,7 @@ type Picture struct {
 func OpenPicture(file io.ReadSeeker) (*Picture, error) {
 	config, format, err := image.DecodeConfig(file)
 	switch {
-	case errors.Is(err, image.ErrFormat):
+	case errors.Is(err, image.ErrFormat), !slices.Contains(pictureFormats(), format):
 		return nil, ErrNoPicture
 	case err != nil:
 		return nil, undecodable(err)

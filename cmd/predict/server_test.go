@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/image/tiff"
+
 	"github.com/lamina-go/lamina/nn"
 )
 
@@ -133,6 +135,10 @@ func TestBadRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var other bytes.Buffer
+	if err := tiff.Encode(&other, shape(0), nil); err != nil {
+		t.Fatal(err)
+	}
 	many, manyType := form(t, slices.Repeat([]string{"x"}, maxPictures+1), slices.Repeat([][]byte{picture}, maxPictures+1)...)
 	none, noneType := form(t, nil)
 	bad, badType := form(t, []string{"a", "b"}, []byte("hello"), picture[:50])
@@ -144,6 +150,7 @@ func TestBadRequests(t *testing.T) {
 		words                          []string
 	}{
 		{"text", "POST", predictPath, "text/plain", strings.NewReader("hello"), 415, []string{"not a picture"}},
+		{"another format", "POST", predictPath, "image/tiff", &other, 415, []string{"PNG, JPEG, WebP or GIF"}},
 		{"nothing", "POST", predictPath, "image/png", nil, 400, []string{"empty"}},
 		{"half a picture", "POST", predictPath, "image/png", bytes.NewReader(picture[:len(picture)/2]), 400, []string{"does not decode"}},
 		{"animated WebP", "POST", predictPath, "image/webp", bytes.NewReader(animation), 415, []string{"animated", "PNG"}},
