@@ -68,6 +68,15 @@ func epochs(curves []Curve) int {
 	return longest
 }
 
+// drawn returns the value of an epoch as a picture shows it: of one too far away to compute axes with, the nearest.
+func (c Chart) drawn(r nn.Row) float64 {
+	const nearest, farthest = 1e-100, 1e100
+	if v := c.value(r); v > 0 {
+		return min(max(v, nearest), farthest)
+	}
+	return 0
+}
+
 // axis is what an axis of a picture shows.
 type axis struct {
 	min, max    float64
@@ -105,14 +114,15 @@ func (c Chart) valueAxis(curves []Curve) axis {
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, curve := range curves {
 		for _, row := range curve.History {
-			low, high = min(low, c.value(row)), max(high, c.value(row))
+			low, high = min(low, c.drawn(row)), max(high, c.drawn(row))
 		}
 	}
 	switch {
 	case low > high: // no values
 		low, high = 0, 1
 	case low == high:
-		low, high = low-0.5, high+0.5
+		around := max(0.5, low/20) // of a large value less would be lost
+		low, high = low-around, high+around
 	}
 	a := axis{min: low, max: high}
 	var all []plot.Tick

@@ -40,7 +40,16 @@ func ranges() map[string][]Curve {
 	far[0].Validation.Loss, far[0].Loss = 1e8, 1e8
 	zero := rows(2)
 	zero[0].Loss, zero[0].Validation.Loss, zero[0].Accuracy = 0, 0, 0
+	loss := func(values ...float64) []Curve {
+		all := rows(len(values))
+		for i, v := range values {
+			all[i].Loss = v
+		}
+		return []Curve{{"a", all}}
+	}
 	return map[string][]Curve{
+		"a diverged epoch": loss(3e17), "the ends of numbers": loss(0, 5e-324, math.MaxFloat64), "small and large": loss(5e-324, math.MaxFloat64),
+		"the largest": loss(math.MaxFloat64), "almost equal": loss(1e17, 1e17+16),
 		"three runs": curves(), "nothing": nil, "no epochs": {{"a", nil}}, "an epoch": {{"a", rows(1)}},
 		"far apart": {{"a", far}}, "zero": {{"a", zero}}, "many epochs": {{"a", rows(200)}},
 		"many runs":    {{"a", rows(2)}, {"b", rows(2)}, {"c", rows(2)}, {"d", rows(2)}, {"e", rows(2)}, {"f", rows(2)}, {"g", rows(2)}},
@@ -54,7 +63,7 @@ func TestPicturesOfAnything(t *testing.T) {
 			x, y := epochAxis(curves), c.valueAxis(curves)
 			for _, curve := range curves {
 				for _, row := range curve.History {
-					if px, py := x.at(float64(row.Epoch)), y.at(c.value(row)); !(px >= 0 && px <= 1 && py >= 0 && py <= 1) {
+					if px, py := x.at(float64(row.Epoch)), y.at(c.drawn(row)); !(px >= 0 && px <= 1 && py >= 0 && py <= 1) {
 						t.Errorf("%s, %s: epoch %d is at %v, %v", name, c.Name, row.Epoch, px, py)
 					}
 				}

@@ -28,7 +28,7 @@ func (c Chart) PNG(w io.Writer, curves []Curve) error {
 		}
 		points := make(plotter.XYs, len(curve.History))
 		for j, row := range curve.History {
-			points[j] = plotter.XY{X: float64(row.Epoch), Y: c.value(row)}
+			points[j] = plotter.XY{X: float64(row.Epoch), Y: c.drawn(row)}
 		}
 		line, marks, err := plotter.NewLinePoints(points)
 		if err != nil {

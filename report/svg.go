@@ -41,12 +41,12 @@ func (c Chart) SVG(curves []Curve) template.HTML {
 		}
 		fmt.Fprintf(&b, `<g class="%s"><title>%s</title><polyline points="`, lineClass(i), html.EscapeString(curve.Name))
 		for _, row := range curve.History {
-			fmt.Fprintf(&b, "%.1f,%.1f ", across(float64(row.Epoch)), up(c.value(row)))
+			fmt.Fprintf(&b, "%.1f,%.1f ", across(float64(row.Epoch)), up(c.drawn(row)))
 		}
 		b.WriteString(`"/>`)
 		if len(curve.History) <= fewEpochs {
 			for _, row := range curve.History {
-				fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3"/>`, across(float64(row.Epoch)), up(c.value(row)))
+				fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3"/>`, across(float64(row.Epoch)), up(c.drawn(row)))
 			}
 		}
 		b.WriteString("</g>")
