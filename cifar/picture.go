@@ -61,7 +61,8 @@ func OpenPicture(file io.ReadSeeker) (*Picture, error) {
 	case config.Width < 1 || config.Height < 1:
 		return nil, errors.New("the picture has no pixels")
 	case config.Width > maxPictureExtent || config.Height > maxPictureExtent || config.Width*config.Height > maxPicturePixels:
-		return nil, fmt.Errorf("a picture of %dx%d pixels is %w", config.Width, config.Height, ErrPictureTooLarge)
+		return nil, fmt.Errorf("a picture of %dx%d pixels is %w: at most %d are read in a row or column, and %d million in all",
+			config.Width, config.Height, ErrPictureTooLarge, maxPictureExtent, maxPicturePixels>>20)
 	case format == "webp":
 		if err := checkStill(file); err != nil {
 			return nil, err
