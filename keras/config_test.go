@@ -51,6 +51,8 @@ func TestReadNetwork(t *testing.T) {
 		{"normalization", model(inputJSON, convJSON, `{"class_name":"BatchNormalization","config":{"name":"b","axis":[3],"momentum":0.9,"epsilon":0.001,"renorm":false,"center":true}}`,
 			flattenJSON, `{"class_name":"BatchNormalization","config":{"name":"b1","axis":[1],"momentum":0.99,"epsilon":0.01}}`, `{"class_name":"Dropout","config":{"name":"o","rate":0.5,"seed":7,"noise_shape":null}}`, denseJSON),
 			[]nn.Layer{conv, nn.BatchNorm{Name: "b", Momentum: 0.9}, nn.Flatten{Name: "f"}, nn.BatchNorm{Name: "b1", Epsilon: 0.01}, nn.Dropout{Name: "o", Rate: 0.5}, dense}},
+		{"dropout of images", model(inputJSON, `{"class_name":"Dropout","config":{"name":"o","rate":0.5,"seed":null,"noise_shape":null}}`, convJSON, flattenJSON, denseJSON),
+			[]nn.Layer{nn.Dropout{Name: "o", Rate: 0.5}, conv, nn.Flatten{Name: "f"}, dense}},
 		{"a pool", model(inputJSON, `{"class_name":"MaxPooling2D","config":{"name":"p","pool_size":[2,2],"strides":null,"padding":"valid"}}`, flattenJSON, denseJSON),
 			[]nn.Layer{nn.MaxPool{Name: "p"}, nn.Flatten{Name: "f"}, dense}},
 		{"no Dense", model(inputJSON, `{"class_name":"MaxPooling2D","config":{}}`, convJSON, flattenJSON, `{"class_name":"Activation","config":{"activation":"softmax"}}`),

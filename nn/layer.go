@@ -61,7 +61,7 @@ type Dense struct {
 }
 
 // Dropout sets values of a vector to zero with probability Rate while training, and scales the
-// others by 1/(1 − Rate). In inference it does nothing.
+// others by 1/(1 − Rate). In inference it does nothing. Before Flatten, on images, it is for inference only.
 type Dropout struct {
 	Name string  `json:"name,omitempty"`
 	Rate float32 `json:"rate"`
@@ -147,10 +147,7 @@ func (l Dense) output(in tensor.Shape) (tensor.Shape, error) {
 }
 
 func (l Dropout) output(in tensor.Shape) (tensor.Shape, error) {
-	switch {
-	case len(in) != 1:
-		return nil, errors.New(wantsVector)
-	case !(l.Rate >= 0 && l.Rate < 1):
+	if !(l.Rate >= 0 && l.Rate < 1) {
 		return nil, fmt.Errorf("rate %g: must be at least 0 and below 1", l.Rate)
 	}
 	return in, nil

@@ -144,7 +144,6 @@ func TestBuildErrors(t *testing.T) {
 		{"pool too deep", in, []Layer{MaxPool{}, MaxPool{}, MaxPool{}, MaxPool{}}, `"max_pooling2d_3", given (1, 1, 3)`},
 		{"units", in, []Layer{Flatten{}, Dense{}}, "0 units"},
 		{"rate", in, []Layer{Flatten{}, Dropout{Rate: 1}}, "rate 1"},
-		{"rate of an image", in, []Layer{Dropout{Rate: 0.5}}, "wants a vector"},
 		{"momentum", in, []Layer{BatchNorm{Momentum: 1}}, "momentum 1"},
 		{"epsilon", in, []Layer{BatchNorm{Epsilon: -1}}, "epsilon -1"},
 		{"two of a name", in, []Layer{ReLU{Name: "a"}, ReLU{Name: "a"}}, `two layers are named "a"`},

@@ -152,7 +152,17 @@ func (c *Config) check(net *Network) error {
 	case c.Data == nil || c.Validation == nil:
 		return errors.New("nn: no data to train on, or none to validate with")
 	}
-	return errors.Join(net.fits(c.Data), net.fits(c.Validation))
+	return errors.Join(net.trains(), net.fits(c.Data), net.fits(c.Validation))
+}
+
+// trains reports the first layer that is for inference only.
+func (net *Network) trains() error {
+	for i, l := range net.Layers {
+		if _, dropout := l.(Dropout); dropout && len(net.Table[i].Output) != 1 {
+			return fmt.Errorf("nn: layer %q, given %v: %s to train", net.Table[i].Name, net.Table[i].Output, wantsVector)
+		}
+	}
+	return nil
 }
 
 // penalty returns a function that measures the L2 penalty of the weights, as a run of that name.

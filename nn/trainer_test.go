@@ -200,6 +200,40 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
+// A network that drops out of images, as Keras has it, infers as the one without, and does not train.
+func TestDropoutOfImages(t *testing.T) {
+	b := openCPU(t, ops.Generic)
+	with := tinyNetwork(t, true).Sequential
+	with.Layers = append([]Layer{Dropout{Name: "early", Rate: 0.5}}, with.Layers...)
+	net, err := Build(with)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewTrainer(b, net, tinyConfig()); err == nil || !strings.Contains(err.Error(), `layer "early", given (7, 6, 2): wants a vector`) {
+		t.Errorf("error %v, want one that names the layer", err)
+	}
+	var logits [2][]float32
+	for i, net := range []*Network{net, tinyNetwork(t, true)} {
+		m, err := NewModel(b, net)
+		if err == nil {
+			err = m.Init(HeNormal(), 1)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := m.NewPredictor(3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if logits[i], err = p.Logits(tinyData(3).Pixels); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(logits[0], logits[1]) {
+		t.Errorf("logits %v, want %v", logits[0], logits[1])
+	}
+}
+
 func TestDivergence(t *testing.T) {
 	c := tinyConfig()
 	c.Checkpoint = filepath.Join(t.TempDir(), "checkpoint.lamina")
