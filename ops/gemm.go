@@ -115,7 +115,7 @@ type window struct {
 func (l Level) windowPanel(out window, a []float32, rs, cs int, b []float32, segs []Segment, k int, bias []float32, flags int, scratch []float32) {
 	width := l.panelWidth()
 	if out.columns == width {
-		l.panel(out.c, out.ldc, out.rows, a, rs, cs, b, segs, k, bias, flags)
+		l.panel(out.c, out.ldc, out.rows, a, rs, cs, b, width, segs, k, bias, flags)
 		return
 	}
 	tmp := scratch[:out.rows*width]
@@ -129,7 +129,7 @@ func (l Level) windowPanel(out window, a []float32, rs, cs int, b []float32, seg
 			copy(tmp[i*width:], out.c[i*out.ldc:][:out.columns])
 		}
 	}
-	l.panel(tmp, width, out.rows, a, rs, cs, b, segs, k, wide, flags)
+	l.panel(tmp, width, out.rows, a, rs, cs, b, width, segs, k, wide, flags)
 	for i := range out.rows {
 		copy(out.c[i*out.ldc:][:out.columns], tmp[i*width:])
 	}

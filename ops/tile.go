@@ -28,9 +28,9 @@ func (l Level) panelWidth() int {
 //
 //	c = (c if flags&tileAdd, else bias, else 0) + Σ over segs of a·b
 //
-// with a[s.A + i*rs + p*cs] and b[s.B + p*width + j], p < k. One of rs and cs is 1, k and
+// with a[s.A + i*rs + p*cs] and b[s.B + p*ldb + j], p < k. One of rs and cs is 1, k and
 // the number of segments are positive, bias may be nil.
-func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, segs []Segment, k int, bias []float32, flags int) {
+func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int, segs []Segment, k int, bias []float32, flags int) {
 	if rows == 0 {
 		return
 	}
@@ -39,21 +39,21 @@ func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []fl
 	_ = c[(rows-1)*ldc+width-1]
 	for _, s := range segs {
 		_ = a[s.A+(rows-1)*rs+(k-1)*cs]
-		_ = b[s.B+k*width-1]
+		_ = b[s.B+(k-1)*ldb+width-1]
 	}
 	if bias != nil {
 		_ = bias[width-1]
 	}
 	if l == Generic {
-		panelGeneric(c, ldc, rows, a, rs, cs, b, segs, k, bias, flags)
+		panelGeneric(c, ldc, rows, a, rs, cs, b, ldb, segs, k, bias, flags)
 		return
 	}
-	l.panelTiles(c, ldc, rows, a, rs, cs, b, segs, k, bias, flags)
+	l.panelTiles(c, ldc, rows, a, rs, cs, b, ldb, segs, k, bias, flags)
 }
 
 // panelGeneric is gonum's matrix product, a block of at most 64 rows at a time: of that
 // size gonum computes in the calling goroutine and allocates nothing.
-func panelGeneric(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, segs []Segment, k int, bias []float32, flags int) {
+func panelGeneric(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int, segs []Segment, k int, bias []float32, flags int) {
 	width := Generic.panelWidth()
 	trans, lda := blas.NoTrans, rs
 	if cs != 1 || rs < k {
@@ -69,7 +69,7 @@ func panelGeneric(c []float32, ldc, rows int, a []float32, rs, cs int, b []float
 			}
 		}
 		for _, s := range segs {
-			gonum.Implementation{}.Sgemm(trans, blas.NoTrans, m, width, k, 1, a[s.A+i*rs:], lda, b[s.B:], width, 1, c[i*ldc:], ldc)
+			gonum.Implementation{}.Sgemm(trans, blas.NoTrans, m, width, k, 1, a[s.A+i*rs:], lda, b[s.B:], ldb, 1, c[i*ldc:], ldc)
 		}
 		if flags&tileReLU != 0 {
 			for r := range m {

@@ -6,12 +6,12 @@ package ops
 const tileRows = 6
 
 //go:noescape
-func tileAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, segs *Segment, n, k, rows int, bias *float32, flags int)
+func tileAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, rows int, bias *float32, flags int)
 
 //go:noescape
-func tileAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, segs *Segment, n, k, rows int, bias *float32, flags int)
+func tileAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, rows int, bias *float32, flags int)
 
-func (l Level) panelTiles(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, segs []Segment, k int, bias []float32, flags int) {
+func (l Level) panelTiles(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int, segs []Segment, k int, bias []float32, flags int) {
 	var bias0 *float32
 	if bias != nil {
 		bias0 = &bias[0]
@@ -23,9 +23,9 @@ func (l Level) panelTiles(c []float32, ldc, rows int, a []float32, rs, cs int, b
 			height--
 		}
 		if l >= AVX512 {
-			tileAVX512(&c[at*ldc], ldc, &a[at*rs], rs, cs, &b[0], &segs[0], len(segs), k, height, bias0, flags)
+			tileAVX512(&c[at*ldc], ldc, &a[at*rs], rs, cs, &b[0], ldb, &segs[0], len(segs), k, height, bias0, flags)
 		} else {
-			tileAVX2(&c[at*ldc], ldc, &a[at*rs], rs, cs, &b[0], &segs[0], len(segs), k, height, bias0, flags)
+			tileAVX2(&c[at*ldc], ldc, &a[at*rs], rs, cs, &b[0], ldb, &segs[0], len(segs), k, height, bias0, flags)
 		}
 		at += height
 	}

@@ -9,7 +9,7 @@
 //			acc := bias[j] if bias != nil && flags&tileAdd == 0, else 0
 //			for _, s := range segs[:n] {
 //				for p := range k {
-//					acc += a[s.A+i*rs+p*cs] * b[s.B+p*16+j]
+//					acc += a[s.A+i*rs+p*cs] * b[s.B+p*ldb+j]
 //				}
 //			}
 //			acc += c[i*ldc+j] if flags&tileAdd
@@ -20,7 +20,7 @@
 // Y0-Y11    accumulators, two a row
 // Y12, Y13  16 columns of b
 // Y14, Y15  one element of a in all lanes, in turns
-// SI, BX    where a and b are read;  R8, R9, R10 = rs, 3rs, 5rs bytes;  R11 = cs bytes
+// SI, BX    where a and b are read;  R8, R9, R10 = rs, 3rs, 5rs bytes;  R11, R15 = cs, ldb bytes
 // DI, DX    row of c, ldc bytes;  R12, R13 segments, how many are left;  CX steps of k left
 //
 // A step is 12 FMAs (6 cycles on two ports) and 8 loads (4 cycles). There are no column
@@ -31,18 +31,17 @@
 	VFMADD231PS  Y12, t, y0   \
 	VFMADD231PS  Y13, t, y1
 
-#define COLUMNS(o) \
-	VMOVUPS o(BX), Y12    \
-	VMOVUPS 32+o(BX), Y13
+#define COLUMNS \
+	VMOVUPS (BX), Y12   \
+	VMOVUPS 32(BX), Y13
 
-// The first rows of a step, with the columns at offset o; each macro is one row more than the one
-// before.
-#define ROWS1(o) COLUMNS(o); ROW((SI), Y14, Y0, Y1)
-#define ROWS2(o) ROWS1(o); ROW((SI)(R8*1), Y15, Y2, Y3)
-#define ROWS3(o) ROWS2(o); ROW((SI)(R8*2), Y14, Y4, Y5)
-#define ROWS4(o) ROWS3(o); ROW((SI)(R9*1), Y15, Y6, Y7)
-#define ROWS5(o) ROWS4(o); ROW((SI)(R8*4), Y14, Y8, Y9)
-#define ROWS6(o) ROWS5(o); ROW((SI)(R10*1), Y15, Y10, Y11)
+// The first rows of a step; each macro is one row more than the one before.
+#define ROWS1 COLUMNS; ROW((SI), Y14, Y0, Y1)
+#define ROWS2 ROWS1; ROW((SI)(R8*1), Y15, Y2, Y3)
+#define ROWS3 ROWS2; ROW((SI)(R8*2), Y14, Y4, Y5)
+#define ROWS4 ROWS3; ROW((SI)(R9*1), Y15, Y6, Y7)
+#define ROWS5 ROWS4; ROW((SI)(R8*4), Y14, Y8, Y9)
+#define ROWS6 ROWS5; ROW((SI)(R10*1), Y15, Y10, Y11)
 
 // SEGMENT points SI and BX to the next segment, in CX the steps.
 #define SEGMENT \
@@ -53,7 +52,12 @@
 	ADDQ a+16(FP), SI        \
 	ADDQ b+40(FP), BX        \
 	ADDQ $16, R12            \
-	MOVQ k+64(FP), CX
+	MOVQ k+72(FP), CX
+
+// ADVANCE goes to the next step.
+#define ADVANCE \
+	ADDQ R11, SI \
+	ADDQ R15, BX
 
 // PRODUCT adds the products of all segments to the accumulators, four steps at a
 // time. The other arguments are labels.
@@ -64,24 +68,17 @@ segment:                  \
 	JLT        last       \
 	PCALIGN    $32        \
 four:                     \
-	rows(0)               \
-	ADDQ       R11, SI    \
-	rows(64)              \
-	ADDQ       R11, SI    \
-	rows(128)             \
-	ADDQ       R11, SI    \
-	rows(192)             \
-	ADDQ       R11, SI    \
-	ADDQ       $256, BX   \
+	rows; ADVANCE         \
+	rows; ADVANCE         \
+	rows; ADVANCE         \
+	rows; ADVANCE         \
 	SUBQ       $4, CX     \
 	JGE        four       \
 last:                     \
 	ADDQ       $4, CX     \
 	JZ         next       \
 one:                      \
-	rows(0)               \
-	ADDQ       R11, SI    \
-	ADDQ       $64, BX    \
+	rows; ADVANCE         \
 	DECQ       CX         \
 	JNZ        one        \
 next:                     \
@@ -106,8 +103,8 @@ next:                     \
 	VMOVAPS Y12, y0 \
 	VMOVAPS Y13, y1
 
-// func tileAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, segs *Segment, n, k, rows int, bias *float32, flags int)
-TEXT ·tileAVX2(SB), NOSPLIT, $0-96
+// func tileAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, rows int, bias *float32, flags int)
+TEXT ·tileAVX2(SB), NOSPLIT, $0-104
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), DX
 	SHLQ $2, DX
@@ -117,9 +114,11 @@ TEXT ·tileAVX2(SB), NOSPLIT, $0-96
 	LEAQ (R8)(R8*4), R10
 	MOVQ cs+32(FP), R11
 	SHLQ $2, R11
-	MOVQ segs+48(FP), R12
-	MOVQ n+56(FP), R13
-	MOVQ rows+72(FP), AX
+	MOVQ ldb+48(FP), R15
+	SHLQ $2, R15
+	MOVQ segs+56(FP), R12
+	MOVQ n+64(FP), R13
+	MOVQ rows+80(FP), AX
 
 	// Fetch the rows of c while the product is made.
 	MOVQ DI, SI
@@ -130,9 +129,9 @@ fetch:
 	DECQ CX
 	JNZ  fetch
 
-	TESTQ  $1, flags+88(FP)
+	TESTQ  $1, flags+96(FP)
 	JNZ    zero
-	MOVQ   bias+80(FP), BX
+	MOVQ   bias+88(FP), BX
 	TESTQ  BX, BX
 	JNZ    biased
 
@@ -142,7 +141,7 @@ zero:
 	JMP    equal
 
 biased:
-	COLUMNS(0)
+	COLUMNS
 
 equal: // all rows start as Y12, Y13
 	COPY(Y0, Y1)
@@ -181,7 +180,7 @@ six:
 	PRODUCT(ROWS6, segment6, four6, last6, one6, next6)
 
 finish:
-	TESTQ $1, flags+88(FP)
+	TESTQ $1, flags+96(FP)
 	JZ    added
 	ADD(Y0, Y1)
 	CMPQ AX, $1
@@ -207,7 +206,7 @@ finish:
 
 added:
 	MOVQ  c+0(FP), DI
-	TESTQ  $2, flags+88(FP)
+	TESTQ  $2, flags+96(FP)
 	JZ     store
 	VXORPS Y12, Y12, Y12
 	MAX(Y0, Y1)

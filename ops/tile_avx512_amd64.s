@@ -9,7 +9,7 @@
 //			acc := bias[j] if bias != nil && flags&tileAdd == 0, else 0
 //			for _, s := range segs[:n] {
 //				for p := range k {
-//					acc += a[s.A+i*rs+p*cs] * b[s.B+p*64+j]
+//					acc += a[s.A+i*rs+p*cs] * b[s.B+p*ldb+j]
 //				}
 //			}
 //			acc += c[i*ldc+j] if flags&tileAdd
@@ -20,7 +20,7 @@
 // Z0-Z23   accumulators, four a row
 // Z24-Z27  64 columns of b
 // Z28      one element of a in all lanes
-// SI, BX   where a and b are read;  R8, R9, R10 = rs, 3rs, 5rs bytes;  R11 = cs bytes
+// SI, BX   where a and b are read;  R8, R9, R10 = rs, 3rs, 5rs bytes;  R11, R15 = cs, ldb bytes
 // DI, DX   row of c, ldc bytes;  R12, R13 segments, how many are left;  CX steps of k left
 //
 // Rows are a constant stride apart, so six of them need one pointer and three strides.
@@ -34,20 +34,19 @@
 	VFMADD231PS  Z26, Z28, z2    \
 	VFMADD231PS  Z27, Z28, z3
 
-#define COLUMNS(o) \
-	VMOVUPS o(BX), Z24      \
-	VMOVUPS 64+o(BX), Z25   \
-	VMOVUPS 128+o(BX), Z26  \
-	VMOVUPS 192+o(BX), Z27
+#define COLUMNS \
+	VMOVUPS (BX), Z24     \
+	VMOVUPS 64(BX), Z25   \
+	VMOVUPS 128(BX), Z26  \
+	VMOVUPS 192(BX), Z27
 
-// The first rows of a step, with the columns at offset o; each macro is one row more than the one
-// before.
-#define ROWS1(o) COLUMNS(o); ROW((SI), Z0, Z1, Z2, Z3)
-#define ROWS2(o) ROWS1(o); ROW((SI)(R8*1), Z4, Z5, Z6, Z7)
-#define ROWS3(o) ROWS2(o); ROW((SI)(R8*2), Z8, Z9, Z10, Z11)
-#define ROWS4(o) ROWS3(o); ROW((SI)(R9*1), Z12, Z13, Z14, Z15)
-#define ROWS5(o) ROWS4(o); ROW((SI)(R8*4), Z16, Z17, Z18, Z19)
-#define ROWS6(o) ROWS5(o); ROW((SI)(R10*1), Z20, Z21, Z22, Z23)
+// The first rows of a step; each macro is one row more than the one before.
+#define ROWS1 COLUMNS; ROW((SI), Z0, Z1, Z2, Z3)
+#define ROWS2 ROWS1; ROW((SI)(R8*1), Z4, Z5, Z6, Z7)
+#define ROWS3 ROWS2; ROW((SI)(R8*2), Z8, Z9, Z10, Z11)
+#define ROWS4 ROWS3; ROW((SI)(R9*1), Z12, Z13, Z14, Z15)
+#define ROWS5 ROWS4; ROW((SI)(R8*4), Z16, Z17, Z18, Z19)
+#define ROWS6 ROWS5; ROW((SI)(R10*1), Z20, Z21, Z22, Z23)
 
 // SEGMENT points SI and BX to the next segment, in CX the steps.
 #define SEGMENT \
@@ -58,7 +57,12 @@
 	ADDQ a+16(FP), SI        \
 	ADDQ b+40(FP), BX        \
 	ADDQ $16, R12            \
-	MOVQ k+64(FP), CX
+	MOVQ k+72(FP), CX
+
+// ADVANCE goes to the next step.
+#define ADVANCE \
+	ADDQ R11, SI \
+	ADDQ R15, BX
 
 // PRODUCT adds the products of all segments to the accumulators, four steps at a
 // time. The other arguments are labels.
@@ -69,24 +73,17 @@ segment:                  \
 	JLT        last       \
 	PCALIGN    $32        \
 four:                     \
-	rows(0)               \
-	ADDQ       R11, SI    \
-	rows(256)             \
-	ADDQ       R11, SI    \
-	rows(512)             \
-	ADDQ       R11, SI    \
-	rows(768)             \
-	ADDQ       R11, SI    \
-	ADDQ       $1024, BX  \
+	rows; ADVANCE         \
+	rows; ADVANCE         \
+	rows; ADVANCE         \
+	rows; ADVANCE         \
 	SUBQ       $4, CX     \
 	JGE        four       \
 last:                     \
 	ADDQ       $4, CX     \
 	JZ         next       \
 one:                      \
-	rows(0)               \
-	ADDQ       R11, SI    \
-	ADDQ       $256, BX   \
+	rows; ADVANCE         \
 	DECQ       CX         \
 	JNZ        one        \
 next:                     \
@@ -125,8 +122,8 @@ next:                     \
 	VMOVAPS Z26, z2 \
 	VMOVAPS Z27, z3
 
-// func tileAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, segs *Segment, n, k, rows int, bias *float32, flags int)
-TEXT ·tileAVX512(SB), NOSPLIT, $0-96
+// func tileAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, rows int, bias *float32, flags int)
+TEXT ·tileAVX512(SB), NOSPLIT, $0-104
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), DX
 	SHLQ $2, DX
@@ -136,9 +133,11 @@ TEXT ·tileAVX512(SB), NOSPLIT, $0-96
 	LEAQ (R8)(R8*4), R10
 	MOVQ cs+32(FP), R11
 	SHLQ $2, R11
-	MOVQ segs+48(FP), R12
-	MOVQ n+56(FP), R13
-	MOVQ rows+72(FP), AX
+	MOVQ ldb+48(FP), R15
+	SHLQ $2, R15
+	MOVQ segs+56(FP), R12
+	MOVQ n+64(FP), R13
+	MOVQ rows+80(FP), AX
 
 	// Fetch the rows of c while the product is made.
 	MOVQ DI, SI
@@ -149,9 +148,9 @@ fetch:
 	DECQ CX
 	JNZ  fetch
 
-	TESTQ $1, flags+88(FP)
+	TESTQ $1, flags+96(FP)
 	JNZ   zero
-	MOVQ  bias+80(FP), BX
+	MOVQ  bias+88(FP), BX
 	TESTQ BX, BX
 	JNZ   biased
 
@@ -163,7 +162,7 @@ zero:
 	JMP   equal
 
 biased:
-	COLUMNS(0)
+	COLUMNS
 
 equal: // all rows start as Z24-Z27
 	COPY(Z0, Z1, Z2, Z3)
@@ -202,7 +201,7 @@ six:
 	PRODUCT(ROWS6, segment6, four6, last6, one6, next6)
 
 finish:
-	TESTQ $1, flags+88(FP)
+	TESTQ $1, flags+96(FP)
 	JZ    added
 	ADD(Z0, Z1, Z2, Z3)
 	CMPQ AX, $1
@@ -228,7 +227,7 @@ finish:
 
 added:
 	MOVQ  c+0(FP), DI
-	TESTQ $2, flags+88(FP)
+	TESTQ $2, flags+96(FP)
 	JZ    store
 	VPXORQ Z24, Z24, Z24
 	MAX(Z0, Z1, Z2, Z3)

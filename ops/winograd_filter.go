@@ -79,7 +79,7 @@ func (l Level) WinogradBackwardFilter(dw, dy, x []float32, w Winograd, s ConvSha
 	d, v := take(products*dStride), take(products*vStride)
 	other := take(rows * max(s.In, s.Out))
 	clear(other)
-	clear(du) // [product][panel][In][width]
+	clear(du) // [product][In][columns]
 	j0 := job.Group * GroupColumns
 	valid := min(GroupColumns, s.Out-j0)
 	if valid < columns {
@@ -92,11 +92,9 @@ func (l Level) WinogradBackwardFilter(dw, dy, x []float32, w Winograd, s ConvSha
 		b := &job.blocks[i]
 		rows := b.rows()
 		for tile := range b.tiles {
-			for j := 0; j < valid; j += width {
-				src.pixels(dy[j0+j:], s, w, b.tile+tile, g.out, 0, b.n, s.Out, other)
-				dst.evenly(d[j*rows+tile*b.images*width:], products, dStride)
-				l.apply(w, toGradient, &dst, &src, b.images, min(width, valid-j), width, s.Out, 0, tmp)
-			}
+			src.pixels(dy[j0:], s, w, b.tile+tile, g.out, 0, b.n, s.Out, other)
+			dst.evenly(d[tile*b.images*columns:], products, dStride)
+			l.apply(w, toGradient, &dst, &src, b.images, valid, columns, s.Out, 0, tmp)
 		}
 		for i0 := 0; i0 < s.In; i0 += GroupColumns {
 			channels := min(GroupColumns, s.In-i0)
@@ -107,17 +105,15 @@ func (l Level) WinogradBackwardFilter(dw, dy, x []float32, w Winograd, s ConvSha
 			}
 			for k := range products {
 				for j := 0; j < columns; j += width {
-					l.panel(du[k*uStride+(j*s.In+i0*width):], width, channels, v[k*vStride:], 1, channels,
-						d[k*dStride+j*rows:], zero[:], rows, nil, tileAdd)
+					l.panel(du[k*uStride+i0*columns+j:], columns, channels, v[k*vStride:], 1, channels,
+						d[k*dStride+j:], columns, zero[:], rows, nil, tileAdd)
 				}
 			}
 		}
 	}
-	for j := 0; j < valid; j += width {
-		src.evenly(du[j*s.In:], products, uStride)
-		for tap := range 9 {
-			dst[tap] = dw[tap*s.In*s.Out+j0+j:]
-		}
-		l.apply(w, fromKernel, &dst, &src, s.In, min(width, valid-j), s.Out, width, 0, tmp)
+	src.evenly(du, products, uStride)
+	for tap := range 9 {
+		dst[tap] = dw[tap*s.In*s.Out+j0:]
 	}
+	l.apply(w, fromKernel, &dst, &src, s.In, valid, s.Out, columns, 0, tmp)
 }
