@@ -31,7 +31,7 @@ func readNetwork(text []byte) (nn.Sequential, error) {
 		return nn.Sequential{}, fmt.Errorf("the model's configuration: %w", err)
 	}
 	if model.Class != "Sequential" {
-		return nn.Sequential{}, fmt.Errorf("the model is of class %s, only Sequential is supported", model.Class)
+		return nn.Sequential{}, fmt.Errorf("the model is of class %q, only Sequential is supported", model.Class)
 	}
 	var config sequentialConfig
 	if err := json.Unmarshal(model.Config, &config); err != nil {

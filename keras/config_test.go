@@ -87,7 +87,8 @@ func TestReadNetworkRefuses(t *testing.T) {
 		want       string
 	}{
 		{"not JSON", `{"class_name"`, "configuration"},
-		{"functional", `{"class_name":"Functional","config":{}}`, "class Functional, only Sequential"},
+		{"functional", `{"class_name":"Functional","config":{}}`, `class "Functional", only Sequential`},
+		{"nothing", `null`, `class "", only Sequential`},
 		{"another layer", model(inputJSON, `{"class_name":"SeparableConv2D","config":{"name":"s"}}`), `layer "s" is a SeparableConv2D, which is not supported`},
 		{"a layer of one's own", model(inputJSON, `{"class_name":"Dense","registered_name":"Mine>Dense","config":{"name":"s"}}`), `layer "s" is a Mine>Dense`},
 		{"stride", model(inputJSON, with(convJSON, `"strides":[2,2]`)), `layer "c" (Conv2D): strides [2,2] is not supported, only [1,1]`},

@@ -71,21 +71,19 @@ func hasNames(o *hdf5.Object, attribute string) bool {
 
 // names returns a list of names, which Keras divides (layer_names0, layer_names1, …) where it is long.
 func names(o *hdf5.Object, attribute string) ([]string, error) {
-	if o.HasAttr(attribute) {
+	part := func(i int) string { return attribute + strconv.Itoa(i) }
+	if !o.HasAttr(part(0)) {
 		return o.AttrStrings(attribute)
 	}
 	var all []string
-	for i := 0; ; i++ {
-		part := attribute + strconv.Itoa(i)
-		if i > 0 && !o.HasAttr(part) {
-			return all, nil
-		}
-		more, err := o.AttrStrings(part)
+	for i := 0; o.HasAttr(part(i)); i++ {
+		more, err := o.AttrStrings(part(i))
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, more...)
 	}
+	return all, nil
 }
 
 // readByName reads where the weights are in a group of layers by name.

@@ -249,6 +249,22 @@ func TestLongListsOfNames(t *testing.T) {
 	}
 }
 
+// A list that is missing is named as Keras names it.
+func TestNoListOfNames(t *testing.T) {
+	root := hdf5.NewTree()
+	g := root.Group(weightsGroup)
+	putNames(g, layerNames, []string{"a"})
+	g.Group("a")
+	var b bytes.Buffer
+	if err := root.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	_, err := newFile(bytes.NewReader(b.Bytes()), int64(b.Len()), "x.h5")
+	if err == nil || !strings.Contains(err.Error(), `/model_weights/a`) || !strings.Contains(err.Error(), `"weight_names"`) {
+		t.Errorf("error %v, want that the layer has no weight_names", err)
+	}
+}
+
 // opened is what Keras says of a file.
 type opened struct {
 	Keras    string      `json:"keras"`

@@ -116,7 +116,7 @@ func (e *evaluation) write(out io.Writer, asJSON bool) error {
 	fmt.Fprintf(out, "images    %d\nloss      %.4f\naccuracy  %.2f %%\n\n", e.Images, e.Loss, 100*e.Accuracy)
 	width := len("class")
 	for _, name := range e.Classes {
-		width = max(width, utf8.RuneCountInString(name))
+		width = max(width, utf8.RuneCountInString(printable(name)))
 	}
 	const row = "%-*s %7v %7v %8s %10s  %s\n"
 	fmt.Fprintf(out, row, width, "class", "images", "found", "recall", "precision", "most often taken for")
@@ -126,7 +126,7 @@ func (e *evaluation) write(out io.Writer, asJSON bool) error {
 			taken += other[i]
 		}
 		all := sum(e.Confusion[i])
-		if _, err := fmt.Fprintf(out, row, width, name, all, found, share(found, all), share(found, taken), e.worst(i)); err != nil {
+		if _, err := fmt.Fprintf(out, row, width, printable(name), all, found, share(found, all), share(found, taken), e.worst(i)); err != nil {
 			return err
 		}
 	}
@@ -141,7 +141,7 @@ func (e *evaluation) worst(class int) string {
 	if most == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%s (%d)", e.Classes[slices.Index(row, most)], most)
+	return fmt.Sprintf("%s (%d)", printable(e.Classes[slices.Index(row, most)]), most)
 }
 
 func sum(row []int) (n int) {

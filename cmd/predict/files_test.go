@@ -125,6 +125,37 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// A model comes from anywhere: the names of its classes do nothing to a terminal.
+func TestNamesOfClasses(t *testing.T) {
+	labels := put(t, []byte(strings.Repeat("\x1b[31mred\n", 10)), t.TempDir(), "labels.txt")
+	m, err := nn.OpenModel(open(t), filepath.Join(model(t), run.CheckpointName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, err := newClassifier(m, "red", &command{labels: labels})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	scores, err := known.best(make([]float32, 10), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := newTable(&text, newCommand(), known, nil).write(&pictureFile{Name: "a", Scores: scores}); err != nil {
+		t.Fatal(err)
+	}
+	e := &evaluation{Classes: known.labels}
+	for range 10 {
+		e.Confusion = append(e.Confusion, slices.Repeat([]int{1}, 10))
+	}
+	if err := e.write(&text, false); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(text.String(), "\x1b") || strings.Count(text.String(), `"\x1b[31mred"`) != 3+2*10 {
+		t.Errorf("%q", text.String())
+	}
+}
+
 // TestOtherSize classifies with a network of another input, without names of classes.
 func TestOtherSize(t *testing.T) {
 	s := small(20, 44)

@@ -23,7 +23,7 @@ func newTable(out io.Writer, c *command, m *classifier, files []*pictureFile) *t
 		t.names = max(t.names, utf8.RuneCountInString(printable(f.Name)))
 	}
 	for _, label := range m.labels {
-		t.class = max(t.class, utf8.RuneCountInString(label))
+		t.class = max(t.class, utf8.RuneCountInString(printable(label)))
 	}
 	return t
 }
@@ -38,13 +38,13 @@ func (t *table) write(f *pictureFile) error {
 	}
 	row := fmt.Sprintf("%-*s", t.names, printable(f.Name))
 	for _, s := range f.Scores {
-		row += fmt.Sprintf("  %-*s %6.2f %%", t.class, s.Class, 100*s.Probability)
+		row += fmt.Sprintf("  %-*s %6.2f %%", t.class, printable(s.Class), 100*s.Probability)
 	}
 	_, err := fmt.Fprintln(t.out, row)
 	return err
 }
 
-// printable returns a name that does nothing to a terminal.
+// printable returns the name of a file or a class so that it does nothing to a terminal.
 func printable(name string) string {
 	if strings.ContainsFunc(name, func(r rune) bool { return !strconv.IsPrint(r) }) || !utf8.ValidString(name) {
 		return strconv.Quote(name)
