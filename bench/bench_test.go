@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -55,6 +56,17 @@ func TestPeerCommandsNoPython(t *testing.T) {
 	_, err := peerCommands(t.TempDir(), ops.Generic, []string{"no-such-python"})
 	if err == nil || !strings.Contains(err.Error(), "--peers no-such-python") {
 		t.Errorf("error %v does not name the flag", err)
+	}
+}
+
+// A program that fails is told of in one line.
+func TestPeerFails(t *testing.T) {
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip("no shell")
+	}
+	c := &contender{command: []string{"sh", "-c", `echo Traceback >&2; echo ValueError >&2; exit 1`}}
+	if err := c.turn(new(options)); err == nil || !strings.HasSuffix(err.Error(), "exit status 1: ValueError") {
+		t.Errorf("error %v, want one that ends with the last line", err)
 	}
 }
 

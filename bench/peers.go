@@ -34,7 +34,7 @@ func (c *contender) turn(o *options) error {
 	cmd.Stderr = &complaints
 	out, err := cmd.Output()
 	if err != nil {
-		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, complaints.String())
+		return fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, lastLine(complaints.String()))
 	}
 	var r result
 	if err := json.Unmarshal(out, &r); err != nil {
@@ -42,6 +42,12 @@ func (c *contender) turn(o *options) error {
 	}
 	c.count(r)
 	return nil
+}
+
+// lastLine returns the last line of a text: after a trace of calls Python tells there what is wrong.
+func lastLine(text string) string {
+	text = strings.TrimSpace(text)
+	return text[strings.LastIndex(text, "\n")+1:]
 }
 
 // count takes what a turn measured.

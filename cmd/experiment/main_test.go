@@ -97,6 +97,7 @@ func TestBadFolders(t *testing.T) {
 	good := folder("good", config, header+"1,2,0.5,2,0.5,0.1,9\n")
 	put(t, `{"settings"`, dir, "half", "vgg11_A", run.ConfigName)
 	put(t, config, dir, "other", "vgg11_A", run.ConfigName)
+	taken := filepath.Dir(put(t, "", dir, "taken", reportName, "x"))
 	small := func(out string) []string {
 		return []string{"depth", "--runs", "vgg11_A", "--data", "shapes", "--limit", "2", "--val-limit", "2", "--out", out}
 	}
@@ -116,6 +117,7 @@ func TestBadFolders(t *testing.T) {
 		{"compare another table", []string{"compare", good, short}, []string{short, run.HistoryName, "line 1"}},
 		{"compare a torn table", []string{"compare", good, torn}, []string{torn, run.HistoryName, "line 3"}},
 		{"compare no epochs", []string{"compare", good, empty}, []string{empty, "no epoch"}},
+		{"compare where the report cannot be", []string{"compare", good, "--out", filepath.Dir(taken)}, []string{"--out", taken, "another folder"}},
 		{"compare into a file", []string{"compare", good, "--out", file}, []string{"--out", file}},
 	} {
 		t.Run(test.name, func(t *testing.T) { execute(t, 1, test.words, test.args...) })

@@ -6,7 +6,6 @@ import (
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/cifar"
-	"github.com/lamina-go/lamina/internal/atomicfile"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/run"
 	"github.com/lamina-go/lamina/nn"
@@ -90,11 +89,10 @@ func (c *command) memory() error {
 	if err := printTable(fact); err != nil {
 		return err
 	}
-	path := filepath.Join(c.out, reportName)
-	if err := atomicfile.Write(path, page.HTML); err != nil {
+	if err := save(c.out, reportName, page.HTML); err != nil {
 		return err
 	}
-	fmt.Printf("\nreport    %s\n", path)
+	fmt.Printf("\nreport    %s\n", filepath.Join(c.out, reportName))
 	return nil
 }
 

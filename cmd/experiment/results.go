@@ -82,13 +82,20 @@ func write(dir, title, about string, runs []result) error {
 	}
 	for _, chart := range report.Charts() {
 		for ending, draw := range map[string]func(io.Writer, []report.Curve) error{".png": chart.PNG, ".csv": chart.CSV} {
-			err := atomicfile.Write(filepath.Join(dir, chart.Name+ending), func(w io.Writer) error { return draw(w, page.Curves) })
-			if err != nil {
+			if err := save(dir, chart.Name+ending, func(w io.Writer) error { return draw(w, page.Curves) }); err != nil {
 				return err
 			}
 		}
 	}
-	return atomicfile.Write(filepath.Join(dir, reportName), page.HTML)
+	return save(dir, reportName, page.HTML)
+}
+
+// save writes a file in the folder of the experiment.
+func save(dir, name string, f func(io.Writer) error) error {
+	if err := atomicfile.Write(filepath.Join(dir, name), f); err != nil {
+		return fmt.Errorf("--out %w: name another folder", err)
+	}
+	return nil
 }
 
 // tell prints the results of runs and where their page is.
