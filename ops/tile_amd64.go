@@ -6,10 +6,10 @@ package ops
 const tileRows = 6
 
 //go:noescape
-func tileAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, rows int, bias *float32, flags int)
+func panelAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int)
 
 //go:noescape
-func tileAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, rows int, bias *float32, flags int)
+func panelAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int)
 
 func (l Level) panelTiles(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int, segs []Segment, k int, bias []float32, flags int) {
 	var bias0 *float32
@@ -17,17 +17,10 @@ func (l Level) panelTiles(c []float32, ldc, rows int, a []float32, rs, cs int, b
 		bias0 = &bias[0]
 	}
 	n, large, height := tiles(rows)
-	at := 0
-	for i := range n {
-		if i == large {
-			height--
-		}
-		if l >= AVX512 {
-			tileAVX512(&c[at*ldc], ldc, &a[at*rs], rs, cs, &b[0], ldb, &segs[0], len(segs), k, height, bias0, flags)
-		} else {
-			tileAVX2(&c[at*ldc], ldc, &a[at*rs], rs, cs, &b[0], ldb, &segs[0], len(segs), k, height, bias0, flags)
-		}
-		at += height
+	if l >= AVX512 {
+		panelAVX512(&c[0], ldc, &a[0], rs, cs, &b[0], ldb, &segs[0], len(segs), k, n, large, height, bias0, flags)
+	} else {
+		panelAVX2(&c[0], ldc, &a[0], rs, cs, &b[0], ldb, &segs[0], len(segs), k, n, large, height, bias0, flags)
 	}
 }
 

@@ -2,7 +2,8 @@
 
 #include "textflag.h"
 
-// The product of the AVX2 level: a tile of at most 6 rows and 16 columns of C.
+// The product of the AVX2 level: 16 columns of C, tile after tile of at most 6 rows. rows is what all tiles
+// have: the first large of them height each, the others one less.
 //
 //	for i := range rows {
 //		for j := range 16 {
@@ -22,6 +23,7 @@
 // Y14, Y15  one element of a in all lanes, in turns
 // SI, BX    where a and b are read;  R8, R9, R10 = rs, 3rs, 5rs bytes;  R11, R15 = cs, ldb bytes
 // DI, DX    row of c, ldc bytes;  R12, R13 segments, how many are left;  CX steps of k left
+// AX        rows of the tile
 //
 // A step is 12 FMAs (6 cycles on two ports) and 8 loads (4 cycles). There are no column
 // tails: the caller gives a c of 16 columns. Needs AVX2 and FMA.
@@ -103,9 +105,8 @@ next:                     \
 	VMOVAPS Y12, y0 \
 	VMOVAPS Y13, y1
 
-// func tileAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, rows int, bias *float32, flags int)
-TEXT ·tileAVX2(SB), NOSPLIT, $0-104
-	MOVQ c+0(FP), DI
+// func panelAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int)
+TEXT ·panelAVX2(SB), NOSPLIT, $0-120
 	MOVQ ldc+8(FP), DX
 	SHLQ $2, DX
 	MOVQ rs+24(FP), R8
@@ -116,9 +117,12 @@ TEXT ·tileAVX2(SB), NOSPLIT, $0-104
 	SHLQ $2, R11
 	MOVQ ldb+48(FP), R15
 	SHLQ $2, R15
+
+tile:
+	MOVQ c+0(FP), DI
 	MOVQ segs+56(FP), R12
 	MOVQ n+64(FP), R13
-	MOVQ rows+80(FP), AX
+	MOVQ height+96(FP), AX
 
 	// Fetch the rows of c while the product is made.
 	MOVQ DI, SI
@@ -129,9 +133,9 @@ fetch:
 	DECQ CX
 	JNZ  fetch
 
-	TESTQ  $1, flags+96(FP)
+	TESTQ  $1, flags+112(FP)
 	JNZ    zero
-	MOVQ   bias+88(FP), BX
+	MOVQ   bias+104(FP), BX
 	TESTQ  BX, BX
 	JNZ    biased
 
@@ -180,7 +184,7 @@ six:
 	PRODUCT(ROWS6, segment6, four6, last6, one6, next6)
 
 finish:
-	TESTQ $1, flags+96(FP)
+	TESTQ $1, flags+112(FP)
 	JZ    added
 	ADD(Y0, Y1)
 	CMPQ AX, $1
@@ -206,7 +210,7 @@ finish:
 
 added:
 	MOVQ  c+0(FP), DI
-	TESTQ  $2, flags+96(FP)
+	TESTQ  $2, flags+112(FP)
 	JZ     store
 	VXORPS Y12, Y12, Y12
 	MAX(Y0, Y1)
@@ -239,6 +243,16 @@ store:
 	ADDQ DX, DI
 	STORE(Y10, Y11)
 
-done:
+done: // c and a go on to the next tile
+	ADDQ  DX, DI
+	MOVQ  DI, c+0(FP)
+	IMULQ R8, AX
+	ADDQ  AX, a+16(FP)
+	DECQ  large+88(FP)
+	JNZ   same
+	DECQ  height+96(FP)
+same:
+	DECQ  tiles+80(FP)
+	JNZ   tile
 	VZEROUPPER
 	RET

@@ -2,7 +2,8 @@
 
 #include "textflag.h"
 
-// The product of the AVX-512 level: a tile of at most 6 rows and 64 columns of C.
+// The product of the AVX-512 level: 64 columns of C, tile after tile of at most 6 rows. rows is what all tiles
+// have: the first large of them height each, the others one less.
 //
 //	for i := range rows {
 //		for j := range 64 {
@@ -22,6 +23,7 @@
 // Z28      one element of a in all lanes
 // SI, BX   where a and b are read;  R8, R9, R10 = rs, 3rs, 5rs bytes;  R11, R15 = cs, ldb bytes
 // DI, DX   row of c, ldc bytes;  R12, R13 segments, how many are left;  CX steps of k left
+// AX       rows of the tile
 //
 // Rows are a constant stride apart, so six of them need one pointer and three strides.
 // A step is 24 FMAs (12 cycles on two ports) and 10 loads (5 cycles). There are no
@@ -122,9 +124,8 @@ next:                     \
 	VMOVAPS Z26, z2 \
 	VMOVAPS Z27, z3
 
-// func tileAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, rows int, bias *float32, flags int)
-TEXT ·tileAVX512(SB), NOSPLIT, $0-104
-	MOVQ c+0(FP), DI
+// func panelAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int)
+TEXT ·panelAVX512(SB), NOSPLIT, $0-120
 	MOVQ ldc+8(FP), DX
 	SHLQ $2, DX
 	MOVQ rs+24(FP), R8
@@ -135,9 +136,12 @@ TEXT ·tileAVX512(SB), NOSPLIT, $0-104
 	SHLQ $2, R11
 	MOVQ ldb+48(FP), R15
 	SHLQ $2, R15
+
+tile:
+	MOVQ c+0(FP), DI
 	MOVQ segs+56(FP), R12
 	MOVQ n+64(FP), R13
-	MOVQ rows+80(FP), AX
+	MOVQ height+96(FP), AX
 
 	// Fetch the rows of c while the product is made.
 	MOVQ DI, SI
@@ -148,9 +152,9 @@ fetch:
 	DECQ CX
 	JNZ  fetch
 
-	TESTQ $1, flags+96(FP)
+	TESTQ $1, flags+112(FP)
 	JNZ   zero
-	MOVQ  bias+88(FP), BX
+	MOVQ  bias+104(FP), BX
 	TESTQ BX, BX
 	JNZ   biased
 
@@ -201,7 +205,7 @@ six:
 	PRODUCT(ROWS6, segment6, four6, last6, one6, next6)
 
 finish:
-	TESTQ $1, flags+96(FP)
+	TESTQ $1, flags+112(FP)
 	JZ    added
 	ADD(Z0, Z1, Z2, Z3)
 	CMPQ AX, $1
@@ -227,7 +231,7 @@ finish:
 
 added:
 	MOVQ  c+0(FP), DI
-	TESTQ $2, flags+96(FP)
+	TESTQ $2, flags+112(FP)
 	JZ    store
 	VPXORQ Z24, Z24, Z24
 	MAX(Z0, Z1, Z2, Z3)
@@ -260,6 +264,16 @@ store:
 	ADDQ DX, DI
 	STORE(Z20, Z21, Z22, Z23)
 
-done:
+done: // c and a go on to the next tile
+	ADDQ  DX, DI
+	MOVQ  DI, c+0(FP)
+	IMULQ R8, AX
+	ADDQ  AX, a+16(FP)
+	DECQ  large+88(FP)
+	JNZ   same
+	DECQ  height+96(FP)
+same:
+	DECQ  tiles+80(FP)
+	JNZ   tile
 	VZEROUPPER
 	RET
