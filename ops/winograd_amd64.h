@@ -22,7 +22,8 @@
 // R11, R12 dstStep, srcStep in bytes from the end of a row to the next
 //
 // Pixels stand a large power of two apart, so their lines have one place in the cache, which holds
-// eight: a column or a row goes through a whole run, four or six streams at a time, before the next.
+// eight: a column or a row goes through a whole run, four or six streams at a time, before the next. So short
+// a run the processor does not foresee: F4's transforms ask for the next column of pixels while they compute one.
 //
 // The work is in loads and stores: for F4's input 108 loads and 72 stores a vector, beside
 // 192 sums. Needs AVX2 and FMA, or AVX512F.
@@ -59,6 +60,15 @@
 	MOVQ    (8*(i))(DI), AX \
 	VMOVUPS v, (AX)(R9*1)
 
+// FETCH and FETCHD ask for a vector of element i of src, or of dst, that is so many bytes on.
+#define FETCH(i, on) \
+	MOVQ       (8*(i))(SI), AX \
+	PREFETCHT0 on(AX)(R8*1)
+
+#define FETCHD(i, on) \
+	MOVQ       (8*(i))(DI), AX \
+	PREFETCHT0 on(AX)(R9*1)
+
 #define LOADT(i, v) VMOVUPS (RUN*(i))(R13), v
 #define STORET(v, i) VMOVUPS v, (RUN*(i))(R13)
 
@@ -67,6 +77,29 @@
 #define COLUMN4(c, k) LOAD(c, V0); LOAD(k+c, V1); LOAD(2*k+c, V2); LOAD(3*k+c, V3)
 #define COLUMN3(c, k) LOAD(c, V0); LOAD(k+c, V1); LOAD(2*k+c, V2)
 #define COLUMN2(c, k) LOAD(c, V0); LOAD(k+c, V1)
+
+// What comes after column c of 6-wide or 4-wide src, or row r of 4-wide dst: the next one, and after the last
+// the first a run further on.
+#define AFTER(c, k) (((c)+1)%k)
+#define FURTHER(c, k) (RUN*(((c)+1)/k))
+#define FETCHCOLUMN6(c) \
+	FETCH(AFTER(c, 6), FURTHER(c, 6))    \
+	FETCH(6+AFTER(c, 6), FURTHER(c, 6))  \
+	FETCH(12+AFTER(c, 6), FURTHER(c, 6)) \
+	FETCH(18+AFTER(c, 6), FURTHER(c, 6)) \
+	FETCH(24+AFTER(c, 6), FURTHER(c, 6)) \
+	FETCH(30+AFTER(c, 6), FURTHER(c, 6))
+#define FETCHCOLUMN4(c) \
+	FETCH(AFTER(c, 4), FURTHER(c, 4))   \
+	FETCH(4+AFTER(c, 4), FURTHER(c, 4)) \
+	FETCH(8+AFTER(c, 4), FURTHER(c, 4)) \
+	FETCH(12+AFTER(c, 4), FURTHER(c, 4))
+#define FETCHROW4(r) \
+	FETCHD(4*AFTER(r, 4), FURTHER(r, 4))   \
+	FETCHD(4*AFTER(r, 4)+1, FURTHER(r, 4)) \
+	FETCHD(4*AFTER(r, 4)+2, FURTHER(r, 4)) \
+	FETCHD(4*AFTER(r, 4)+3, FURTHER(r, 4))
+
 #define ROW6(r) LOADT(6*r, V0); LOADT(6*r+1, V1); LOADT(6*r+2, V2); LOADT(6*r+3, V3); LOADT(6*r+4, V4); LOADT(6*r+5, V5)
 #define ROW4(r) LOADT(4*r, V0); LOADT(4*r+1, V1); LOADT(4*r+2, V2); LOADT(4*r+3, V3)
 #define ROW3(r) LOADT(3*r, V0); LOADT(3*r+1, V1); LOADT(3*r+2, V2)
@@ -303,6 +336,7 @@ run:                      \
 
 #define F4INPUTCOLUMN(c) \
 	COLUMN6(c, 6) \
+	FETCHCOLUMN6(c) \
 	F4BT \
 	STORET(V0, 0+c) \
 	STORET(V10, 6+c) \
@@ -337,6 +371,7 @@ TEXT F4INPUT(SB), NOSPLIT, $0-56
 
 #define F4OUTPUTROW(r) \
 	ROW6(r) \
+	FETCHROW4(r) \
 	F4AT \
 	VMAXPS V0, V15, V0 \
 	VMAXPS V8, V15, V8 \
@@ -356,6 +391,7 @@ TEXT F4OUTPUT(SB), NOSPLIT, $0-60
 
 #define F4GRADIENTCOLUMN(c) \
 	COLUMN4(c, 4) \
+	FETCHCOLUMN4(c) \
 	F4A \
 	STORET(V0, 0+c) \
 	STORET(V6, 4+c) \
