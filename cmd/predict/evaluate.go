@@ -30,7 +30,7 @@ type evaluation struct {
 func evaluate(ctx context.Context, c *command, m *classifier) error {
 	if c.confusion != "" {
 		if err := atomicfile.Check(c.confusion); err != nil {
-			return fmt.Errorf("--confusion: %w: name a file that can be written", err)
+			return fmt.Errorf("--confusion %w: name a file in a folder that can be written to", err)
 		}
 	}
 	d, err := cifar.Open(ctx, c.evaluate, nil)
@@ -54,7 +54,7 @@ func evaluate(ctx context.Context, c *command, m *classifier) error {
 		return nil
 	}
 	if err := writePNG(c.confusion, e); err != nil {
-		return fmt.Errorf("--confusion: %w", err)
+		return fmt.Errorf("--confusion %w", err)
 	}
 	if !c.json {
 		fmt.Printf("\nwhich class was taken for which: %s\n", c.confusion)

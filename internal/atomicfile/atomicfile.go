@@ -5,6 +5,7 @@ package atomicfile
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -46,9 +47,13 @@ func Write(path string, f func(io.Writer) error) (err error) {
 	return syncFolder(filepath.Dir(path))
 }
 
-// Check reports why [Write] cannot begin to replace the file at path, for those who have long work to do before it.
+// Check reports why [Write] cannot begin to replace the file at path, which the error names, for those who have long work
+// to do before it.
 func Check(path string) error {
 	file, err := create(path)
+	if failed := (*os.PathError)(nil); errors.As(err, &failed) {
+		return fmt.Errorf("%s: %w", path, failed.Err)
+	}
 	if err != nil {
 		return err
 	}

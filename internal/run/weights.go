@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
+	"github.com/lamina-go/lamina/internal/atomicfile"
 	"github.com/lamina-go/lamina/keras"
 	"github.com/lamina-go/lamina/nn"
 )
@@ -62,16 +62,10 @@ func (s *saver) check() error {
 	if s.path == "" {
 		return nil
 	}
-	if info, err := os.Stat(s.path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("--save %s: it is there and not a file", s.path)
+	if err := atomicfile.Check(s.path); err != nil {
+		return fmt.Errorf("--save %w: name a file in a folder that can be written to", err)
 	}
-	temporary := s.path + ".tmp" // as a save makes it
-	f, err := os.Create(temporary)
-	if err != nil {
-		return fmt.Errorf("--save %s: %w: name a file in a folder that can be written to", s.path, cause(err))
-	}
-	f.Close()
-	return os.Remove(temporary)
+	return nil
 }
 
 // epoch saves after an epoch that is the best one so far, if that is wanted.
