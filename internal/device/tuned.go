@@ -76,7 +76,7 @@ func ReadTuned(l ops.Level) (cpu.ConvTable, error) {
 // WriteTuned stores which algorithms are the fastest at a level on this machine in the user's cache folder, and
 // returns the file.
 func WriteTuned(l ops.Level, t cpu.ConvTable) (path string, err error) {
-	if path, err = tunedPath(l); err != nil {
+	if path, err = makeTunedPath(l); err != nil {
 		return "", err
 	}
 	return path, atomicfile.Write(path, func(w io.Writer) error {
@@ -86,12 +86,9 @@ func WriteTuned(l ops.Level, t cpu.ConvTable) (path string, err error) {
 	})
 }
 
-// CheckTuned reports why WriteTuned cannot store anything for a level. It makes the folder.
+// CheckTuned reports why WriteTuned cannot store anything for a level.
 func CheckTuned(l ops.Level) error {
-	path, err := tunedPath(l)
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o755)
-	}
+	path, err := makeTunedPath(l)
 	if err == nil {
 		err = atomicfile.Check(path)
 	}
@@ -104,4 +101,13 @@ func CheckTuned(l ops.Level) error {
 func tunedPath(l ops.Level) (string, error) {
 	cache, err := os.UserCacheDir()
 	return filepath.Join(cache, "lamina", "convolutions-"+l.String()+".json"), err
+}
+
+// makeTunedPath makes the folder of the file too.
+func makeTunedPath(l ops.Level) (string, error) {
+	path, err := tunedPath(l)
+	if err != nil {
+		return "", err
+	}
+	return path, os.MkdirAll(filepath.Dir(path), 0o755)
 }

@@ -28,9 +28,6 @@ func TestTuned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := CheckTuned(best); err != nil {
-		t.Fatal(err)
-	}
 	path, err := WriteTuned(best, cpu.ConvTable{name: "f2"})
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +54,9 @@ func TestTuned(t *testing.T) {
 		}
 	}
 
+	if err := CheckTuned(best); err != nil {
+		t.Error(err)
+	}
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
