@@ -14,6 +14,7 @@ import (
 	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/internal/atomicfile"
 	"github.com/lamina-go/lamina/internal/cli"
+	"github.com/lamina-go/lamina/internal/run"
 	"github.com/lamina-go/lamina/nn"
 )
 
@@ -33,7 +34,7 @@ func evaluate(ctx context.Context, c *command, m *classifier) error {
 			return fmt.Errorf("--confusion %w: name a file in a folder that can be written to", err)
 		}
 	}
-	d, err := cifar.Open(ctx, c.evaluate, nil)
+	d, err := cifar.Open(ctx, c.evaluate, run.NewReport(run.Defaults(), os.Stderr, c.verbose).Download)
 	if err != nil {
 		return cli.Interruption(ctx, err)
 	}
