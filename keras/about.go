@@ -7,8 +7,8 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-// aboutKey is under what a file has what Keras has no place for and passes over: an attribute at the
-// root of an .h5 file, a key in the metadata.json of a .keras file.
+// aboutKey is the name under which a file keeps what Keras has no place for, and passes over: that of an attribute at
+// the root of an .h5 file, and of a key in the metadata.json of a .keras file.
 const aboutKey = "lamina"
 
 // about is what this program adds to a model: what its images are.

@@ -38,7 +38,7 @@ func (f *File) LoadByName(m *nn.Model, skipMismatch bool) (*Report, error) {
 }
 
 // Load gives the layers of the model that have weights those of the file, the first to the first and so
-// on, whatever their names. It is else as LoadByName.
+// on, whatever their names. Otherwise it is as LoadByName.
 func (f *File) Load(m *nn.Model, skipMismatch bool) (*Report, error) {
 	t, err := f.checkInPlace(m.Network, skipMismatch)
 	if err != nil {
@@ -118,7 +118,7 @@ func (f *File) checkInPlace(net *nn.Network, skip bool) (*transfer, error) {
 	return f.check(net, pairs, skip)
 }
 
-// transfer is what has been found right to be loaded.
+// transfer is what has been checked and is to be loaded.
 type transfer struct {
 	file   *File
 	copies []copying

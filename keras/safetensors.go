@@ -11,7 +11,7 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-// networkKey is under what the metadata of a safetensors file have its network, as in a checkpoint.
+// networkKey is the key of the network in the metadata of a safetensors file, a checkpoint too.
 const networkKey = "network"
 
 // openSafetensors finds the layers in a safetensors file, whose tensors are named "<layer>/<weight>".

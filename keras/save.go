@@ -23,7 +23,7 @@ type Training struct {
 	State        *nn.State
 }
 
-// forms are how models are written, by the endings of files.
+// forms are the functions that write models, by the endings of files.
 func forms() map[string]func(io.Writer, *nn.Model, *Training) error {
 	return map[string]func(io.Writer, *nn.Model, *Training) error{
 		".h5": writeModel, ".weights.h5": writeWeights, ".keras": writeArchive, ".safetensors": writeSafetensors}

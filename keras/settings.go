@@ -18,8 +18,7 @@ type settings struct {
 	err         error
 }
 
-// newSettings reads the settings of a layer, and checks that those that this program has not are as if
-// they were not there.
+// newSettings reads the settings of a layer, and checks that those which this program does not know change nothing.
 func newSettings(o *object) (*settings, error) {
 	l := &settings{class: o.Class}
 	if err := json.Unmarshal(o.Config, &l.raw); err != nil {
