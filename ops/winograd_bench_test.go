@@ -44,7 +44,7 @@ func BenchmarkWinogradBackwardFilter(b *testing.B) {
 		rng := rand.New(rand.NewPCG(1, 2))
 		pixels := s.N * s.H * s.W
 		x, dy := random(rng, pixels*s.In), random(rng, pixels*s.Out)
-		jobs, splits := w.FilterJobs(s)
+		jobs, splits := w.FilterJobs(s, 1)
 		dw := make([][]float32, splits)
 		for i := range dw {
 			dw[i] = make([]float32, s.taps()*s.In*s.Out)

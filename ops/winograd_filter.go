@@ -3,16 +3,18 @@ package ops
 // The gradient of a convolution's kernel by Winograd's algorithms: for each of the t² products
 // dU = Vᵀ·(A·dY·Aᵀ), summed over tiles and images, then dw = Gᵀ·dU·G.
 
-// WinogradFilterJob is a part of the gradient of a kernel: one group of output channels, summed
+// WinogradFilterJob is a part of the gradient of a kernel: some groups of output channels, summed
 // over some of the blocks.
 type WinogradFilterJob struct {
-	Split, Group int
-	blocks       []WinogradBlock
+	Split         int
+	group, groups int // first, and how many
+	blocks        []WinogradBlock
 }
 
-// FilterJobs divides the gradient of a kernel, and tells into how many splits, as
-// ConvShape.FilterJobs does.
-func (w Winograd) FilterJobs(s ConvShape) (jobs []WinogradFilterJob, splits int) {
+// FilterJobs divides the gradient of a kernel among workers, and tells into how many splits, as
+// ConvShape.FilterJobs does. A job transforms x once for all its groups; how many these are depends on the
+// workers, but the result does not.
+func (w Winograd) FilterJobs(s ConvShape, workers int) (jobs []WinogradFilterJob, splits int) {
 	const enough = 16
 	blocks := w.Blocks(s, filterRows)
 	splits = max(1, min(enough/s.Groups(), len(blocks)))
@@ -20,10 +22,16 @@ func (w Winograd) FilterJobs(s ConvShape) (jobs []WinogradFilterJob, splits int)
 	for splits > 1 && 2*splits*gradient > s.N*s.H*s.W*(s.In+s.Out) {
 		splits /= 2
 	}
+	// Two groups to a job, if two jobs are left for each worker and the sums of all workers stay in the
+	// third-level cache.
+	groups := 1
+	if s.In <= 256 && splits*s.Groups() >= 4*workers {
+		groups = 2
+	}
 	for split := range splits {
 		part := blocks[len(blocks)*split/splits : len(blocks)*(split+1)/splits]
-		for group := range s.Groups() {
-			jobs = append(jobs, WinogradFilterJob{split, group, part})
+		for g := 0; g < s.Groups(); g += groups {
+			jobs = append(jobs, WinogradFilterJob{split, g, min(groups, s.Groups()-g), part})
 		}
 	}
 	return jobs, splits
@@ -45,21 +53,12 @@ func (j *WinogradFilterJob) maxRows() int {
 // WinogradFilterScratch returns the number of floats that WinogradBackwardFilter needs for any
 // job.
 func (l Level) WinogradFilterScratch(w Winograd, s ConvShape, jobs []WinogradFilterJob) int {
-	rows := 0
+	rows, columns := 0, 0
 	for i := range jobs {
-		rows = max(rows, jobs[i].maxRows())
+		rows, columns = max(rows, jobs[i].maxRows()), max(columns, l.columns(s, jobs[i].group, jobs[i].groups))
 	}
 	t := w.tile().t
-	d, columns := l.winogradGroup(s, rows)
-	return tmpSize + t*t*(planeStride(s.In*columns)+d+planeStride(rows*GroupColumns)) + rows*max(s.In, s.Out)
-}
-
-// winogradGroup returns the distance of the planes of A·dY·Aᵀ, and the columns of a
-// group: those of whole panels.
-func (l Level) winogradGroup(s ConvShape, rows int) (stride, columns int) {
-	width := l.panelWidth()
-	columns = min(GroupColumns, (s.Out+width-1)/width*width)
-	return planeStride(rows * columns), columns
+	return tmpSize + t*t*(planeStride(s.In*columns)+planeStride(rows*columns)+planeStride(rows*GroupColumns)) + rows*max(s.In, s.Out)
 }
 
 // WinogradBackwardFilter computes a job's part of dw (3, 3, In, Out).
@@ -68,8 +67,8 @@ func (l Level) WinogradBackwardFilter(dw, dy, x []float32, w Winograd, s ConvSha
 	products := g.t * g.t
 	width := l.panelWidth()
 	rows := job.maxRows()
-	dStride, columns := l.winogradGroup(s, rows)
-	uStride, vStride := planeStride(s.In*columns), planeStride(rows*GroupColumns)
+	columns := l.columns(s, job.group, job.groups)
+	uStride, dStride, vStride := planeStride(s.In*columns), planeStride(rows*columns), planeStride(rows*GroupColumns)
 	take := func(n int) []float32 {
 		part := scratch[:n]
 		scratch = scratch[n:]
@@ -80,8 +79,8 @@ func (l Level) WinogradBackwardFilter(dw, dy, x []float32, w Winograd, s ConvSha
 	other := take(rows * max(s.In, s.Out))
 	clear(other)
 	clear(du) // [product][In][columns]
-	j0 := job.Group * GroupColumns
-	valid := min(GroupColumns, s.Out-j0)
+	j0 := job.group * GroupColumns
+	valid := min(columns, s.Out-j0)
 	if valid < columns {
 		clear(d)
 	}

@@ -17,6 +17,7 @@ var winogradShapes = []ConvShape{
 	{4, 8, 8, 80, 112, 3},
 	{1, 13, 6, 64, 64, 3},
 	{66, 4, 4, 80, 144, 3},
+	{130, 4, 4, 16, 144, 3}, // the kernel's gradient in jobs of two groups and of one
 }
 
 func TestWinograd(t *testing.T) {
@@ -83,29 +84,36 @@ func testWinograd(t *testing.T, l Level, w Winograd, s ConvShape) {
 	turned.In, turned.Out = s.Out, s.In
 	checkRMS(t, "dx", forward(turned, dy, true, Product{}, 1), direct(turned, dy, true, Product{}))
 
-	jobs, splits := w.FilterJobs(s)
-	got, want := make([]float32, len(kernel)), make([]float32, len(kernel))
-	scratch, checkScratch := guarded(t, l.WinogradFilterScratch(w, s, jobs))
-	parts := make([][]float32, splits)
-	for i := range parts {
-		var check func()
-		parts[i], check = guarded(t, len(kernel))
-		defer check()
+	gradient := func(workers int) []float32 {
+		jobs, splits := w.FilterJobs(s, workers)
+		scratch, checkScratch := guarded(t, l.WinogradFilterScratch(w, s, jobs))
+		parts := make([][]float32, splits)
+		for i := range parts {
+			var check func()
+			parts[i], check = guarded(t, len(kernel))
+			defer check()
+		}
+		for i := range jobs {
+			l.WinogradBackwardFilter(parts[jobs[i].Split], dy, x, w, s, &jobs[i], scratch)
+		}
+		checkScratch()
+		dw := make([]float32, len(kernel))
+		for _, p := range parts {
+			Add(dw, p)
+		}
+		return dw
 	}
-	for i := range jobs {
-		l.WinogradBackwardFilter(parts[jobs[i].Split], dy, x, w, s, &jobs[i], scratch)
+	got, want := gradient(1), make([]float32, len(kernel))
+	if !slices.Equal(got, gradient(16)) {
+		t.Error("dw depends on the number of workers")
 	}
-	checkScratch()
-	for _, p := range parts {
-		Add(got, p)
-	}
-	direct2, splits := s.FilterJobs()
+	jobs, splits := s.FilterJobs()
 	part := make([][]float32, splits)
 	for i := range part {
 		part[i] = make([]float32, len(kernel))
 	}
-	scratch = make([]float32, l.FilterScratch(s, direct2))
-	for _, j := range direct2 {
+	scratch := make([]float32, l.FilterScratch(s, jobs))
+	for _, j := range jobs {
 		l.ConvBackwardFilter(part[j.Split], dy, x, s, j, scratch)
 	}
 	for _, p := range part {

@@ -54,7 +54,7 @@ type winogradGradient struct {
 }
 
 func newWinogradGradient(b *Backend, w ops.Winograd, s ops.ConvShape) (*winogradGradient, error) {
-	jobs, splits := w.FilterJobs(s)
+	jobs, splits := w.FilterJobs(s, b.pool.workers)
 	g := &winogradGradient{algorithm: w, shape: s, jobs: jobs}
 	g.task = g.job
 	if err := b.reserve(b.level.WinogradFilterScratch(w, s, jobs)); err != nil {
