@@ -106,6 +106,9 @@ func (a File) get(ctx context.Context, f *os.File, start int64, progress func(do
 	}
 	defer response.Body.Close()
 	switch {
+	case response.StatusCode == http.StatusOK && response.ContentLength >= 0 && response.ContentLength != a.Size:
+		// It is not to spoil the part that is here: the page of a network that wants its users to sign in, say.
+		return fmt.Errorf("%s sends another file, of %d bytes, not %d", a.URL, response.ContentLength, a.Size)
 	case response.StatusCode == http.StatusOK:
 		start = 0
 	case response.StatusCode != http.StatusPartialContent,

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,26 @@ func TestSilence(t *testing.T) {
 				t.Errorf("%d bytes of others, or %v", len(got), err)
 			}
 		})
+	}
+}
+
+// A network that answers with a page of its own does not spoil what has come before.
+func TestAnotherFile(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("sign in")) }))
+	defer s.Close()
+	a, cache := File{URL: s.URL, Name: "file", Size: 1000}, t.TempDir()
+	part := a.Path(cache) + ".part"
+	if err := os.MkdirAll(filepath.Dir(part), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(part, []byte("the beginning"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Get(context.Background(), cache, nil); err == nil || !strings.Contains(err.Error(), "another file, of 7 bytes, not 1000") {
+		t.Errorf("error %v, want that it is another file", err)
+	}
+	if text, err := os.ReadFile(part); string(text) != "the beginning" {
+		t.Errorf("the part is %q, %v", text, err)
 	}
 }
 
