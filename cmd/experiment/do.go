@@ -49,10 +49,12 @@ func (c *command) do(ctx context.Context, e experiment, again string) error {
 		return cli.Interruption(ctx, err)
 	}
 	var failures []string
+	wanted := 0
 	for i, w := range all {
 		if !c.wants(w.name) {
 			continue
 		}
+		wanted++
 		fmt.Printf("\n== %s, run %d of %d\n", w.name, i+1, len(all))
 		w.failed = c.train(ctx, w, again)
 		if err := write(c.out, e.title, e.about, results(all)); err != nil {
@@ -70,7 +72,7 @@ func (c *command) do(ctx context.Context, e experiment, again string) error {
 		return err
 	}
 	if len(failures) > 0 {
-		return fmt.Errorf("of %d runs %d failed: %s", len(all), len(failures), strings.Join(failures, "; "))
+		return fmt.Errorf("of %d runs %d failed: %s", wanted, len(failures), strings.Join(failures, "; "))
 	}
 	return nil
 }

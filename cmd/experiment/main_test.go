@@ -191,6 +191,10 @@ func TestPretrained(t *testing.T) {
 		}
 		os.RemoveAll(out)
 	})
+	t.Run("one", func(t *testing.T) {
+		out := filepath.Join(dir, "one")
+		execute(t, 1, []string{"of 1 runs 1 failed: vgg19_pretrain: "}, few(out, append([]string{"tricks", "--runs", "vgg19_pretrain"}, short...)...)...)
+	})
 	for name, runs := range map[string]string{
 		"decay": "vgg19_pretrain,vgg19_pretrain_0.0005",
 		"init":  "vgg19_pretrain_0.0005,vgg19_pretrain_0.0005_normal_wi_parameters",
