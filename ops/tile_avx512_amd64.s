@@ -1,6 +1,7 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "tile_amd64.h"
 
 // The product of the AVX-512 level: 64 columns of C, tile after tile of at most 6 rows. rows is what all tiles
 // have: the first large of them height each, the others one less.
@@ -50,49 +51,6 @@
 #define ROWS5 ROWS4; ROW((SI)(R8*4), Z16, Z17, Z18, Z19)
 #define ROWS6 ROWS5; ROW((SI)(R10*1), Z20, Z21, Z22, Z23)
 
-// SEGMENT points SI and BX to the next segment, in CX the steps.
-#define SEGMENT \
-	MOVQ (R12), SI           \
-	MOVQ 8(R12), BX          \
-	SHLQ $2, SI              \
-	SHLQ $2, BX              \
-	ADDQ a+16(FP), SI        \
-	ADDQ b+40(FP), BX        \
-	ADDQ $16, R12            \
-	MOVQ k+72(FP), CX
-
-// ADVANCE goes to the next step.
-#define ADVANCE \
-	ADDQ R11, SI \
-	ADDQ R15, BX
-
-// PRODUCT adds the products of all segments to the accumulators, four steps at a
-// time. The other arguments are labels.
-#define PRODUCT(rows, segment, four, last, one, next) \
-segment:                  \
-	SEGMENT               \
-	SUBQ       $4, CX     \
-	JLT        last       \
-	PCALIGN    $32        \
-four:                     \
-	rows; ADVANCE         \
-	rows; ADVANCE         \
-	rows; ADVANCE         \
-	rows; ADVANCE         \
-	SUBQ       $4, CX     \
-	JGE        four       \
-last:                     \
-	ADDQ       $4, CX     \
-	JZ         next       \
-one:                      \
-	rows; ADVANCE         \
-	DECQ       CX         \
-	JNZ        one        \
-next:                     \
-	DECQ       R13        \
-	JNZ        segment    \
-	JMP        finish
-
 #define ADD(z0, z1, z2, z3) \
 	VADDPS (DI), z0, z0 \
 	VADDPS 64(DI), z1, z1 \
@@ -126,22 +84,10 @@ next:                     \
 
 // func panelAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int)
 TEXT ·panelAVX512(SB), NOSPLIT, $0-120
-	MOVQ ldc+8(FP), DX
-	SHLQ $2, DX
-	MOVQ rs+24(FP), R8
-	SHLQ $2, R8
-	LEAQ (R8)(R8*2), R9
-	LEAQ (R8)(R8*4), R10
-	MOVQ cs+32(FP), R11
-	SHLQ $2, R11
-	MOVQ ldb+48(FP), R15
-	SHLQ $2, R15
+	STRIDES
 
 tile:
-	MOVQ c+0(FP), DI
-	MOVQ segs+56(FP), R12
-	MOVQ n+64(FP), R13
-	MOVQ height+96(FP), AX
+	TILE
 
 	// Fetch the rows of c while the product is made.
 	MOVQ DI, SI
@@ -264,16 +210,7 @@ store:
 	ADDQ DX, DI
 	STORE(Z20, Z21, Z22, Z23)
 
-done: // c and a go on to the next tile
-	ADDQ  DX, DI
-	MOVQ  DI, c+0(FP)
-	IMULQ R8, AX
-	ADDQ  AX, a+16(FP)
-	DECQ  large+88(FP)
-	JNZ   same
-	DECQ  height+96(FP)
-same:
-	DECQ  tiles+80(FP)
-	JNZ   tile
+done:
+	NEXTTILE(tile, same)
 	VZEROUPPER
 	RET
