@@ -21,7 +21,8 @@ const (
 )
 
 // openPictures reads dir/train/CLASS/* and dir/test/CLASS/*: pictures,
-// resized to 32x32. The classes are the folders of train in the order of their names.
+// resized to 32x32. The classes are the folders of train in the order of their names. Pictures are taken
+// from the classes in turns, so that the first so many are of all of them.
 func openPictures(ctx context.Context, dir string) (*Dataset, error) {
 	train, test := filepath.Join(dir, trainFolder), filepath.Join(dir, testFolder)
 	classes, err := folders(train)
@@ -72,23 +73,32 @@ func folders(dir string) ([]string, error) {
 // readSplit reads the pictures of the given folders of dir, whose labels are their
 // places in classes.
 func readSplit(ctx context.Context, dir string, folders, classes []string) (Images, error) {
-	var files []string
-	var labels []int32
-	for _, class := range folders {
+	byClass := make([][]string, len(folders))
+	most := 0
+	for i, class := range folders {
 		folder := filepath.Join(dir, class)
 		entries, err := os.ReadDir(folder)
 		if err != nil {
 			return Images{}, fmt.Errorf("cifar: %w", err)
 		}
-		before := len(files)
 		for _, e := range entries {
 			if IsPicture(e.Name()) {
-				files = append(files, filepath.Join(folder, e.Name()))
-				labels = append(labels, int32(slices.Index(classes, class)))
+				byClass[i] = append(byClass[i], filepath.Join(folder, e.Name()))
 			}
 		}
-		if len(files) == before {
+		if byClass[i] == nil {
 			return Images{}, fmt.Errorf("cifar: %s has no pictures (%s)", folder, strings.Join(pictureExtensions(), ", "))
+		}
+		most = max(most, len(byClass[i]))
+	}
+	var files []string
+	var labels []int32
+	for turn := range most {
+		for i, class := range folders {
+			if turn < len(byClass[i]) {
+				files = append(files, byClass[i][turn])
+				labels = append(labels, int32(slices.Index(classes, class)))
+			}
 		}
 	}
 	images := Images{make([]byte, len(files)*imageBytes), labels}

@@ -66,7 +66,7 @@ func TestOpenPictures(t *testing.T) {
 	if !slices.Equal(d.Classes, []string{"blue things", "red"}) {
 		t.Errorf("classes %q", d.Classes)
 	}
-	if !slices.Equal(d.Train.Labels, []int32{0, 0, 0, 1, 1}) || !slices.Equal(d.Test.Labels, []int32{1}) {
+	if !slices.Equal(d.Train.Labels, []int32{0, 1, 0, 1, 0}) || !slices.Equal(d.Test.Labels, []int32{1}) {
 		t.Errorf("labels %v and %v", d.Train.Labels, d.Test.Labels)
 	}
 	for _, images := range []Images{d.Train, d.Test} {
