@@ -252,6 +252,20 @@ func TestAnotherInterruptEndsAtOnce(t *testing.T) {
 	}
 }
 
+// Ctrl-C reaches the program behind a pipe too: that nobody reads the promise must not keep it from being held.
+func TestInterruptedWithoutReader(t *testing.T) {
+	clitest.Once(t)
+	dir := filepath.Join(t.TempDir(), "run")
+	p := start(t, small(dir, "--limit", "2000")...) // nothing is printed for a while
+	p.Await("results")
+	p.HangUp()
+	p.Signal(os.Interrupt)
+	if o := p.End(); o.Code != 130 || !strings.Contains(o.Stderr, "--resume "+dir) {
+		t.Fatalf("exit %d, want 130 and how to go on: %s", o.Code, o.Stderr)
+	}
+	read(t, dir) // what was saved is whole
+}
+
 func TestOneProcessInAFolder(t *testing.T) {
 	clitest.Once(t)
 	dir := filepath.Join(t.TempDir(), "run")

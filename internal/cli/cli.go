@@ -79,6 +79,8 @@ func Context(promise string) context.Context {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	context.AfterFunc(ctx, func() {
+		// Ctrl-C ends "| tee LOG" too, and what cannot be told must not keep the program from saving.
+		signal.Ignore(syscall.SIGPIPE)
 		stop()
 		fmt.Println("\n" + promise)
 	})

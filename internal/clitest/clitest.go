@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -101,6 +102,7 @@ func Expect(t testing.TB, c *exec.Cmd, code int, lines ...[]string) string {
 type Process struct {
 	t              testing.TB
 	command        *exec.Cmd
+	out            io.Closer // what lines reads
 	lines          *bufio.Scanner
 	stdout, stderr bytes.Buffer
 }
@@ -114,7 +116,7 @@ func Start(t testing.TB, c *exec.Cmd) *Process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.lines = bufio.NewScanner(out)
+	p.out, p.lines = out, bufio.NewScanner(out)
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -143,6 +145,9 @@ func (p *Process) Signal(s os.Signal) {
 		p.t.Fatal(err)
 	}
 }
+
+// HangUp stops reading what the program prints, as a program behind a pipe does that ends.
+func (p *Process) HangUp() { p.out.Close() }
 
 // Kill ends the program, if it still runs.
 func (p *Process) Kill() { p.command.Process.Kill() }
