@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -124,12 +123,7 @@ func newClassifier(m *nn.Model, name string, c *command) (*classifier, error) {
 
 // readLabels reads the names of classes, one a line.
 func readLabels(file string, classes int) ([]string, error) {
-	f, _, err := infile.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("--labels: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(f)
+	text, err := infile.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("--labels: %w", err)
 	}

@@ -195,9 +195,19 @@ func TestUnknownLevel(t *testing.T) {
 func TestBadFolders(t *testing.T) {
 	dir := t.TempDir()
 	file := put(t, nil, dir, "file")
-	full := put(t, nil, dir, "full", run.HistoryName)
+	full := put(t, nil, dir, "full", run.ConfigName)
+	orphan := put(t, nil, dir, "orphan", run.CheckpointName)
 	unreadable := put(t, []byte(`{"settings"`), dir, "unreadable", run.ConfigName)
 	impossible := put(t, []byte(`{"settings": {"model": "vgg21"}}`), dir, "impossible", run.ConfigName)
+	untold := put(t, []byte(`{"settings": {}, "convolutions": {"forward 2x2x2 1→1": "f9"}}`), dir, "untold", run.ConfigName)
+	trailing := put(t, []byte(`{} {`), dir, "trailing", run.ConfigName)
+	device := filepath.Join(dir, "device")
+	if err := os.Mkdir(device, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(os.DevNull, filepath.Join(device, run.ConfigName)); err != nil {
+		t.Fatal(err)
+	}
 	board := filepath.Dir(filepath.Dir(put(t, []byte("of another run"), dir, "board", "train", "events.out.tfevents.1")))
 	for _, test := range []struct {
 		name  string
@@ -209,11 +219,15 @@ func TestBadFolders(t *testing.T) {
 		{"out is a file", []string{"--out", file}, []string{file, "is a file"}},
 		{"out below a file", []string{"--out", filepath.Join(file, "run")}, []string{"--out", file}},
 		{"out of a run", []string{"--out", filepath.Dir(full)}, []string{"--resume " + filepath.Dir(full)}},
+		{"out of a part of a run", []string{"--out", filepath.Dir(orphan)}, []string{run.CheckpointName, "no " + run.ConfigName, "another folder"}},
 		{"resume of nothing", []string{"--resume", filepath.Join(dir, "nothing")}, []string{"nothing", "--out"}},
 		{"resume of a file", []string{"--resume", file}, []string{file, "is a file: name the folder of a run"}},
 		{"resume of an empty folder", []string{"--resume", t.TempDir()}, []string{"no run"}},
 		{"config cut off", []string{"--resume", filepath.Dir(unreadable)}, []string{run.ConfigName}},
 		{"config that cannot be", []string{"--resume", filepath.Dir(impossible)}, []string{run.ConfigName, "vgg21"}},
+		{"config of an unknown algorithm", []string{"--resume", filepath.Dir(untold)}, []string{"untold", run.ConfigName, "f9", "im2col"}},
+		{"config with more behind it", []string{"--resume", filepath.Dir(trailing)}, []string{"trailing", run.ConfigName}},
+		{"config that is no file", []string{"--resume", device}, []string{"device", run.ConfigName, "not a file"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			fail(t, 1, test.words, append(test.args, "--data", "shapes")...)

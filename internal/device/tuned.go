@@ -36,6 +36,9 @@ func Convolutions(b backend.Backend) map[string]string {
 	return nil
 }
 
+// CheckConvolutions reports a choice that no backend could have made.
+func CheckConvolutions(convolutions map[string]string) error { return ofCPU(convolutions).Check() }
+
 // ofCPU returns the choices that are the CPU's, nil if there are only those of cards: their names begin with
 // that of the backend.
 func ofCPU(convolutions map[string]string) cpu.ConvTable {

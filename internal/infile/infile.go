@@ -3,6 +3,7 @@ package infile
 
 import (
 	"fmt"
+	"io"
 	"os"
 )
 
@@ -18,4 +19,14 @@ func Open(path string) (*os.File, int64, error) {
 	}
 	f, err := os.Open(path)
 	return f, info.Size(), err
+}
+
+// ReadFile reads a file that [Open] opens.
+func ReadFile(path string) ([]byte, error) {
+	f, _, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
 }

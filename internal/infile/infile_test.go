@@ -23,10 +23,16 @@ func TestOpen(t *testing.T) {
 			t.Fatalf("%s: %d bytes, %v", path, size, err)
 		}
 		f.Close()
+		if text, err := ReadFile(path); err != nil || string(text) != "five\n" {
+			t.Errorf("%s: %q, %v", path, text, err)
+		}
 	}
 	for _, path := range []string{folder, pipe, os.DevNull} {
 		if _, _, err := Open(path); err == nil || !strings.Contains(err.Error(), path+" is not a file") {
 			t.Errorf("%s: %v", path, err)
+		}
+		if _, err := ReadFile(path); err == nil {
+			t.Errorf("%s was read", path)
 		}
 	}
 	if _, _, err := Open(filepath.Join(folder, "absent")); !errors.Is(err, os.ErrNotExist) {

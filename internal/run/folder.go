@@ -16,7 +16,9 @@ import (
 	"github.com/klauspost/cpuid/v2"
 
 	"github.com/lamina-go/lamina/internal/atomicfile"
+	"github.com/lamina-go/lamina/internal/device"
 	"github.com/lamina-go/lamina/internal/filelock"
+	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/nn"
 )
 
@@ -97,6 +99,9 @@ func Create(path string, c Config) (*Folder, error) {
 	for _, name := range []string{ConfigName, HistoryName, CheckpointName} {
 		if _, err := os.Lstat(d.File(name)); err == nil {
 			d.Close()
+			if name != ConfigName {
+				return nil, fmt.Errorf("%s has a %s, but no %s to go on with: name another folder", path, name, ConfigName)
+			}
 			return nil, fmt.Errorf("%s holds a run already: go on with it by --resume %s, or name another folder", path, path)
 		}
 	}
@@ -154,12 +159,15 @@ func ReadConfig(path string) (c Config, err error) {
 	if info, err := os.Stat(path); err == nil && !info.IsDir() {
 		return c, fmt.Errorf("%s is a file: name the folder of a run", path)
 	}
-	text, err := os.ReadFile(filepath.Join(path, ConfigName))
+	text, err := infile.ReadFile(filepath.Join(path, ConfigName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, fmt.Errorf("%s: there is no run (no %s): name the folder of one, as train --out makes it", path, ConfigName)
 	}
 	if err == nil {
 		err = json.Unmarshal(text, &c)
+	}
+	if err == nil {
+		err = device.CheckConvolutions(c.Convolutions)
 	}
 	if err != nil {
 		return c, fmt.Errorf("%s: %s: %w", path, ConfigName, cause(err))
