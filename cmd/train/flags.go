@@ -64,8 +64,8 @@ func (c *command) check(flags *pflag.FlagSet) error {
 	if c.saveEvery <= 0 {
 		return fmt.Errorf("--save-every %v: must be above 0", c.saveEvery)
 	}
-	if err := c.Absolute(); err != nil {
-		return err
+	if err := c.Absolute(); err != nil || c.resume != "" {
+		return err // what a flag means beside the settings of the run is not known yet
 	}
 	return c.Check()
 }
@@ -73,6 +73,9 @@ func (c *command) check(flags *pflag.FlagSet) error {
 // adopt takes the settings of the run that is resumed, but those that the command line changes.
 // To change one that the run depends on is an error.
 func (c *command) adopt(s run.Settings) error {
+	if err := s.Check(); err != nil {
+		return fmt.Errorf("--resume %s: %s: %w", c.resume, run.ConfigName, err)
+	}
 	stored := cli.Union(s.Flags())
 	var err error
 	c.flags.Visit(func(given *pflag.Flag) {
@@ -91,7 +94,7 @@ func (c *command) adopt(s run.Settings) error {
 		return err
 	}
 	if err := s.Check(); err != nil {
-		return fmt.Errorf("--resume %s: %s: %w", c.resume, run.ConfigName, err)
+		return cli.Usage(err)
 	}
 	c.Settings = s
 	return nil

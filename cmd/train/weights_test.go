@@ -186,6 +186,11 @@ func TestSaveBest(t *testing.T) {
 	if fingerprint(t, saved) != before {
 		t.Error("the model of the best epoch was not saved by the resumed run")
 	}
+	// --save-best counts beside the --save that the run has.
+	later := filepath.Join(dir, "later")
+	succeed(t, small(later, "--save", saved, "--epochs", "0")...)
+	succeed(t, "--resume", later, "--save-best")
+	fail(t, 2, []string{"--threads -1", "at least 0"}, "--resume", later, "--threads", "-1")
 	if !strings.Contains(text, "the model of the best epoch") {
 		t.Errorf("not told:\n%s", text)
 	}
