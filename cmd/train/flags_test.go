@@ -41,6 +41,8 @@ func TestMistakesInFlags(t *testing.T) {
 		{"--threads 100000", []string{"--threads 100000", "at most"}},
 		{"--limit -1", []string{"--limit -1", "at least 0"}},
 		{"--val-limit -1", []string{"--val-limit -1", "at least 0"}},
+		{"--epochs 9223372036854775807", []string{"--epochs", "at most"}},
+		{"--warmup 9223372036854775807", []string{"--warmup", "at most"}},
 		{"--warmup -1", []string{"--warmup -1", "at least 0"}},
 		{"--seed -1", []string{"--seed", "-1"}},
 		{"--lr NaN", []string{"--lr", "NaN"}},

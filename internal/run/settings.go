@@ -58,6 +58,9 @@ func Defaults() Settings {
 	}
 }
 
+// maxEpochs keeps numbers of steps, and the time that is left, far from where they overflow.
+const maxEpochs = 1_000_000
+
 // Check reports the first setting that cannot be.
 func (s *Settings) Check() error {
 	_, badRate := nn.ParseSchedule(s.LR)
@@ -69,9 +72,11 @@ func (s *Settings) Check() error {
 		cli.AtLeast("limit", s.Limit, 0),
 		cli.AtLeast("val-limit", s.ValLimit, 0),
 		cli.AtLeast("epochs", s.Epochs, 0),
+		cli.AtMost("epochs", s.Epochs, maxEpochs),
 		cli.AtLeast("batch", s.Batch, 1),
 		cli.Of("lr", badRate),
 		cli.AtLeast("warmup", s.Warmup, 0),
+		cli.AtMost("warmup", s.Warmup, maxEpochs),
 		cli.Fraction("momentum", s.Momentum),
 		cli.Fraction("weight-decay", s.WeightDecay),
 		needs("skip-mismatch", s.SkipMismatch, "pretrained", s.Pretrained),
