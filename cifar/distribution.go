@@ -190,7 +190,7 @@ func readArchive(ctx context.Context, file string, r io.Reader) (*Dataset, error
 // damaged explains an error in the stream of an archive.
 func damaged(file string, err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return fmt.Errorf("cifar: %s is cut off: fetch it again", file)
+		return fmt.Errorf("cifar: %s is cut off: delete it and fetch it again", file)
 	}
-	return fmt.Errorf("cifar: %s is damaged: %s: fetch it again", file, strings.TrimPrefix(err.Error(), "cifar: "))
+	return fmt.Errorf("cifar: %s is damaged: %s: delete it and fetch it again", file, strings.TrimPrefix(err.Error(), "cifar: "))
 }

@@ -28,7 +28,7 @@ func (c *command) train() (err error) {
 		convolutions = dir.Config.Convolutions
 	}
 	if c.summary {
-		return c.Summary(ctx, os.Stdout)
+		return cli.Interruption(ctx, c.Summary(ctx, os.Stdout))
 	}
 	b, err := c.Options.Open(convolutions)
 	if err != nil {
