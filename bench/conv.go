@@ -22,7 +22,7 @@ func printConvolutions(level ops.Level, p peak, o *options) error {
 	fmt.Println("(operations are those on pixels of the image, not on its padding)")
 	fmt.Printf("%-22s  %22s  %22s  %22s\n", "", "forward", "backward data", "backward filter")
 	for _, c := range convolutions {
-		b, err := openTuned(level, o.threads)
+		b, err := openTuned(level, o)
 		if err != nil {
 			return err
 		}

@@ -45,6 +45,7 @@ type options struct {
 	stepModels    []string // of the table step, which is long
 	batch         int
 	threads       int
+	precision     string // of activations: fp32 or bf16
 	runs          int
 	measure       string // the pass of models[0] that this process measures for another
 }
@@ -58,6 +59,7 @@ func (o *options) program() *cli.Program {
 		"`networks`, of "+strings.Join(nn.VGGNames(), ", ")+"; step takes vgg19 if none is named")
 	g.IntVar(&o.batch, "batch", 128, "`images` a step; of 1, networks are measured in inference only")
 	g.IntVar(&o.threads, "threads", runtime.GOMAXPROCS(0), "`number` of threads")
+	g.StringVar(&o.precision, "precision", "fp32", "fp32 or bf16, of conv, networks and step, the peers' too")
 	g.IntVar(&o.runs, "runs", 3, "measure each network, or algorithm, so many `times`, in turns with the others; the best counts")
 	g.StringSliceVar(&o.peers, "peers", nil, "`PYTHON`s that have torch, or tensorflow and keras")
 	g.StringVar(&o.measure, "measure", "", "")
@@ -89,6 +91,7 @@ func (o *options) check(f *pflag.FlagSet) error {
 		}
 	}
 	return cmp.Or(
+		cli.OneOf("precision", o.precision, "fp32", "bf16"),
 		cli.AtLeast("batch", o.batch, 1), cli.AtMost("batch", o.batch, maxBatch),
 		cli.AtLeast("threads", o.threads, 1), cli.AtMost("threads", o.threads, device.MaxThreads),
 		cli.AtLeast("runs", o.runs, 1),

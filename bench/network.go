@@ -36,7 +36,7 @@ func measureNetwork(level ops.Level, o *options) error {
 	if err != nil {
 		return err
 	}
-	b, err := openTuned(level, o.threads)
+	b, err := openTuned(level, o)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ type contender struct {
 
 // turn runs the program once more.
 func (c *contender) turn(o *options) error {
-	args := []string{"--batch", strconv.Itoa(o.batch), "--threads", strconv.Itoa(o.threads)}
+	args := []string{"--batch", strconv.Itoa(o.batch), "--threads", strconv.Itoa(o.threads), "--precision", o.precision}
 	if c.best.Layout != "" {
 		args = append(args, "--layout", c.best.Layout)
 	}

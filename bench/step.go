@@ -54,7 +54,7 @@ func printSteps(level ops.Level, p peak, commands [][]string, o *options) error 
 
 // profileRun profiles a run of one of passes. The rate is that of the whole run.
 func profileRun(level ops.Level, net *nn.Network, pass string, o *options) (*profile, result, error) {
-	b, err := openTuned(level, o.threads)
+	b, err := openTuned(level, o)
 	if err != nil {
 		return nil, result{}, err
 	}

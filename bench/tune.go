@@ -10,12 +10,12 @@ import (
 )
 
 // openTuned opens the engine with what tune stored for the level, if anything.
-func openTuned(level ops.Level, threads int) (*cpu.Backend, error) {
+func openTuned(level ops.Level, o *options) (*cpu.Backend, error) {
 	table, err := device.ReadTuned(level)
 	if err != nil {
 		return nil, err
 	}
-	return cpu.Open(cpu.Options{Threads: threads, Level: level, Table: table})
+	return cpu.Open(cpu.Options{Threads: o.threads, Level: level, BF16: o.precision == "bf16", Table: table})
 }
 
 // tune measures each pass of the 3x3 convolutions by every algorithm, prints the times and stores which is the
