@@ -134,6 +134,41 @@ func TestPackMatrixBF16(t *testing.T) {
 	})
 }
 
+// TestPackRounded packs a matrix in two parts, and compares with PackMatrixBF16 of the rounded matrix.
+func TestPackRounded(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	eachLevel(t, func(t *testing.T, l Level) {
+		for _, k := range []int{1, 2, 31, 32, 33, 65, 128, roundedDepth + 31, 2*roundedDepth + 32} {
+			for _, n := range []int{1, 16, 63, 65, roundedColumns + 1} {
+				rs, cs := n+n%3, k+k%4
+				for _, b := range []Matrix{{random(rng, k*rs), rs, 1}, {random(rng, n*cs), 1, cs}} {
+					got, check := guardedBF16(t, PackedMatrixSizeBF16(k, n))
+					for i := range got {
+						got[i] = 1
+					}
+					scratch, checkScratch := guarded(t, RoundedScratch)
+					first := k / 2 &^ 31
+					if first > 0 {
+						l.PackRounded(got, k, b, 0, first, n, scratch)
+					}
+					rest := Matrix{b.Data[first*b.RowStride:], b.RowStride, b.ColStride}
+					l.PackRounded(got, k, rest, first, k-first, n, scratch)
+					check()
+					checkScratch()
+					rounded, want := make([]BF16, len(b.Data)), make([]BF16, len(got))
+					Generic.RoundBF16(rounded, b.Data)
+					for j := 0; j < n; j += panelBF16 {
+						Generic.PackMatrixBF16(want, MatrixBF16{rounded, b.RowStride, b.ColStride}, k, j, min(panelBF16, n-j))
+					}
+					if !slices.Equal(got, want) {
+						t.Fatalf("%d x %d, strides %d, %d: not the matrix rounded and packed", k, n, b.RowStride, b.ColStride)
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestTransposeBF16(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	eachLevel(t, func(t *testing.T, l Level) {

@@ -7,14 +7,21 @@ package ops
 // PackedSizeBF16 returns the number of elements of the packed kernel.
 func PackedSizeBF16(s ConvShape) int { return PackedMatrixSizeBF16(s.taps()*s.In, s.Out) }
 
-// PackKernelBF16 packs one group of a convolution's kernel (k, k, In, Out) for ConvForwardBF16.
-func (l Level) PackKernelBF16(packed, kernel []BF16, s ConvShape, group int) {
-	j := group * GroupColumns
-	l.PackMatrixBF16(packed, MatrixBF16{kernel, s.Out, 1}, s.taps()*s.In, j, min(GroupColumns, s.Out-j))
+// packedRows is how many rows of the packed kernel PackKernelBF16 fills in a job.
+const packedRows = 64
+
+// PackJobsBF16 returns in how many jobs PackKernelBF16 packs.
+func (s ConvShape) PackJobsBF16() int { return (s.taps()*s.In + packedRows - 1) / packedRows }
+
+// PackKernelBF16 rounds and packs a part of a convolution's kernel (k, k, In, Out) for ConvForwardBF16. scratch
+// is of RoundedScratch floats.
+func (l Level) PackKernelBF16(packed []BF16, kernel []float32, s ConvShape, job int, scratch []float32) {
+	depth, p := s.taps()*s.In, job*packedRows
+	l.PackRounded(packed, depth, Matrix{kernel[p*s.Out:], s.Out, 1}, p, min(packedRows, depth-p), s.Out, scratch)
 }
 
-// PackKernelTurnedBF16 packs one group of the kernel of the backward pass, as PackKernelTurned does.
-func (l Level) PackKernelTurnedBF16(packed, kernel []BF16, s ConvShape, group int) {
+// PackKernelTurnedBF16 rounds and packs one group of the kernel of the backward pass, as PackKernelTurned does.
+func (l Level) PackKernelTurnedBF16(packed []BF16, kernel []float32, s ConvShape, group int, scratch []float32) {
 	j := group * GroupColumns
 	columns := min(GroupColumns, s.Out-j)
 	depth := PadBF16(s.taps() * s.In)
@@ -24,7 +31,7 @@ func (l Level) PackKernelTurnedBF16(packed, kernel []BF16, s ConvShape, group in
 	}
 	for t := range s.taps() {
 		tap := kernel[((s.taps()-1-t)*s.Out+j)*s.In:]
-		l.interleaveColumns(panel, t*s.In, tap, s.In, s.In, columns)
+		l.packRoundedColumns(panel, t*s.In, tap, s.In, s.In, columns, AsBF16(scratch))
 	}
 }
 

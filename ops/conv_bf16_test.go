@@ -75,12 +75,16 @@ func testConvBF16(t *testing.T, l Level, s ConvShape) {
 		return x[((h*s.W+w)*s.N+n)*channels+c].Float32()
 	}
 
-	forward := func(s ConvShape, x []BF16, pack func(packed []BF16, group int), p Product) []BF16 {
+	wide := make([]float32, len(w))
+	l.WidenBF16(wide, w)
+	forward := func(s ConvShape, x []BF16, packJobs int, pack func([]BF16, []float32, ConvShape, int, []float32), p Product) []BF16 {
 		packed, checkPacked := guardedBF16(t, PackedSizeBF16(s))
-		for g := range s.Groups() {
-			pack(packed, g)
+		rounded, checkRounded := guarded(t, RoundedScratch)
+		for job := range packJobs {
+			pack(packed, wide, s, job, rounded)
 		}
 		checkPacked()
+		checkRounded()
 		y, checkY := guardedBF16(t, pixels*s.Out)
 		scratch, checkScratch := guarded(t, l.ConvScratchBF16(s))
 		blocks := s.Blocks()
@@ -95,7 +99,7 @@ func testConvBF16(t *testing.T, l Level, s ConvShape) {
 	}
 
 	for _, p := range []Product{{}, {Bias: bias, ReLU: true}} {
-		y := forward(s, x, func(packed []BF16, g int) { l.PackKernelBF16(packed, w, s, g) }, p)
+		y := forward(s, x, s.PackJobsBF16(), l.PackKernelBF16, p)
 		each(rng, len(y), s.taps()*s.In, func(i int) {
 			h, c, n, o := place(i, s.Out)
 			want := sum{}
@@ -117,7 +121,7 @@ func testConvBF16(t *testing.T, l Level, s ConvShape) {
 	}
 
 	turned := ConvShape{s.N, s.H, s.W, s.Out, s.In, s.Kernel}
-	dx := forward(turned, dy, func(packed []BF16, g int) { l.PackKernelTurnedBF16(packed, w, turned, g) }, Product{})
+	dx := forward(turned, dy, turned.Groups(), l.PackKernelTurnedBF16, Product{})
 	each(rng, len(dx), s.taps()*s.Out, func(at0 int) {
 		h, c, n, i := place(at0, s.In)
 		want := sum{}
@@ -221,13 +225,13 @@ func TestBF16AllocatesNothing(t *testing.T) {
 func forwardBF16(l Level, s ConvShape) func() {
 	rng := rand.New(rand.NewPCG(1, 2))
 	pixels := s.N * s.H * s.W
-	x, y, kernel := randomBF16(rng, pixels*s.In), make([]BF16, pixels*s.Out), randomBF16(rng, s.taps()*s.In*s.Out)
+	x, y, kernel := make([]BF16, pixels*s.In), make([]BF16, pixels*s.Out), random(rng, s.taps()*s.In*s.Out)
 	l.RoundBF16(x, relu(random(rng, len(x)))) // half are zero, as in a network
-	packed, scratch := make([]BF16, PackedSizeBF16(s)), make([]float32, l.ConvScratchBF16(s))
+	packed, scratch := make([]BF16, PackedSizeBF16(s)), make([]float32, max(RoundedScratch, l.ConvScratchBF16(s)))
 	blocks := s.Blocks()
 	return func() {
-		for g := range s.Groups() {
-			l.PackKernelBF16(packed, kernel, s, g)
+		for job := range s.PackJobsBF16() {
+			l.PackKernelBF16(packed, kernel, s, job, scratch)
 		}
 		for i := range blocks {
 			for g := range s.Groups() {

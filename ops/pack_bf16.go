@@ -42,6 +42,60 @@ func (l Level) PackMatrixBF16(packed []BF16, b MatrixBF16, k, j, columns int) {
 	}
 }
 
+// Blocks in which PackRounded rounds: so many rows of B and columns, or so deep a part of a panel's columns, which then
+// stand roundedGap further apart than that: a power of two would give them one place in the cache.
+const (
+	roundedRows    = 32
+	roundedColumns = 256
+	roundedDepth   = 512
+	roundedGap     = 32
+)
+
+// RoundedScratch is the number of floats that PackRounded needs.
+const RoundedScratch = max(roundedRows*roundedColumns, panelBF16*(roundedDepth+roundedGap)) / 2
+
+// PackRounded packs rows p0 to p0+k of a matrix of depth rows and n columns for GemmBF16, rounded. b begins at row p0, which is
+// a multiple of 32, as k is if it is not the last part. b is read in order.
+func (l Level) PackRounded(packed []BF16, depth int, b Matrix, p0, k, n int, scratch []float32) {
+	rounded := AsBF16(scratch[:RoundedScratch])
+	panel := func(j int) []BF16 { return packed[j*PadBF16(depth)+p0*panelBF16:][:panelBF16*PadBF16(k)] }
+	if b.ColStride != 1 {
+		for j := 0; j < n; j += panelBF16 {
+			columns := min(panelBF16, n-j)
+			if columns < panelBF16 || k%depthBF16 != 0 {
+				clear(panel(j))
+			}
+			l.packRoundedColumns(panel(j), 0, b.Data[j*b.ColStride:], b.ColStride, k, columns, rounded)
+		}
+		return
+	}
+	for p := 0; p < k; p += roundedRows {
+		rows := min(roundedRows, k-p)
+		for j0 := 0; j0 < n; j0 += roundedColumns {
+			columns := min(roundedColumns, n-j0)
+			for i := range rows {
+				l.RoundBF16(rounded[i*columns:][:columns], b.Data[(p+i)*b.RowStride+j0:][:columns])
+			}
+			for j := 0; j < columns; j += panelBF16 {
+				l.interleave(panel(j0 + j)[p*panelBF16:], panelBF16, rounded[j:], columns, rows, min(panelBF16, columns-j))
+			}
+		}
+	}
+}
+
+// packRoundedColumns sets, in a panel, rows from p0 on to a matrix of k rows and n columns, of which element
+// (p, j) is src[j*cs+p] rounded.
+func (l Level) packRoundedColumns(panel []BF16, p0 int, src []float32, cs, k, n int, rounded []BF16) {
+	for p := 0; p < k; p += roundedDepth {
+		rows := min(roundedDepth, k-p)
+		apart := (rows+1)/2*2 + roundedGap
+		for j := range n {
+			l.RoundBF16(rounded[j*apart:][:rows], src[j*cs+p:][:rows])
+		}
+		l.interleaveColumns(panel, p0+p, rounded, apart, rows, n)
+	}
+}
+
 // interleave sets rows of ldd pairs, as many as PadBF16(k) has:
 //
 //	dst[2*(p*ldd+j)], dst[2*(p*ldd+j)+1] = src[2*p*lds+j], src[(2*p+1)*lds+j]

@@ -7,50 +7,42 @@ import "github.com/lamina-go/lamina/ops"
 type bf16Pass struct {
 	b      *Backend
 	shape  ops.ConvShape
-	turned bool // the kernel, as in the backward pass to the input
 	blocks []ops.ConvBlock
 
-	in, out                       []ops.BF16
-	kernel                        []float32
-	rounded, packed               []ops.BF16
-	product                       ops.Product
-	roundTask, packTask, convTask func(worker, job int)
+	in, out            []ops.BF16
+	kernel             []float32
+	packed             []ops.BF16
+	product            ops.Product
+	packJobs           int
+	packTask, convTask func(worker, job int)
 }
 
+// newBF16Pass makes a pass; turned, it takes the kernel as in the backward pass to the input.
 func newBF16Pass(b *Backend, s ops.ConvShape, turned bool) (*bf16Pass, error) {
-	p := &bf16Pass{b: b, shape: s, turned: turned, blocks: s.Blocks()}
-	p.roundTask, p.packTask, p.convTask = p.roundJob, p.packJob, p.convJob
-	if err := b.reserve(b.level.ConvScratchBF16(s)); err != nil {
+	p := &bf16Pass{b: b, shape: s, blocks: s.Blocks(), packJobs: s.PackJobsBF16()}
+	p.packTask, p.convTask = p.packJob, p.convJob
+	if turned {
+		p.packTask, p.packJobs = p.packTurnedJob, s.Groups()
+	}
+	if err := b.reserve(max(b.level.ConvScratchBF16(s), ops.RoundedScratch)); err != nil {
 		return nil, err
 	}
-	return p, b.reserveCommon((p.kernelSize() + ops.PackedSizeBF16(s) + 1) / 2)
-}
-
-func (p *bf16Pass) kernelSize() int {
-	return p.shape.Kernel * p.shape.Kernel * p.shape.In * p.shape.Out
+	return p, b.reserveCommon((ops.PackedSizeBF16(s) + 1) / 2)
 }
 
 func (p *bf16Pass) run(out, in array, kernel []float32, product ops.Product) {
 	p.out, p.in, p.kernel, p.product = out.bf16, in.bf16, kernel, product
-	common := ops.AsBF16(p.b.common.of(0))
-	size := ops.PackedSizeBF16(p.shape)
-	p.packed, p.rounded = common[:size], common[size:][:p.kernelSize()]
-	p.b.pool.run(blocks(p.kernelSize(), blockSize), p.roundTask)
-	p.b.pool.run(p.shape.Groups(), p.packTask)
+	p.packed = ops.AsBF16(p.b.common.of(0))[:ops.PackedSizeBF16(p.shape)]
+	p.b.pool.run(p.packJobs, p.packTask)
 	p.b.pool.run(len(p.blocks)*p.shape.Groups(), p.convTask)
 }
 
-func (p *bf16Pass) roundJob(_, job int) {
-	from, to := part(p.kernelSize(), blockSize, job)
-	p.b.level.RoundBF16(p.rounded[from:to], p.kernel[from:to])
+func (p *bf16Pass) packJob(worker, job int) {
+	p.b.level.PackKernelBF16(p.packed, p.kernel, p.shape, job, p.b.scratch(worker))
 }
 
-func (p *bf16Pass) packJob(_, group int) {
-	if p.turned {
-		p.b.level.PackKernelTurnedBF16(p.packed, p.rounded, p.shape, group)
-	} else {
-		p.b.level.PackKernelBF16(p.packed, p.rounded, p.shape, group)
-	}
+func (p *bf16Pass) packTurnedJob(worker, group int) {
+	p.b.level.PackKernelTurnedBF16(p.packed, p.kernel, p.shape, group, p.b.scratch(worker))
 }
 
 func (p *bf16Pass) convJob(worker, job int) {

@@ -8,9 +8,9 @@ import (
 
 // denseBF16 is a fully connected layer on bfloat16. The weights are rounded where they are packed:
 //
-//	y  = x·w     jobs are groups of columns of w, each rounded and packed on the way
+//	y  = x·w     jobs are columns of w, rounded and packed on the way
 //	dw = xᵀ·dy   jobs are rows of dw; xᵀ is made and dy is packed first
-//	dx = dy·wᵀ   jobs are groups of rows of w, each rounded and packed on the way
+//	dx = dy·wᵀ   jobs are rows of w, rounded and packed on the way
 type denseBF16 struct {
 	b          *Backend
 	spec       backend.DenseSpec
@@ -38,10 +38,8 @@ func newDenseBF16(b *Backend, s backend.DenseSpec) (*denseBF16, error) {
 	d.padTask, d.forwardTask = d.padJob, d.forwardJob
 	d.transposeTask, d.packTask, d.filterTask = d.transposeJob, d.packJob, d.filterJob
 	d.dataTask = d.dataJob
-	// A job's weights, rounded and packed, and its part of the result.
-	const group = ops.GroupColumns
 	depth := max(s.In, s.Out)
-	if err := b.reserve(group*ops.PadBF16(depth) + group*s.N + b.level.GemmScratchBF16(s.N, ops.PadBF16(depth))); err != nil {
+	if err := b.reserve(denseWeights/2 + denseColumns*s.N + max(ops.RoundedScratch, b.level.GemmScratchBF16(s.N, denseDepth))); err != nil {
 		return nil, err
 	}
 	if err := b.reserveCommon((s.N*ops.PadBF16(depth) + 1) / 2); err != nil {
@@ -50,7 +48,7 @@ func newDenseBF16(b *Backend, s backend.DenseSpec) (*denseBF16, error) {
 	if s.Inference {
 		return d, nil
 	}
-	if err := b.reserve(max(ops.TransposeScratchBF16(s.N), b.level.GemmScratchBF16(group, ops.PadBF16(s.N)))); err != nil {
+	if err := b.reserve(max(ops.TransposeScratchBF16(s.N), b.level.GemmScratchBF16(ops.GroupColumns, ops.PadBF16(s.N)))); err != nil {
 		return nil, err
 	}
 	if err := d.biasGradient.init(b, s.N, s.Out); err != nil {
@@ -81,22 +79,17 @@ func (d *denseBF16) padJob(_, row int) {
 func (d *denseBF16) Forward(y, x, w, b tensor.Tensor) {
 	d.yData, d.wData, d.bias = numbers(y, d.y).bf16, data(w, d.w), data(b, d.c)
 	d.first(numbers(x, d.x).bf16, d.spec.In)
-	d.b.pool.run(groups(d.spec.Out), d.forwardTask)
+	d.b.pool.run(blocks(d.spec.Out, denseColumns), d.forwardTask)
 }
 
 func (d *denseBF16) forwardJob(worker, job int) {
 	s, l := &d.spec, d.b.level
-	j := job * ops.GroupColumns
-	columns := min(ops.GroupColumns, s.Out-j)
-	rounded, packed, c, scratch := d.weights(worker, s.In)
-	for i := range s.In {
-		l.RoundBF16(rounded[i*columns:][:columns], d.wData[i*s.Out+j:][:columns])
-	}
-	l.PackMatrixBF16(packed, ops.MatrixBF16{Data: rounded, RowStride: columns, ColStride: 1}, s.In, 0, columns)
-	l.GemmBF16(c, columns, d.a, ops.PadBF16(s.In), packed, s.N, columns, ops.PadBF16(s.In), false, scratch)
+	j, end := part(s.Out, denseColumns, job)
+	columns := end - j
+	c := d.product(worker, ops.Matrix{Data: d.wData[j:], RowStride: s.Out, ColStride: 1}, s.In, columns)
 	for n := range s.N {
 		row := c[n*columns:][:columns]
-		for i, v := range d.bias[j:][:columns] {
+		for i, v := range d.bias[j:end] {
 			row[i] += v
 		}
 		if s.ReLU {
@@ -106,14 +99,24 @@ func (d *denseBF16) forwardJob(worker, job int) {
 	}
 }
 
-// weights divides a worker's scratch for a job: a group of k weights each, rounded and packed,
-// their products with N rows, and the rest.
-func (d *denseBF16) weights(worker, k int) (rounded, packed []ops.BF16, c, rest []float32) {
-	const group = ops.GroupColumns
-	s := d.b.scratch(worker)
-	size := group * ops.PadBF16(k)
-	both := ops.AsBF16(s[:size])
-	return both[:size], both[size:], s[size:][:group*d.spec.N], s[size+group*d.spec.N:]
+// A job of y or dx has denseColumns of its columns. The weights for them are read once, in stretches long enough
+// for the memory, and denseDepth at a time, so that they are still in the second-level cache when packed.
+const (
+	denseColumns = 4 * ops.GroupColumns
+	denseDepth   = 512
+	denseWeights = denseColumns * denseDepth
+)
+
+// product returns the product of the first operand and columns of weights, k deep, in scratch.
+func (d *denseBF16) product(worker int, w ops.Matrix, k, columns int) []float32 {
+	l, scratch := d.b.level, d.b.scratch(worker)
+	packed, c, scratch := ops.AsBF16(scratch[:denseWeights/2]), scratch[denseWeights/2:][:d.spec.N*columns], scratch[denseWeights/2+d.spec.N*columns:]
+	for p := 0; p < k; p += denseDepth {
+		depth := min(denseDepth, k-p)
+		l.PackRounded(packed, depth, ops.Matrix{Data: w.Data[p*w.RowStride:], RowStride: w.RowStride, ColStride: w.ColStride}, 0, depth, columns, scratch)
+		l.GemmBF16(c, columns, d.a[p:], ops.PadBF16(k), packed, d.spec.N, columns, ops.PadBF16(depth), p > 0, scratch)
+	}
+	return c
 }
 
 // BackwardFilter computes dw and db.
@@ -151,18 +154,14 @@ func (d *denseBF16) filterJob(worker, job int) {
 func (d *denseBF16) BackwardData(dx, dy, w tensor.Tensor) {
 	d.xData, d.wData = numbers(dx, d.x).bf16, data(w, d.w)
 	d.first(numbers(dy, d.y).bf16, d.spec.Out)
-	d.b.pool.run(groups(d.spec.In), d.dataTask)
+	d.b.pool.run(blocks(d.spec.In, denseColumns), d.dataTask)
 }
 
 func (d *denseBF16) dataJob(worker, job int) {
 	s, l := &d.spec, d.b.level
-	i := job * ops.GroupColumns
-	rows := min(ops.GroupColumns, s.In-i)
-	rounded, packed, c, scratch := d.weights(worker, s.Out)
-	rounded = rounded[:rows*s.Out]
-	l.RoundBF16(rounded, d.wData[i*s.Out:][:rows*s.Out])
-	l.PackMatrixBF16(packed, ops.MatrixBF16{Data: rounded, RowStride: 1, ColStride: s.Out}, s.Out, 0, rows)
-	l.GemmBF16(c, rows, d.a, ops.PadBF16(s.Out), packed, s.N, rows, ops.PadBF16(s.Out), false, scratch)
+	i, end := part(s.In, denseColumns, job)
+	rows := end - i
+	c := d.product(worker, ops.Matrix{Data: d.wData[i*s.Out:], RowStride: 1, ColStride: s.Out}, s.Out, rows)
 	for n := range s.N {
 		l.RoundBF16(d.xData[n*s.In+i:][:rows], c[n*rows:][:rows])
 	}
