@@ -49,18 +49,3 @@ func (l Level) MaxPoolGrad(dx, dy, x []float32, w Window) {
 		d[first][i] = dy[i]
 	}
 }
-
-// Dropout sets y[i] = x[i]·scale where bit i%8 of keep[i/8] is set, else 0: the forward pass, and
-// with gradients for x and y the backward pass. y may be x.
-func (l Level) Dropout(y, x []float32, keep []byte, scale float32) {
-	if len(y) != len(x) || len(keep) < (len(x)+7)/8 {
-		panic(errLength)
-	}
-	for i := l.dropoutWide(y, x, keep, scale); i < len(x); i++ {
-		v := x[i] * scale
-		if keep[i/8]>>(i%8)&1 == 0 {
-			v = 0
-		}
-		y[i] = v
-	}
-}

@@ -86,29 +86,6 @@ func TestMaxPool(t *testing.T) {
 	})
 }
 
-func TestDropout(t *testing.T) {
-	eachSize(t, func(t *testing.T, l Level, n int, rng *rand.Rand) {
-		x := grid(rng, n)
-		keep := make([]byte, (n+7)/8)
-		for i := range keep {
-			keep[i] = byte(rng.Uint32())
-		}
-		y := make([]float64, n)
-		for i, v := range x {
-			if keep[i/8]>>(i%8)&1 == 1 {
-				y[i] = 2.5 * float64(v)
-			}
-		}
-		var g guards
-		got, inPlace := g.out(n), g.inOut(x)
-		l.Dropout(got, g.in(x), keep, 2.5)
-		l.Dropout(inPlace, inPlace, keep, 2.5)
-		equal(t, "y", got, y)
-		equal(t, "y in the place of x", inPlace, y)
-		g.check(t)
-	})
-}
-
 // A NaN must reach the output wherever it is, in every lane and block.
 func TestNaNPasses(t *testing.T) {
 	const n = 19

@@ -21,6 +21,9 @@ func maxPoolGradAVX2(dx0, dy, x0, x1, x2, x3 *float32, n int)
 func dropoutAVX2(y, x *float32, keep *byte, n int, scale float32)
 
 //go:noescape
+func dropoutMaskAVX2(keep *byte, counter *[4]uint32, key *[2]uint32, n int, threshold uint32)
+
+//go:noescape
 func sgdAVX2(w, v, dw *float32, n int, decay, momentum, rate, ofV, ofG float32) (squares float64)
 
 //go:noescape
@@ -70,6 +73,20 @@ func (l Level) dropoutWide(y, x []float32, keep []byte, scale float32) int {
 	n := l.whole(len(x))
 	for i := 0; i < n; i += pieceSize {
 		dropoutAVX2(&y[i], &x[i], &keep[i/8], min(pieceSize, n-i), scale)
+	}
+	return n
+}
+
+// dropoutMaskWide does a multiple of 4 bytes.
+func (l Level) dropoutMaskWide(keep []byte, block uint32, seed uint64, layer uint32, step uint64, threshold uint32) int {
+	if l < AVX2 {
+		return 0
+	}
+	n := len(keep) &^ 3
+	key := [2]uint32{uint32(seed), uint32(seed >> 32)}
+	for i := 0; i < n; i += pieceSize / 8 {
+		counter := [4]uint32{block + uint32(2*i), layer, uint32(step), uint32(step >> 32)}
+		dropoutMaskAVX2(&keep[i], &counter, &key, min(pieceSize/8, n-i)/4, threshold)
 	}
 	return n
 }

@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"math/bits"
-
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/internal/philox"
 	"github.com/lamina-go/lamina/tensor"
@@ -125,13 +123,7 @@ func (b *Backend) Dropout(s backend.DropoutSpec) (backend.Activation, error) {
 	}
 	a.forwardTask = func(worker, job int) {
 		from, to := part(size, dropoutBlock, job)
-		mask := keep[from/8 : (to+7)/8]
-		for i := range mask {
-			block := uint32(from/4 + 2*i)
-			low := philox.Dropout(s.Seed, s.Layer, b.values.Step, block)
-			high := philox.Dropout(s.Seed, s.Layer, b.values.Step, block+1)
-			mask[i] = bitsFrom(low, threshold) | bitsFrom(high, threshold)<<4
-		}
+		b.level.DropoutMask(keep[from/8:(to+7)/8], from, s.Seed, s.Layer, b.values.Step, threshold)
 		apply(worker, a.yData, a.xData, from, to)
 	}
 	a.backwardTask = func(worker, job int) {
@@ -139,13 +131,4 @@ func (b *Backend) Dropout(s backend.DropoutSpec) (backend.Activation, error) {
 		apply(worker, a.dx, a.dy, from, to)
 	}
 	return a, b.reserveTemporaries(dropoutBlock)
-}
-
-// bitsFrom returns in bit i whether word i is at least the threshold.
-func bitsFrom(words [4]uint32, threshold uint32) (b byte) {
-	for i, w := range words {
-		_, less := bits.Sub32(w, threshold, 0) // no branch: half of all would be foreseen wrongly
-		b |= byte(1-less) << i
-	}
-	return b
 }
