@@ -35,6 +35,28 @@ func (l Level) PackKernelTurnedBF16(packed []BF16, kernel []float32, s ConvShape
 	}
 }
 
+// partRowsBF16 is the number of rows of the im2col matrix that a job takes at most: the packed kernel of a group is
+// read for so many, and stays in the second-level cache.
+const partRowsBF16 = 1024
+
+// PartsBF16 divides the output of a convolution for jobs of ConvForwardBF16, enough for some workers.
+func (s ConvShape) PartsBF16() [][]ConvBlock {
+	const enough = 16
+	most := min(s.N*s.H*s.W*s.Groups()/enough, partRowsBF16)
+	var parts [][]ConvBlock
+	blocks := s.Blocks()
+	for len(blocks) > 0 {
+		n, rows := 1, blocks[0].rows
+		for n < len(blocks) && rows+blocks[n].rows <= most {
+			rows += blocks[n].rows
+			n++
+		}
+		parts = append(parts, blocks[:n])
+		blocks = blocks[n:]
+	}
+	return parts
+}
+
 // ConvScratchBF16 returns the number of floats that ConvForwardBF16 needs.
 func (l Level) ConvScratchBF16(s ConvShape) int {
 	n := convRows*panelBF16 + l.scratchBF16()
@@ -45,52 +67,33 @@ func (l Level) ConvScratchBF16(s ConvShape) int {
 }
 
 // ConvForwardBF16 is ConvForward with a kernel from PackKernelBF16 or PackKernelTurnedBF16.
-func (l Level) ConvForwardBF16(y, x, packed []BF16, s ConvShape, block *ConvBlock, group int, p Product, scratch []float32) {
+func (l Level) ConvForwardBF16(y, x, packed []BF16, s ConvShape, blocks []ConvBlock, group int, p Product, scratch []float32) {
 	j := group * GroupColumns
 	columns := min(GroupColumns, s.Out-j)
 	panel := packed[j*PadBF16(s.taps()*s.In):]
-	sums := scratch[:block.rows*panelBF16]
-	scratch = scratch[len(sums):]
-	flags := 0
 	if p.Bias != nil {
-		for i := range block.rows {
-			copy(sums[i*panelBF16:], p.Bias[j:][:columns])
-			clear(sums[i*panelBF16+columns : (i+1)*panelBF16])
+		p.Bias = p.Bias[j:][:columns]
+	}
+	for i := range blocks {
+		b := &blocks[i]
+		var room [9]Segment
+		if s.In%depthBF16 != 0 {
+			depth := PadBF16(s.taps() * s.In)
+			rows := AsBF16(scratch)[:b.rows*depth]
+			gather(rows, x, s, b, depth)
+			l.panelRounded(y[b.first*s.Out+j:], s.Out, b.rows, columns, rows, depth, panel, room[:1], depth, p, scratch[len(rows)/2:])
+			continue
 		}
-		flags = tileAdd
-	}
-	if s.In%depthBF16 == 0 {
-		l.sumTaps(sums, x, panel, s, block, flags, scratch)
-	} else {
-		l.sumGathered(sums, x, panel, s, block, flags, scratch)
-	}
-	if p.ReLU {
-		l.ReLU(sums, sums)
-	}
-	for i := range block.rows {
-		l.RoundBF16(y[(block.first+i)*s.Out+j:][:columns], sums[i*panelBF16:][:columns])
+		segs := room[:b.tapsInside]
+		for i, tap := range b.taps[:b.tapsInside] {
+			segs[i] = Segment{A: tap.A * s.In, B: tap.B * s.In * panelBF16}
+		}
+		l.panelRounded(y[b.first*s.Out+j:], s.Out, b.rows, columns, x, s.In, panel, segs, s.In, p, scratch)
 	}
 }
 
-// sumTaps adds the products of the taps where they stand in x, a stretch for each.
-func (l Level) sumTaps(sums []float32, x, panel []BF16, s ConvShape, block *ConvBlock, flags int, scratch []float32) {
-	var segs [9]Segment
-	n := block.tapsInside
-	for i, tap := range block.taps[:n] {
-		segs[i] = Segment{A: tap.A * s.In, B: tap.B * s.In * panelBF16}
-	}
-	runs := min(n, (n*s.In+convDepth-1)/convDepth)
-	for r := range runs {
-		l.panelBF16(sums, panelBF16, block.rows, x, s.In, panel, segs[n*r/runs:n*(r+1)/runs], s.In, flags, scratch)
-		flags = tileAdd
-	}
-}
-
-// sumGathered copies the taps of each row to one stretch, zero for those outside.
-func (l Level) sumGathered(sums []float32, x, panel []BF16, s ConvShape, block *ConvBlock, flags int, scratch []float32) {
-	depth := PadBF16(s.taps() * s.In)
-	rows := AsBF16(scratch)[:block.rows*depth]
-	scratch = scratch[len(rows)/2:]
+// gather copies the taps of each row of a block to one stretch of depth numbers, zero for those outside.
+func gather(rows, x []BF16, s ConvShape, block *ConvBlock, depth int) {
 	clear(rows)
 	for _, tap := range block.taps[:block.tapsInside] {
 		from, to := x[tap.A*s.In:], rows[tap.B*s.In:]
@@ -98,6 +101,4 @@ func (l Level) sumGathered(sums []float32, x, panel []BF16, s ConvShape, block *
 			copy(to[i*depth:], from[i*s.In:][:s.In])
 		}
 	}
-	var start [1]Segment
-	l.panelBF16(sums, panelBF16, block.rows, rows, depth, panel, start[:], depth, flags, scratch)
 }

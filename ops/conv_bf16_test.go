@@ -86,11 +86,11 @@ func testConvBF16(t *testing.T, l Level, s ConvShape) {
 		checkPacked()
 		checkRounded()
 		y, checkY := guardedBF16(t, pixels*s.Out)
+		parts := s.PartsBF16()
 		scratch, checkScratch := guarded(t, l.ConvScratchBF16(s))
-		blocks := s.Blocks()
-		for i := range blocks {
+		for _, blocks := range parts {
 			for g := range s.Groups() {
-				l.ConvForwardBF16(y, x, packed, s, &blocks[i], g, p, scratch)
+				l.ConvForwardBF16(y, x, packed, s, blocks, g, p, scratch)
 			}
 		}
 		checkY()
@@ -227,15 +227,15 @@ func forwardBF16(l Level, s ConvShape) func() {
 	pixels := s.N * s.H * s.W
 	x, y, kernel := make([]BF16, pixels*s.In), make([]BF16, pixels*s.Out), random(rng, s.taps()*s.In*s.Out)
 	l.RoundBF16(x, relu(random(rng, len(x)))) // half are zero, as in a network
+	parts := s.PartsBF16()
 	packed, scratch := make([]BF16, PackedSizeBF16(s)), make([]float32, max(RoundedScratch, l.ConvScratchBF16(s)))
-	blocks := s.Blocks()
 	return func() {
 		for job := range s.PackJobsBF16() {
 			l.PackKernelBF16(packed, kernel, s, job, scratch)
 		}
-		for i := range blocks {
+		for _, blocks := range parts {
 			for g := range s.Groups() {
-				l.ConvForwardBF16(y, x, packed, s, &blocks[i], g, Product{}, scratch)
+				l.ConvForwardBF16(y, x, packed, s, blocks, g, Product{}, scratch)
 			}
 		}
 	}

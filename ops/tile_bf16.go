@@ -12,20 +12,57 @@ const errDepthBF16 = "ops: sum over k of bf16 is no multiple of 32"
 // Levels below AVX512BF16 have no such products: they widen both operands in scratch, of
 // l.scratchBF16() floats, and multiply those, which takes somewhat longer than float32 would.
 func (l Level) panelBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16, segs []Segment, k, flags int, scratch []float32) {
-	if k%depthBF16 != 0 {
-		panic(errDepthBF16)
-	}
 	if rows == 0 {
 		return
 	}
-	// The kernels do not look at lengths: touch the last element of each operand here.
 	_ = c[(rows-1)*ldc+panelBF16-1]
+	checkPanelBF16(rows, a, rs, b, segs, k)
+	if !l.panelTilesBF16(c, ldc, rows, a, rs, b, segs, k, flags) {
+		l.panelWidened(c, ldc, rows, a, rs, b, segs, k, flags, scratch)
+	}
+}
+
+// checkPanelBF16 touches the last element of each operand, since the kernels do not look at lengths.
+func checkPanelBF16(rows int, a []BF16, rs int, b []BF16, segs []Segment, k int) {
+	if k%depthBF16 != 0 {
+		panic(errDepthBF16)
+	}
 	for _, s := range segs {
 		_ = a[s.A+(rows-1)*rs+k-1]
 		_ = b[s.B+k*panelBF16-1]
 	}
-	if !l.panelTilesBF16(c, ldc, rows, a, rs, b, segs, k, flags) {
-		l.panelWidened(c, ldc, rows, a, rs, b, segs, k, flags, scratch)
+}
+
+// panelRounded computes rows rows and the first columns of a panel of
+//
+//	y = Σ over segs of a·b + p.Bias
+//
+// and the ReLU that p asks for, as panelBF16 does, and rounds it. scratch is of rows·64 floats, and what panelBF16 needs.
+func (l Level) panelRounded(y []BF16, ldy, rows, columns int, a []BF16, rs int, b []BF16, segs []Segment, k int, p Product, scratch []float32) {
+	if columns == panelBF16 && l.panelTilesRounded(y, ldy, rows, a, rs, b, segs, k, p, scratch) {
+		return
+	}
+	sums := scratch[:rows*panelBF16]
+	scratch = scratch[len(sums):]
+	flags := 0
+	if p.Bias != nil {
+		for i := range rows {
+			copy(sums[i*panelBF16:], p.Bias)
+			clear(sums[i*panelBF16+columns : (i+1)*panelBF16])
+		}
+		flags = tileAdd
+	}
+	n := len(segs)
+	runs := min(n, (n*k+convDepth-1)/convDepth)
+	for r := range runs {
+		l.panelBF16(sums, panelBF16, rows, a, rs, b, segs[n*r/runs:n*(r+1)/runs], k, flags, scratch)
+		flags = tileAdd
+	}
+	if p.ReLU {
+		l.ReLU(sums, sums)
+	}
+	for i := range rows {
+		l.RoundBF16(y[i*ldy:][:columns], sums[i*panelBF16:][:columns])
 	}
 }
 

@@ -11,7 +11,7 @@ package ops
 func tileBF16AVX512(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *Segment, n, k, rows, flags int)
 
 //go:noescape
-func tileAMX(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *Segment, n, k, blocks, height int, config *tileConfig, flags int)
+func tileAMX(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *Segment, n, k, blocks, height int, config *tileConfig, flags int, bias *float32, y *BF16, ldy int)
 
 // panelTilesBF16 does what panelBF16 describes, if the level has a kernel for it.
 func (l Level) panelTilesBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16, segs []Segment, k, flags int) bool {
@@ -28,16 +28,44 @@ func (l Level) panelTilesBF16(c []float32, ldc, rows int, a []BF16, rs int, b []
 		}
 		return true
 	case AMX:
-		if blocks := rows / blockAMX; blocks > 0 {
-			tileAMX(&c[0], ldc, &a[0], rs, &b[0], &segs[0], len(segs), k, blocks, blockAMX, newTileConfig(blockAMX), flags)
-		}
-		if rest := rows % blockAMX; rest > 0 {
-			at := rows - rest
-			tileAMX(&c[at*ldc], ldc, &a[at*rs], rs, &b[0], &segs[0], len(segs), k, 1, rest, newTileConfig(rest), flags)
-		}
+		tilesAMX(rows, func(at, blocks, height int) {
+			tileAMX(&c[at*ldc], ldc, &a[at*rs], rs, &b[0], &segs[0], len(segs), k, blocks, height, newTileConfig(height), flags, nil, nil, 0)
+		})
 		return true
 	}
 	return false
+}
+
+// panelTilesRounded does what panelRounded describes for a whole panel, if the level has a kernel for it.
+func (l Level) panelTilesRounded(y []BF16, ldy, rows int, a []BF16, rs int, b []BF16, segs []Segment, k int, p Product, scratch []float32) bool {
+	if l < AMX {
+		return false
+	}
+	_ = y[(rows-1)*ldy+panelBF16-1]
+	checkPanelBF16(rows, a, rs, b, segs, k)
+	var bias *float32
+	if p.Bias != nil {
+		bias = &p.Bias[:panelBF16][0]
+	}
+	flags := 0
+	if p.ReLU {
+		flags = tileReLU
+	}
+	sums := scratch[:min(rows, blockAMX)*panelBF16]
+	tilesAMX(rows, func(at, blocks, height int) {
+		tileAMX(&sums[0], panelBF16, &a[at*rs], rs, &b[0], &segs[0], len(segs), k, blocks, height, newTileConfig(height), flags, bias, &y[at*ldy], ldy)
+	})
+	return true
+}
+
+// tilesAMX calls f for blocks of whole height, and for the rows that are left.
+func tilesAMX(rows int, f func(at, blocks, height int)) {
+	if blocks := rows / blockAMX; blocks > 0 {
+		f(0, blocks, blockAMX)
+	}
+	if rest := rows % blockAMX; rest > 0 {
+		f(rows-rest, 1, rest)
+	}
 }
 
 // blockAMX is the number of rows of C in the tiles of AMX.

@@ -18,7 +18,7 @@ import (
 var generated = map[string]map[string]int{
 	"tile_bf16_avx512_amd64.s": {"VDPBF16PS": 24},
 	"tile_bf16_amx_amd64.s": {
-		"LDTILECFG": 1, "TILEZERO": 4, "TILELOADD": 6, "TILELOADDT1": 2, "TDPBF16PS": 4, "TILESTORED": 4, "TILERELEASE": 1,
+		"LDTILECFG": 1, "TILEZERO": 4, "TILELOADD": 10, "TILELOADDT1": 2, "TDPBF16PS": 4, "TILESTORED": 4, "TILERELEASE": 1, "VCVTNE2PS2BF16": 1,
 	},
 }
 
@@ -26,7 +26,7 @@ var generated = map[string]map[string]int{
 // bytes, and that no bytes stand there without their instruction.
 func TestInstructionsAreAssembled(t *testing.T) {
 	assembled := regexp.MustCompile(`^\s+LONG \$0x[0-9a-f]{8}(; WORD \$0x[0-9a-f]{4})?(; BYTE \$0x[0-9a-f]{2})? +(\\ )?// ([A-Z0-9]+)`)
-	like := regexp.MustCompile(`(LONG|WORD|BYTE) \$|// *(VDPBF16PS|TDPBF16PS|TILE|LDTILECFG)`)
+	like := regexp.MustCompile(`(LONG|WORD|BYTE) \$|// *(VDPBF16PS|VCVTNE|TDPBF16PS|TILE|LDTILECFG)`)
 	for file, want := range generated {
 		text, err := os.ReadFile(file)
 		if err != nil {

@@ -5,9 +5,9 @@ import "github.com/lamina-go/lamina/ops"
 // bf16Pass is a pass on bfloat16 as implicit im2col and matrix product: the kernel is
 // rounded and packed first.
 type bf16Pass struct {
-	b      *Backend
-	shape  ops.ConvShape
-	blocks []ops.ConvBlock
+	b     *Backend
+	shape ops.ConvShape
+	parts [][]ops.ConvBlock
 
 	in, out            []ops.BF16
 	kernel             []float32
@@ -19,7 +19,7 @@ type bf16Pass struct {
 
 // newBF16Pass makes a pass; turned, it takes the kernel as in the backward pass to the input.
 func newBF16Pass(b *Backend, s ops.ConvShape, turned bool) (*bf16Pass, error) {
-	p := &bf16Pass{b: b, shape: s, blocks: s.Blocks(), packJobs: s.PackJobsBF16()}
+	p := &bf16Pass{b: b, shape: s, parts: s.PartsBF16(), packJobs: s.PackJobsBF16()}
 	p.packTask, p.convTask = p.packJob, p.convJob
 	if turned {
 		p.packTask, p.packJobs = p.packTurnedJob, s.Groups()
@@ -34,7 +34,7 @@ func (p *bf16Pass) run(out, in array, kernel []float32, product ops.Product) {
 	p.out, p.in, p.kernel, p.product = out.bf16, in.bf16, kernel, product
 	p.packed = ops.AsBF16(p.b.common.of(0))[:ops.PackedSizeBF16(p.shape)]
 	p.b.pool.run(p.packJobs, p.packTask)
-	p.b.pool.run(len(p.blocks)*p.shape.Groups(), p.convTask)
+	p.b.pool.run(len(p.parts)*p.shape.Groups(), p.convTask)
 }
 
 func (p *bf16Pass) packJob(worker, job int) {
@@ -46,9 +46,9 @@ func (p *bf16Pass) packTurnedJob(worker, group int) {
 }
 
 func (p *bf16Pass) convJob(worker, job int) {
-	// Groups of a block are neighbours in time: they read the same pixels.
-	block, group := &p.blocks[job/p.shape.Groups()], job%p.shape.Groups()
-	p.b.level.ConvForwardBF16(p.out, p.in, p.packed, p.shape, block, group, p.product, p.b.scratch(worker))
+	// Groups of a part are neighbours in time: they read the same pixels.
+	part, group := p.parts[job/p.shape.Groups()], job%p.shape.Groups()
+	p.b.level.ConvForwardBF16(p.out, p.in, p.packed, p.shape, part, group, p.product, p.b.scratch(worker))
 }
 
 // bf16Gradient is the gradient of a kernel as a product of matrices of bfloat16.
