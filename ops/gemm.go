@@ -81,7 +81,11 @@ func (l Level) GemmPacked(c []float32, ldc int, a Matrix, packed []float32, m, n
 				if p.Bias != nil {
 					bias = p.Bias[j:]
 				}
-				l.windowPanel(out, block.Data, block.RowStride, block.ColStride, packed[j*k+p0*width:], start[:], depth, bias, flags, edge)
+				var ahead []float32 // the next panel: this one came to the second-level cache with the last
+				if j+width < n {
+					ahead = packed[(j+width)*k+p0*width:]
+				}
+				l.windowPanel(out, block.Data, block.RowStride, block.ColStride, packed[j*k+p0*width:], start[:], depth, bias, flags, ahead, edge)
 			}
 		}
 	}
@@ -112,10 +116,10 @@ type window struct {
 // windowPanel is panel for a C of any number of columns up to a panel's width. Where it has
 // fewer, the panel is computed in scratch, of (rows + 1)·width floats. bias may be nil, and
 // longer than the window.
-func (l Level) windowPanel(out window, a []float32, rs, cs int, b []float32, segs []Segment, k int, bias []float32, flags int, scratch []float32) {
+func (l Level) windowPanel(out window, a []float32, rs, cs int, b []float32, segs []Segment, k int, bias []float32, flags int, ahead, scratch []float32) {
 	width := l.panelWidth()
 	if out.columns == width {
-		l.panel(out.c, out.ldc, out.rows, a, rs, cs, b, width, segs, k, bias, flags)
+		l.panel(out.c, out.ldc, out.rows, a, rs, cs, b, width, segs, k, bias, flags, ahead)
 		return
 	}
 	tmp := scratch[:out.rows*width]
@@ -129,7 +133,7 @@ func (l Level) windowPanel(out window, a []float32, rs, cs int, b []float32, seg
 			copy(tmp[i*width:], out.c[i*out.ldc:][:out.columns])
 		}
 	}
-	l.panel(tmp, width, out.rows, a, rs, cs, b, width, segs, k, wide, flags)
+	l.panel(tmp, width, out.rows, a, rs, cs, b, width, segs, k, wide, flags, ahead)
 	for i := range out.rows {
 		copy(out.c[i*out.ldc:][:out.columns], tmp[i*width:])
 	}

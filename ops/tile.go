@@ -29,8 +29,9 @@ func (l Level) panelWidth() int {
 //	c = (c if flags&tileAdd, else bias, else 0) + Σ over segs of a·b
 //
 // with a[s.A + i*rs + p*cs] and b[s.B + p*ldb + j], p < k. One of rs and cs is 1, k and
-// the number of segments are positive, bias may be nil.
-func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int, segs []Segment, k int, bias []float32, flags int) {
+// the number of segments are positive, bias may be nil. ahead is what the next call reads first, for the kernel to
+// fetch while it computes, or nil: a packed panel of B comes whole while 96 rows are computed.
+func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int, segs []Segment, k int, bias []float32, flags int, ahead []float32) {
 	if rows == 0 {
 		return
 	}
@@ -48,7 +49,7 @@ func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []fl
 		panelGeneric(c, ldc, rows, a, rs, cs, b, ldb, segs, k, bias, flags)
 		return
 	}
-	l.panelTiles(c, ldc, rows, a, rs, cs, b, ldb, segs, k, bias, flags)
+	l.panelTiles(c, ldc, rows, a, rs, cs, b, ldb, segs, k, bias, flags, ahead)
 }
 
 // panelGeneric is gonum's matrix product, a block of at most 64 rows at a time: of that

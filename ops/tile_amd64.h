@@ -38,7 +38,7 @@
 	ADDQ R15, BX
 
 // PRODUCT adds the products of all segments to the accumulators, four steps at a
-// time. The other arguments are labels.
+// time, before which it does AHEAD. The other arguments are labels.
 #define PRODUCT(rows, segment, four, last, one, next) \
 segment:                  \
 	SEGMENT               \
@@ -46,6 +46,7 @@ segment:                  \
 	JLT        last       \
 	PCALIGN    $32        \
 four:                     \
+	AHEAD                 \
 	rows; ADVANCE         \
 	rows; ADVANCE         \
 	rows; ADVANCE         \

@@ -38,6 +38,9 @@
 	VMOVUPS (BX), Y12   \
 	VMOVUPS 32(BX), Y13
 
+// Nothing is fetched ahead: it brought nothing.
+#define AHEAD
+
 // The first rows of a step; each macro is one row more than the one before.
 #define ROWS1 COLUMNS; ROW((SI), Y14, Y0, Y1)
 #define ROWS2 ROWS1; ROW((SI)(R8*1), Y15, Y2, Y3)

@@ -149,7 +149,7 @@ func (l Level) WinogradForward(y, x, u []float32, w Winograd, s ConvShape, job *
 				start = bias[j:]
 			}
 			l.panel(m[k*mStride+j:], columns, rows, v[k*vStride:], s.In, 1,
-				u[k*uStride+(first+j)*s.In:], width, zero[:], s.In, start, 0)
+				u[k*uStride+(first+j)*s.In:], width, zero[:], s.In, start, 0, nil)
 		}
 	}
 
