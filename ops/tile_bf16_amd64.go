@@ -11,7 +11,7 @@ package ops
 func tileBF16AVX512(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *Segment, n, k, rows, flags int)
 
 //go:noescape
-func tileAMX(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *Segment, n, k, blocks, height int, config *tileConfig, flags int, bias *float32, y *BF16, ldy int)
+func tileAMX(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *Segment, n, k, blocks, height int, config *tileConfig, flags int, bias *float32, y *BF16, ldy int, run int)
 
 // panelTilesBF16 does what panelBF16 describes, if the level has a kernel for it.
 func (l Level) panelTilesBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16, segs []Segment, k, flags int) bool {
@@ -29,7 +29,7 @@ func (l Level) panelTilesBF16(c []float32, ldc, rows int, a []BF16, rs int, b []
 		return true
 	case AMX:
 		tilesAMX(rows, func(at, blocks, height int) {
-			tileAMX(&c[at*ldc], ldc, &a[at*rs], rs, &b[0], &segs[0], len(segs), k, blocks, height, newTileConfig(height), flags, nil, nil, 0)
+			tileAMX(&c[at*ldc], ldc, &a[at*rs], rs, &b[0], &segs[0], len(segs), k, blocks, height, newTileConfig(height), flags, nil, nil, 0, runAMX(len(segs), k))
 		})
 		return true
 	}
@@ -53,9 +53,16 @@ func (l Level) panelTilesRounded(y []BF16, ldy, rows int, a []BF16, rs int, b []
 	}
 	sums := scratch[:min(rows, blockAMX)*panelBF16]
 	tilesAMX(rows, func(at, blocks, height int) {
-		tileAMX(&sums[0], panelBF16, &a[at*rs], rs, &b[0], &segs[0], len(segs), k, blocks, height, newTileConfig(height), flags, bias, &y[at*ldy], ldy)
+		tileAMX(&sums[0], panelBF16, &a[at*rs], rs, &b[0], &segs[0], len(segs), k, blocks, height, newTileConfig(height), flags, bias, &y[at*ldy], ldy, runAMX(len(segs), k))
 	})
 	return true
+}
+
+// runAMX returns how many of n segments of depth k are summed at a time: 32 rows of them stay in the first-level cache.
+func runAMX(n, k int) int {
+	const depth = 576
+	runs := (n + max(1, depth/k) - 1) / max(1, depth/k)
+	return (n + runs - 1) / runs
 }
 
 // tilesAMX calls f for blocks of whole height, and for the rows that are left.

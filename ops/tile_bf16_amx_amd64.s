@@ -52,8 +52,8 @@
 	LEAQ (DI)(R14*1), AX \
 	LEAQ (AX)(R10*1), CX
 
-// func tileAMX(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *Segment, n, k, blocks, height int, config *tileConfig, flags int, bias *float32, y *BF16, ldy int)
-TEXT ·tileAMX(SB), NOSPLIT, $0-120
+// func tileAMX(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *Segment, n, k, blocks, height int, config *tileConfig, flags int, bias *float32, y *BF16, ldy int, run int)
+TEXT ·tileAMX(SB), NOSPLIT, $32-128
 	MOVQ config+80(FP), AX
 	LONG $0x4978e2c4; BYTE $0x00                                 // LDTILECFG [RAX]
 	MOVQ c+0(FP), DI
@@ -74,9 +74,30 @@ TEXT ·tileAMX(SB), NOSPLIT, $0-120
 	VPBROADCASTD AX, Z3
 
 block:
-	XORL R14, R14
+	MOVQ  n+48(FP), AX
+	MOVQ  segs+40(FP), R12
+	MOVQ  AX, left-8(SP)
+	MOVQ  R12, first-16(SP)
+	DECQ  AX
+	SHLQ  $4, AX
+	MOVQ  (R12)(AX*1), CX
+	MOVQ  height+72(FP), AX
+	IMULQ R8, AX
+	ADDQ  a+16(FP), AX
+	LEAQ  (AX)(CX*2), AX
+	MOVQ  AX, ahead-32(SP)
+
+run:
+	MOVQ    left-8(SP), AX
+	CMPQ    AX, run+120(FP)
+	CMOVQGT run+120(FP), AX
+	MOVQ    AX, count-24(SP)
+	XORL    R14, R14
 
 half:
+	MOVQ  left-8(SP), AX
+	CMPQ  AX, n+48(FP)
+	JNE   load
 	TESTQ $1, flags+88(FP)
 	JNZ   load
 	MOVQ  bias+96(FP), AX
@@ -105,8 +126,9 @@ load:
 	LONG $0x4b7be2c4; WORD $0x115c; BYTE $0x40                   // TILELOADD TMM3, [RCX+RDX*1+64]
 
 loaded:
-	MOVQ segs+40(FP), R12
-	MOVQ n+48(FP), R13
+	MOVQ first-16(SP), R12
+	MOVQ count-24(SP), R13
+	MOVQ ahead-32(SP), AX
 
 segment:
 	MOVQ (R12), SI
@@ -130,6 +152,9 @@ step:
 	LONG $0x5c42e2c4; BYTE $0xcc                                 // TDPBF16PS TMM1, TMM4, TMM7
 	LONG $0x5c4ae2c4; BYTE $0xd5                                 // TDPBF16PS TMM2, TMM5, TMM6
 	LONG $0x5c42e2c4; BYTE $0xdd                                 // TDPBF16PS TMM3, TMM5, TMM7
+	PREFETCHT1 (AX)
+	PREFETCHT1 64(AX)
+	ADDQ $128, AX
 	ADDQ $64, SI
 	ADDQ $64, R15
 	ADDQ $4096, BX
@@ -137,6 +162,7 @@ step:
 	JNZ  step
 	DECQ R13
 	JNZ  segment
+	MOVQ AX, ahead-32(SP)
 
 	HALF
 	LONG $0x4b7ae2c4; WORD $0x1004                               // TILESTORED [RAX+RDX*1], TMM0
@@ -146,6 +172,9 @@ step:
 	MOVQ y+104(FP), BX
 	TESTQ BX, BX
 	JZ   stored
+	MOVQ count-24(SP), AX
+	CMPQ AX, left-8(SP)
+	JNE  stored
 	MOVQ R14, CX
 	SHRQ $1, CX
 	ADDQ CX, BX
@@ -167,7 +196,14 @@ round:
 stored:
 	XORQ $128, R14
 	JNZ  half
+	MOVQ count-24(SP), AX
+	SUBQ AX, left-8(SP)
+	JZ   summed
+	SHLQ $4, AX
+	ADDQ AX, first-16(SP)
+	JMP  run
 
+summed:
 	MOVQ  height+72(FP), AX
 	MOVQ  AX, CX
 	IMULQ R8, CX
