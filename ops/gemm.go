@@ -8,13 +8,24 @@ type Matrix struct {
 }
 
 // Blocks of the matrix product: gemmDepth rows of B and gemmColumns of its columns are
-// packed at a time; gemmRows rows of A against them are copied to one place, where they stay in
-// the second-level cache: as they stand, a power of two apart, they would share few of its lines.
+// packed at a time, and gemmRows rows of A are multiplied by them.
 const (
-	gemmDepth   = 512
-	gemmColumns = 4096
-	gemmRows    = 96
+	gemmDepth = 512
+	gemmRows  = 96
 )
+
+var gemmColumns, gemmStride = gemmBlocks(cacheL2)
+
+// gemmBlocks returns what depends on the size of the second-level cache, in which the rows of A
+// are to stay. Those at most stride apart are read where they stand. Others are copied to one place:
+// a power of two apart they share few lines of the cache. A cache of 2 MiB has enough of them, and with nothing
+// to copy for each block of B, the block can be of a size that stays in it too.
+func gemmBlocks(cache int) (columns, stride int) {
+	if cache < 2<<20 {
+		return 4096, 0
+	}
+	return 1024, 4096
+}
 
 // Product says what c = a·b does besides.
 type Product struct {
@@ -91,9 +102,13 @@ func (l Level) GemmPacked(c []float32, ldc int, a Matrix, packed []float32, m, n
 	}
 }
 
-// block copies rows from i on and columns from j on of m to dst, without gaps.
+// block returns rows from i on and columns from j on of m for a product to read: where they stand, or
+// copied to dst without gaps.
 func (m Matrix) block(dst []float32, i, j, rows, columns int) Matrix {
 	src := m.Data[i*m.RowStride+j*m.ColStride:]
+	if m.ColStride == 1 && m.RowStride <= gemmStride {
+		return Matrix{src, m.RowStride, 1}
+	}
 	if m.ColStride == 1 {
 		for r := range rows {
 			copy(dst[r*columns:][:columns], src[r*m.RowStride:])

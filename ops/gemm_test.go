@@ -7,7 +7,18 @@ import (
 	"testing"
 )
 
+// TestGemm multiplies by the blocks of a small and of a large second-level cache.
 func TestGemm(t *testing.T) {
+	for _, cache := range []int{512 << 10, 2 << 20} {
+		t.Run(fmt.Sprint(cache), func(t *testing.T) {
+			defer func(columns, stride int) { gemmColumns, gemmStride = columns, stride }(gemmColumns, gemmStride)
+			gemmColumns, gemmStride = gemmBlocks(cache)
+			sweepGemm(t)
+		})
+	}
+}
+
+func sweepGemm(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {
 		w := l.panelWidth()
 		variant := 0 // of testGemm: another for each size

@@ -9,6 +9,8 @@ var (
 	hasAVX512     = hasAVX2 && cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL)
 	hasAVX512BF16 = hasAVX512 && cpuid.CPU.Supports(cpuid.AVX512BF16)
 
+	cacheL2 = cpuid.CPU.Cache.L2 // bytes of the second-level cache, -1 if not known
+
 	hasAMX, amxRefused = askAMX(hasAVX512BF16 && cpuid.CPU.Supports(cpuid.AMXTILE, cpuid.AMXBF16))
 )
 

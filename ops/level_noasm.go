@@ -7,6 +7,7 @@ const (
 	hasAVX512     = false
 	hasAVX512BF16 = false
 	hasAMX        = false
+	cacheL2       = -1
 )
 
 var amxRefused error
