@@ -142,9 +142,19 @@ func testConvBF16(t *testing.T, l Level, s ConvShape) {
 		dw[i], checkDW = guarded(t, len(w))
 		defer checkDW()
 	}
+	sizeX, sizeDY, turnJobs := s.FilterOperandsBF16()
+	turnedX, checkX := guardedBF16(t, sizeX)
+	turnedDY, checkTurnedDY := guardedBF16(t, sizeDY)
+	pairs, checkPairs := guarded(t, TransposeScratchBF16(min(s.N, filterImages)))
+	for job := range turnJobs {
+		l.TurnFilterBF16(turnedX, turnedDY, x, dy, s, job, pairs)
+	}
+	checkX()
+	checkTurnedDY()
+	checkPairs()
 	scratch, checkScratch := guarded(t, l.FilterScratchBF16(s, jobs))
 	for _, job := range jobs {
-		l.ConvBackwardFilterBF16(dw[job.Split], dy, x, s, job, scratch)
+		l.ConvBackwardFilterBF16(dw[job.Split], turnedDY, turnedX, s, job, scratch)
 	}
 	checkScratch()
 	each(rng, len(w), pixels, func(at0 int) {
@@ -256,10 +266,15 @@ func filterBF16(l Level, s ConvShape) func() {
 	for i := range dw {
 		dw[i] = make([]float32, s.taps()*s.In*s.Out)
 	}
-	scratch := make([]float32, l.FilterScratchBF16(s, jobs))
+	sizeX, sizeDY, turnJobs := s.FilterOperandsBF16()
+	turnedX, turnedDY := make([]BF16, sizeX), make([]BF16, sizeDY)
+	scratch := make([]float32, max(TransposeScratchBF16(s.N), l.FilterScratchBF16(s, jobs)))
 	return func() {
+		for job := range turnJobs {
+			l.TurnFilterBF16(turnedX, turnedDY, x, dy, s, job, scratch)
+		}
 		for _, job := range jobs {
-			l.ConvBackwardFilterBF16(dw[job.Split], dy, x, s, job, scratch)
+			l.ConvBackwardFilterBF16(dw[job.Split], turnedDY, turnedX, s, job, scratch)
 		}
 		for _, part := range dw[1:] {
 			Add(dw[0], part)
