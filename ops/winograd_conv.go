@@ -148,8 +148,13 @@ func (l Level) WinogradForward(y, x, u []float32, w Winograd, s ConvShape, job *
 			if k == ones {
 				start = bias[j:]
 			}
+			// The panels are many times what the second-level cache holds: fetch the next one meanwhile.
+			next := k*uStride + (first+j+width)*s.In
+			if j+width == columns {
+				next = (k+1)*uStride + first*s.In
+			}
 			l.panel(m[k*mStride+j:], columns, rows, v[k*vStride:], s.In, 1,
-				u[k*uStride+(first+j)*s.In:], width, zero[:], s.In, start, 0, nil)
+				u[k*uStride+(first+j)*s.In:], width, zero[:], s.In, start, 0, u[min(next, len(u)):])
 		}
 	}
 
