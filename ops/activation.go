@@ -26,7 +26,7 @@ func (l Level) ReLUGrad(dx, dy, x []float32) {
 
 // MaxPool sets each element of y to the largest of the four blocks of the window at x.
 func (l Level) MaxPool(y, x []float32, w Window) {
-	b := w.blocks(x, len(y))
+	b := windowBlocks(w, x, len(y))
 	for i := l.maxPoolWide(y, &b); i < len(y); i++ {
 		y[i] = max(b[0][i], b[1][i], b[2][i], b[3][i])
 	}
@@ -35,7 +35,7 @@ func (l Level) MaxPool(y, x []float32, w Window) {
 // MaxPoolGrad sets the four blocks of the window at dx: each element of dy goes to the first
 // of the largest at x, and the others get 0. dx may be x.
 func (l Level) MaxPoolGrad(dx, dy, x []float32, w Window) {
-	b, d := w.blocks(x, len(dy)), w.blocks(dx, len(dy))
+	b, d := windowBlocks(w, x, len(dy)), windowBlocks(w, dx, len(dy))
 	for i := l.maxPoolGradWide(&d, dy, &b); i < len(dy); i++ {
 		first := 0
 		for k := 1; k < 4; k++ {

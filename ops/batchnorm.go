@@ -23,14 +23,14 @@ func (n *Norm) at(x float32, c int) float32 {
 	return float32((x-n.Mean[c])*n.Scale[c]) + n.Beta[c]
 }
 
-// check panics unless each of the slices has whole rows of C, as many as x.
-func (n *Norm) check(x []float32, others ...[]float32) {
+// check panics unless slices of these lengths have whole rows of C, as many each.
+func (n *Norm) check(length int, others ...int) {
 	c := len(n.Mean)
-	if c == 0 || len(n.Scale) != c || len(n.Beta) != c || len(x)%c != 0 {
+	if c == 0 || len(n.Scale) != c || len(n.Beta) != c || length%c != 0 {
 		panic(errLength)
 	}
 	for _, o := range others {
-		if len(o) != len(x) {
+		if o != length {
 			panic(errLength)
 		}
 	}
@@ -50,13 +50,17 @@ func (n *Norm) checkSums(sum, product []float32) {
 // squares: with a row of x itself as the pivot at most a factor of the number of
 // rows, and a column of equal numbers gives exact zeros. A few hundred rows a call are accurate.
 func (l Level) ColumnSums(sum, squares, x, pivot []float32) {
-	cols := len(pivot)
-	if cols == 0 || len(sum) != cols || len(squares) != cols || len(x)%cols != 0 {
-		panic(errLength)
-	}
+	checkColumns(sum, squares, len(x), pivot)
 	clear(sum)
 	clear(squares)
 	columnSums(sum, squares, x, pivot, l.columnSumsWide(sum, squares, x, pivot))
+}
+
+func checkColumns(sum, squares []float32, length int, pivot []float32) {
+	cols := len(pivot)
+	if cols == 0 || len(sum) != cols || len(squares) != cols || length%cols != 0 {
+		panic(errLength)
+	}
 }
 
 // columnSums is ColumnSums for the columns from the given one on.
@@ -106,7 +110,7 @@ func (m *Moments) Add(rows int, sum, squares, pivot []float32) {
 
 // Normalize sets y to the normalised x. y may be x.
 func (l Level) Normalize(y, x []float32, n *Norm) {
-	n.check(x, y)
+	n.check(len(x), len(y))
 	normalize(y, x, n, l.normalizeWide(y, x, n))
 }
 
@@ -129,7 +133,7 @@ func normalize(y, x []float32, n *Norm, from int) {
 //
 // so that dβ = sum and dγ = product/σ.
 func (l Level) NormSums(sum, product, dy, x []float32, n *Norm) {
-	n.check(x, dy)
+	n.check(len(x), len(dy))
 	n.checkSums(sum, product)
 	clear(sum)
 	clear(product)
@@ -166,8 +170,8 @@ func (n *NormGrad) at(g, x float32, c int) float32 {
 	return n.Scale[c]*g - n.A[c] - (x-n.Mean[c])*n.B[c]
 }
 
-func (n *NormGrad) check(x []float32, others ...[]float32) {
-	n.Norm.check(x, others...)
+func (n *NormGrad) check(length int, others ...int) {
+	n.Norm.check(length, others...)
 	if len(n.A) != len(n.Mean) || len(n.B) != len(n.Mean) {
 		panic(errLength)
 	}
@@ -175,7 +179,7 @@ func (n *NormGrad) check(x []float32, others ...[]float32) {
 
 // NormGrad sets dx to the gradient of x. dx may be x.
 func (l Level) NormGrad(dx, dy, x []float32, n *NormGrad) {
-	n.check(x, dx, dy)
+	n.check(len(x), len(dx), len(dy))
 	normGrad(dx, dy, x, n, l.normGradWide(dx, dy, x, n))
 }
 

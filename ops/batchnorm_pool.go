@@ -9,8 +9,8 @@ type Window struct {
 // Starts returns where the four blocks begin.
 func (w Window) Starts() [4]int { return [...]int{0, w.Right, w.Down, w.Down + w.Right} }
 
-// blocks returns n numbers of each of the four blocks.
-func (w Window) blocks(x []float32, n int) (b [4][]float32) {
+// windowBlocks returns n numbers of each of the four blocks of a window.
+func windowBlocks[T float32 | BF16](w Window, x []T, n int) (b [4][]T) {
 	for i, at := range w.Starts() {
 		b[i] = x[at:][:n]
 	}
@@ -20,8 +20,8 @@ func (w Window) blocks(x []float32, n int) (b [4][]float32) {
 // NormalizePool sets each element of y to the maximum of the normalised elements of the four
 // blocks at x. len(y) is the length of a block, or of a part of whole rows.
 func (l Level) NormalizePool(y, x []float32, w Window, n *Norm) {
-	n.check(y)
-	blocks := w.blocks(x, len(y))
+	n.check(len(y))
+	blocks := windowBlocks(w, x, len(y))
 	from := l.normalizePoolWide(y, &blocks, n)
 	cols := len(n.Mean)
 	if from == cols {
@@ -50,11 +50,11 @@ func poolAt(x *[4][]float32, n *Norm, i, c int) (best float32, block int) {
 // NormPoolSums is NormSums where a 2x2 max pool follows: dy goes to the first of
 // the largest elements of each window.
 func (l Level) NormPoolSums(sum, product, dy, x []float32, w Window, n *Norm) {
-	n.check(dy)
+	n.check(len(dy))
 	n.checkSums(sum, product)
 	clear(sum)
 	clear(product)
-	blocks := w.blocks(x, len(dy))
+	blocks := windowBlocks(w, x, len(dy))
 	from := l.normPoolSumsWide(sum, product, dy, &blocks, n)
 	cols := len(n.Mean)
 	if from == cols {
@@ -76,8 +76,8 @@ func (l Level) NormPoolSums(sum, product, dy, x []float32, w Window, n *Norm) {
 // NormPoolGrad is NormGrad where a 2x2 max pool follows: it sets the four blocks at dx,
 // which may be x.
 func (l Level) NormPoolGrad(dx, dy, x []float32, w Window, n *NormGrad) {
-	n.check(dy)
-	blocks, grads := w.blocks(x, len(dy)), w.blocks(dx, len(dy))
+	n.check(len(dy))
+	blocks, grads := windowBlocks(w, x, len(dy)), windowBlocks(w, dx, len(dy))
 	from := l.normPoolGradWide(&grads, dy, &blocks, n)
 	cols := len(n.Mean)
 	if from == cols {

@@ -36,6 +36,9 @@ func (a array) slice(from, to int) array {
 	return array{bf16: a.bf16[from:to:to]}
 }
 
+// from returns the numbers from at on.
+func (a array) from(at int) array { return a.slice(at, a.len()) }
+
 // load returns the elements from from to to; bfloat16 is widened to tmp.
 func (a array) load(l ops.Level, tmp []float32, from, to int) []float32 {
 	if a.bf16 == nil {

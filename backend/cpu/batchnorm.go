@@ -155,73 +155,88 @@ func (p *batchNorm) Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor
 
 func (p *batchNorm) momentsJob(worker, job int) {
 	from, to := p.block(job)
-	tmp, _ := p.temporaries(worker)
 	sum, squares := p.part(job)
-	x := p.xData.load(p.b.level, tmp, from, to)
-	p.b.level.ColumnSums(sum, squares, x, x[:p.c[0]])
+	l, x, tmp := p.b.level, p.xData.slice(from, to), p.b.scratch(worker)
+	pivot := x.load(l, tmp, 0, p.c[0])
+	if x.bf16 != nil {
+		l.ColumnSumsBF16(sum, squares, x.bf16, pivot, tmp[p.c[0]:])
+	} else {
+		l.ColumnSums(sum, squares, x.f32, pivot)
+	}
 }
 
 func (p *batchNorm) normJob(worker, job int) {
 	from, to := p.block(job)
-	tmp, _ := p.temporaries(worker)
-	y := p.yData.place(tmp, from, to)
-	p.b.level.Normalize(y, p.xData.load(p.b.level, tmp, from, to), &p.norm.Norm)
-	p.yData.store(p.b.level, y, from)
+	l, y, x := p.b.level, p.yData.slice(from, to), p.xData.slice(from, to)
+	if x.bf16 != nil {
+		l.NormalizeBF16(y.bf16, x.bf16, &p.norm.Norm, p.b.scratch(worker))
+	} else {
+		l.Normalize(y.f32, x.f32, &p.norm.Norm)
+	}
 }
 
 func (p *batchNorm) sumsJob(worker, job int) {
 	from, to := p.block(job)
-	tmp, more := p.temporaries(worker)
 	sum, product := p.part(job)
-	p.b.level.NormSums(sum, product, p.dyData.load(p.b.level, more, from, to), p.xData.load(p.b.level, tmp, from, to), &p.norm.Norm)
+	l, dy, x := p.b.level, p.dyData.slice(from, to), p.xData.slice(from, to)
+	if x.bf16 != nil {
+		l.NormSumsBF16(sum, product, dy.bf16, x.bf16, &p.norm.Norm, p.b.scratch(worker))
+	} else {
+		l.NormSums(sum, product, dy.f32, x.f32, &p.norm.Norm)
+	}
 }
 
 func (p *batchNorm) gradJob(worker, job int) {
 	from, to := p.block(job)
-	tmp, more := p.temporaries(worker)
-	p.grad(tmp, p.dyData.load(p.b.level, more, from, to), from, to)
-}
-
-// grad computes the elements of dx from from to to.
-func (p *batchNorm) grad(tmp, dy []float32, from, to int) {
-	dx := p.dxData.place(tmp, from, to)
-	p.b.level.NormGrad(dx, dy, p.xData.load(p.b.level, tmp, from, to), &p.norm)
-	p.dxData.store(p.b.level, dx, from)
+	l, dx, dy, x := p.b.level, p.dxData.slice(from, to), p.dyData.slice(from, to), p.xData.slice(from, to)
+	if x.bf16 != nil {
+		l.NormGradBF16(dx.bf16, dy.bf16, x.bf16, &p.norm, p.b.scratch(worker))
+	} else {
+		l.NormGrad(dx.f32, dy.f32, x.f32, &p.norm)
+	}
 }
 
 func (p *batchNorm) normPoolJob(worker, job int) {
 	from, to, at := p.win.of(job)
-	four, one := p.temporaries(worker)
-	y := p.yData.place(one, from, to)
-	x, w := p.xData.loadWindow(p.b.level, four, p.win.Window, at, to-from)
-	p.b.level.NormalizePool(y, x, w, &p.norm.Norm)
-	p.yData.store(p.b.level, y, from)
+	l, y, x := p.b.level, p.yData.slice(from, to), p.xData.from(at)
+	if x.bf16 != nil {
+		l.NormalizePoolBF16(y.bf16, x.bf16, p.win.Window, &p.norm.Norm, p.b.scratch(worker))
+	} else {
+		l.NormalizePool(y.f32, x.f32, p.win.Window, &p.norm.Norm)
+	}
 }
 
 func (p *batchNorm) sumsPoolJob(worker, job int) {
 	from, to, at := p.win.of(job)
-	four, one := p.temporaries(worker)
 	sum, product := p.part(job)
-	x, w := p.xData.loadWindow(p.b.level, four, p.win.Window, at, to-from)
-	p.b.level.NormPoolSums(sum, product, p.dyData.load(p.b.level, one, from, to), x, w, &p.norm.Norm)
+	l, dy, x := p.b.level, p.dyData.slice(from, to), p.xData.from(at)
+	if x.bf16 != nil {
+		l.NormPoolSumsBF16(sum, product, dy.bf16, x.bf16, p.win.Window, &p.norm.Norm, p.b.scratch(worker))
+	} else {
+		l.NormPoolSums(sum, product, dy.f32, x.f32, p.win.Window, &p.norm.Norm)
+	}
 }
 
 func (p *batchNorm) gradPoolJob(worker, job int) {
-	four, one := p.temporaries(worker)
-	if job < p.win.jobs {
-		from, to, at := p.win.of(job)
-		dx, _ := p.dxData.placeWindow(four, p.win.Window, at, to-from)
-		x, w := p.xData.loadWindow(p.b.level, four, p.win.Window, at, to-from)
-		p.b.level.NormPoolGrad(dx, p.dyData.load(p.b.level, one, from, to), x, w, &p.norm)
-		p.dxData.storeWindow(p.b.level, dx, p.win.Window, at, to-from)
+	if job >= p.win.jobs {
+		p.gradRestJob(worker, job-p.win.jobs)
 		return
 	}
-	from, to := p.win.rest(job - p.win.jobs)
-	zeros := one[:to-from]
-	clear(zeros)
-	p.grad(four, zeros, from, to)
+	from, to, at := p.win.of(job)
+	l, dx, dy, x := p.b.level, p.dxData.from(at), p.dyData.slice(from, to), p.xData.from(at)
+	if x.bf16 != nil {
+		l.NormPoolGradBF16(dx.bf16, dy.bf16, x.bf16, p.win.Window, &p.norm, p.b.scratch(worker))
+	} else {
+		l.NormPoolGrad(dx.f32, dy.f32, x.f32, p.win.Window, &p.norm)
+	}
 }
 
-func (p *batchNorm) temporaries(worker int) (four, one []float32) {
-	return p.b.temporaries(worker, p.rows*p.c[0])
+// gradRestJob does pixels that no window has, where dy is zero.
+func (p *batchNorm) gradRestJob(worker, job int) {
+	from, to := p.win.rest(job)
+	four, zeros := p.b.temporaries(worker, to-from)
+	clear(zeros)
+	dx := p.dxData.place(four, from, to)
+	p.b.level.NormGrad(dx, zeros, p.xData.load(p.b.level, four, from, to), &p.norm)
+	p.dxData.store(p.b.level, dx, from)
 }
