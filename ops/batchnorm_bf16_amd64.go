@@ -2,6 +2,9 @@
 
 package ops
 
+//go:generate go tool asm2plan9s batchnorm_bf16_amd64.s
+//go:generate go tool asm2plan9s batchnorm_pool_bf16_amd64.s
+
 // Each kernel is in its .s file. The methods call them for pieces and return false if the level or the
 // number of columns has none.
 
@@ -28,7 +31,7 @@ func normPoolGradBF16AVX512(dx0, dy, x0, x1, x2, x3 *BF16, mean, scale, beta, a,
 
 // bf16Piece returns the size of a piece, 0 if there is no kernel for so many columns.
 func (l Level) bf16Piece(cols int) int {
-	if l < AVX512 || cols%16 != 0 {
+	if l < AVX512BF16 || cols%16 != 0 {
 		return 0
 	}
 	return max(1, pieceSize/cols) * cols

@@ -31,7 +31,7 @@ func equalBF16(t *testing.T, what string, got []BF16, want []float64) {
 }
 
 func TestNormBF16(t *testing.T) {
-	eachNorm(t, func(t *testing.T, l Level, rows, cols int, n *NormGrad, rng *rand.Rand) {
+	eachNorm(t, Levels(), func(t *testing.T, l Level, rows, cols int, n *NormGrad, rng *rand.Rand) {
 		size := rows * cols
 		x, dy := gridBF16(rng, size), gridBF16(rng, size)
 		want := newNormReference(widened(x), widened(dy), []int{0}, n)
@@ -59,7 +59,7 @@ func TestNormBF16(t *testing.T) {
 }
 
 func TestNormPoolBF16(t *testing.T) {
-	eachNorm(t, func(t *testing.T, l Level, rows, cols int, n *NormGrad, rng *rand.Rand) {
+	eachNorm(t, Levels(), func(t *testing.T, l Level, rows, cols int, n *NormGrad, rng *rand.Rand) {
 		w, size, at := spread(rows * cols)
 		x, dy := gridBF16(rng, size), gridBF16(rng, rows*cols)
 		want := newNormReference(widened(x), widened(dy), at[:], n)
@@ -86,7 +86,7 @@ func TestNormPoolBF16(t *testing.T) {
 }
 
 func TestColumnSumsBF16(t *testing.T) {
-	eachNorm(t, func(t *testing.T, l Level, rows, cols int, _ *NormGrad, rng *rand.Rand) {
+	eachNorm(t, Levels(), func(t *testing.T, l Level, rows, cols int, _ *NormGrad, rng *rand.Rand) {
 		x, pivot := gridBF16(rng, rows*cols), grid(rng, cols)
 		sum, squares := make([]float64, cols), make([]float64, cols)
 		for i, v := range x {
@@ -108,7 +108,7 @@ func TestColumnSumsBF16(t *testing.T) {
 func TestNormBF16IsRounded(t *testing.T) {
 	const rows, cols = 37, 48
 	rng := rand.New(rand.NewPCG(9, 10))
-	eachLevel(t, func(t *testing.T, l Level) {
+	for _, l := range Levels() {
 		x, dy := randomBF16(rng, 4*rows*cols), randomBF16(rng, rows*cols)
 		n := &NormGrad{
 			Norm: Norm{Mean: random(rng, cols), Scale: random(rng, cols), Beta: random(rng, cols)},
@@ -121,7 +121,7 @@ func TestNormBF16IsRounded(t *testing.T) {
 			rounded := make([]BF16, len(want))
 			Generic.RoundBF16(rounded, want)
 			if !slices.Equal(got, rounded) {
-				t.Errorf("%s differs", what)
+				t.Errorf("%v: %s differs", l, what)
 			}
 		}
 		wide, grad := widened(x), widened(dy)
@@ -145,7 +145,7 @@ func TestNormBF16IsRounded(t *testing.T) {
 		equalSums := func(what string, got, want []float32) {
 			t.Helper()
 			if !slices.Equal(got, want) {
-				t.Errorf("%s differ", what)
+				t.Errorf("%v: %s differ", l, what)
 			}
 		}
 		for _, f := range []struct {
@@ -167,7 +167,7 @@ func TestNormBF16IsRounded(t *testing.T) {
 			equalSums(f.name, sums[0], sums[2])
 			equalSums(f.name, sums[1], sums[3])
 		}
-	})
+	}
 }
 
 // A NaN must reach the output of every lane and block.
@@ -177,7 +177,7 @@ func TestNaNPassesBF16(t *testing.T) {
 	w, size, at := spread(n)
 	ones := slices.Repeat([]BF16{0x3f80}, n)
 	tmp := make([]float32, 5*n)
-	for _, l := range FloatLevels() {
+	for _, l := range Levels() {
 		for i := range n {
 			for k := range at {
 				x, y, dx := make([]BF16, size), make([]BF16, n), make([]BF16, size)

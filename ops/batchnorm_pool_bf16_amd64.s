@@ -16,9 +16,9 @@
 // Z0-Z3, Z4-Z7      z, then g;  d
 // Z8, Z10           best, what is left of g
 // Z13, Z14          scale, beta
-// K1, K2            masks
+// K1                a mask
 //
-// Need AVX512F.
+// Need AVX512F and AVX512_BF16, which takes subnormal numbers as zero.
 
 #define EQUAL $0x00
 
@@ -58,6 +58,13 @@
 	ROUTE(Z2)                              \
 	VMOVAPS Z10, Z3                          // the rest is that of the last block
 
+// ROUND0 and ROUND8 leave in Y0 or Y8 the numbers of Z0 or Z8 as bf16.
+#define ROUND0 \
+    LONG $0x487ef262; WORD $0xc072                               // VCVTNEPS2BF16 YMM0, ZMM0
+
+#define ROUND8 \
+    LONG $0x487e5262; WORD $0xc072                               // VCVTNEPS2BF16 YMM8, ZMM8
+
 // MAX is a = max(a, b), NaN if either is: one order of the operands gives b then, the other a.
 #define MAX(a, b, t) \
 	VMAXPS a, b, t  \
@@ -77,7 +84,6 @@ TEXT ·normalizePoolBF16AVX512(SB), NOSPLIT, $0-84
 	MOVQ         rows+64(FP), CX
 	MOVQ         cols+72(FP), DX
 	VBROADCASTSS floor+80(FP), Z15
-	ROUNDING
 	SHLQ         $1, DX
 
 row:
@@ -89,7 +95,8 @@ column:
 	MAX(Z2, Z3, Z9)
 	MAX(Z0, Z2, Z8)
 	VMAXPS Z0, Z15, Z0
-	ROUND(Z0, Z1, K1, (BX)(AX*1))  // y = max(floor, z...)
+	ROUND0
+	VMOVDQU Y0, (BX)(AX*1)  // y = max(floor, z...)
 	ADDQ   $32, AX
 	CMPQ   AX, DX
 	JLT    column
@@ -152,8 +159,9 @@ column:
 	VMOVAPS      Z11, Z8                \
 	VFMSUB231PS  Z13, g, Z8             \ // scale*g − a
 	VFNMADD231PS Z12, d, Z8             \ // … − d*b
+	ROUND8                              \
 	LEAQ         (x)(AX*1), R15         \
-	ROUND(Z8, Z9, K2, (R15)(R14*1))
+	VMOVDQU      Y8, (R15)(R14*1)
 
 // The rows left stay in the frame. The four blocks of dx lie apart as those of x do.
 //
@@ -172,7 +180,6 @@ TEXT ·normPoolGradBF16AVX512(SB), NOSPLIT, $0-108
 	MOVQ         b+80(FP), CX
 	MOVQ         cols+96(FP), DX
 	VBROADCASTSS floor+104(FP), Z15
-	ROUNDING
 	SUBQ         SI, R14
 	SHLQ         $1, DX
 
