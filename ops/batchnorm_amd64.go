@@ -6,16 +6,16 @@ package ops
 // rows; the methods call them for pieces and return how many columns are done.
 
 //go:noescape
-func columnSumsAVX2(sum, squares, x, pivot *float32, rows, cols, stride int)
+func columnSumsAVX2(sum, squares, x, pivot *float32, rows, cols, stride, ahead int)
 
 //go:noescape
-func normalizeAVX2(y, x, mean, scale, beta *float32, rows, cols, stride int, floor float32)
+func normalizeAVX2(y, x, mean, scale, beta *float32, rows, cols, stride, ahead int, floor float32)
 
 //go:noescape
-func normSumsAVX2(sum, product, dy, x, mean, scale, beta *float32, rows, cols, stride int, floor float32)
+func normSumsAVX2(sum, product, dy, x, mean, scale, beta *float32, rows, cols, stride, ahead int, floor float32)
 
 //go:noescape
-func normGradAVX2(dx, dy, x, mean, scale, beta, a, b *float32, rows, cols, stride int, floor float32)
+func normGradAVX2(dx, dy, x, mean, scale, beta, a, b *float32, rows, cols, stride, ahead int, floor float32)
 
 //go:noescape
 func normalizePoolAVX2(y, x0, x1, x2, x3, mean, scale, beta *float32, rows, cols, stride int, floor float32)
@@ -38,6 +38,15 @@ func (l Level) wide(cols int) (wide, piece int) {
 	return cols &^ 7, max(1, pieceSize/cols) * cols
 }
 
+// ahead is how many bytes before it is needed the kernels ask for what they read. It brings a tenth of
+// the time where AVX-512 is; below, where it was not measured, nothing is asked for early.
+func (l Level) ahead() int {
+	if l < AVX512 {
+		return 0
+	}
+	return 2048
+}
+
 func (l Level) columnSumsWide(sum, squares, x, pivot []float32) int {
 	cols := len(pivot)
 	wide, piece := l.wide(cols)
@@ -45,7 +54,7 @@ func (l Level) columnSumsWide(sum, squares, x, pivot []float32) int {
 		return 0
 	}
 	for i := 0; i < len(x); i += piece {
-		columnSumsAVX2(&sum[0], &squares[0], &x[i], &pivot[0], min(piece, len(x)-i)/cols, wide, cols)
+		columnSumsAVX2(&sum[0], &squares[0], &x[i], &pivot[0], min(piece, len(x)-i)/cols, wide, cols, l.ahead())
 	}
 	return wide
 }
@@ -58,7 +67,7 @@ func (l Level) normalizeWide(y, x []float32, n *Norm) int {
 	}
 	for i := 0; i < len(x); i += piece {
 		normalizeAVX2(&y[i], &x[i], &n.Mean[0], &n.Scale[0], &n.Beta[0],
-			min(piece, len(x)-i)/cols, wide, cols, n.Floor)
+			min(piece, len(x)-i)/cols, wide, cols, l.ahead(), n.Floor)
 	}
 	return wide
 }
@@ -71,7 +80,7 @@ func (l Level) normSumsWide(sum, product, dy, x []float32, n *Norm) int {
 	}
 	for i := 0; i < len(x); i += piece {
 		normSumsAVX2(&sum[0], &product[0], &dy[i], &x[i], &n.Mean[0], &n.Scale[0], &n.Beta[0],
-			min(piece, len(x)-i)/cols, wide, cols, n.Floor)
+			min(piece, len(x)-i)/cols, wide, cols, l.ahead(), n.Floor)
 	}
 	return wide
 }
@@ -84,7 +93,7 @@ func (l Level) normGradWide(dx, dy, x []float32, n *NormGrad) int {
 	}
 	for i := 0; i < len(x); i += piece {
 		normGradAVX2(&dx[i], &dy[i], &x[i], &n.Mean[0], &n.Scale[0], &n.Beta[0], &n.A[0], &n.B[0],
-			min(piece, len(x)-i)/cols, wide, cols, n.Floor)
+			min(piece, len(x)-i)/cols, wide, cols, l.ahead(), n.Floor)
 	}
 	return wide
 }

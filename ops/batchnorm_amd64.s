@@ -24,14 +24,15 @@
 // BX, R12      sum, product or squares; a, b
 // AX, DX       column in bytes, end of the columns
 // CX, R11      rows left, bytes from a row to the next
+// R14, R15     what is asked for, ahead bytes from the row of x and of dy
 // Y15          floor in all lanes
 //
 // Need AVX2 and FMA.
 
 #define NOT_LESS_EQUAL $0x16 // unordered is true, quiet
 
-// func columnSumsAVX2(sum, squares, x, pivot *float32, rows, cols, stride int)
-TEXT ·columnSumsAVX2(SB), NOSPLIT, $0-56
+// func columnSumsAVX2(sum, squares, x, pivot *float32, rows, cols, stride, ahead int)
+TEXT ·columnSumsAVX2(SB), NOSPLIT, $0-64
 	MOVQ sum+0(FP), BX
 	MOVQ squares+8(FP), R12
 	MOVQ x+16(FP), SI
@@ -39,13 +40,16 @@ TEXT ·columnSumsAVX2(SB), NOSPLIT, $0-56
 	MOVQ rows+32(FP), CX
 	MOVQ cols+40(FP), DX
 	MOVQ stride+48(FP), R11
+	MOVQ ahead+56(FP), R14
 	SHLQ $2, DX
 	SHLQ $2, R11
+	ADDQ SI, R14
 
 row:
 	XORL AX, AX
 
 column:
+	PREFETCHT0 (R14)(AX*1)
 	VMOVUPS     (SI)(AX*1), Y0
 	VSUBPS      (R8)(AX*1), Y0, Y0  // d = x − pivot
 	VADDPS      (BX)(AX*1), Y0, Y1
@@ -57,13 +61,14 @@ column:
 	CMPQ        AX, DX
 	JLT         column
 	ADDQ        R11, SI
+	ADDQ        R11, R14
 	DECQ        CX
 	JNZ         row
 	VZEROUPPER
 	RET
 
-// func normalizeAVX2(y, x, mean, scale, beta *float32, rows, cols, stride int, floor float32)
-TEXT ·normalizeAVX2(SB), NOSPLIT, $0-68
+// func normalizeAVX2(y, x, mean, scale, beta *float32, rows, cols, stride, ahead int, floor float32)
+TEXT ·normalizeAVX2(SB), NOSPLIT, $0-76
 	MOVQ         y+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         mean+16(FP), R8
@@ -72,14 +77,17 @@ TEXT ·normalizeAVX2(SB), NOSPLIT, $0-68
 	MOVQ         rows+40(FP), CX
 	MOVQ         cols+48(FP), DX
 	MOVQ         stride+56(FP), R11
-	VBROADCASTSS floor+64(FP), Y15
+	MOVQ         ahead+64(FP), R14
+	VBROADCASTSS floor+72(FP), Y15
 	SHLQ         $2, DX
 	SHLQ         $2, R11
+	ADDQ         SI, R14
 
 row:
 	XORL AX, AX
 
 column:
+	PREFETCHT0 (R14)(AX*1)
 	VMOVUPS     (SI)(AX*1), Y0
 	VSUBPS      (R8)(AX*1), Y0, Y0
 	VMOVUPS     (R10)(AX*1), Y1
@@ -90,6 +98,7 @@ column:
 	CMPQ        AX, DX
 	JLT         column
 	ADDQ        R11, SI
+	ADDQ        R11, R14
 	ADDQ        R11, DI
 	DECQ        CX
 	JNZ         row
@@ -105,8 +114,8 @@ column:
 	VCMPPS      NOT_LESS_EQUAL, Y15, Y1, Y1   \
 	VANDPS      (dy)(AX*1), Y1, Y1              // g = dy if z > floor, else 0
 
-// func normSumsAVX2(sum, product, dy, x, mean, scale, beta *float32, rows, cols, stride int, floor float32)
-TEXT ·normSumsAVX2(SB), NOSPLIT, $0-84
+// func normSumsAVX2(sum, product, dy, x, mean, scale, beta *float32, rows, cols, stride, ahead int, floor float32)
+TEXT ·normSumsAVX2(SB), NOSPLIT, $0-92
 	MOVQ         sum+0(FP), BX
 	MOVQ         product+8(FP), R12
 	MOVQ         dy+16(FP), DI
@@ -117,14 +126,19 @@ TEXT ·normSumsAVX2(SB), NOSPLIT, $0-84
 	MOVQ         rows+56(FP), CX
 	MOVQ         cols+64(FP), DX
 	MOVQ         stride+72(FP), R11
-	VBROADCASTSS floor+80(FP), Y15
+	MOVQ         ahead+80(FP), R14
+	VBROADCASTSS floor+88(FP), Y15
 	SHLQ         $2, DX
 	SHLQ         $2, R11
+	LEAQ         (DI)(R14*1), R15
+	ADDQ         SI, R14
 
 row:
 	XORL AX, AX
 
 column:
+	PREFETCHT0 (R14)(AX*1)
+	PREFETCHT0 (R15)(AX*1)
 	GRADIENT(DI)
 	VMOVUPS     (R12)(AX*1), Y3
 	VADDPS      (BX)(AX*1), Y1, Y2
@@ -135,14 +149,16 @@ column:
 	CMPQ        AX, DX
 	JLT         column
 	ADDQ        R11, SI
+	ADDQ        R11, R14
+	ADDQ        R11, R15
 	ADDQ        R11, DI
 	DECQ        CX
 	JNZ         row
 	VZEROUPPER
 	RET
 
-// func normGradAVX2(dx, dy, x, mean, scale, beta, a, b *float32, rows, cols, stride int, floor float32)
-TEXT ·normGradAVX2(SB), NOSPLIT, $0-92
+// func normGradAVX2(dx, dy, x, mean, scale, beta, a, b *float32, rows, cols, stride, ahead int, floor float32)
+TEXT ·normGradAVX2(SB), NOSPLIT, $0-100
 	MOVQ         dx+0(FP), DI
 	MOVQ         dy+8(FP), R13
 	MOVQ         x+16(FP), SI
@@ -154,14 +170,19 @@ TEXT ·normGradAVX2(SB), NOSPLIT, $0-92
 	MOVQ         rows+64(FP), CX
 	MOVQ         cols+72(FP), DX
 	MOVQ         stride+80(FP), R11
-	VBROADCASTSS floor+88(FP), Y15
+	MOVQ         ahead+88(FP), R14
+	VBROADCASTSS floor+96(FP), Y15
 	SHLQ         $2, DX
 	SHLQ         $2, R11
+	LEAQ         (R13)(R14*1), R15
+	ADDQ         SI, R14
 
 row:
 	XORL AX, AX
 
 column:
+	PREFETCHT0 (R14)(AX*1)
+	PREFETCHT0 (R15)(AX*1)
 	GRADIENT(R13)
 	VMOVUPS      (BX)(AX*1), Y2
 	VFMSUB231PS  (R9)(AX*1), Y1, Y2   // scale*g − a
@@ -171,6 +192,8 @@ column:
 	CMPQ         AX, DX
 	JLT          column
 	ADDQ         R11, SI
+	ADDQ         R11, R14
+	ADDQ         R11, R15
 	ADDQ         R11, DI
 	ADDQ         R11, R13
 	DECQ         CX

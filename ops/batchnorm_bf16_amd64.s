@@ -11,14 +11,17 @@
 // number of operations, of which 512 bits go through two units, so the rounding is one instruction.
 //
 // SI           row of x
-// DI           row of y, dy or dx
-// R13          row of dy beside dx
+// DI           row of y or dy
+// R13          row of dx
 // R8, R9, R10  mean, scale, beta
 // BX, R12      sum, product or squares; a, b
 // AX, DX       column in bytes of bf16, end of the columns, which is also the bytes of a row
 // R11, CX      bytes of three rows, rows left
 // Z8-Z12       mean, scale, beta; sum, product or squares; a, b
 // K1           where z is above the floor
+//
+// What is at SI and DI is asked for AHEAD bytes before it is needed, which is the next four rows or later ones at
+// VGG's numbers of channels: large maps come from memory, and faster so.
 //
 // Need AVX512F and AVX512_BF16, which takes subnormal numbers as zero.
 
@@ -36,6 +39,8 @@
 
 #define NOTHING
 
+#define AHEAD 4096
+
 // ROWS does all rows and returns: for each column, begin loads what the rows share, row does one of
 // them, end stores. The other arguments are labels.
 #define ROWS(begin, row, end, four, column4, last, one, column1, done) \
@@ -46,6 +51,14 @@
 four:                             \
 	XORL AX, AX                   \
 column4:                          \
+	PREFETCHT0 AHEAD(SI)                \
+	PREFETCHT0 AHEAD(SI)(DX*1)          \
+	PREFETCHT0 AHEAD(SI)(DX*2)          \
+	PREFETCHT0 AHEAD(SI)(R11*1)         \
+	PREFETCHT0 AHEAD(DI)                \
+	PREFETCHT0 AHEAD(DI)(DX*1)          \
+	PREFETCHT0 AHEAD(DI)(DX*2)          \
+	PREFETCHT0 AHEAD(DI)(R11*1)         \
 	begin                         \
 	FOUR(row)                     \
 	end                           \
@@ -167,7 +180,7 @@ TEXT ·normSumsBF16AVX512(SB), NOSPLIT, $0-76
 	VBROADCASTSS floor+72(FP), Z15
 	ROWS(ALL, NORMSUM, STORE2, four, column4, last, one, column1, done)
 
-#define NORMGRAD(x, dx, dy) \
+#define NORMGRAD(x, dy, dx) \
 	GRADIENT(x, dy)            \
 	VMOVAPS      Z11, Z0       \
 	VFMSUB231PS  Z9, Z2, Z0    \ // scale*g − a
@@ -177,8 +190,8 @@ TEXT ·normSumsBF16AVX512(SB), NOSPLIT, $0-76
 
 // func normGradBF16AVX512(dx, dy, x *BF16, mean, scale, beta, a, b *float32, rows, cols int, floor float32)
 TEXT ·normGradBF16AVX512(SB), NOSPLIT, $0-84
-	MOVQ         dx+0(FP), DI
-	MOVQ         dy+8(FP), R13
+	MOVQ         dx+0(FP), R13
+	MOVQ         dy+8(FP), DI
 	MOVQ         x+16(FP), SI
 	MOVQ         mean+24(FP), R8
 	MOVQ         scale+32(FP), R9

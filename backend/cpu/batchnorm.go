@@ -19,18 +19,19 @@ type batchNorm struct {
 	c     tensor.Shape // of the parameters
 	count int          // rows of x, N·H·W
 	rows  int          // of x in a block
+	group int          // blocks of a job
 	win   windows      // with Pool
 
 	norm    ops.NormGrad // of the last Forward
 	rstd    []float64    // 1/sqrt(variance + ε)
 	moments ops.Moments
 	sums    [2][]float64
-	parts   []float32 // of each job: two sums for each channel
+	parts   []float32 // of each block: two sums for each channel
 
 	xData, yData, dxData, dyData              array
 	pivot                                     []float32 // first row of a block
 	momentsTask, normTask, sumsTask, gradTask func(worker, job int)
-	normJobs, gradJobs                        int
+	blocks, normBlocks, gradBlocks            int // of x, and of the passes that a pool changes
 }
 
 // BatchNorm makes a plan of a batch normalization.
@@ -41,16 +42,19 @@ func (b *Backend) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) 
 	if !s.ReLU {
 		p.norm.Floor = float32(math.Inf(-1))
 	}
-	p.momentsTask = p.momentsJob
-	p.normTask, p.sumsTask, p.gradTask = p.normJob, p.sumsJob, p.gradJob
-	p.normJobs = blocks(p.count, p.rows)
-	p.gradJobs = p.normJobs
+	p.group = max(1, blockSize/(p.rows*c))
+	p.blocks = blocks(p.count, p.rows)
+	p.normBlocks, p.gradBlocks = p.blocks, p.blocks
+	norm, sums, grad := p.normBlock, p.sumsBlock, p.gradBlock
 	if s.Pool {
 		p.win = newWindows(n, h, w, c, p.rows*c)
 		p.y = p.win.pooled(s.Shape)
-		p.normTask, p.sumsTask, p.gradTask = p.normPoolJob, p.sumsPoolJob, p.gradPoolJob
-		p.normJobs, p.gradJobs = p.win.jobs, p.win.jobs+p.win.restJobs
+		norm, sums, grad = p.normPoolBlock, p.sumsPoolBlock, p.gradPoolBlock
+		p.normBlocks, p.gradBlocks = p.win.jobs, p.win.jobs+p.win.restJobs
 	}
+	p.momentsTask = p.grouped(p.blocks, p.momentsBlock)
+	p.normTask, p.sumsTask = p.grouped(p.normBlocks, norm), p.grouped(p.normBlocks, sums)
+	p.gradTask = p.grouped(p.gradBlocks, grad)
 	if s.Inference {
 		return p, b.reserveTemporaries(p.rows * c)
 	}
@@ -58,21 +62,35 @@ func (b *Backend) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) 
 	p.rstd = make([]float64, c)
 	p.moments.Mean, p.moments.M2 = make([]float64, c), make([]float64, c)
 	p.sums = [2][]float64{make([]float64, c), make([]float64, c)}
-	p.parts = make([]float32, 2*c*max(blocks(p.count, p.rows), p.normJobs))
+	p.parts = make([]float32, 2*c*max(p.blocks, p.normBlocks))
 	p.pivot = make([]float32, c)
 	return p, b.reserveTemporaries(p.rows * c)
 }
 
-// part returns the two sums of a job.
-func (p *batchNorm) part(job int) (a, b []float32) {
+// grouped returns a task whose jobs do group of n blocks each, one after the other: small blocks make the sums
+// accurate, but a worker reads memory faster where it reads more in a row.
+func (p *batchNorm) grouped(n int, f func(worker, block int)) func(worker, job int) {
+	return func(worker, job int) {
+		from, to := part(n, p.group, job)
+		for block := from; block < to; block++ {
+			f(worker, block)
+		}
+	}
+}
+
+// run does a task of n blocks.
+func (p *batchNorm) run(n int, task func(worker, job int)) { p.b.pool.run(blocks(n, p.group), task) }
+
+// part returns the two sums of a block.
+func (p *batchNorm) part(block int) (a, b []float32) {
 	c := p.c[0]
-	sums := p.parts[2*c*job:][:2*c]
+	sums := p.parts[2*c*block:][:2*c]
 	return sums[:c], sums[c:]
 }
 
 // block returns where the rows of a block begin and end in x.
-func (p *batchNorm) block(job int) (from, to int) {
-	first, last := part(p.count, p.rows, job)
+func (p *batchNorm) block(block int) (from, to int) {
+	first, last := part(p.count, p.rows, block)
 	return first * p.c[0], last * p.c[0]
 }
 
@@ -85,12 +103,11 @@ func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 	g, runningMean, runningVariance := data(gamma, p.c), data(mean, p.c), data(variance, p.c)
 	p.norm.Beta = data(beta, p.c)
 
-	n := blocks(p.count, p.rows)
-	p.b.pool.run(n, p.momentsTask)
+	p.run(p.blocks, p.momentsTask)
 	p.moments.Reset()
-	for job := range n {
-		from, to := p.block(job)
-		sum, squares := p.part(job)
+	for block := range p.blocks {
+		from, to := p.block(block)
+		sum, squares := p.part(block)
 		p.moments.Add((to-from)/p.c[0], sum, squares, p.xData.load(p.b.level, p.pivot, from, from+p.c[0]))
 	}
 
@@ -107,7 +124,7 @@ func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 		runningMean[c] = float32(momentum*float64(runningMean[c]) + (1-momentum)*m)
 		runningVariance[c] = float32(momentum*float64(runningVariance[c]) + (1-momentum)*v*correction)
 	}
-	p.b.pool.run(p.normJobs, p.normTask)
+	p.run(p.normBlocks, p.normTask)
 }
 
 // Infer normalises by the running statistics.
@@ -119,7 +136,7 @@ func (p *batchNorm) Infer(y, x, gamma, beta, mean, variance tensor.Tensor) {
 	for c := range g {
 		p.norm.Scale[c] = float32(float64(g[c]) / math.Sqrt(float64(v[c])+float64(p.spec.Epsilon)))
 	}
-	p.b.pool.run(p.normJobs, p.normTask)
+	p.run(p.normBlocks, p.normTask)
 }
 
 // Backward computes the gradients of the last Forward.
@@ -132,12 +149,12 @@ func (p *batchNorm) Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor
 	tensor.Check(gamma, p.c)
 	p.norm.Beta = data(beta, p.c)
 
-	p.b.pool.run(p.normJobs, p.sumsTask)
+	p.run(p.normBlocks, p.sumsTask)
 	sum, product := p.sums[0], p.sums[1]
 	clear(sum)
 	clear(product)
-	for job := range p.normJobs {
-		a, b := p.part(job)
+	for block := range p.normBlocks {
+		a, b := p.part(block)
 		for c := range sum {
 			sum[c] += float64(a[c])
 			product[c] += float64(b[c])
@@ -150,12 +167,12 @@ func (p *batchNorm) Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor
 		p.norm.A[c] = float32(scale * sum[c])
 		p.norm.B[c] = float32(scale * product[c] * rstd * rstd)
 	}
-	p.b.pool.run(p.gradJobs, p.gradTask)
+	p.run(p.gradBlocks, p.gradTask)
 }
 
-func (p *batchNorm) momentsJob(worker, job int) {
-	from, to := p.block(job)
-	sum, squares := p.part(job)
+func (p *batchNorm) momentsBlock(worker, block int) {
+	from, to := p.block(block)
+	sum, squares := p.part(block)
 	l, x, tmp := p.b.level, p.xData.slice(from, to), p.b.scratch(worker)
 	pivot := x.load(l, tmp, 0, p.c[0])
 	if x.bf16 != nil {
@@ -165,8 +182,8 @@ func (p *batchNorm) momentsJob(worker, job int) {
 	}
 }
 
-func (p *batchNorm) normJob(worker, job int) {
-	from, to := p.block(job)
+func (p *batchNorm) normBlock(worker, block int) {
+	from, to := p.block(block)
 	l, y, x := p.b.level, p.yData.slice(from, to), p.xData.slice(from, to)
 	if x.bf16 != nil {
 		l.NormalizeBF16(y.bf16, x.bf16, &p.norm.Norm, p.b.scratch(worker))
@@ -175,9 +192,9 @@ func (p *batchNorm) normJob(worker, job int) {
 	}
 }
 
-func (p *batchNorm) sumsJob(worker, job int) {
-	from, to := p.block(job)
-	sum, product := p.part(job)
+func (p *batchNorm) sumsBlock(worker, block int) {
+	from, to := p.block(block)
+	sum, product := p.part(block)
 	l, dy, x := p.b.level, p.dyData.slice(from, to), p.xData.slice(from, to)
 	if x.bf16 != nil {
 		l.NormSumsBF16(sum, product, dy.bf16, x.bf16, &p.norm.Norm, p.b.scratch(worker))
@@ -186,8 +203,8 @@ func (p *batchNorm) sumsJob(worker, job int) {
 	}
 }
 
-func (p *batchNorm) gradJob(worker, job int) {
-	from, to := p.block(job)
+func (p *batchNorm) gradBlock(worker, block int) {
+	from, to := p.block(block)
 	l, dx, dy, x := p.b.level, p.dxData.slice(from, to), p.dyData.slice(from, to), p.xData.slice(from, to)
 	if x.bf16 != nil {
 		l.NormGradBF16(dx.bf16, dy.bf16, x.bf16, &p.norm, p.b.scratch(worker))
@@ -196,8 +213,8 @@ func (p *batchNorm) gradJob(worker, job int) {
 	}
 }
 
-func (p *batchNorm) normPoolJob(worker, job int) {
-	from, to, at := p.win.of(job)
+func (p *batchNorm) normPoolBlock(worker, block int) {
+	from, to, at := p.win.of(block)
 	l, y, x := p.b.level, p.yData.slice(from, to), p.xData.from(at)
 	if x.bf16 != nil {
 		l.NormalizePoolBF16(y.bf16, x.bf16, p.win.Window, &p.norm.Norm, p.b.scratch(worker))
@@ -206,9 +223,9 @@ func (p *batchNorm) normPoolJob(worker, job int) {
 	}
 }
 
-func (p *batchNorm) sumsPoolJob(worker, job int) {
-	from, to, at := p.win.of(job)
-	sum, product := p.part(job)
+func (p *batchNorm) sumsPoolBlock(worker, block int) {
+	from, to, at := p.win.of(block)
+	sum, product := p.part(block)
 	l, dy, x := p.b.level, p.dyData.slice(from, to), p.xData.from(at)
 	if x.bf16 != nil {
 		l.NormPoolSumsBF16(sum, product, dy.bf16, x.bf16, p.win.Window, &p.norm.Norm, p.b.scratch(worker))
@@ -217,12 +234,12 @@ func (p *batchNorm) sumsPoolJob(worker, job int) {
 	}
 }
 
-func (p *batchNorm) gradPoolJob(worker, job int) {
-	if job >= p.win.jobs {
-		p.gradRestJob(worker, job-p.win.jobs)
+func (p *batchNorm) gradPoolBlock(worker, block int) {
+	if block >= p.win.jobs {
+		p.gradRestBlock(worker, block-p.win.jobs)
 		return
 	}
-	from, to, at := p.win.of(job)
+	from, to, at := p.win.of(block)
 	l, dx, dy, x := p.b.level, p.dxData.from(at), p.dyData.slice(from, to), p.xData.from(at)
 	if x.bf16 != nil {
 		l.NormPoolGradBF16(dx.bf16, dy.bf16, x.bf16, p.win.Window, &p.norm, p.b.scratch(worker))
@@ -231,9 +248,9 @@ func (p *batchNorm) gradPoolJob(worker, job int) {
 	}
 }
 
-// gradRestJob does pixels that no window has, where dy is zero.
-func (p *batchNorm) gradRestJob(worker, job int) {
-	from, to := p.win.rest(job)
+// gradRestBlock does pixels that no window has, where dy is zero.
+func (p *batchNorm) gradRestBlock(worker, block int) {
+	from, to := p.win.rest(block)
 	four, zeros := p.b.temporaries(worker, to-from)
 	clear(zeros)
 	dx := p.dxData.place(four, from, to)
