@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/lamina-go/lamina/internal/fmapeak"
@@ -195,6 +196,31 @@ func TestGemmBF16(t *testing.T) {
 						l.GemmBF16(c, ldc, a, lda, packed, m, n, k, add, scratch)
 						checkC()
 						checkScratch()
+						if !add { // with a of float32, and the last columns of b zero
+							depth := k - 1
+							for j := range n {
+								b[depth*n+j] = 0
+							}
+							l.PackMatrixBF16(packed, MatrixBF16{b, n, 1}, k, 0, n)
+							wide, got := make([]float32, len(a)), make([]float32, len(c))
+							for i := range a {
+								if i%lda == depth {
+									a[i] = 0
+								}
+							}
+							l.WidenBF16(wide, a)
+							for i := depth; i < len(wide); i += lda {
+								wide[i] = float32(math.NaN()) // is not read
+							}
+							l.GemmBF16(c, ldc, a, lda, packed, m, n, k, false, scratch)
+							copy(got, c)
+							l.GemmRounded(c, ldc, wide, lda, packed, m, n, depth, scratch)
+							checkC()
+							checkScratch()
+							if !slices.Equal(c, got) {
+								t.Fatal("GemmRounded differs from GemmBF16 of the same numbers")
+							}
+						}
 						each(rng, m*ldc, 20*k, func(at int) {
 							i, j := at/ldc, at%ldc
 							if j >= n {

@@ -42,17 +42,16 @@ func (l Level) PackMatrixBF16(packed []BF16, b MatrixBF16, k, j, columns int) {
 	}
 }
 
-// Blocks in which PackRounded rounds: so many rows of B and columns, or so deep a part of a panel's columns, which then
-// stand roundedGap further apart than that: a power of two would give them one place in the cache.
+// PackRounded rounds few enough numbers at a time to stay in the first-level cache: whole rows of B, or so deep a part of a
+// panel's columns, which then stand roundedGap further apart than that: a power of two would give them one place in the cache.
 const (
-	roundedRows    = 32
-	roundedColumns = 256
-	roundedDepth   = 512
-	roundedGap     = 32
+	roundedRows  = 1 << 13
+	roundedDepth = 512
+	roundedGap   = 32
 )
 
 // RoundedScratch is the number of floats that PackRounded needs.
-const RoundedScratch = max(roundedRows*roundedColumns, panelBF16*(roundedDepth+roundedGap)) / 2
+const RoundedScratch = max(roundedRows, panelBF16*(roundedDepth+roundedGap)) / 2
 
 // PackRounded packs rows p0 to p0+k of a matrix of depth rows and n columns for GemmBF16, rounded. b begins at row p0, which is
 // a multiple of 32, as k is if it is not the last part. b is read in order.
@@ -69,16 +68,20 @@ func (l Level) PackRounded(packed []BF16, depth int, b Matrix, p0, k, n int, scr
 		}
 		return
 	}
-	for p := 0; p < k; p += roundedRows {
-		rows := min(roundedRows, k-p)
-		for j0 := 0; j0 < n; j0 += roundedColumns {
-			columns := min(roundedColumns, n-j0)
+	for j0 := 0; j0 < n; j0 += roundedRows / 2 {
+		columns := min(roundedRows/2, n-j0)
+		step := roundedRows / columns &^ 1
+		for p := 0; p < k; p += step {
+			rows := min(step, k-p)
 			for i := range rows {
 				l.RoundBF16(rounded[i*columns:][:columns], b.Data[(p+i)*b.RowStride+j0:][:columns])
 			}
 			for j := 0; j < columns; j += panelBF16 {
-				l.interleave(panel(j0 + j)[p*panelBF16:], panelBF16, rounded[j:], columns, rows, min(panelBF16, columns-j))
+				l.interleavePairs(panel(j0 + j)[p*panelBF16:], panelBF16, rounded[j:], columns, rows, min(panelBF16, columns-j))
 			}
+		}
+		for j := 0; j < columns; j += panelBF16 {
+			clear(panel(j0 + j)[(k+1)/2*2*panelBF16:])
 		}
 	}
 }
@@ -96,26 +99,34 @@ func (l Level) packRoundedColumns(panel []BF16, p0 int, src []float32, cs, k, n 
 	}
 }
 
-// interleave sets rows of ldd pairs, as many as PadBF16(k) has:
+// interleave sets rows of ldd pairs, as many as PadBF16(k) has, as interleavePairs does, and the others zero.
+func (l Level) interleave(dst []BF16, ldd int, src []BF16, lds, k, n int) {
+	l.interleavePairs(dst, ldd, src, lds, k, n)
+	clear(dst[(k+1)/2*2*ldd : PadBF16(k)*ldd])
+}
+
+// interleavePairs sets rows of ldd pairs
 //
 //	dst[2*(p*ldd+j)], dst[2*(p*ldd+j)+1] = src[2*p*lds+j], src[(2*p+1)*lds+j]
 //
 // and zero where src, k rows and n columns, has no such element.
-func (l Level) interleave(dst []BF16, ldd int, src []BF16, lds, k, n int) {
+func (l Level) interleavePairs(dst []BF16, ldd int, src []BF16, lds, k, n int) {
 	done := l.interleaveWide(dst, ldd, src, lds, k/2, n)
-	for p := range k / 2 {
-		row := dst[2*p*ldd:][:2*ldd]
-		even, odd := src[2*p*lds:][:n], src[(2*p+1)*lds:][:n]
-		for j := done; j < n; j++ {
-			row[2*j], row[2*j+1] = even[j], odd[j]
+	if done < n || n < ldd {
+		for p := range k / 2 {
+			row := dst[2*p*ldd:][:2*ldd]
+			even, odd := src[2*p*lds:][:n], src[(2*p+1)*lds:][:n]
+			for j := done; j < n; j++ {
+				row[2*j], row[2*j+1] = even[j], odd[j]
+			}
+			clear(row[2*n:])
 		}
-		clear(row[2*n:])
 	}
-	rest := dst[k/2*2*ldd : PadBF16(k)*ldd]
-	clear(rest)
 	if k%2 != 0 {
+		last := dst[k/2*2*ldd:][:2*ldd]
+		clear(last)
 		for j, v := range src[(k-1)*lds:][:n] {
-			rest[2*j] = v
+			last[2*j] = v
 		}
 	}
 }

@@ -61,7 +61,7 @@ func (b *Backend) convPass(pass string, s ops.ConvShape, constant bool) (convPas
 		s.In, s.Out = s.Out, s.In
 	}
 	if b.bf16 {
-		return newBF16Pass(b, s, turned)
+		return newBF16Pass(b, s, turned, constant)
 	}
 	if w, ok := b.winograd(pass, forward); ok {
 		return newWinogradPass(b, w, s, turned, constant)

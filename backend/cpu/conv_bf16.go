@@ -8,6 +8,7 @@ type bf16Pass struct {
 	b     *Backend
 	shape ops.ConvShape
 	parts [][]ops.ConvBlock
+	room  kernelRoom
 
 	in, out            []ops.BF16
 	kernel             []float32
@@ -18,7 +19,7 @@ type bf16Pass struct {
 }
 
 // newBF16Pass makes a pass; turned, it takes the kernel as in the backward pass to the input.
-func newBF16Pass(b *Backend, s ops.ConvShape, turned bool) (*bf16Pass, error) {
+func newBF16Pass(b *Backend, s ops.ConvShape, turned, constant bool) (*bf16Pass, error) {
 	p := &bf16Pass{b: b, shape: s, parts: s.PartsBF16(), packJobs: s.PackJobsBF16()}
 	p.packTask, p.convTask = p.packJob, p.convJob
 	if turned {
@@ -27,13 +28,16 @@ func newBF16Pass(b *Backend, s ops.ConvShape, turned bool) (*bf16Pass, error) {
 	if err := b.reserve(max(b.level.ConvScratchBF16(s), ops.RoundedScratch)); err != nil {
 		return nil, err
 	}
-	return p, b.reserveCommon((ops.PackedSizeBF16(s) + 1) / 2)
+	return p, p.room.init(b, (ops.PackedSizeBF16(s)+1)/2, constant)
 }
 
 func (p *bf16Pass) run(out, in array, kernel []float32, product ops.Product) {
 	p.out, p.in, p.kernel, p.product = out.bf16, in.bf16, kernel, product
-	p.packed = ops.AsBF16(p.b.common.of(0))[:ops.PackedSizeBF16(p.shape)]
-	p.b.pool.run(p.packJobs, p.packTask)
+	room, stale := p.room.use()
+	p.packed = ops.AsBF16(room)[:ops.PackedSizeBF16(p.shape)]
+	if stale {
+		p.b.pool.run(p.packJobs, p.packTask)
+	}
 	p.b.pool.run(len(p.parts)*p.shape.Groups(), p.convTask)
 }
 

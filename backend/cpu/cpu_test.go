@@ -103,8 +103,9 @@ func TestConformanceBF16(t *testing.T) {
 
 // TestConstantKernelsAreMadeOnce changes the weights of plans that were told they never change.
 func TestConstantKernelsAreMadeOnce(t *testing.T) {
-	for _, conv := range []string{"im2col", "f4"} {
-		b := &benchTensors{open(t, Options{Threads: 2, Conv: conv}), rand.New(rand.NewPCG(1, 2))}
+	for _, o := range []Options{{Conv: "im2col"}, {Conv: "f4"}, {BF16: true}} {
+		o.Threads = 2
+		b := &benchTensors{open(t, o), rand.New(rand.NewPCG(1, 2))}
 		for _, c := range []struct {
 			name    string
 			x, y, w tensor.Shape
@@ -126,7 +127,7 @@ func TestConstantKernelsAreMadeOnce(t *testing.T) {
 				b.fill(w)
 			}
 			if !slices.Equal(results[0], results[1]) {
-				t.Errorf("%s, %s: the kernel was made again", conv, c.name)
+				t.Errorf("%+v, %s: the kernel was made again", o, c.name)
 			}
 		}
 	}

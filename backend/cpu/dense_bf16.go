@@ -8,25 +8,24 @@ import (
 
 // denseBF16 is a fully connected layer on bfloat16. The weights are rounded where they are packed:
 //
-//	y  = x·w     jobs are columns of w, rounded and packed on the way
-//	dw = xᵀ·dy   jobs are rows of dw; xᵀ is made and dy is packed first
-//	dx = dy·wᵀ   jobs are rows of w, rounded and packed on the way
+//	y   = x·w     jobs are columns of w, which is packed first
+//	dw  = xᵀ·dy   jobs are rows of dw; xᵀ is made and dy is packed first
+//	dxᵀ = w·dyᵀ   jobs are rows of w; dyᵀ is packed first
 type denseBF16 struct {
 	b          *Backend
 	spec       backend.DenseSpec
 	x, y, w, c tensor.Shape
 
+	room         kernelRoom // of w, packed
+	padded       int        // where in the common memory x is filled up
 	xData, yData []ops.BF16
 	wData, bias  []float32
 	a, packed    []ops.BF16 // the first operand, filled up to whole tiles, and the second
 
-	padTask, forwardTask                func(worker, job int)
+	padTask, weightsTask, forwardTask   func(worker, job int)
 	transposeTask, packTask, filterTask func(worker, job int)
-	dataTask                            func(worker, job int)
+	turnTask, dataTask                  func(worker, job int)
 	biasGradient                        biasGradient
-
-	in []ops.BF16 // that padTask copies
-	k  int        // its columns
 }
 
 func newDenseBF16(b *Backend, s backend.DenseSpec) (*denseBF16, error) {
@@ -35,58 +34,81 @@ func newDenseBF16(b *Backend, s backend.DenseSpec) (*denseBF16, error) {
 		x: tensor.Shape{s.N, s.In}, y: tensor.Shape{s.N, s.Out},
 		w: tensor.Shape{s.In, s.Out}, c: tensor.Shape{s.Out},
 	}
-	d.padTask, d.forwardTask = d.padJob, d.forwardJob
+	d.padTask, d.weightsTask, d.forwardTask = d.padJob, d.weightsJob, d.forwardJob
 	d.transposeTask, d.packTask, d.filterTask = d.transposeJob, d.packJob, d.filterJob
-	d.dataTask = d.dataJob
-	depth := max(s.In, s.Out)
-	if err := b.reserve(denseWeights/2 + denseColumns*s.N + max(ops.RoundedScratch, b.level.GemmScratchBF16(s.N, denseDepth))); err != nil {
+	d.turnTask, d.dataTask = d.turnJob, d.dataJob
+	in, out, n := ops.PadBF16(s.In), ops.PadBF16(s.Out), ops.PadBF16(s.N)
+	if err := b.reserve(max(ops.RoundedScratch, denseOutputs*s.N+b.level.GemmScratchBF16(s.N, in))); err != nil {
 		return nil, err
 	}
-	if err := b.reserveCommon((s.N*ops.PadBF16(depth) + 1) / 2); err != nil {
+	size := ops.PackedMatrixSizeBF16(s.In, s.Out) / 2
+	if err := d.room.init(b, size, s.Constant); err != nil {
+		return nil, err
+	}
+	if !s.Constant {
+		d.padded = 2 * size // after the weights, which are there
+	}
+	if err := b.reserveCommon((d.padded + s.N*in) / 2); err != nil {
 		return nil, err
 	}
 	if s.Inference {
 		return d, nil
 	}
-	if err := b.reserve(max(ops.TransposeScratchBF16(s.N), b.level.GemmScratchBF16(ops.GroupColumns, ops.PadBF16(s.N)))); err != nil {
+	if err := b.reserve(max(ops.TransposeScratchBF16(s.N), 2*denseInputs*s.N+b.level.GemmScratchBF16(denseInputs, max(n, out)))); err != nil {
 		return nil, err
 	}
 	if err := d.biasGradient.init(b, s.N, s.Out); err != nil {
 		return nil, err
 	}
-	return d, b.reserveCommon((s.In*ops.PadBF16(s.N) + ops.PackedMatrixSizeBF16(s.N, s.Out)) / 2)
+	return d, b.reserveCommon(max(s.In*n+ops.PackedMatrixSizeBF16(s.N, s.Out), ops.PackedMatrixSizeBF16(s.Out, s.N)) / 2)
 }
+
+// A job of y has so many of its columns, one of dx so many rows of w. Fewer read the other operand more often, more leave
+// too few jobs.
+const (
+	denseOutputs = 4 * ops.GroupColumns
+	denseInputs  = 2 * ops.GroupColumns
+)
 
 // groups returns the number of groups of n columns.
 func groups(n int) int { return blocks(n, ops.GroupColumns) }
 
-// first sets the first operand to in, N rows of k numbers, filled up with zeros to whole tiles.
-func (d *denseBF16) first(in []ops.BF16, k int) {
-	d.a, d.in, d.k = in, in, k
-	if k != ops.PadBF16(k) {
-		d.a = ops.AsBF16(d.b.common.of(0))
-		d.b.pool.run(d.spec.N, d.padTask)
-	}
-}
-
 func (d *denseBF16) padJob(_, row int) {
-	to := d.a[row*ops.PadBF16(d.k):][:ops.PadBF16(d.k)]
-	copy(to, d.in[row*d.k:][:d.k])
-	clear(to[d.k:])
+	in := d.spec.In
+	to := d.a[row*ops.PadBF16(in):][:ops.PadBF16(in)]
+	copy(to, d.xData[row*in:][:in])
+	clear(to[in:])
 }
 
 // Forward computes y = x·w + b.
 func (d *denseBF16) Forward(y, x, w, b tensor.Tensor) {
-	d.yData, d.wData, d.bias = numbers(y, d.y).bf16, data(w, d.w), data(b, d.c)
-	d.first(numbers(x, d.x).bf16, d.spec.In)
-	d.b.pool.run(blocks(d.spec.Out, denseColumns), d.forwardTask)
+	s := &d.spec
+	d.yData, d.xData, d.wData, d.bias = numbers(y, d.y).bf16, numbers(x, d.x).bf16, data(w, d.w), data(b, d.c)
+	room, stale := d.room.use()
+	d.a, d.packed = d.xData, ops.AsBF16(room)[:ops.PackedMatrixSizeBF16(s.In, s.Out)]
+	if s.In != ops.PadBF16(s.In) {
+		d.a = ops.AsBF16(d.b.common.of(0))[d.padded:]
+		d.b.pool.run(s.N, d.padTask)
+	}
+	if stale {
+		d.b.pool.run(groups(s.In), d.weightsTask)
+	}
+	d.b.pool.run(blocks(s.Out, denseOutputs), d.forwardTask)
+}
+
+// weightsJob packs some rows of w, which it reads in order: each column of it is too far from the next row's.
+func (d *denseBF16) weightsJob(worker, job int) {
+	s := &d.spec
+	p, end := part(s.In, ops.GroupColumns, job)
+	d.b.level.PackRounded(d.packed, s.In, ops.Matrix{Data: d.wData[p*s.Out:], RowStride: s.Out, ColStride: 1}, p, end-p, s.Out, d.b.scratch(worker))
 }
 
 func (d *denseBF16) forwardJob(worker, job int) {
 	s, l := &d.spec, d.b.level
-	j, end := part(s.Out, denseColumns, job)
-	columns := end - j
-	c := d.product(worker, ops.Matrix{Data: d.wData[j:], RowStride: s.Out, ColStride: 1}, s.In, columns)
+	j, end := part(s.Out, denseOutputs, job)
+	columns, k := end-j, ops.PadBF16(s.In)
+	c, scratch := d.result(worker, columns)
+	l.GemmBF16(c, columns, d.a, k, d.packed[j*k:], s.N, columns, k, false, scratch)
 	for n := range s.N {
 		row := c[n*columns:][:columns]
 		for i, v := range d.bias[j:end] {
@@ -99,24 +121,10 @@ func (d *denseBF16) forwardJob(worker, job int) {
 	}
 }
 
-// A job of y or dx has denseColumns of its columns. The weights for them are read once, in stretches long enough
-// for the memory, and denseDepth at a time, so that they are still in the second-level cache when packed.
-const (
-	denseColumns = 4 * ops.GroupColumns
-	denseDepth   = 512
-	denseWeights = denseColumns * denseDepth
-)
-
-// product returns the product of the first operand and columns of weights, k deep, in scratch.
-func (d *denseBF16) product(worker int, w ops.Matrix, k, columns int) []float32 {
-	l, scratch := d.b.level, d.b.scratch(worker)
-	packed, c, scratch := ops.AsBF16(scratch[:denseWeights/2]), scratch[denseWeights/2:][:d.spec.N*columns], scratch[denseWeights/2+d.spec.N*columns:]
-	for p := 0; p < k; p += denseDepth {
-		depth := min(denseDepth, k-p)
-		l.PackRounded(packed, depth, ops.Matrix{Data: w.Data[p*w.RowStride:], RowStride: w.RowStride, ColStride: w.ColStride}, 0, depth, columns, scratch)
-		l.GemmBF16(c, columns, d.a[p:], ops.PadBF16(k), packed, d.spec.N, columns, ops.PadBF16(depth), p > 0, scratch)
-	}
-	return c
+// result divides a worker's scratch for a job: N rows of so many sums, and the rest.
+func (d *denseBF16) result(worker, columns int) (c, rest []float32) {
+	s, n := d.b.scratch(worker), d.spec.N*columns
+	return s[:n], s[n:]
 }
 
 // BackwardFilter computes dw and db.
@@ -152,17 +160,28 @@ func (d *denseBF16) filterJob(worker, job int) {
 
 // BackwardData computes dx.
 func (d *denseBF16) BackwardData(dx, dy, w tensor.Tensor) {
-	d.xData, d.wData = numbers(dx, d.x).bf16, data(w, d.w)
-	d.first(numbers(dy, d.y).bf16, d.spec.Out)
-	d.b.pool.run(blocks(d.spec.In, denseColumns), d.dataTask)
+	s := &d.spec
+	d.xData, d.yData, d.wData = numbers(dx, d.x).bf16, numbers(dy, d.y).bf16, data(w, d.w)
+	d.packed = ops.AsBF16(d.b.common.of(0))[:ops.PackedMatrixSizeBF16(s.Out, s.N)]
+	d.b.pool.run(groups(s.N), d.turnTask)
+	d.b.pool.run(blocks(s.In, denseInputs), d.dataTask)
+}
+
+func (d *denseBF16) turnJob(_, job int) {
+	s := &d.spec
+	n, end := part(s.N, ops.GroupColumns, job)
+	d.b.level.PackMatrixBF16(d.packed, ops.MatrixBF16{Data: d.yData, RowStride: 1, ColStride: s.Out}, s.Out, n, end-n)
 }
 
 func (d *denseBF16) dataJob(worker, job int) {
 	s, l := &d.spec, d.b.level
-	i, end := part(s.In, denseColumns, job)
+	i, end := part(s.In, denseInputs, job)
 	rows := end - i
-	c := d.product(worker, ops.Matrix{Data: d.wData[i*s.Out:], RowStride: 1, ColStride: s.Out}, s.Out, rows)
+	c, scratch := d.result(worker, rows)
+	l.GemmRounded(c, s.N, d.wData[i*s.Out:], s.Out, d.packed, rows, s.N, s.Out, scratch)
+	turned := scratch[:s.N*rows]
+	l.Transpose(turned, rows, c, s.N, rows, s.N)
 	for n := range s.N {
-		l.RoundBF16(d.xData[n*s.In+i:][:rows], c[n*rows:][:rows])
+		l.RoundBF16(d.xData[n*s.In+i:][:rows], turned[n*rows:][:rows])
 	}
 }
