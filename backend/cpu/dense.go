@@ -16,7 +16,8 @@ type dense struct {
 	b          *Backend
 	spec       backend.DenseSpec
 	x, y, w, c tensor.Shape
-	columns    int        // of the weights that a job takes
+	columns    int        // of the weights that a job of the forward pass takes
+	rows       int        // of the weights that a job of the others takes
 	room       kernelRoom // of weights that never change
 
 	xData, yData, wData, bias, packed []float32
@@ -25,9 +26,6 @@ type dense struct {
 	biasGradient                      biasGradient
 	packTransposedTask, dataTask      func(worker, job int)
 }
-
-// denseRows is the number of rows of the weights that a job takes.
-const denseRows = 48
 
 // Dense makes a plan of a fully connected layer.
 func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
@@ -41,6 +39,10 @@ func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
 	}
 	// Each job of the forward pass copies x again: two jobs a worker, of at most 1024 columns.
 	d.columns = ops.GroupColumns * min(max(1, s.Out/(2*b.pool.workers*ops.GroupColumns)), 16)
+	// About 48 rows, so many that all workers have equally many jobs.
+	workers := b.pool.workers
+	jobs := max(1, (s.In+24*workers)/(48*workers)) * workers
+	d.rows = (s.In + jobs - 1) / jobs
 	d.forwardTask, d.packWeightsTask = d.forwardJob, d.packWeightsJob
 	if s.Constant {
 		d.forwardTask = d.forwardPackedJob
@@ -56,7 +58,7 @@ func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
 	if s.Inference {
 		return d, nil
 	}
-	if err := b.reserve(b.level.GemmScratch(denseRows, 1, max(s.N, s.Out)) + denseRows*s.N); err != nil {
+	if err := b.reserve(b.level.GemmScratch(d.rows, 1, max(s.N, s.Out)) + d.rows*s.N); err != nil {
 		return nil, err
 	}
 	if err := d.biasGradient.init(b, s.N, s.Out); err != nil {
@@ -104,7 +106,7 @@ func (d *dense) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 	d.wData, d.yData, d.xData = data(dw, d.w), numbers(dy, d.y).f32, numbers(x, d.x).f32
 	d.packed = d.b.common.of(0)
 	d.b.pool.run((d.spec.Out+d.columns-1)/d.columns, d.packTask)
-	d.b.pool.run((d.spec.In+denseRows-1)/denseRows, d.filterTask)
+	d.b.pool.run(blocks(d.spec.In, d.rows), d.filterTask)
 	d.biasGradient.run(data(db, d.c), numbers(dy, d.y), d.spec.BatchNorm)
 }
 
@@ -116,8 +118,8 @@ func (d *dense) packJob(_, job int) {
 
 func (d *dense) filterJob(worker, job int) {
 	s := &d.spec
-	i := job * denseRows
-	rows := min(denseRows, s.In-i)
+	i := job * d.rows
+	rows := min(d.rows, s.In-i)
 	d.b.level.GemmPacked(d.wData[i*s.Out:], s.Out, ops.Matrix{Data: d.xData[i:], RowStride: 1, ColStride: s.In},
 		d.packed, rows, s.Out, s.N, ops.Product{}, d.b.scratch(worker))
 }
@@ -127,7 +129,7 @@ func (d *dense) BackwardData(dx, dy, w tensor.Tensor) {
 	d.xData, d.yData, d.wData = numbers(dx, d.x).f32, numbers(dy, d.y).f32, data(w, d.w)
 	d.packed = d.b.common.of(0)
 	d.b.pool.run((d.spec.N+ops.GroupColumns-1)/ops.GroupColumns, d.packTransposedTask)
-	d.b.pool.run((d.spec.In+denseRows-1)/denseRows, d.dataTask)
+	d.b.pool.run(blocks(d.spec.In, d.rows), d.dataTask)
 }
 
 func (d *dense) packTransposedJob(_, job int) {
@@ -138,8 +140,8 @@ func (d *dense) packTransposedJob(_, job int) {
 
 func (d *dense) dataJob(worker, job int) {
 	s := &d.spec
-	i := job * denseRows
-	rows := min(denseRows, s.In-i)
+	i := job * d.rows
+	rows := min(d.rows, s.In-i)
 	scratch := d.b.scratch(worker)
 	part, scratch := scratch[:rows*s.N], scratch[rows*s.N:]
 	d.b.level.GemmPacked(part, s.N, ops.Matrix{Data: d.wData[i*s.Out:], RowStride: s.Out, ColStride: 1},
