@@ -13,7 +13,7 @@
 //	            dst[s*j+2*w*p+w+i] = of src[128*p+2*(16*j+i)+1]<<16, for p < pairs, j < 4, i < 16
 //
 // n is a multiple of 8, for interleave of 16, and positive, as pairs is. widen and round do 32
-// numbers a turn, then 8.
+// numbers a turn, then 8. round fetches src 2 KiB ahead: weights come from memory.
 //
 // SI, DI   src, dst;  CX numbers left;  of interleave:
 // SI, BX   two rows of src, R8 bytes apart;  DI row of dst, R9 bytes apart
@@ -97,6 +97,8 @@ TEXT ·roundAVX2(SB), NOSPLIT, $0-24
 	JLT  last
 
 four:
+	PREFETCHT0 2048(SI)
+	PREFETCHT0 2112(SI)
 	ROUND((SI), Y0, Y4, Y8)
 	ROUND(32(SI), Y1, Y5, Y9)
 	ROUND(64(SI), Y2, Y6, Y10)
