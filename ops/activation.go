@@ -32,6 +32,15 @@ func (l Level) MaxPool(y, x []float32, w Window) {
 	}
 }
 
+// MaxPoolBF16 is MaxPool of bf16.
+func (l Level) MaxPoolBF16(y, x []BF16, w Window) {
+	b := windowBlocks(w, x, len(y))
+	for i := l.maxPoolBF16Wide(y, &b); i < len(y); i++ {
+		most := max(b[0][i].Float32(), b[1][i].Float32(), b[2][i].Float32(), b[3][i].Float32())
+		y[i] = roundBF16(most) // is one of them, so nothing is rounded
+	}
+}
+
 // MaxPoolGrad sets the four blocks of the window at dx: each element of dy goes to the first
 // of the largest at x, and the others get 0. dx may be x.
 func (l Level) MaxPoolGrad(dx, dy, x []float32, w Window) {

@@ -86,6 +86,23 @@ func TestMaxPool(t *testing.T) {
 	})
 }
 
+func TestMaxPoolBF16(t *testing.T) {
+	eachSize(t, func(t *testing.T, l Level, n int, rng *rand.Rand) {
+		w, size, at := spread(n)
+		x, want := gridBF16(rng, size), make([]float64, n)
+		for i := range want {
+			want[i] = math.Inf(-1)
+			for _, at := range at {
+				want[i] = max(want[i], float64(x[at+i].Float32()))
+			}
+		}
+		y, check := guardedBF16(t, n)
+		l.MaxPoolBF16(y, x, w)
+		equalBF16(t, "y", y, want)
+		check()
+	})
+}
+
 // A NaN must reach the output wherever it is, in every lane and block.
 func TestNaNPasses(t *testing.T) {
 	const n = 19

@@ -1,8 +1,9 @@
 package ops
 
 // Batch normalization of bf16, beside float32 parameters and sums: each method computes what
-// the one without BF16 in its name does on the widened numbers, and rounds what is stored. Where the level
-// or the number of channels has no kernel for that, the numbers are widened to tmp, which has room for all of x and dy.
+// the one without BF16 in its name does on the widened numbers, and rounds what is stored (subnormal numbers, from
+// AVX512BF16 on, to zero). Where the level or the number of channels has no kernel for that, the numbers are
+// widened to tmp, which has room for all of x and dy, or y.
 
 // widen returns x as float32, in tmp, and what is left of tmp.
 func (l Level) widen(x []BF16, tmp []float32) (widened, rest []float32) {

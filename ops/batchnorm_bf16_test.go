@@ -191,6 +191,8 @@ func TestNaNPassesBF16(t *testing.T) {
 					}
 				}
 				grad := &NormGrad{Norm: *norm, A: norm.Beta, B: norm.Beta}
+				l.MaxPoolBF16(y, x, w)
+				check("MaxPool", y)
 				l.NormalizePoolBF16(y, x, w, norm, tmp)
 				check("NormalizePool", y)
 				l.NormalizeBF16(y, x[at[k]:][:n], norm, tmp)

@@ -15,6 +15,9 @@ func reluGradAVX2(dx, dy, x *float32, n int)
 func maxPoolAVX2(y, x0, x1, x2, x3 *float32, n int)
 
 //go:noescape
+func maxPoolBF16AVX2(y, x0, x1, x2, x3 *BF16, n int)
+
+//go:noescape
 func maxPoolGradAVX2(dx0, dy, x0, x1, x2, x3 *float32, n int)
 
 //go:noescape
@@ -57,6 +60,15 @@ func (l Level) maxPoolWide(y []float32, x *[4][]float32) int {
 	n := l.whole(len(y))
 	for i := 0; i < n; i += pieceSize {
 		maxPoolAVX2(&y[i], &x[0][i], &x[1][i], &x[2][i], &x[3][i], min(pieceSize, n-i))
+	}
+	return n
+}
+
+// maxPoolBF16Wide does a multiple of 16 numbers.
+func (l Level) maxPoolBF16Wide(y []BF16, x *[4][]BF16) int {
+	n := l.whole(len(y)) &^ 15
+	for i := 0; i < n; i += pieceSize {
+		maxPoolBF16AVX2(&y[i], &x[0][i], &x[1][i], &x[2][i], &x[3][i], min(pieceSize, n-i))
 	}
 	return n
 }

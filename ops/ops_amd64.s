@@ -8,6 +8,8 @@
 //	relu         y[i] = max(0, x[i])
 //	reluGrad     dx[i] = dy[i] if !(x[i] <= 0), else 0
 //	maxPool      y[i] = max(x0[i], x1[i], x2[i], x3[i])
+//	maxPoolBF16  the same of bf16, n a multiple of 16: those with odd i are the upper halves of pairs, the
+//	             others are shifted there
 //	maxPoolGrad  dxk[i] = dy[i] for the first k with xk[i] == max(x0[i], …), else 0
 //	dropout      y[i] = x[i]*scale if keep[i/8]>>(i%8)&1 == 1, else 0
 //
@@ -93,6 +95,45 @@ loop:
 	MAX(Y2, Y3, Y9)
 	MAX(Y0, Y2, Y8)
 	VMOVUPS Y0, (BX)(AX*1)
+	ADDQ    $32, AX
+	CMPQ    AX, DX
+	JLT     loop
+	VZEROUPPER
+	RET
+
+// PAIRS sets even and odd to float32 of 16 numbers of bf16.
+#define PAIRS(x, even, odd) \
+	VMOVDQU x, odd         \
+	VPSLLD  $16, odd, even \
+	VPAND   odd, Y15, odd
+
+// func maxPoolBF16AVX2(y, x0, x1, x2, x3 *BF16, n int)
+TEXT ·maxPoolBF16AVX2(SB), NOSPLIT, $0-48
+	MOVQ     y+0(FP), BX
+	MOVQ     x0+8(FP), SI
+	MOVQ     x1+16(FP), DI
+	MOVQ     x2+24(FP), R12
+	MOVQ     x3+32(FP), R13
+	MOVQ     n+40(FP), DX
+	SHLQ     $1, DX
+	XORL     AX, AX
+	VPCMPEQD Y15, Y15, Y15
+	VPSLLD   $16, Y15, Y15       // the upper halves
+
+loop:
+	PAIRS((SI)(AX*1), Y0, Y4)
+	PAIRS((DI)(AX*1), Y1, Y5)
+	PAIRS((R12)(AX*1), Y2, Y6)
+	PAIRS((R13)(AX*1), Y3, Y7)
+	MAX(Y0, Y1, Y8)
+	MAX(Y2, Y3, Y9)
+	MAX(Y0, Y2, Y8)
+	MAX(Y4, Y5, Y8)
+	MAX(Y6, Y7, Y9)
+	MAX(Y4, Y6, Y8)
+	VPSRLD  $16, Y0, Y0
+	VPOR    Y4, Y0, Y0
+	VMOVDQU Y0, (BX)(AX*1)
 	ADDQ    $32, AX
 	CMPQ    AX, DX
 	JLT     loop

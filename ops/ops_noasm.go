@@ -16,6 +16,7 @@ func (Level) normPoolGradWide(_ *[4][]float32, _ []float32, _ *[4][]float32, _ *
 func (Level) reluWide(_, _ []float32) int                                       { return 0 }
 func (Level) reluGradWide(_, _, _ []float32) int                                { return 0 }
 func (Level) maxPoolWide(_ []float32, _ *[4][]float32) int                      { return 0 }
+func (Level) maxPoolBF16Wide(_ []BF16, _ *[4][]BF16) int                        { return 0 }
 func (Level) maxPoolGradWide(_ *[4][]float32, _ []float32, _ *[4][]float32) int { return 0 }
 func (Level) dropoutWide(_, _ []float32, _ []byte, _ float32) int               { return 0 }
 func (Level) dropoutMaskWide(_ []byte, _ uint32, _ uint64, _ uint32, _ uint64, _ uint32) int {

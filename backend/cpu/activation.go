@@ -64,11 +64,12 @@ func (b *Backend) MaxPool(shape tensor.Shape) (backend.Activation, error) {
 	a.forwardJobs, a.backwardJobs = win.jobs, win.jobs+win.restJobs
 	a.forwardTask = func(worker, job int) {
 		from, to, at := win.of(job)
-		four, one := b.temporaries(worker, win.size)
-		x, w := a.xData.loadWindow(b.level, four, win.Window, at, to-from)
-		y := a.yData.place(one, from, to)
-		b.level.MaxPool(y, x, w)
-		a.yData.store(b.level, y, from)
+		y, x := a.yData.slice(from, to), a.xData.from(at)
+		if x.bf16 != nil {
+			b.level.MaxPoolBF16(y.bf16, x.bf16, win.Window)
+		} else {
+			b.level.MaxPool(y.f32, x.f32, win.Window)
+		}
 	}
 	a.backwardTask = func(worker, job int) {
 		four, one := b.temporaries(worker, win.size)
