@@ -14,6 +14,7 @@ import (
 // a plan of its own it would not be timed.
 type profile struct {
 	backend.Backend
+	number  float64  // bytes of one of an activation; parameters have 4
 	layers  []string // of the network that have a kernel, in order
 	made    int      // plans made for them: a network may be compiled several times
 	batch   *call    // Write
@@ -59,9 +60,12 @@ const (
 	backwardPass = "backward"
 )
 
-// newProfile returns a profile of the network on b.
-func newProfile(b backend.Backend, net *nn.Network) *profile {
-	p := &profile{Backend: b}
+// newProfile returns a profile of the network on b, whose activations have the given precision.
+func newProfile(b backend.Backend, net *nn.Network, precision string) *profile {
+	p := &profile{Backend: b, number: 4}
+	if precision == "bf16" {
+		p.number = 2
+	}
 	for _, l := range net.Table {
 		if l.Class == "Conv2D" || l.Class == "Dense" {
 			p.layers = append(p.layers, l.Name)
@@ -119,7 +123,7 @@ func (p *profile) Run(key string, v backend.StepValues, f func()) error {
 
 // Write is timed as a part of the next step.
 func (p *profile) Write(dst tensor.Tensor, src []float32) error {
-	p.batch.work.bytes = floatBytes(2 * len(src))
+	p.batch.work.bytes = floatBytes(len(src)) + p.activationBytes(len(src))
 	defer p.batch.since(time.Now())
 	return p.Backend.Write(dst, src)
 }

@@ -10,18 +10,20 @@ import (
 
 func floatBytes(n int) float64 { return 4 * float64(n) }
 
+func (p *profile) activationBytes(n int) float64 { return p.number * float64(n) }
+
 // Conv2D makes a plan of the next layer.
 func (p *profile) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	plan, err := p.Backend.Conv2D(s)
 	detail := fmt.Sprintf("%dx%d %d→%d, %dx%d", s.H, s.W, s.In, s.Out, s.Kernel, s.Kernel)
-	numbers := s.N*s.H*s.W*(s.In+s.Out) + s.Kernel*s.Kernel*s.In*s.Out
-	return p.linear(plan, "conv", detail, cost{flop: flop(s), bytes: floatBytes(numbers)}), err
+	bytes := p.activationBytes(s.N*s.H*s.W*(s.In+s.Out)) + floatBytes(s.Kernel*s.Kernel*s.In*s.Out)
+	return p.linear(plan, "conv", detail, cost{flop: flop(s), bytes: bytes}), err
 }
 
 // Dense makes a plan of the next layer.
 func (p *profile) Dense(s backend.DenseSpec) (backend.Dense, error) {
 	plan, err := p.Backend.Dense(s)
-	work := cost{flop: 2 * float64(s.N*s.In*s.Out), bytes: floatBytes(s.N*(s.In+s.Out) + s.In*s.Out)}
+	work := cost{flop: 2 * float64(s.N*s.In*s.Out), bytes: p.activationBytes(s.N*(s.In+s.Out)) + floatBytes(s.In*s.Out)}
 	return p.linear(plan, "dense", fmt.Sprintf("%d→%d", s.In, s.Out), work), err
 }
 
@@ -92,9 +94,9 @@ func (b *batchNorm) Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor
 // passes makes the calls of a plan from x to y whose backward pass reads dy and x and writes dx.
 func (p *profile) passes(kind, detail string, x, y int) (forward, backward *call) {
 	n := name{p.layer(), kind, detail, forwardPass}
-	forward = p.call(n, cost{bytes: floatBytes(x + y)})
+	forward = p.call(n, cost{bytes: p.activationBytes(x + y)})
 	n.pass = backwardPass
-	return forward, p.call(n, cost{bytes: floatBytes(2*x + y)})
+	return forward, p.call(n, cost{bytes: p.activationBytes(2*x + y)})
 }
 
 // pixels writes the shape of one image of a batch.
@@ -157,7 +159,7 @@ type loss struct {
 func (p *profile) SoftmaxLoss(s backend.LossSpec) (backend.Loss, error) {
 	plan, err := p.Backend.SoftmaxLoss(s)
 	of := func(pass string, numbers int) *call {
-		return p.call(name{kind: "loss", pass: pass}, cost{bytes: floatBytes(s.N + numbers)})
+		return p.call(name{kind: "loss", pass: pass}, cost{bytes: floatBytes(s.N) + p.activationBytes(numbers)})
 	}
 	return &loss{plan, of(forwardPass, s.N*s.Classes), of(backwardPass, 2*s.N*s.Classes)}, err
 }

@@ -59,7 +59,7 @@ func profileRun(level ops.Level, net *nn.Network, pass string, o *options) (*pro
 		return nil, result{}, err
 	}
 	defer b.Close()
-	p := newProfile(b, net)
+	p := newProfile(b, net, o.precision)
 	rate, err := imagesPerSecond(p, net, pass, o.batch, runTime)
 	return p, result{Framework: "lamina " + b.Name(), ImagesPerSecond: rate}, err
 }

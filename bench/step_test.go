@@ -66,7 +66,7 @@ func TestStepTable(t *testing.T) {
 		const ms = time.Millisecond
 		b := new(sleeper)
 		profileOf := func(training bool, steps [][3]time.Duration) *profile {
-			p := newProfile(b, buildSmall(t))
+			p := newProfile(b, buildSmall(t), "fp32")
 			// An image is 2x2 pixels: 16 taps on them, 64 numbers in, 96 out.
 			spec := backend.Conv2DSpec{N: 1000, H: 2, W: 2, In: 16, Out: 24, Kernel: 3}
 			first, err := p.Conv2D(spec)
@@ -137,7 +137,7 @@ func TestStepTable(t *testing.T) {
 func TestStepOfNetwork(t *testing.T) {
 	const n = 3
 	net := buildSmall(t)
-	train, infer := newProfile(openCPU(t), net), newProfile(openCPU(t), net)
+	train, infer := newProfile(openCPU(t), net, "fp32"), newProfile(openCPU(t), net, "fp32")
 	for i, p := range []*profile{train, infer} {
 		if rate, err := imagesPerSecond(p, net, passes[i], n, 0); err != nil || !(rate > 0) {
 			t.Fatal(rate, err)
@@ -264,7 +264,7 @@ func TestProfileChangesNothing(t *testing.T) {
 	}
 	b := openCPU(t)
 	wantWeights, wantHistory := train(b)
-	weights, history := train(newProfile(b, net))
+	weights, history := train(newProfile(b, net, "fp32"))
 	if d := cmp.Diff(wantWeights, weights); d != "" {
 		t.Error(d)
 	}

@@ -23,22 +23,25 @@
 //        if y == nil { c = c[height*ldc:] } else { y = y[height*ldy:] } // c is for one block then
 //    }
 //
-// A block is done in two halves of 32 columns, a half as two by two tiles of C. A tile of C or a
+// The sum goes by runs of run segments, so that a's rows stay in the first-level cache while both halves of 32 columns
+// use them; between runs it waits in c. A half is two by two tiles of C. A tile of C or a
 // has (height+1)/2 rows. The second begins at row height/2, so if height is odd both have the middle
 // row: they read it before either is written, and write the same. Rounding one half goes on while the
-// tiles of the next are computed.
+// tiles of the next are computed. Two lines with every step of k, what the next block reads of the last segment
+// comes to the second-level cache: of taps in order of memory that is what none before has read.
 //
 // TMM0-TMM3  tiles of C: upper left, upper right, lower left, lower right
 // TMM4-TMM5  tiles of a, upper and lower: 32 of k
 // TMM6-TMM7  tiles of b, left and right: 16 pairs of 16 columns
 // DI, DX     c of the block, its rows ldc bytes apart
-// SI, R15    where a is read, upper and lower;  R8 rs bytes
+// SI, R15    where a is read, upper and lower;  R8 rs bytes;  AX what is fetched ahead
 // BX, R9     where b is read, 256 bytes from row to row
 // R10, R11   from the upper rows to the lower, in bytes of c and of a
-// R12, R13   segments, how many are left;  CX steps of k left
+// R12, R13   segments, how many are left of the run;  CX steps of k left
 // R14        0 in the left half, 128 in the right: bytes of 32 columns, in c and in b
 //            of rounding: AX, BX row of c and of y, CX rows left, SI ldy bytes
 // Z0-Z2      numbers to be rounded;  Z3 0 with tileReLU, else minus infinity
+// in the frame: first segment of the run, how many it has, how many are left with it, what is fetched ahead
 //
 // The system keeps the tiles of a thread only while they are configured, and Go may move what runs
 // to another thread: they are configured and released in here. A call cannot be preempted, so it
