@@ -92,7 +92,7 @@ func (b *Backend) winograd(pass string, s ops.ConvShape) (ops.Winograd, bool) {
 // fastEnough tells whether one of Winograd's algorithms, F4 or Map2, is faster than the direct way. Measured by
 // "bench tune" and on whole networks, batch 128:
 //
-//	Intel Sapphire Rapids, AVX-512  F4 and Map2 from 64 channels on: 1.2 to 2.6 times as fast in every
+//	Intel Sapphire Rapids, AVX-512  F4 and Map2 from 64 channels on: 1.4 to 2.7 times as fast in every
 //	                                pass of VGG; F2 always slower than F4
 //	the same, AVX2                  the same by whole networks
 //	AMD Zen 3, AVX2                 1.0 to 2.7 times as fast (the kernel's gradient of 2x2 maps: equal);
