@@ -258,6 +258,7 @@ func TestInterruptedWithoutReader(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	p := start(t, small(dir, "--limit", "2000")...) // nothing is printed for a while
 	p.Await("results")
+	p.Await("") // the empty line after it, without which the program would end where it prints that
 	p.HangUp()
 	p.Signal(os.Interrupt)
 	if o := p.End(); o.Code != 130 || !strings.Contains(o.Stderr, "--resume "+dir) {
