@@ -138,31 +138,29 @@ func TestPackMatrixBF16(t *testing.T) {
 func TestPackRounded(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	eachLevel(t, func(t *testing.T, l Level) {
-		for _, k := range []int{1, 2, 31, 32, 33, 65, 128, roundedDepth + 31, 2*roundedDepth + 32} {
-			for _, n := range []int{1, 16, 63, 65, roundedRows/2 + 1} {
-				rs, cs := n+n%3, k+k%4
-				for _, b := range []Matrix{{random(rng, k*rs), rs, 1}, {random(rng, n*cs), 1, cs}} {
-					got, check := guardedBF16(t, PackedMatrixSizeBF16(k, n))
-					for i := range got {
-						got[i] = 1
-					}
-					scratch, checkScratch := guarded(t, RoundedScratch)
-					first := k / 2 &^ 31
-					if first > 0 {
-						l.PackRounded(got, k, b, 0, first, n, scratch)
-					}
-					rest := Matrix{b.Data[first*b.RowStride:], b.RowStride, b.ColStride}
-					l.PackRounded(got, k, rest, first, k-first, n, scratch)
-					check()
-					checkScratch()
-					rounded, want := make([]BF16, len(b.Data)), make([]BF16, len(got))
-					Generic.RoundBF16(rounded, b.Data)
-					for j := 0; j < n; j += panelBF16 {
-						Generic.PackMatrixBF16(want, MatrixBF16{rounded, b.RowStride, b.ColStride}, k, j, min(panelBF16, n-j))
-					}
-					if !slices.Equal(got, want) {
-						t.Fatalf("%d x %d, strides %d, %d: not the matrix rounded and packed", k, n, b.RowStride, b.ColStride)
-					}
+		for _, k := range []int{1, 2, 31, 32, 33, 65, 128, 300} {
+			for _, n := range []int{1, 16, 63, 65, roundedNumbers/2 + 1} {
+				ldb := n + n%3
+				b := random(rng, k*ldb)
+				got, check := guardedBF16(t, PackedMatrixSizeBF16(k, n))
+				for i := range got {
+					got[i] = 1
+				}
+				scratch, checkScratch := guarded(t, RoundedScratch)
+				first := k / 2 &^ 31
+				if first > 0 {
+					l.PackRounded(got, k, b, ldb, 0, first, n, scratch)
+				}
+				l.PackRounded(got, k, b[first*ldb:], ldb, first, k-first, n, scratch)
+				check()
+				checkScratch()
+				rounded, want := make([]BF16, len(b)), make([]BF16, len(got))
+				Generic.RoundBF16(rounded, b)
+				for j := 0; j < n; j += panelBF16 {
+					Generic.PackMatrixBF16(want, MatrixBF16{rounded, ldb, 1}, k, j, min(panelBF16, n-j))
+				}
+				if !slices.Equal(got, want) {
+					t.Fatalf("%d x %d, rows %d apart: not the matrix rounded and packed", k, n, ldb)
 				}
 			}
 		}

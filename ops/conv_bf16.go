@@ -17,7 +17,7 @@ func (s ConvShape) PackJobsBF16() int { return (s.taps()*s.In + packedRows - 1) 
 // is of RoundedScratch floats.
 func (l Level) PackKernelBF16(packed []BF16, kernel []float32, s ConvShape, job int, scratch []float32) {
 	depth, p := s.taps()*s.In, job*packedRows
-	l.PackRounded(packed, depth, Matrix{kernel[p*s.Out:], s.Out, 1}, p, min(packedRows, depth-p), s.Out, scratch)
+	l.PackRounded(packed, depth, kernel[p*s.Out:], s.Out, p, min(packedRows, depth-p), s.Out, scratch)
 }
 
 // PackKernelTurnedBF16 rounds and packs one group of the kernel of the backward pass, as PackKernelTurned does.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"github.com/lamina-go/lamina/internal/fmapeak"
@@ -178,49 +177,34 @@ func testConvBF16(t *testing.T, l Level, s ConvShape) {
 	})
 }
 
+// TestGemmBF16 multiplies by a as bf16 and as float32, whose last column is missing where b has zeros.
 func TestGemmBF16(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	eachBF16Level(t, func(t *testing.T, l Level) {
 		for _, m := range []int{1, 6, 17, gemmRowsBF16, gemmRowsBF16 + 1} {
 			for _, n := range []int{1, 10, 63, 64, 65, 130} {
 				for _, k := range []int{32, 96, gemmDepthBF16, gemmDepthBF16 + 32} {
-					for _, add := range []bool{false, true} {
-						lda, ldc := k+3, n+2
-						a, b := randomBF16(rng, m*lda), randomBF16(rng, k*n)
-						packed := make([]BF16, PackedMatrixSizeBF16(k, n))
-						l.PackMatrixBF16(packed, MatrixBF16{b, n, 1}, k, 0, n)
+					lda, ldc := k+3, n+2
+					a, b := randomBF16(rng, m*lda), randomBF16(rng, k*n)
+					clear(b[(k-1)*n:])
+					packed := make([]BF16, PackedMatrixSizeBF16(k, n))
+					l.PackMatrixBF16(packed, MatrixBF16{b, n, 1}, k, 0, n)
+					wide := make([]float32, len(a))
+					l.WidenBF16(wide, a)
+					for i := k - 1; i < len(wide); i += lda {
+						wide[i] = float32(math.NaN()) // must not be read
+					}
+					before := random(rng, m*ldc)
+					scratch, checkScratch := guarded(t, l.GemmScratchBF16(m, k))
+					for name, multiply := range map[string]func(c []float32){
+						"GemmBF16":    func(c []float32) { l.GemmBF16(c, ldc, a, lda, packed, m, n, k, scratch) },
+						"GemmRounded": func(c []float32) { l.GemmRounded(c, ldc, wide, lda, packed, m, n, k-1, scratch) },
+					} {
 						c, checkC := guarded(t, m*ldc)
-						before := random(rng, len(c))
 						copy(c, before)
-						scratch, checkScratch := guarded(t, l.GemmScratchBF16(m, k))
-						l.GemmBF16(c, ldc, a, lda, packed, m, n, k, add, scratch)
+						multiply(c)
 						checkC()
 						checkScratch()
-						if !add { // with a of float32, and the last columns of b zero
-							depth := k - 1
-							for j := range n {
-								b[depth*n+j] = 0
-							}
-							l.PackMatrixBF16(packed, MatrixBF16{b, n, 1}, k, 0, n)
-							wide, got := make([]float32, len(a)), make([]float32, len(c))
-							for i := range a {
-								if i%lda == depth {
-									a[i] = 0
-								}
-							}
-							l.WidenBF16(wide, a)
-							for i := depth; i < len(wide); i += lda {
-								wide[i] = float32(math.NaN()) // is not read
-							}
-							l.GemmBF16(c, ldc, a, lda, packed, m, n, k, false, scratch)
-							copy(got, c)
-							l.GemmRounded(c, ldc, wide, lda, packed, m, n, depth, scratch)
-							checkC()
-							checkScratch()
-							if !slices.Equal(c, got) {
-								t.Fatal("GemmRounded differs from GemmBF16 of the same numbers")
-							}
-						}
 						each(rng, m*ldc, 20*k, func(at int) {
 							i, j := at/ldc, at%ldc
 							if j >= n {
@@ -230,15 +214,37 @@ func TestGemmBF16(t *testing.T) {
 								return
 							}
 							want := sum{}
-							if add {
-								want.add(before[at], 1)
-							}
 							for p := range k {
 								want.add(a[i*lda+p].Float32(), b[p*n+j].Float32())
 							}
-							want.check(t, c[at], m, n, k, add, "c", i, j)
+							want.check(t, c[at], name, m, n, k, "c", i, j)
 						})
 					}
+				}
+			}
+		}
+	})
+}
+
+// TestConvBF16PassesNaN has NaN in an image: it must come out of each pixel that sees it, with a ReLU too.
+func TestConvBF16PassesNaN(t *testing.T) {
+	eachBF16Level(t, func(t *testing.T, l Level) {
+		for _, s := range []ConvShape{{33, 3, 3, 32, 64, 1}, {33, 3, 3, 3, 64, 1}, {2, 3, 3, 32, 10, 1}} {
+			pixels := s.N * s.H * s.W
+			rng := rand.New(rand.NewPCG(1, 2))
+			x, y, kernel := randomBF16(rng, pixels*s.In), make([]BF16, pixels*s.Out), random(rng, s.In*s.Out)
+			const sick = 17
+			x[sick*s.In+1] = 0x7fc0
+			packed, scratch := make([]BF16, PackedSizeBF16(s)), make([]float32, max(RoundedScratch, l.ConvScratchBF16(s)))
+			for job := range s.PackJobsBF16() {
+				l.PackKernelBF16(packed, kernel, s, job, scratch)
+			}
+			for _, blocks := range s.PartsBF16() {
+				l.ConvForwardBF16(y, x, packed, s, blocks, 0, Product{ReLU: true}, scratch)
+			}
+			for i, v := range y {
+				if isNaN := v.Float32() != v.Float32(); isNaN != (i/s.Out == sick) {
+					t.Fatalf("%v: element %d of pixel %d is %g", s, i%s.Out, i/s.Out, v.Float32())
 				}
 			}
 		}

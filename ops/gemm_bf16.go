@@ -14,11 +14,11 @@ func (l Level) GemmScratchBF16(m, k int) int {
 	return min(m, gemmRowsBF16)*((min(k, gemmDepthBF16)+gemmGapBF16)/2+panelBF16) + l.scratchBF16()
 }
 
-// GemmBF16 computes c = a·b, or adds it to c, with a of m rows lda apart and k columns, the n columns
+// GemmBF16 computes c = a·b with a of m rows lda apart and k columns, the n columns
 // of b packed by PackMatrixBF16, and c of m rows ldc apart. k is a multiple of 32: fill up the rows
 // of a with zeros to PadBF16 of what it is, as b is.
-func (l Level) GemmBF16(c []float32, ldc int, a []BF16, lda int, packed []BF16, m, n, k int, add bool, scratch []float32) {
-	l.gemmBF16(c, ldc, func(to []BF16, i, p int) { copy(to, a[i*lda+p:]) }, packed, m, n, k, add, scratch)
+func (l Level) GemmBF16(c []float32, ldc int, a []BF16, lda int, packed []BF16, m, n, k int, scratch []float32) {
+	l.gemmBF16(c, ldc, func(to []BF16, i, p int) { copy(to, a[i*lda+p:]) }, packed, m, n, k, scratch)
 }
 
 // GemmRounded is c = a·b with a of float32, which it rounds, and of depth columns; b has PadBF16(depth) rows.
@@ -28,17 +28,17 @@ func (l Level) GemmRounded(c []float32, ldc int, a []float32, lda int, packed []
 		l.RoundBF16(to[:columns], a[i*lda+p:][:columns])
 		clear(to[columns:])
 	}
-	l.gemmBF16(c, ldc, load, packed, m, n, PadBF16(depth), false, scratch)
+	l.gemmBF16(c, ldc, load, packed, m, n, PadBF16(depth), scratch)
 }
 
 // gemmBF16 is the product with an a of which load gives part of row i, from column p on.
-func (l Level) gemmBF16(c []float32, ldc int, load func(to []BF16, i, p int), packed []BF16, m, n, k int, add bool, scratch []float32) {
+func (l Level) gemmBF16(c []float32, ldc int, load func(to []BF16, i, p int), packed []BF16, m, n, k int, scratch []float32) {
 	var start [1]Segment
 	for p0 := 0; p0 < k; p0 += gemmDepthBF16 {
 		depth := min(gemmDepthBF16, k-p0)
 		apart := depth + gemmGapBF16
 		flags := 0
-		if add || p0 > 0 {
+		if p0 > 0 {
 			flags = tileAdd
 		}
 		for i := 0; i < m; i += gemmRowsBF16 {

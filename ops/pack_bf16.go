@@ -42,39 +42,29 @@ func (l Level) PackMatrixBF16(packed []BF16, b MatrixBF16, k, j, columns int) {
 	}
 }
 
-// PackRounded rounds few enough numbers at a time to stay in the first-level cache: whole rows of B, or so deep a part of a
-// panel's columns, which then stand roundedGap further apart than that: a power of two would give them one place in the cache.
+// What is rounded to be packed is few enough to stay in the first-level cache: roundedNumbers of whole rows of B, or so deep a part of
+// a panel's columns, which then stand roundedGap further apart than that: a power of two would give them one place in the cache.
 const (
-	roundedRows  = 1 << 13
-	roundedDepth = 512
-	roundedGap   = 32
+	roundedNumbers = 1 << 13
+	roundedDepth   = 512
+	roundedGap     = 32
 )
 
 // RoundedScratch is the number of floats that PackRounded needs.
-const RoundedScratch = max(roundedRows, panelBF16*(roundedDepth+roundedGap)) / 2
+const RoundedScratch = max(roundedNumbers, panelBF16*(roundedDepth+roundedGap)) / 2
 
-// PackRounded packs rows p0 to p0+k of a matrix of depth rows and n columns for GemmBF16, rounded. b begins at row p0, which is
-// a multiple of 32, as k is if it is not the last part. b is read in order.
-func (l Level) PackRounded(packed []BF16, depth int, b Matrix, p0, k, n int, scratch []float32) {
+// PackRounded packs rows p0 to p0+k of a matrix of depth rows and n columns for GemmBF16, rounded. b begins at row p0 and has rows ldb
+// apart; p0 is a multiple of 32, as k is if it is not the last part. b is read in order.
+func (l Level) PackRounded(packed []BF16, depth int, b []float32, ldb, p0, k, n int, scratch []float32) {
 	rounded := AsBF16(scratch[:RoundedScratch])
 	panel := func(j int) []BF16 { return packed[j*PadBF16(depth)+p0*panelBF16:][:panelBF16*PadBF16(k)] }
-	if b.ColStride != 1 {
-		for j := 0; j < n; j += panelBF16 {
-			columns := min(panelBF16, n-j)
-			if columns < panelBF16 || k%depthBF16 != 0 {
-				clear(panel(j))
-			}
-			l.packRoundedColumns(panel(j), 0, b.Data[j*b.ColStride:], b.ColStride, k, columns, rounded)
-		}
-		return
-	}
-	for j0 := 0; j0 < n; j0 += roundedRows / 2 {
-		columns := min(roundedRows/2, n-j0)
-		step := roundedRows / columns &^ 1
+	for j0 := 0; j0 < n; j0 += roundedNumbers / 2 {
+		columns := min(roundedNumbers/2, n-j0)
+		step := roundedNumbers / columns &^ 1
 		for p := 0; p < k; p += step {
 			rows := min(step, k-p)
 			for i := range rows {
-				l.RoundBF16(rounded[i*columns:][:columns], b.Data[(p+i)*b.RowStride+j0:][:columns])
+				l.RoundBF16(rounded[i*columns:][:columns], b[(p+i)*ldb+j0:][:columns])
 			}
 			for j := 0; j < columns; j += panelBF16 {
 				l.interleavePairs(panel(j0 + j)[p*panelBF16:], panelBF16, rounded[j:], columns, rows, min(panelBF16, columns-j))

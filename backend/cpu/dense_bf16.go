@@ -100,7 +100,7 @@ func (d *denseBF16) Forward(y, x, w, b tensor.Tensor) {
 func (d *denseBF16) weightsJob(worker, job int) {
 	s := &d.spec
 	p, end := part(s.In, ops.GroupColumns, job)
-	d.b.level.PackRounded(d.packed, s.In, ops.Matrix{Data: d.wData[p*s.Out:], RowStride: s.Out, ColStride: 1}, p, end-p, s.Out, d.b.scratch(worker))
+	d.b.level.PackRounded(d.packed, s.In, d.wData[p*s.Out:], s.Out, p, end-p, s.Out, d.b.scratch(worker))
 }
 
 func (d *denseBF16) forwardJob(worker, job int) {
@@ -108,7 +108,7 @@ func (d *denseBF16) forwardJob(worker, job int) {
 	j, end := part(s.Out, denseOutputs, job)
 	columns, k := end-j, ops.PadBF16(s.In)
 	c, scratch := d.result(worker, columns)
-	l.GemmBF16(c, columns, d.a, k, d.packed[j*k:], s.N, columns, k, false, scratch)
+	l.GemmBF16(c, columns, d.a, k, d.packed[j*k:], s.N, columns, k, scratch)
 	for n := range s.N {
 		row := c[n*columns:][:columns]
 		for i, v := range d.bias[j:end] {
@@ -155,7 +155,7 @@ func (d *denseBF16) filterJob(worker, job int) {
 	s := &d.spec
 	i := job * ops.GroupColumns
 	d.b.level.GemmBF16(d.wData[i*s.Out:], s.Out, d.a[i*ops.PadBF16(s.N):], ops.PadBF16(s.N), d.packed,
-		min(ops.GroupColumns, s.In-i), s.Out, ops.PadBF16(s.N), false, d.b.scratch(worker))
+		min(ops.GroupColumns, s.In-i), s.Out, ops.PadBF16(s.N), d.b.scratch(worker))
 }
 
 // BackwardData computes dx.
