@@ -10,18 +10,22 @@ import (
 	"github.com/lamina-go/lamina/ops"
 )
 
-// peak is the multiply-add peak in GFLOP/s at one level.
+// peak is the multiply-add peak in GFLOP/s at one level: of bf16 where that has products of bf16, else of float32.
 type peak struct{ oneCore, allCores float64 }
 
 // printMachine prints what the machine is and can do at most, and returns the peaks.
 func printMachine(threads int) map[ops.Level]peak {
 	fmt.Printf("%s, %d of %d cores, %s, %s/%s\n\n",
 		cpuid.CPU.BrandName, threads, runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	fmt.Printf("Multiply-add peak, float32, GFLOP/s\n%-8s  %8s  %8s\n", "level", "one core", cores(threads))
+	fmt.Printf("Multiply-add peak, GFLOP/s\n%-10s  %-8s  %8s  %8s\n", "level", "", "one core", cores(threads))
 	peaks := map[ops.Level]peak{}
-	for _, level := range ops.FloatLevels() {
+	for _, level := range ops.Levels() {
 		p := peak{fmapeak.Measure(level.String(), 1), fmapeak.Measure(level.String(), threads)}
-		fmt.Printf("%-8v  %8.1f  %8.1f\n", level, p.oneCore, p.allCores)
+		numbers := "float32"
+		if level > level.Float() {
+			numbers = "bf16"
+		}
+		fmt.Printf("%-10v  %-8s  %8.1f  %8.1f\n", level, numbers, p.oneCore, p.allCores)
 		peaks[level] = p
 	}
 	return peaks

@@ -119,16 +119,20 @@ func (o *options) run() error {
 		return err
 	}
 	peaks := printMachine(o.threads)
+	products := level // whose peak the networks' products have
+	if o.precision == "fp32" {
+		products = level.Float()
+	}
 	for _, table := range o.tables {
 		switch table {
 		case "gemm":
 			err = printGEMM(peaks, o.threads)
 		case "conv":
-			err = printConvolutions(level, peaks[level.Float()], o)
+			err = printConvolutions(level, peaks[products], o)
 		case "networks":
 			err = printNetworks(commands, o)
 		case "step":
-			err = printSteps(level, peaks[level.Float()], commands, o)
+			err = printSteps(level, peaks[products], commands, o)
 		case "tune":
 			err = tune(level, o)
 		}

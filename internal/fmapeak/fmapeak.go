@@ -14,11 +14,11 @@ const (
 	perStep = 100 * time.Microsecond // for the first guess of the number of iterations
 )
 
-const errLevel = "fmapeak: level is not generic, avx2 or avx512, or not in this build"
+const errLevel = "fmapeak: level is not one of package ops, or not in this build"
 
 // Measure returns the peak in GFLOP/s (a multiply-add counts as two) of so many cores
-// together in float32, at a level named as in package ops: generic, avx2 or avx512. The
-// machine must have that level. generic is what scalar Go code reaches.
+// together, at a level named as in package ops, one of ops.Levels: of products of bfloat16 at avx512bf16 and amx, of float32 at
+// the others. generic is what scalar Go code reaches.
 func Measure(level string, cores int) float64 {
 	kernel, flop := kernelOf(level)
 	iterations := 1000

@@ -2,10 +2,16 @@
 
 package fmapeak
 
+// What Go's assembler does not know is written as bytes beside it, with the assembler of GNU.
+//
+//go:generate go tool asm2plan9s fmapeak_bf16_amd64.s
+
 // Floating-point operations of one iteration.
 const (
-	avx2Flop   = 2 * 12 * 8
-	avx512Flop = 2 * 24 * 16
+	avx2Flop       = 2 * 12 * 8
+	avx512Flop     = 2 * 24 * 16
+	avx512BF16Flop = 2 * 24 * 16 * 2
+	amxFlop        = 2 * 6 * 16 * 16 * 32
 )
 
 // avx2 does iterations of 12 independent multiply-adds of eight numbers each.
@@ -18,6 +24,16 @@ func avx2(iterations int)
 //go:noescape
 func avx512(iterations int)
 
+// avx512BF16 does iterations of 24 independent sums of sixteen products of pairs each.
+//
+//go:noescape
+func avx512BF16(iterations int)
+
+// amx does iterations of 6 independent products of 16 by 32 and 32 by 16 numbers each.
+//
+//go:noescape
+func amx(iterations int)
+
 func kernelOf(level string) (kernel func(int), flop int) {
 	switch level {
 	case "generic":
@@ -26,6 +42,10 @@ func kernelOf(level string) (kernel func(int), flop int) {
 		return avx2, avx2Flop
 	case "avx512":
 		return avx512, avx512Flop
+	case "avx512bf16":
+		return avx512BF16, avx512BF16Flop
+	case "amx":
+		return amx, amxFlop
 	}
 	panic(errLevel)
 }

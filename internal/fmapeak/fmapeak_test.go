@@ -9,7 +9,7 @@ import (
 
 // Every level runs and gives a rate. How high it is belongs to the machine.
 func TestMeasure(t *testing.T) {
-	for _, level := range ops.FloatLevels() {
+	for _, level := range ops.Levels() {
 		for _, cores := range []int{1, 2} {
 			if got := Measure(level.String(), cores); !(got > 0) || math.IsInf(got, 0) {
 				t.Errorf("Measure(%v, %d) = %v GFLOP/s", level, cores, got)
@@ -28,7 +28,7 @@ func TestMeasureUnknownLevel(t *testing.T) {
 }
 
 func BenchmarkPeak(b *testing.B) {
-	for _, level := range ops.FloatLevels() {
+	for _, level := range ops.Levels() {
 		b.Run(level.String(), func(b *testing.B) {
 			kernel, flop := kernelOf(level.String())
 			kernel(b.N)
