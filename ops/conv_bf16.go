@@ -80,7 +80,7 @@ func (l Level) ConvForwardBF16(y, x, packed []BF16, s ConvShape, blocks []ConvBl
 		if s.In%depthBF16 != 0 {
 			depth := PadBF16(s.taps() * s.In)
 			rows := AsBF16(scratch)[:b.rows*depth]
-			gather(rows, x, s, b, depth)
+			l.gather(rows, x, s, b, depth)
 			l.panelRounded(y[b.first*s.Out+j:], s.Out, b.rows, columns, rows, depth, panel, room[:1], depth, p, scratch[len(rows)/2:])
 			continue
 		}
@@ -93,11 +93,11 @@ func (l Level) ConvForwardBF16(y, x, packed []BF16, s ConvShape, blocks []ConvBl
 }
 
 // gather copies the taps of each row of a block to one stretch of depth numbers, zero for those outside.
-func gather(rows, x []BF16, s ConvShape, block *ConvBlock, depth int) {
+func (l Level) gather(rows, x []BF16, s ConvShape, block *ConvBlock, depth int) {
 	clear(rows)
-	for _, tap := range block.taps[:block.tapsInside] {
+	for _, tap := range block.taps[:block.tapsInside] { // in order: gatherWide writes zeros where the next begins
 		from, to := x[tap.A*s.In:], rows[tap.B*s.In:]
-		for i := range block.rows {
+		for i := l.gatherWide(to, depth, from, s.In, block.rows); i < block.rows; i++ {
 			copy(to[i*depth:], from[i*s.In:][:s.In])
 		}
 	}

@@ -34,6 +34,9 @@ func TestConvBF16(t *testing.T) {
 	shapes := append(vggShapes(), convShapes...)
 	shapes = append(shapes,
 		ConvShape{5, 7, 6, 32, 64, 3},
+		ConvShape{5, 4, 3, 1, 64, 3}, // rows of few numbers are copied by four
+		ConvShape{5, 3, 4, 2, 64, 3},
+		ConvShape{6, 3, 4, 4, 64, 3},
 		ConvShape{33, 3, 9, 64, 40, 3},              // a row of the picture is packed in parts
 		ConvShape{filterImages + 2, 2, 3, 32, 9, 3}, // images are summed in parts
 	)

@@ -1,0 +1,20 @@
+//go:build !noasm
+
+package ops
+
+// spreadRows is in conv_bf16_amd64.s in Go.
+//
+//go:noescape
+func spreadRows(dst *BF16, ldd int, src *BF16, lds, n int)
+
+// gatherWide does a tap's rows of n numbers as gather does, if they are few, with zeros behind them, and tells how many. It leaves the last
+// where 64 bits would pass the end of src.
+func (l Level) gatherWide(dst []BF16, ldd int, src []BF16, n, rows int) int {
+	done := rows + 1 - (4+n-1)/n
+	if l < AVX2 || n > 4 || done <= 0 {
+		return 0
+	}
+	_, _ = dst[(done-1)*ldd+3], src[(done-1)*n+3]
+	spreadRows(&dst[0], ldd, &src[0], n, done)
+	return done
+}
