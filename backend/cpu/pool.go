@@ -16,10 +16,8 @@ type pool struct {
 	workers int
 	spins   int // how often a waiting goroutine looks before it sleeps
 
-	task func(worker, job int)
-	jobs int64
-	next atomic.Int64 // the first job that nobody has taken
-	_    [lineSize]byte
+	task   func(worker, job int)
+	shares []share
 
 	round  atomic.Uint32 // counts the runs: a change starts the workers
 	inside atomic.Int32  // workers, without the caller, that take jobs; less shut when no more may enter
@@ -32,6 +30,13 @@ type pool struct {
 
 	mu      sync.Mutex
 	failure any // what the first job to panic panicked with
+}
+
+// share is a worker's part of the jobs: those from next to end have not been taken.
+type share struct {
+	next atomic.Int64
+	end  int64
+	_    [lineSize - 16]byte
 }
 
 // shut is more than there can be workers.
@@ -51,6 +56,7 @@ func newPool(workers, spins int) *pool {
 	p := &pool{
 		workers: workers,
 		spins:   spins,
+		shares:  make([]share, workers),
 		asleep:  make([]atomic.Bool, workers),
 		wake:    make([]chan struct{}, workers),
 		done:    make(chan struct{}, 1),
@@ -64,8 +70,9 @@ func newPool(workers, spins int) *pool {
 	return p
 }
 
-// run calls task(worker, job) once for each job < jobs and returns when all are done. Jobs
-// are taken in order, each by the next worker that is free; one that comes when there are none left, because
+// run calls task(worker, job) once for each job < jobs and returns when all are done. Each worker has an equal share of neighbouring
+// jobs, and helps with the others' when it is done: neighbours read the same numbers, and the next task finds what this one wrote
+// in the cache of the same core. A worker that comes when there are none left, because
 // another program has its core, is not waited for. A panic in a job is passed on
 // after the others have stopped. run must not be called from within a job. It
 // allocates nothing if task is a value made before.
@@ -73,8 +80,11 @@ func (p *pool) run(jobs int, task func(worker, job int)) {
 	if p.closed.Load() {
 		panic(errClosed)
 	}
-	p.task, p.jobs, p.failure = task, int64(jobs), nil
-	p.next.Store(0)
+	p.task, p.failure = task, nil
+	for w := range p.shares {
+		p.shares[w].next.Store(int64(jobs * w / p.workers))
+		p.shares[w].end = int64(jobs * (w + 1) / p.workers)
+	}
 	if p.workers > 1 && jobs > 1 {
 		p.inside.Store(0)
 		p.start()
@@ -165,15 +175,18 @@ func (p *pool) await(worker int, round uint32) uint32 {
 	return p.round.Load()
 }
 
-// work takes jobs until none is left.
+// work takes jobs until none is left: those of the worker's share, then those of the others'.
 func (p *pool) work(worker int) {
 	defer p.keepPanic()
-	for {
-		job := p.next.Add(1) - 1
-		if job >= p.jobs {
-			return
+	for i := range p.workers {
+		s := &p.shares[(worker+i)%p.workers]
+		for {
+			job := s.next.Add(1) - 1
+			if job >= s.end {
+				break
+			}
+			p.task(worker, int(job))
 		}
-		p.task(worker, int(job))
 	}
 }
 
@@ -184,7 +197,9 @@ func (p *pool) keepPanic() {
 	if r == nil {
 		return
 	}
-	p.next.Store(p.jobs)
+	for w := range p.shares {
+		p.shares[w].next.Store(p.shares[w].end)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.failure == nil {

@@ -54,7 +54,7 @@ func TestPoolSleeps(t *testing.T) {
 // A worker that another program keeps from running must not hold up the others.
 func TestPoolWaitsForNoIdleWorker(t *testing.T) {
 	p := newPool(1, defaultSpins)
-	p.workers, p.asleep = 2, make([]atomic.Bool, 2) // one that never comes
+	p.workers, p.shares, p.asleep = 2, make([]share, 2), make([]atomic.Bool, 2) // one that never comes
 	sum := 0
 	for range 3 {
 		p.run(4, func(_, job int) { sum += job })
