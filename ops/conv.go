@@ -58,6 +58,30 @@ type ConvBlock struct {
 	tapsInside int
 }
 
+// block returns all images of pixels w to end of row h; its taps count rows of x from the block's first.
+func (s ConvShape) block(h, w, end int) ConvBlock {
+	b := ConvBlock{rows: (end - w) * s.N}
+	pad := s.Kernel / 2
+	for t := range s.taps() {
+		dh, dw := t/s.Kernel-pad, t%s.Kernel-pad
+		if h+dh < 0 || h+dh >= s.H || w+dw < 0 || end+dw > s.W {
+			continue
+		}
+		b.taps[b.tapsInside] = Segment{A: (dh*s.W + dw) * s.N, B: t}
+		b.tapsInside++
+	}
+	return b
+}
+
+// at returns rows of a block from block, the first of which is first.
+func (b ConvBlock) at(first, rows int) ConvBlock {
+	b.first, b.rows = first, rows
+	for i := range b.tapsInside {
+		b.taps[i].A += first
+	}
+	return b
+}
+
 // Blocks divides the output of a convolution.
 func (s ConvShape) Blocks() []ConvBlock {
 	var blocks []ConvBlock
@@ -68,25 +92,11 @@ func (s ConvShape) Blocks() []ConvBlock {
 			if w >= pad && end < s.W-pad {
 				end = s.W - pad
 			}
-			var b ConvBlock
-			for t := range s.taps() {
-				dh, dw := t/s.Kernel-pad, t%s.Kernel-pad
-				if h+dh < 0 || h+dh >= s.H || w+dw < 0 || end+dw > s.W {
-					continue
-				}
-				b.taps[b.tapsInside] = Segment{A: (dh*s.W + dw) * s.N, B: t}
-				b.tapsInside++
-			}
-			rows := (end - w) * s.N
-			parts := (rows + convRows - 1) / convRows
+			b := s.block(h, w, end)
+			parts := (b.rows + convRows - 1) / convRows
 			for i := range parts {
-				from, to := rows*i/parts, rows*(i+1)/parts
-				part := b
-				part.first, part.rows = (h*s.W+w)*s.N+from, to-from
-				for j := range part.tapsInside {
-					part.taps[j].A += part.first
-				}
-				blocks = append(blocks, part)
+				from, to := b.rows*i/parts, b.rows*(i+1)/parts
+				blocks = append(blocks, b.at((h*s.W+w)*s.N+from, to-from))
 			}
 			w = end
 		}

@@ -37,8 +37,10 @@ func TestConvBF16(t *testing.T) {
 		ConvShape{5, 4, 3, 1, 64, 3}, // rows of few numbers are copied by four
 		ConvShape{5, 3, 4, 2, 64, 3},
 		ConvShape{6, 3, 4, 4, 64, 3},
-		ConvShape{33, 3, 9, 64, 40, 3},              // a row of the picture is packed in parts
-		ConvShape{filterImages + 2, 2, 3, 32, 9, 3}, // images are summed in parts
+		ConvShape{33, 3, 9, 64, 40, 3},
+		ConvShape{3, 3, 70, 32, 64, 3},   // a row of the picture is turned in parts
+		ConvShape{70, 2, 16, 64, 128, 3}, // a job sums images in parts
+		ConvShape{130, 2, 3, 32, 9, 3},   // splits by images and by rows
 	)
 	eachBF16Level(t, func(t *testing.T, l Level) {
 		for _, s := range shapes {
@@ -138,26 +140,16 @@ func testConvBF16(t *testing.T, l Level, s ConvShape) {
 		want.checkBF16(t, dx[at0], "dx", n, h, c, i)
 	})
 
-	jobs, splits := s.FilterJobs()
+	jobs, splits := l.FilterJobsBF16(s)
 	dw := make([][]float32, splits)
 	for i := range dw {
 		var checkDW func()
 		dw[i], checkDW = guarded(t, len(w))
 		defer checkDW()
 	}
-	sizeX, sizeDY, turnJobs := s.FilterOperandsBF16()
-	turnedX, checkX := guardedBF16(t, sizeX)
-	turnedDY, checkTurnedDY := guardedBF16(t, sizeDY)
-	pairs, checkPairs := guarded(t, TransposeScratchBF16(min(s.N, filterImages)))
-	for job := range turnJobs {
-		l.TurnFilterBF16(turnedX, turnedDY, x, dy, s, job, pairs)
-	}
-	checkX()
-	checkTurnedDY()
-	checkPairs()
 	scratch, checkScratch := guarded(t, l.FilterScratchBF16(s, jobs))
 	for _, job := range jobs {
-		l.ConvBackwardFilterBF16(dw[job.Split], turnedDY, turnedX, s, job, scratch)
+		l.ConvBackwardFilterBF16(dw[job.Split], dy, x, s, job, scratch)
 	}
 	checkScratch()
 	each(rng, len(w), pixels, func(at0 int) {
@@ -296,20 +288,15 @@ func filterBF16(l Level, s ConvShape) func() {
 	rng := rand.New(rand.NewPCG(1, 2))
 	pixels := s.N * s.H * s.W
 	x, dy := randomBF16(rng, pixels*s.In), randomBF16(rng, pixels*s.Out)
-	jobs, splits := s.FilterJobs()
+	jobs, splits := l.FilterJobsBF16(s)
 	dw := make([][]float32, splits)
 	for i := range dw {
 		dw[i] = make([]float32, s.taps()*s.In*s.Out)
 	}
-	sizeX, sizeDY, turnJobs := s.FilterOperandsBF16()
-	turnedX, turnedDY := make([]BF16, sizeX), make([]BF16, sizeDY)
-	scratch := make([]float32, max(TransposeScratchBF16(s.N), l.FilterScratchBF16(s, jobs)))
+	scratch := make([]float32, l.FilterScratchBF16(s, jobs))
 	return func() {
-		for job := range turnJobs {
-			l.TurnFilterBF16(turnedX, turnedDY, x, dy, s, job, scratch)
-		}
 		for _, job := range jobs {
-			l.ConvBackwardFilterBF16(dw[job.Split], turnedDY, turnedX, s, job, scratch)
+			l.ConvBackwardFilterBF16(dw[job.Split], dy, x, s, job, scratch)
 		}
 		for _, part := range dw[1:] {
 			Add(dw[0], part)

@@ -1,97 +1,198 @@
 package ops
 
 // The gradient of a kernel in bf16. The sum is over images and pixels, so both operands are turned first:
-// x to a block of (channels, images) for each pixel, and dy to pairs of images. A pixel's images
-// are filled up with zeros to a multiple of 32, so that the pixels which a tap sees are whole
-// stretches of both.
+// x to a block of (channels, images) for each pixel, and dy to pairs of images, filled up with zeros to a multiple
+// of 32. A job does it itself, some pixels of some images at a time, so that what is turned stays in the second-level
+// cache: turning x for each of a job's output channels anew costs less than memory does.
 
-// filterImages is how many images are summed at a time, and filterDepthBF16 over how many rows of dy at least one
-// position's: of each operand so much stays in the second-level cache.
+// FilterJobBF16 is a part of the gradient of a kernel: some input and some output channels, summed over some pixels
+// and some images. The jobs of one Split are the whole gradient summed over the same.
+type FilterJobBF16 struct {
+	Split                          int
+	i0, i1, j0, j1, p0, p1, n0, n1 int
+}
+
+// A job has so many channels at most.
 const (
-	filterImages    = 128
-	filterDepthBF16 = 1024
+	filterInBF16  = 64
+	filterOutBF16 = 2 * GroupColumns
 )
 
-// paddedImages returns N rounded up as the operands are.
-func (s ConvShape) paddedImages() int {
-	return s.N/filterImages*filterImages + PadBF16(s.N%filterImages)
-}
+// filterDepthBF16 is how many pixels times images are turned at a time. The more, the less often sums are loaded and stored.
+const filterDepthBF16 = 2048
 
-// inGroups returns the number of groups of 64 input channels.
-func (s ConvShape) inGroups() int { return (s.In + GroupColumns - 1) / GroupColumns }
-
-// FilterOperandsBF16 returns the sizes of the operands turned, and in how many jobs TurnFilterBF16 does it.
-func (s ConvShape) FilterOperandsBF16() (x, dy, jobs int) {
-	pixels := s.H * s.W
-	n := pixels * s.paddedImages()
-	return n * s.In, n * s.Groups() * panelBF16, pixels * (s.inGroups() + s.Groups())
-}
-
-// TurnFilterBF16 does a job of turning the operands of ConvBackwardFilterBF16: a group of channels of a pixel, of x or dy. scratch is
-// of TransposeScratchBF16(s.N) floats.
-func (l Level) TurnFilterBF16(turnedX, turnedDY, x, dy []BF16, s ConvShape, job int, scratch []float32) {
-	groups := s.inGroups() + s.Groups()
-	pixel, group := job/groups, job%groups
-	for n0 := 0; n0 < s.N; n0 += filterImages {
-		images := min(filterImages, s.N-n0)
-		depth := PadBF16(images)
-		if i := group * GroupColumns; group < s.inGroups() {
-			to := turnedX[s.H*s.W*n0*s.In+(pixel*s.In+i)*depth:]
-			l.TransposeBF16(to, x[(pixel*s.N+n0)*s.In+i:], s.In, images, min(GroupColumns, s.In-i), scratch)
-			continue
-		}
-		group := group - s.inGroups()
-		j, width := group*GroupColumns, s.Groups()*panelBF16
-		to := turnedDY[s.H*s.W*n0*width+(pixel*s.Groups()+group)*depth*panelBF16:]
-		l.interleave(to, panelBF16, dy[(pixel*s.N+n0)*s.Out+j:], s.Out, images, min(GroupColumns, s.Out-j))
+// filterImages is the number of images that are turned at a time: few where rows of a picture are long, since three of x are kept.
+// Levels that widen operands do so for a pixel of these at a time, and have more to do anyway.
+func (l Level) filterImages(s ConvShape) int {
+	const most = 128
+	if l < AVX512BF16 {
+		return most
 	}
+	return min(PadBF16(512/s.W), most)
 }
+
+// filterProduct is the convolution whose gradient is summed: s, or if its input channels would fill few rows, that of
+// 1x1 whose input channels are the taps of s.
+func (s ConvShape) filterProduct() ConvShape {
+	if s.In < depthBF16 {
+		s.In, s.Kernel = s.taps()*s.In, 1
+	}
+	return s
+}
+
+// FilterJobsBF16 divides the gradient of a kernel, and tells into how many splits. It depends on the shape and the level
+// only, so that sums do not depend on the number of workers.
+func (l Level) FilterJobsBF16(s ConvShape) (jobs []FilterJobBF16, splits int) {
+	const enough = 16
+	s = s.filterProduct()
+	ins, outs := 1, (s.Out+filterOutBF16-1)/filterOutBF16
+	if s.Kernel > 1 {
+		ins = (s.In + filterInBF16 - 1) / filterInBF16
+	}
+	splits = max(1, enough/(ins*outs))
+	for splits > 1 && 2*splits*s.taps()*s.In*s.Out > s.N*s.H*s.W*(s.In+s.Out) {
+		splits /= 2 // each costs a gradient more
+	}
+	images := l.filterImages(s)
+	blocks := (s.N + images - 1) / images
+	byImage := min(splits, blocks) // rows of x at the edge of a split are turned for both
+	byRow := min(splits/byImage, s.H)
+	splits = byImage * byRow
+	for split := range splits {
+		n, h := split%byImage, split/byImage
+		for in := range ins {
+			for out := range outs {
+				jobs = append(jobs, FilterJobBF16{
+					Split: split,
+					i0:    s.In * in / ins, i1: s.In * (in + 1) / ins,
+					j0: out * filterOutBF16, j1: min(s.Out, (out+1)*filterOutBF16),
+					p0: s.H * h / byRow * s.W, p1: s.H * (h + 1) / byRow * s.W,
+					n0: blocks * n / byImage * images, n1: min(s.N, blocks*(n+1)/byImage*images),
+				})
+			}
+		}
+	}
+	return jobs, splits
+}
+
+// filterRoom is how much a job has turned at a time.
+type filterRoom struct {
+	images   int
+	pixels   int // of dy
+	places   int // of pixels of x, as many as those of dy see; pixel p has place p modulo these
+	channels int // rows of a pixel of x
+	groups   int // of dy
+	reach    int // how far away a pixel is that a tap sees
+}
+
+func (l Level) filterRoom(s ConvShape, job FilterJobBF16) filterRoom {
+	q := s.filterProduct()
+	r := filterRoom{
+		images:   l.filterImages(s),
+		channels: job.i1 - job.i0,
+		groups:   (job.j1 - job.j0 + panelBF16 - 1) / panelBF16,
+		reach:    q.Kernel / 2 * (s.W + 1),
+	}
+	r.pixels = min(filterDepthBF16/r.images, s.H*s.W)
+	r.places = min(r.pixels+2*r.reach, s.H*s.W)
+	if q != s {
+		r.channels = PadBF16(r.channels) // as gather makes them
+	}
+	return r
+}
+
+func (r *filterRoom) sizeX() int        { return r.places * r.channels * r.images }
+func (r *filterRoom) sizeDY() int       { return r.groups * r.pixels * panelBF16 * r.images }
+func (r *filterRoom) sizeGathered() int { return r.channels * r.images }
 
 // FilterScratchBF16 returns the number of floats that ConvBackwardFilterBF16 needs for any job.
-func (l Level) FilterScratchBF16(s ConvShape, jobs []FilterJob) int {
-	channels := 0
-	for _, j := range jobs {
-		channels = max(channels, j.i1-j.i0)
+func (l Level) FilterScratchBF16(s ConvShape, jobs []FilterJobBF16) int {
+	n := 0
+	for _, job := range jobs {
+		r := l.filterRoom(s, job)
+		sums := s.filterProduct().taps() * (job.i1 - job.i0) * r.groups * panelBF16
+		n = max(n, (r.sizeX()+r.sizeDY()+r.sizeGathered())/2+sums)
 	}
-	return s.taps()*channels*panelBF16 + l.scratchBF16()
+	return n + max(l.scratchBF16(), TransposeScratchBF16(l.filterImages(s)))
 }
 
-// ConvBackwardFilterBF16 is ConvBackwardFilter with dy and x in BF16, turned by TurnFilterBF16.
-func (l Level) ConvBackwardFilterBF16(dw []float32, dy, x []BF16, s ConvShape, job FilterJob, scratch []float32) {
-	j := job.Group * GroupColumns
-	columns := min(GroupColumns, s.Out-j)
-	channels := job.i1 - job.i0
-	pad := s.Kernel / 2
-	sums := scratch[:s.taps()*channels*panelBF16] // [tap][channel][column]
-	scratch = scratch[len(sums):]
-	clear(sums)
-	for n0 := 0; n0 < s.N; n0 += filterImages {
-		depth := PadBF16(min(filterImages, s.N-n0))
-		x, dy := x[s.H*s.W*n0*s.In:], dy[s.H*s.W*n0*s.Groups()*panelBF16:]
-		positions := max(1, min(s.W, filterDepthBF16/depth))
-		for h := job.h0; h < job.h1; h++ {
-			for w0 := 0; w0 < s.W; w0 += positions {
-				w1 := min(w0+positions, s.W)
-				for t := range s.taps() {
-					dh, dw := t/s.Kernel-pad, t%s.Kernel-pad
-					from, to := max(w0, -dw), min(w1, s.W-dw) // positions whose tap is inside
-					if h+dh < 0 || h+dh >= s.H || from >= to {
-						continue
+// ConvBackwardFilterBF16 is ConvBackwardFilter with dy and x in BF16.
+func (l Level) ConvBackwardFilterBF16(dw []float32, dy, x []BF16, s ConvShape, job FilterJobBF16, scratch []float32) {
+	r := l.filterRoom(s, job)
+	turnedX, scratch := AsBF16(scratch)[:r.sizeX()], scratch[r.sizeX()/2:]
+	turnedDY, scratch := AsBF16(scratch)[:r.sizeDY()], scratch[r.sizeDY()/2:]
+	q := s.filterProduct()
+	channels, columns := job.i1-job.i0, job.j1-job.j0
+
+	// Sums stand in dw, or in scratch where a group of columns is not whole.
+	sums, tap, ldc := dw[job.i0*s.Out+job.j0:], q.In*s.Out, s.Out
+	if columns%panelBF16 != 0 {
+		ldc = r.groups * panelBF16
+		tap = channels * ldc
+		sums, scratch = scratch[:q.taps()*tap], scratch[q.taps()*tap:]
+	}
+	var begun [9]bool
+	for n := job.n0; n < job.n1; n += r.images {
+		images := min(r.images, job.n1-n)
+		depth := PadBF16(images)
+		turned := max(0, job.p0-r.reach) // pixels of x before
+		for p0 := job.p0; p0 < job.p1; p0 += r.pixels {
+			p1 := min(p0+r.pixels, job.p1)
+			for ; turned < min(p1+r.reach, s.H*s.W); turned++ {
+				l.turnX(turnedX[turned%r.places*r.channels*depth:], x, s, job, r.channels, turned, n, images, scratch)
+			}
+			for g := range r.groups {
+				for p := p0; p < p1; p++ {
+					to, j := turnedDY[(g*r.pixels+p-p0)*panelBF16*depth:], job.j0+g*panelBF16
+					l.interleave(to, panelBF16, dy[(p*s.N+n)*s.Out+j:], s.Out, images, min(panelBF16, job.j1-j))
+				}
+			}
+			for t := range q.taps() {
+				var room [filterDepthBF16 / depthBF16]Segment
+				segs := room[:0]
+				dh, dw := t/q.Kernel-q.Kernel/2, t%q.Kernel-q.Kernel/2
+				for p := p0; p < p1; p++ {
+					h, w := p/s.W+dh, p%s.W+dw
+					if h >= 0 && h < s.H && w >= 0 && w < s.W {
+						segs = append(segs, Segment{A: (h*s.W + w) % r.places * r.channels * depth, B: (p - p0) * panelBF16 * depth})
 					}
-					var room [filterDepthBF16 / depthBF16]Segment
-					segs := room[:to-from]
-					for i := range segs {
-						pixel, seen := h*s.W+from+i, (h+dh)*s.W+from+i+dw
-						segs[i] = Segment{A: (seen*s.In + job.i0) * depth, B: (pixel*s.Groups() + job.Group) * depth * panelBF16}
-					}
-					l.panelBF16(sums[t*channels*panelBF16:], panelBF16, channels, x, depth, dy, segs, depth, tileAdd, scratch)
+				}
+				if len(segs) == 0 {
+					continue
+				}
+				flags := 0
+				if begun[t] {
+					flags = tileAdd
+				}
+				begun[t] = true
+				for g := range r.groups {
+					l.panelBF16(sums[t*tap+g*panelBF16:], ldc, channels, turnedX, depth, turnedDY[g*r.pixels*panelBF16*depth:], segs, depth, flags, scratch)
 				}
 			}
 		}
 	}
-	for t := range s.taps() {
+	for t := range q.taps() {
 		for i := range channels {
-			copy(dw[(t*s.In+job.i0+i)*s.Out+j:][:columns], sums[(t*channels+i)*panelBF16:])
+			to := dw[(t*q.In+job.i0+i)*s.Out+job.j0:][:columns]
+			if !begun[t] {
+				clear(to)
+			} else if columns%panelBF16 != 0 {
+				copy(to, sums[t*tap+i*ldc:])
+			}
 		}
 	}
+}
+
+// turnX turns a job's channels of some images of a pixel of x.
+func (l Level) turnX(to, x []BF16, s ConvShape, job FilterJobBF16, channels, pixel, n, images int, scratch []float32) {
+	first := pixel*s.N + n
+	if q := s.filterProduct(); q == s {
+		l.TransposeBF16(to, x[first*s.In+job.i0:], s.In, images, channels, scratch)
+		return
+	}
+	h, w := pixel/s.W, pixel%s.W
+	block := s.block(h, w, w+1).at(first, images)
+	rows := AsBF16(scratch)[:images*channels]
+	l.gather(rows, x, s, &block, channels)
+	l.TransposeBF16(to, rows, channels, images, channels, scratch[channels*PadBF16(images)/2:])
 }

@@ -55,48 +55,33 @@ func (p *bf16Pass) convJob(worker, job int) {
 	p.b.level.ConvForwardBF16(p.out, p.in, p.packed, p.shape, part, group, p.product, p.b.scratch(worker))
 }
 
-// bf16Gradient is the gradient of a kernel as a product of matrices of bfloat16, both turned first.
+// bf16Gradient is the gradient of a kernel as a product of matrices of bfloat16.
 type bf16Gradient struct {
 	splitGradient
-	shape              ops.ConvShape
-	jobs               []ops.FilterJob
-	turnJobs           int
-	sizeX, sizeDY      int
-	dy, x              []ops.BF16
-	turnedDY, turnedX  []ops.BF16
-	turnTask, sumsTask func(worker, job int)
+	shape ops.ConvShape
+	jobs  []ops.FilterJobBF16
+	dy, x []ops.BF16
+	task  func(worker, job int)
 }
 
 func newBF16Gradient(b *Backend, s ops.ConvShape) (*bf16Gradient, error) {
-	jobs, splits := s.FilterJobs()
+	jobs, splits := b.level.FilterJobsBF16(s)
 	g := &bf16Gradient{shape: s, jobs: jobs}
-	g.sizeX, g.sizeDY, g.turnJobs = s.FilterOperandsBF16()
-	g.turnTask, g.sumsTask = g.turnJob, g.sumsJob
-	if err := b.reserve(max(b.level.FilterScratchBF16(s, jobs), ops.TransposeScratchBF16(s.N))); err != nil {
+	g.task = g.job
+	if err := b.reserve(b.level.FilterScratchBF16(s, jobs)); err != nil {
 		return nil, err
 	}
-	size := s.Kernel * s.Kernel * s.In * s.Out
-	if err := g.init(b, splits, size); err != nil {
-		return nil, err
-	}
-	return g, b.reserveCommon((splits-1)*size + (g.sizeX+g.sizeDY)/2)
+	return g, g.init(b, splits, s.Kernel*s.Kernel*s.In*s.Out)
 }
 
 func (g *bf16Gradient) run(dw []float32, dy, x array) {
 	g.begin(dw)
 	g.dy, g.x = dy.bf16, x.bf16
-	both := ops.AsBF16(g.parts[(g.splits-1)*g.size:])
-	g.turnedX, g.turnedDY = both[:g.sizeX], both[g.sizeX:][:g.sizeDY]
-	g.b.pool.run(g.turnJobs, g.turnTask)
-	g.b.pool.run(len(g.jobs), g.sumsTask)
+	g.b.pool.run(len(g.jobs), g.task)
 	g.end()
 }
 
-func (g *bf16Gradient) turnJob(worker, job int) {
-	g.b.level.TurnFilterBF16(g.turnedX, g.turnedDY, g.x, g.dy, g.shape, job, g.b.scratch(worker))
-}
-
-func (g *bf16Gradient) sumsJob(worker, job int) {
+func (g *bf16Gradient) job(worker, job int) {
 	j := g.jobs[job]
-	g.b.level.ConvBackwardFilterBF16(g.part(j.Split), g.turnedDY, g.turnedX, g.shape, j, g.b.scratch(worker))
+	g.b.level.ConvBackwardFilterBF16(g.part(j.Split), g.dy, g.x, g.shape, j, g.b.scratch(worker))
 }
