@@ -8,23 +8,20 @@ type Matrix struct {
 }
 
 // Blocks of the matrix product: gemmDepth rows of B and gemmColumns of its columns are
-// packed at a time, and gemmRows rows of A are multiplied by them.
-const (
-	gemmDepth = 512
-	gemmRows  = 96
-)
+// packed, and gemmRows rows of A are multiplied by them at a time.
+const gemmDepth = 512
 
-var gemmColumns, gemmStride = gemmBlocks(cacheL2)
+var gemmRows, gemmColumns, gemmStride = gemmBlocks(cacheL2)
 
 // gemmBlocks returns what depends on the size of the second-level cache, in which the rows of A
 // are to stay. Those at most stride apart are read where they stand. Others are copied to one place:
 // a power of two apart they share few lines of the cache. A cache of 2 MiB has enough of them, and with nothing
-// to copy for each block of B, the block can be of a size that stays in it too.
-func gemmBlocks(cache int) (columns, stride int) {
+// to copy for each block of B, the block can be of a size that stays in it too; a batch of 128 is one block of rows.
+func gemmBlocks(cache int) (rows, columns, stride int) {
 	if cache < 2<<20 {
-		return 4096, 0
+		return 96, 4096, 0
 	}
-	return 1024, 4096
+	return 132, 1024, 4096
 }
 
 // Product says what c = a·b does besides.
@@ -32,6 +29,30 @@ type Product struct {
 	Add  bool      // add to what c holds; Bias is not used then
 	Bias []float32 // of n elements, added to each row; nil for none
 	ReLU bool      // then c = max(0, c)
+}
+
+// part is what depth steps of the sum over k from p0 on do besides.
+func (p Product) part(p0, depth, k int) Product {
+	return Product{p.Add || p0 > 0, p.Bias, p.ReLU && p0+depth == k}
+}
+
+// bias returns the bias of columns from j on, or nil.
+func (p Product) bias(j int) []float32 {
+	if p.Bias == nil {
+		return nil
+	}
+	return p.Bias[j:]
+}
+
+// flags returns what panel takes.
+func (p Product) flags() (flags int) {
+	if p.Add {
+		flags |= tileAdd
+	}
+	if p.ReLU {
+		flags |= tileReLU
+	}
+	return flags
 }
 
 // PackedMatrixSize returns the number of floats of a packed matrix of k rows and n columns.
@@ -59,13 +80,44 @@ func (l Level) Gemm(c []float32, ldc int, a, b Matrix, m, n, k int, p Product, s
 		columns := min(gemmColumns, n-j)
 		for p0 := 0; p0 < k; p0 += gemmDepth {
 			depth := min(gemmDepth, k-p0)
-			l.packPanels(packed, depth*l.panelWidth(), b.Data[p0*b.RowStride+j*b.ColStride:], b.RowStride, b.ColStride, depth, columns)
-			part := Product{Add: p.Add || p0 > 0, ReLU: p.ReLU && p0+depth == k}
-			if p.Bias != nil {
-				part.Bias = p.Bias[j:]
-			}
-			l.GemmPacked(c[j:], ldc, Matrix{a.Data[p0*a.ColStride:], a.RowStride, a.ColStride}, packed, m, columns, depth, part, scratch)
+			part := p.part(p0, depth, k)
+			part.Bias = p.bias(j)
+			l.gemmBlock(c[j:], ldc, a.from(0, p0), b.from(p0, j), packed, m, columns, depth, part, scratch)
 		}
+	}
+}
+
+// gemmBlock is Gemm with a b of one block. While the first rows of a are multiplied by a panel, the next one is packed, if they
+// are enough rows.
+func (l Level) gemmBlock(c []float32, ldc int, a, b Matrix, packed []float32, m, n, k int, p Product, scratch []float32) {
+	width := l.panelWidth()
+	rows := min(m, gemmRows)
+	if b.ColStride != 1 || !l.packsAhead(rows, k) {
+		l.packPanels(packed, k*width, b.Data, b.RowStride, b.ColStride, k, n)
+		l.GemmPacked(c, ldc, a, packed, m, n, k, p, scratch)
+		return
+	}
+	var start [1]Segment
+	apart := width * k // panels
+	ring := len(packed)
+	if rows == m {
+		ring = 2 * apart // is all that is needed at a time, and stays in the second-level cache
+	}
+	block := a.block(scratch, 0, 0, rows, k)
+	for j := 0; j < n; j += width {
+		columns, panel := min(width, n-j), packed[j*k%ring:]
+		if j == 0 || columns < width {
+			l.packPanels(panel, apart, b.Data[j:], b.RowStride, 1, k, columns)
+		}
+		next := ahead{}
+		if j+2*width <= n {
+			next = ahead{b.Data[j+width:], b.RowStride, packed[(j+width)*k%ring:]}
+		}
+		l.windowPanel(window{c[j:], ldc, rows, columns}, block.Data, block.RowStride, block.ColStride, panel,
+			start[:], k, p.bias(j), p.flags(), next, scratch[rows*k:])
+	}
+	if rows < m {
+		l.GemmPacked(c[rows*ldc:], ldc, a.from(rows, 0), packed, m-rows, n, k, p, scratch)
 	}
 }
 
@@ -75,31 +127,26 @@ func (l Level) GemmPacked(c []float32, ldc int, a Matrix, packed []float32, m, n
 	var start [1]Segment
 	for p0 := 0; p0 < k; p0 += gemmDepth {
 		depth := min(gemmDepth, k-p0)
-		flags := 0
-		if p.Add || p0 > 0 {
-			flags |= tileAdd
-		}
-		if p.ReLU && p0+depth == k {
-			flags |= tileReLU
-		}
+		part := p.part(p0, depth, k)
 		for i := 0; i < m; i += gemmRows {
 			rows := min(gemmRows, m-i)
 			block := a.block(scratch, i, p0, rows, depth)
 			edge := scratch[rows*depth:]
 			for j := 0; j < n; j += width {
 				out := window{c[i*ldc+j:], ldc, rows, min(width, n-j)}
-				var bias []float32
-				if p.Bias != nil {
-					bias = p.Bias[j:]
-				}
-				var ahead []float32 // the next panel: this one came to the second-level cache with the last
+				next := ahead{stride: width}
 				if j+width < n {
-					ahead = packed[(j+width)*k+p0*width:]
+					next.from = packed[(j+width)*k+p0*width:]
 				}
-				l.windowPanel(out, block.Data, block.RowStride, block.ColStride, packed[j*k+p0*width:], start[:], depth, bias, flags, ahead, edge)
+				l.windowPanel(out, block.Data, block.RowStride, block.ColStride, packed[j*k+p0*width:], start[:], depth, part.bias(j), part.flags(), next, edge)
 			}
 		}
 	}
+}
+
+// from returns m without the rows before i and the columns before j.
+func (m Matrix) from(i, j int) Matrix {
+	return Matrix{m.Data[i*m.RowStride+j*m.ColStride:], m.RowStride, m.ColStride}
 }
 
 // block returns rows from i on and columns from j on of m for a product to read: where they stand, or
@@ -131,10 +178,10 @@ type window struct {
 // windowPanel is panel for a C of any number of columns up to a panel's width. Where it has
 // fewer, the panel is computed in scratch, of (rows + 1)·width floats. bias may be nil, and
 // longer than the window.
-func (l Level) windowPanel(out window, a []float32, rs, cs int, b []float32, segs []Segment, k int, bias []float32, flags int, ahead, scratch []float32) {
+func (l Level) windowPanel(out window, a []float32, rs, cs int, b []float32, segs []Segment, k int, bias []float32, flags int, next ahead, scratch []float32) {
 	width := l.panelWidth()
 	if out.columns == width {
-		l.panel(out.c, out.ldc, out.rows, a, rs, cs, b, width, segs, k, bias, flags, ahead)
+		l.panel(out.c, out.ldc, out.rows, a, rs, cs, b, width, segs, k, bias, flags, next)
 		return
 	}
 	tmp := scratch[:out.rows*width]
@@ -148,7 +195,7 @@ func (l Level) windowPanel(out window, a []float32, rs, cs int, b []float32, seg
 			copy(tmp[i*width:], out.c[i*out.ldc:][:out.columns])
 		}
 	}
-	l.panel(tmp, width, out.rows, a, rs, cs, b, width, segs, k, wide, flags, ahead)
+	l.panel(tmp, width, out.rows, a, rs, cs, b, width, segs, k, wide, flags, next)
 	for i := range out.rows {
 		copy(out.c[i*out.ldc:][:out.columns], tmp[i*width:])
 	}

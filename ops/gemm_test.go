@@ -11,8 +11,8 @@ import (
 func TestGemm(t *testing.T) {
 	for _, cache := range []int{512 << 10, 2 << 20} {
 		t.Run(fmt.Sprint(cache), func(t *testing.T) {
-			defer func(columns, stride int) { gemmColumns, gemmStride = columns, stride }(gemmColumns, gemmStride)
-			gemmColumns, gemmStride = gemmBlocks(cache)
+			defer func(rows, columns, stride int) { gemmRows, gemmColumns, gemmStride = rows, columns, stride }(gemmRows, gemmColumns, gemmStride)
+			gemmRows, gemmColumns, gemmStride = gemmBlocks(cache)
 			sweepGemm(t)
 		})
 	}
@@ -22,7 +22,7 @@ func sweepGemm(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {
 		w := l.panelWidth()
 		variant := 0 // of testGemm: another for each size
-		for _, m := range []int{1, 5, 6, 7, 15, gemmRows + 1} {
+		for _, m := range []int{1, 5, 6, 7, 15, gemmRows, gemmRows + 1} {
 			for _, n := range []int{1, w - 1, w, w + 1, 2*w + 3} {
 				for _, k := range []int{1, 2, 7, gemmDepth - 1, gemmDepth, gemmDepth + 1, 2*gemmDepth + 3} {
 					testGemm(t, l, m, n, k, variant)

@@ -16,6 +16,15 @@ const (
 	tileReLU             // c = max(0, c) at the end
 )
 
+// ahead is the panel of B that the next call multiplies by, for the kernel to bring nearer while it computes. A packed panel
+// comes whole while 96 rows are computed. One that is not yet packed, with rows stride apart, is copied too, if the
+// kernel packsAhead.
+type ahead struct {
+	from   []float32
+	stride int
+	to     []float32 // nil if from is packed
+}
+
 // panelWidth returns the number of columns of a packed panel of B at this level.
 func (l Level) panelWidth() int {
 	if l == AVX2 {
@@ -29,9 +38,8 @@ func (l Level) panelWidth() int {
 //	c = (c if flags&tileAdd, else bias, else 0) + Σ over segs of a·b
 //
 // with a[s.A + i*rs + p*cs] and b[s.B + p*ldb + j], p < k. One of rs and cs is 1, k and
-// the number of segments are positive, bias may be nil. ahead is what the next call reads first, for the kernel to
-// fetch while it computes, or nil: a packed panel of B comes whole while 96 rows are computed.
-func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int, segs []Segment, k int, bias []float32, flags int, ahead []float32) {
+// the number of segments are positive, bias may be nil and next empty.
+func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int, segs []Segment, k int, bias []float32, flags int, next ahead) {
 	if rows == 0 {
 		return
 	}
@@ -49,7 +57,7 @@ func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []fl
 		panelGeneric(c, ldc, rows, a, rs, cs, b, ldb, segs, k, bias, flags)
 		return
 	}
-	l.panelTiles(c, ldc, rows, a, rs, cs, b, ldb, segs, k, bias, flags, ahead)
+	l.panelTiles(c, ldc, rows, a, rs, cs, b, ldb, segs, k, bias, flags, next)
 }
 
 // panelGeneric is gonum's matrix product, a block of at most 64 rows at a time: of that

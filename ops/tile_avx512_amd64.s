@@ -18,18 +18,24 @@
 //			c[i*ldc+j] = max(0, acc) if flags&tileReLU, else acc
 //		}
 //	}
+//	for i := range rows of the next panel {
+//		for j := range 64 {
+//			to[i*64+j] = from[i*stride+j]
+//		}
+//	}
 //
 // Z0-Z23   accumulators, four a row
 // Z24-Z27  64 columns of b
-// Z28      one element of a in all lanes
+// Z28      one element of a in all lanes;  Z28-Z31 a row that is copied
 // SI, BX   where a and b are read;  R8, R9, R10 = rs, 3rs, 5rs bytes;  R11, R15 = cs, ldb bytes
-// DI, DX   row of c, in the product what is fetched ahead; ldc bytes;  R12, R13 segments, how many are left;  CX steps of k left
+// DI, DX   row of c, ldc bytes;  R12, R13 segments, how many are left;  CX steps of k left
 // AX       rows of the tile
+// In the product: DI the row that is fetched ahead, DX stride bytes, AX, R14 from, to.
 //
 // Rows are a constant stride apart, so six of them need one pointer and three strides.
-// A step is 24 FMAs (12 cycles on two ports) and 10 loads (5 cycles). With every four steps a line of 16 numbers from
-// ahead on comes to the second-level cache. There are no
-// column tails: the caller gives a c of 64 columns. Needs AVX512F.
+// A step is 24 FMAs (12 cycles on two ports) and 10 loads (5 cycles). With every 16 steps a row of the next panel, 64 numbers from
+// ahead on, comes to the second-level cache, and one is copied, until rows are: both are free, the FMAs take the time. There
+// are no column tails: the caller gives a c of 64 columns. Needs AVX512F.
 
 #define ROW(a, z0, z1, z2, z3) \
 	VBROADCASTSS a, Z28          \
@@ -44,10 +50,27 @@
 	VMOVUPS 128(BX), Z26  \
 	VMOVUPS 192(BX), Z27
 
-// AHEAD leaves the first-level cache to the operands.
-#define AHEAD \
-	PREFETCHT1 (DI) \
-	ADDQ $64, DI
+// AHEAD is for every fourth of four steps. It leaves the first-level cache to the operands.
+#define AHEAD(steps) \
+	TESTQ      $12, CX       \
+	JNZ        steps         \
+	PREFETCHT1 (DI)          \
+	PREFETCHT1 64(DI)        \
+	PREFETCHT1 128(DI)       \
+	PREFETCHT1 192(DI)       \
+	ADDQ       DX, DI        \
+	DECQ       rows+152(FP)  \
+	JLT        steps         \
+	VMOVUPS    (AX), Z28     \
+	VMOVUPS    64(AX), Z29   \
+	VMOVUPS    128(AX), Z30  \
+	VMOVUPS    192(AX), Z31  \
+	VMOVUPS    Z28, (R14)    \
+	VMOVUPS    Z29, 64(R14)  \
+	VMOVUPS    Z30, 128(R14) \
+	VMOVUPS    Z31, 192(R14) \
+	ADDQ       DX, AX        \
+	ADDQ       $256, R14
 
 // The first rows of a step; each macro is one row more than the one before.
 #define ROWS1 COLUMNS; ROW((SI), Z0, Z1, Z2, Z3)
@@ -88,8 +111,8 @@
 	VMOVAPS Z26, z2 \
 	VMOVAPS Z27, z3
 
-// func panelAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32)
-TEXT ·panelAVX512(SB), NOSPLIT, $0-128
+// func panelAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32, stride int, from, to *float32, rows int)
+TEXT ·panelAVX512(SB), NOSPLIT, $0-160
 	STRIDES
 
 tile:
@@ -128,37 +151,47 @@ equal: // all rows start as Z24-Z27
 	COPY(Z16, Z17, Z18, Z19)
 	COPY(Z20, Z21, Z22, Z23)
 
+	MOVQ AX, CX
 	MOVQ ahead+120(FP), DI
-	CMPQ AX, $6
+	MOVQ stride+128(FP), DX
+	SHLQ $2, DX
+	MOVQ from+136(FP), AX
+	MOVQ to+144(FP), R14
+	CMPQ CX, $6
 	JEQ  six
-	CMPQ AX, $5
+	CMPQ CX, $5
 	JEQ  five
-	CMPQ AX, $4
+	CMPQ CX, $4
 	JEQ  four
-	CMPQ AX, $3
+	CMPQ CX, $3
 	JEQ  three
-	CMPQ AX, $2
+	CMPQ CX, $2
 	JEQ  two
 
-	PRODUCT(ROWS1, segment1, four1, last1, one1, next1)
+	PRODUCT(ROWS1, segment1, four1, steps1, last1, one1, next1)
 
 two:
-	PRODUCT(ROWS2, segment2, four2, last2, one2, next2)
+	PRODUCT(ROWS2, segment2, four2, steps2, last2, one2, next2)
 
 three:
-	PRODUCT(ROWS3, segment3, four3, last3, one3, next3)
+	PRODUCT(ROWS3, segment3, four3, steps3, last3, one3, next3)
 
 four:
-	PRODUCT(ROWS4, segment4, four4, last4, one4, next4)
+	PRODUCT(ROWS4, segment4, four4, steps4, last4, one4, next4)
 
 five:
-	PRODUCT(ROWS5, segment5, four5, last5, one5, next5)
+	PRODUCT(ROWS5, segment5, four5, steps5, last5, one5, next5)
 
 six:
-	PRODUCT(ROWS6, segment6, four6, last6, one6, next6)
+	PRODUCT(ROWS6, segment6, four6, steps6, last6, one6, next6)
 
 finish:
 	MOVQ  DI, ahead+120(FP)
+	MOVQ  AX, from+136(FP)
+	MOVQ  R14, to+144(FP)
+	MOVQ  height+96(FP), AX
+	MOVQ  ldc+8(FP), DX
+	SHLQ  $2, DX
 	MOVQ  c+0(FP), DI
 	TESTQ $1, flags+112(FP)
 	JZ    added

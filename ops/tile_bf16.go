@@ -93,7 +93,7 @@ func (l Level) panelWidened(c []float32, ldc, rows int, a []BF16, rs int, b []BF
 				m := min(widenedRows, rows-i)
 				l.widenRows(wideA, a[s.A+i*rs+p0:], rs, m, depth)
 				for j := 0; j < panelBF16; j += width {
-					l.panel(c[i*ldc+j:], ldc, m, wideA, depth, 1, wideB[j*depth:], width, start[:], depth, nil, flags, nil)
+					l.panel(c[i*ldc+j:], ldc, m, wideA, depth, 1, wideB[j*depth:], width, start[:], depth, nil, flags, ahead{})
 				}
 			}
 			flags |= tileAdd

@@ -175,7 +175,7 @@ func BenchmarkPanel(b *testing.B) {
 			b.Run(fmt.Sprintf("float32/%d/%v", k, l), func(b *testing.B) {
 				a, panel, w := random(rng, rows*k), random(rng, k*panelBF16), l.panelWidth()
 				for b.Loop() {
-					l.panel(c, w, rows, a, k, 1, panel, w, make([]Segment, 1), k, nil, 0, nil)
+					l.panel(c, w, rows, a, k, 1, panel, w, make([]Segment, 1), k, nil, 0, ahead{})
 				}
 				report(b, flop*float64(w)/panelBF16)
 			})

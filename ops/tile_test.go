@@ -39,7 +39,7 @@ func testPanel(t *testing.T, l Level, rows, k, ldb int, byRow bool, flags int) {
 	bias := g.in(grid(rng, width))
 	before := grid(rng, (rows-1)*ldc+width)
 	c := g.inOut(before)
-	l.panel(c, ldc, rows, a, rs, cs, b, ldb, segs, k, bias, flags, nil)
+	l.panel(c, ldc, rows, a, rs, cs, b, ldb, segs, k, bias, flags, ahead{})
 	g.check(t)
 
 	want := make([]float64, len(before))
