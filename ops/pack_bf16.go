@@ -53,11 +53,26 @@ const (
 // RoundedScratch is the number of floats that PackRounded needs.
 const RoundedScratch = max(roundedNumbers, panelBF16*(roundedDepth+roundedGap)) / 2
 
-// PackRounded packs rows p0 to p0+k of a matrix of depth rows and n columns for GemmBF16, rounded. b begins at row p0 and has rows ldb
-// apart; p0 is a multiple of 32, as k is if it is not the last part. b is read in order.
+// PackRounded packs rows p0 to p0+k of a matrix of depth rows and n columns for GemmBF16, rounded; a level whose products take subnormal
+// numbers as zero may round them to zero. b begins at row p0 and has rows ldb apart; p0 is even, as k is if these are not the last
+// rows. b is read in order.
 func (l Level) PackRounded(packed []BF16, depth int, b []float32, ldb, p0, k, n int, scratch []float32) {
+	size := panelBF16 * PadBF16(depth)
+	rows, columns := l.packRoundedWide(packed[p0*panelBF16:], size, b, ldb, k, n)
+	if columns > 0 && rows < k {
+		l.packRounded(packed[(p0+rows)*panelBF16:], size, b[rows*ldb:], ldb, k-rows, columns, scratch)
+	}
+	if columns < n {
+		l.packRounded(packed[columns*PadBF16(depth)+p0*panelBF16:], size, b[columns:], ldb, k, n-columns, scratch)
+	}
+	for j := 0; p0+k == depth && j < n; j += panelBF16 {
+		clear(packed[j*PadBF16(depth):][(depth+1)/2*2*panelBF16 : size])
+	}
+}
+
+// packRounded rounds k rows of n columns and interleaves them in panels that are stride apart.
+func (l Level) packRounded(packed []BF16, stride int, b []float32, ldb, k, n int, scratch []float32) {
 	rounded := AsBF16(scratch[:RoundedScratch])
-	panel := func(j int) []BF16 { return packed[j*PadBF16(depth)+p0*panelBF16:][:panelBF16*PadBF16(k)] }
 	for j0 := 0; j0 < n; j0 += roundedNumbers / 2 {
 		columns := min(roundedNumbers/2, n-j0)
 		step := roundedNumbers / columns &^ 1
@@ -67,11 +82,9 @@ func (l Level) PackRounded(packed []BF16, depth int, b []float32, ldb, p0, k, n 
 				l.RoundBF16(rounded[i*columns:][:columns], b[(p+i)*ldb+j0:][:columns])
 			}
 			for j := 0; j < columns; j += panelBF16 {
-				l.interleavePairs(panel(j0 + j)[p*panelBF16:], panelBF16, rounded[j:], columns, rows, min(panelBF16, columns-j))
+				panel := packed[(j0+j)/panelBF16*stride:]
+				l.interleavePairs(panel[p*panelBF16:], panelBF16, rounded[j:], columns, rows, min(panelBF16, columns-j))
 			}
-		}
-		for j := 0; j < columns; j += panelBF16 {
-			clear(panel(j0 + j)[(k+1)/2*2*panelBF16:])
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 var generated = map[string]map[string]int{
 	"batchnorm_bf16_amd64.s":      {"VCVTNEPS2BF16": 1},
 	"batchnorm_pool_bf16_amd64.s": {"VCVTNEPS2BF16": 2},
+	"pack_bf16_amd64.s":           {"VCVTNE2PS2BF16": 1},
 	"tile_bf16_avx512_amd64.s":    {"VDPBF16PS": 24},
 	"tile_bf16_amx_amd64.s": {
 		"LDTILECFG": 1, "TILEZERO": 4, "TILELOADD": 10, "TILELOADDT1": 2, "TDPBF16PS": 4, "TILESTORED": 4, "TILERELEASE": 1, "VCVTNE2PS2BF16": 1,
