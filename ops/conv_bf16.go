@@ -4,21 +4,8 @@ package ops
 // are float32 until y is rounded. Where the input channels do not fill whole steps of 32, rows of
 // the im2col matrix are made after all: the taps together need less filling up than each would.
 
-// PackedSizeBF16 returns the number of elements of the packed kernel.
+// PackedSizeBF16 returns the number of elements of the packed kernel. (k, k, In, Out) is packed by PackRounded as a matrix of k·k·In rows.
 func PackedSizeBF16(s ConvShape) int { return PackedMatrixSizeBF16(s.taps()*s.In, s.Out) }
-
-// packedRows is how many rows of the packed kernel PackKernelBF16 fills in a job.
-const packedRows = 64
-
-// PackJobsBF16 returns in how many jobs PackKernelBF16 packs.
-func (s ConvShape) PackJobsBF16() int { return (s.taps()*s.In + packedRows - 1) / packedRows }
-
-// PackKernelBF16 rounds and packs a part of a convolution's kernel (k, k, In, Out) for ConvForwardBF16. scratch
-// is of RoundedScratch floats.
-func (l Level) PackKernelBF16(packed []BF16, kernel []float32, s ConvShape, job int, scratch []float32) {
-	depth, p := s.taps()*s.In, job*packedRows
-	l.PackRounded(packed, depth, kernel[p*s.Out:], s.Out, p, min(packedRows, depth-p), s.Out, scratch)
-}
 
 // PackKernelTurnedBF16 rounds and packs one group of the kernel of the backward pass, as PackKernelTurned does.
 func (l Level) PackKernelTurnedBF16(packed []BF16, kernel []float32, s ConvShape, group int, scratch []float32) {
@@ -66,7 +53,7 @@ func (l Level) ConvScratchBF16(s ConvShape) int {
 	return n
 }
 
-// ConvForwardBF16 is ConvForward with a kernel from PackKernelBF16 or PackKernelTurnedBF16.
+// ConvForwardBF16 is ConvForward with a kernel from PackRounded or PackKernelTurnedBF16.
 func (l Level) ConvForwardBF16(y, x, packed []BF16, s ConvShape, blocks []ConvBlock, group int, p Product, scratch []float32) {
 	j := group * GroupColumns
 	columns := min(GroupColumns, s.Out-j)

@@ -65,6 +65,12 @@ func each(rng *rand.Rand, n, work int, f func(i int)) {
 	}
 }
 
+// packKernelBF16 packs a convolution's kernel (k, k, In, Out).
+func (l Level) packKernelBF16(packed []BF16, kernel []float32, s ConvShape, scratch []float32) {
+	depth := s.taps() * s.In
+	l.PackRounded(packed, depth, kernel, s.Out, 0, depth, s.Out, scratch)
+}
+
 // testConvBF16 compares the three passes with sums written as in the definition.
 func testConvBF16(t *testing.T, l Level, s ConvShape) {
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -82,12 +88,10 @@ func testConvBF16(t *testing.T, l Level, s ConvShape) {
 
 	wide := make([]float32, len(w))
 	l.WidenBF16(wide, w)
-	forward := func(s ConvShape, x []BF16, packJobs int, pack func([]BF16, []float32, ConvShape, int, []float32), p Product) []BF16 {
+	forward := func(s ConvShape, x []BF16, pack func(packed []BF16, scratch []float32), p Product) []BF16 {
 		packed, checkPacked := guardedBF16(t, PackedSizeBF16(s))
 		rounded, checkRounded := guarded(t, RoundedScratch)
-		for job := range packJobs {
-			pack(packed, wide, s, job, rounded)
-		}
+		pack(packed, rounded)
 		checkPacked()
 		checkRounded()
 		y, checkY := guardedBF16(t, pixels*s.Out)
@@ -104,7 +108,7 @@ func testConvBF16(t *testing.T, l Level, s ConvShape) {
 	}
 
 	for _, p := range []Product{{}, {Bias: bias, ReLU: true}} {
-		y := forward(s, x, s.PackJobsBF16(), l.PackKernelBF16, p)
+		y := forward(s, x, func(packed []BF16, scratch []float32) { l.packKernelBF16(packed, wide, s, scratch) }, p)
 		each(rng, len(y), s.taps()*s.In, func(i int) {
 			h, c, n, o := place(i, s.Out)
 			want := sum{}
@@ -126,7 +130,11 @@ func testConvBF16(t *testing.T, l Level, s ConvShape) {
 	}
 
 	turned := ConvShape{s.N, s.H, s.W, s.Out, s.In, s.Kernel}
-	dx := forward(turned, dy, turned.Groups(), l.PackKernelTurnedBF16, Product{})
+	dx := forward(turned, dy, func(packed []BF16, scratch []float32) {
+		for g := range turned.Groups() {
+			l.PackKernelTurnedBF16(packed, wide, turned, g, scratch)
+		}
+	}, Product{})
 	each(rng, len(dx), s.taps()*s.Out, func(at0 int) {
 		h, c, n, i := place(at0, s.In)
 		want := sum{}
@@ -231,9 +239,7 @@ func TestConvBF16PassesNaN(t *testing.T) {
 			const sick = 17
 			x[sick*s.In+1] = 0x7fc0
 			packed, scratch := make([]BF16, PackedSizeBF16(s)), make([]float32, max(RoundedScratch, l.ConvScratchBF16(s)))
-			for job := range s.PackJobsBF16() {
-				l.PackKernelBF16(packed, kernel, s, job, scratch)
-			}
+			l.packKernelBF16(packed, kernel, s, scratch)
 			for _, blocks := range s.PartsBF16() {
 				l.ConvForwardBF16(y, x, packed, s, blocks, 0, Product{ReLU: true}, scratch)
 			}
@@ -267,9 +273,7 @@ func forwardBF16(l Level, s ConvShape) func() {
 	parts := s.PartsBF16()
 	packed, scratch := make([]BF16, PackedSizeBF16(s)), make([]float32, max(RoundedScratch, l.ConvScratchBF16(s)))
 	return func() {
-		for job := range s.PackJobsBF16() {
-			l.PackKernelBF16(packed, kernel, s, job, scratch)
-		}
+		l.packKernelBF16(packed, kernel, s, scratch)
 		for _, blocks := range parts {
 			for g := range s.Groups() {
 				l.ConvForwardBF16(y, x, packed, s, blocks, g, Product{}, scratch)

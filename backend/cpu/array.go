@@ -19,10 +19,17 @@ type array struct {
 	bf16 []ops.BF16
 }
 
-// numbers returns the numbers of t after checking its shape.
+// numbers returns the numbers of t, which a plan is to read, after checking its shape.
 func numbers(t tensor.Tensor, shape tensor.Shape) array {
 	tensor.Check(t, shape)
 	return own(t).array
+}
+
+// output returns the numbers of a tensor that a plan is to write, after checking its shape.
+func (b *Backend) output(t tensor.Tensor, shape tensor.Shape) array {
+	a := numbers(t, shape)
+	b.changed(a.f32)
+	return a
 }
 
 // len returns how many numbers there are.

@@ -99,8 +99,8 @@ func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 	if p.spec.Inference {
 		panic(errInference)
 	}
-	p.yData, p.xData = numbers(y, p.y), numbers(x, p.spec.Shape)
-	g, runningMean, runningVariance := data(gamma, p.c), data(mean, p.c), data(variance, p.c)
+	p.yData, p.xData = p.b.output(y, p.y), numbers(x, p.spec.Shape)
+	g, runningMean, runningVariance := data(gamma, p.c), p.b.output(mean, p.c).f32, p.b.output(variance, p.c).f32
 	p.norm.Beta = data(beta, p.c)
 
 	p.run(p.blocks, p.momentsTask)
@@ -129,7 +129,7 @@ func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 
 // Infer normalises by the running statistics.
 func (p *batchNorm) Infer(y, x, gamma, beta, mean, variance tensor.Tensor) {
-	p.yData, p.xData = numbers(y, p.y), numbers(x, p.spec.Shape)
+	p.yData, p.xData = p.b.output(y, p.y), numbers(x, p.spec.Shape)
 	g, v := data(gamma, p.c), data(variance, p.c)
 	p.norm.Beta = data(beta, p.c)
 	copy(p.norm.Mean, data(mean, p.c))
@@ -144,8 +144,8 @@ func (p *batchNorm) Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor
 	if p.spec.Inference {
 		panic(errInference)
 	}
-	p.dxData, p.dyData, p.xData = numbers(dx, p.spec.Shape), numbers(dy, p.y), numbers(x, p.spec.Shape)
-	dg, db := data(dgamma, p.c), data(dbeta, p.c)
+	p.dxData, p.dyData, p.xData = p.b.output(dx, p.spec.Shape), numbers(dy, p.y), numbers(x, p.spec.Shape)
+	dg, db := p.b.output(dgamma, p.c).f32, p.b.output(dbeta, p.c).f32
 	tensor.Check(gamma, p.c)
 	p.norm.Beta = data(beta, p.c)
 

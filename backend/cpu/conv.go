@@ -10,6 +10,7 @@ const errKernel = "cpu: kernel of a convolution is neither 1x1 nor 3x3"
 
 // conv2D is a convolution; each of its passes has an algorithm of its own.
 type conv2D struct {
+	b                  *Backend
 	spec               backend.Conv2DSpec
 	x, y, kernel, bias tensor.Shape
 	forward, data      convPass
@@ -34,8 +35,8 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 		panic(errKernel)
 	}
 	c := &conv2D{
-		spec: s,
-		x:    tensor.Shape{s.N, s.H, s.W, s.In}, y: tensor.Shape{s.N, s.H, s.W, s.Out},
+		b: b, spec: s,
+		x: tensor.Shape{s.N, s.H, s.W, s.In}, y: tensor.Shape{s.N, s.H, s.W, s.Out},
 		kernel: tensor.Shape{s.Kernel, s.Kernel, s.In, s.Out}, bias: tensor.Shape{s.Out},
 	}
 	shape := ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Kernel: s.Kernel}
@@ -61,7 +62,7 @@ func (b *Backend) convPass(pass string, s ops.ConvShape, constant bool) (convPas
 		s.In, s.Out = s.Out, s.In
 	}
 	if b.bf16 {
-		return newBF16Pass(b, s, turned, constant)
+		return newBF16Pass(b, s, turned)
 	}
 	if w, ok := b.winograd(pass, forward); ok {
 		return newWinogradPass(b, w, s, turned, constant)
@@ -81,16 +82,16 @@ func (b *Backend) convGradient(s ops.ConvShape) (convGradient, error) {
 
 // Forward computes y = conv(x, w) + b.
 func (c *conv2D) Forward(y, x, w, b tensor.Tensor) {
-	c.forward.run(numbers(y, c.y), numbers(x, c.x), data(w, c.kernel), ops.Product{Bias: data(b, c.bias), ReLU: c.spec.ReLU})
+	c.forward.run(c.b.output(y, c.y), numbers(x, c.x), data(w, c.kernel), ops.Product{Bias: data(b, c.bias), ReLU: c.spec.ReLU})
 }
 
 // BackwardData computes dx from dy.
 func (c *conv2D) BackwardData(dx, dy, w tensor.Tensor) {
-	c.data.run(numbers(dx, c.x), numbers(dy, c.y), data(w, c.kernel), ops.Product{})
+	c.data.run(c.b.output(dx, c.x), numbers(dy, c.y), data(w, c.kernel), ops.Product{})
 }
 
 // BackwardFilter computes dw and db.
 func (c *conv2D) BackwardFilter(dw, db, dy, x tensor.Tensor) {
-	c.gradient.run(data(dw, c.kernel), numbers(dy, c.y), numbers(x, c.x))
-	c.biasGradient.run(data(db, c.bias), numbers(dy, c.y), c.spec.BatchNorm)
+	c.gradient.run(c.b.output(dw, c.kernel).f32, numbers(dy, c.y), numbers(x, c.x))
+	c.biasGradient.run(c.b.output(db, c.bias).f32, numbers(dy, c.y), c.spec.BatchNorm)
 }

@@ -2,50 +2,41 @@ package cpu
 
 import "github.com/lamina-go/lamina/ops"
 
-// bf16Pass is a pass on bfloat16 as implicit im2col and matrix product: the kernel is
-// rounded and packed first.
+// bf16Pass is a pass on bfloat16 as implicit im2col and matrix product, with the kernel packed.
 type bf16Pass struct {
-	b     *Backend
-	shape ops.ConvShape
-	parts [][]ops.ConvBlock
-	room  kernelRoom
+	b      *Backend
+	shape  ops.ConvShape
+	turned bool // the kernel, as in the backward pass to the input
+	parts  [][]ops.ConvBlock
 
 	in, out            []ops.BF16
 	kernel             []float32
 	packed             []ops.BF16
 	product            ops.Product
-	packJobs           int
-	packTask, convTask func(worker, job int)
+	turnTask, convTask func(worker, job int)
 }
 
-// newBF16Pass makes a pass; turned, it takes the kernel as in the backward pass to the input.
-func newBF16Pass(b *Backend, s ops.ConvShape, turned, constant bool) (*bf16Pass, error) {
-	p := &bf16Pass{b: b, shape: s, parts: s.PartsBF16(), packJobs: s.PackJobsBF16()}
-	p.packTask, p.convTask = p.packJob, p.convJob
-	if turned {
-		p.packTask, p.packJobs = p.packTurnedJob, s.Groups()
+func newBF16Pass(b *Backend, s ops.ConvShape, turned bool) (*bf16Pass, error) {
+	p := &bf16Pass{b: b, shape: s, turned: turned, parts: s.PartsBF16()}
+	p.turnTask, p.convTask = p.turnJob, p.convJob
+	if err := b.reserve(max(b.level.ConvScratchBF16(s), ops.RoundedScratch)); err != nil || !turned {
+		return p, err
 	}
-	if err := b.reserve(max(b.level.ConvScratchBF16(s), ops.RoundedScratch)); err != nil {
-		return nil, err
-	}
-	return p, p.room.init(b, (ops.PackedSizeBF16(s)+1)/2, constant)
+	return p, b.reserveCommon(ops.PackedSizeBF16(s) / 2)
 }
 
 func (p *bf16Pass) run(out, in array, kernel []float32, product ops.Product) {
 	p.out, p.in, p.kernel, p.product = out.bf16, in.bf16, kernel, product
-	room, stale := p.room.use()
-	p.packed = ops.AsBF16(room)[:ops.PackedSizeBF16(p.shape)]
-	if stale {
-		p.b.pool.run(p.packJobs, p.packTask)
+	if p.turned {
+		p.packed = ops.AsBF16(p.b.common.of(0))[:ops.PackedSizeBF16(p.shape)]
+		p.b.pool.run(p.shape.Groups(), p.turnTask)
+	} else if p.packed = p.b.packedWeights(kernel, p.shape.Out); p.packed == nil {
+		return
 	}
 	p.b.pool.run(len(p.parts)*p.shape.Groups(), p.convTask)
 }
 
-func (p *bf16Pass) packJob(worker, job int) {
-	p.b.level.PackKernelBF16(p.packed, p.kernel, p.shape, job, p.b.scratch(worker))
-}
-
-func (p *bf16Pass) packTurnedJob(worker, group int) {
+func (p *bf16Pass) turnJob(worker, group int) {
 	p.b.level.PackKernelTurnedBF16(p.packed, p.kernel, p.shape, group, p.b.scratch(worker))
 }
 

@@ -51,9 +51,11 @@ type Backend struct {
 	memory  arena
 	work    scratch // of each worker
 	common  scratch // one for all: packed kernels, partial gradients
+	weights []*weightsBF16
 	values  backend.StepValues
 	current backend.StepMetrics   // of the step that runs
 	pending []backend.StepMetrics // of the steps before it, until Metrics is called
+	failure error                 // of a plan that could not compute
 }
 
 // Open makes a backend with the given options. Close it to stop its workers and free
@@ -95,7 +97,7 @@ func Open(o Options) (*Backend, error) {
 // Name returns "cpu/" and the level of the kernels.
 func (b *Backend) Name() string { return "cpu/" + b.level.String() }
 
-// Run calls f at once, with v as the values of the step.
+// Run calls f at once, with v as the values of the step. An error is of a plan that found no memory, and stays.
 func (b *Backend) Run(_ string, v backend.StepValues, f func()) error {
 	if len(b.pending) == backend.MaxPending {
 		panic(errMetrics)
@@ -103,7 +105,7 @@ func (b *Backend) Run(_ string, v backend.StepValues, f func()) error {
 	b.values, b.current = v, backend.StepMetrics{}
 	f()
 	b.pending = append(b.pending, b.current)
-	return nil
+	return b.failure
 }
 
 // Metrics appends what the runs since the last call measured.

@@ -69,7 +69,7 @@ func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
 
 // Forward computes y = x·w + b.
 func (d *dense) Forward(y, x, w, b tensor.Tensor) {
-	d.yData, d.xData, d.wData, d.bias = numbers(y, d.y).f32, numbers(x, d.x).f32, data(w, d.w), data(b, d.c)
+	d.yData, d.xData, d.wData, d.bias = d.b.output(y, d.y).f32, numbers(x, d.x).f32, data(w, d.w), data(b, d.c)
 	jobs := blocks(d.spec.Out, d.columns)
 	if d.spec.Constant {
 		var stale bool
@@ -103,11 +103,11 @@ func (d *dense) forwardPackedJob(worker, job int) {
 
 // BackwardFilter computes dw and db.
 func (d *dense) BackwardFilter(dw, db, dy, x tensor.Tensor) {
-	d.wData, d.yData, d.xData = data(dw, d.w), numbers(dy, d.y).f32, numbers(x, d.x).f32
+	d.wData, d.yData, d.xData = d.b.output(dw, d.w).f32, numbers(dy, d.y).f32, numbers(x, d.x).f32
 	d.packed = d.b.common.of(0)
 	d.b.pool.run((d.spec.Out+d.columns-1)/d.columns, d.packTask)
 	d.b.pool.run(blocks(d.spec.In, d.rows), d.filterTask)
-	d.biasGradient.run(data(db, d.c), numbers(dy, d.y), d.spec.BatchNorm)
+	d.biasGradient.run(d.b.output(db, d.c).f32, numbers(dy, d.y), d.spec.BatchNorm)
 }
 
 func (d *dense) packJob(_, job int) {
@@ -126,7 +126,7 @@ func (d *dense) filterJob(worker, job int) {
 
 // BackwardData computes dx.
 func (d *dense) BackwardData(dx, dy, w tensor.Tensor) {
-	d.xData, d.yData, d.wData = numbers(dx, d.x).f32, numbers(dy, d.y).f32, data(w, d.w)
+	d.xData, d.yData, d.wData = d.b.output(dx, d.x).f32, numbers(dy, d.y).f32, data(w, d.w)
 	d.packed = d.b.common.of(0)
 	d.b.pool.run((d.spec.N+ops.GroupColumns-1)/ops.GroupColumns, d.packTransposedTask)
 	d.b.pool.run(blocks(d.spec.In, d.rows), d.dataTask)

@@ -6,9 +6,9 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// denseBF16 is a fully connected layer on bfloat16. The weights are rounded where they are packed:
+// denseBF16 is a fully connected layer on bfloat16:
 //
-//	y   = x·w     jobs are columns of w, which is packed first
+//	y   = x·w     jobs are columns of w, packed
 //	dw  = xᵀ·dy   jobs are rows of dw; xᵀ is made and dy is packed first
 //	dxᵀ = w·dyᵀ   jobs are rows of w; dyᵀ is packed first
 type denseBF16 struct {
@@ -16,13 +16,11 @@ type denseBF16 struct {
 	spec       backend.DenseSpec
 	x, y, w, c tensor.Shape
 
-	room         kernelRoom // of w, packed
-	padded       int        // where in the common memory x is filled up
 	xData, yData []ops.BF16
 	wData, bias  []float32
 	a, packed    []ops.BF16 // the first operand, filled up to whole tiles, and the second
 
-	padTask, weightsTask, forwardTask   func(worker, job int)
+	padTask, forwardTask                func(worker, job int)
 	transposeTask, packTask, filterTask func(worker, job int)
 	turnTask, dataTask                  func(worker, job int)
 	biasGradient                        biasGradient
@@ -34,21 +32,14 @@ func newDenseBF16(b *Backend, s backend.DenseSpec) (*denseBF16, error) {
 		x: tensor.Shape{s.N, s.In}, y: tensor.Shape{s.N, s.Out},
 		w: tensor.Shape{s.In, s.Out}, c: tensor.Shape{s.Out},
 	}
-	d.padTask, d.weightsTask, d.forwardTask = d.padJob, d.weightsJob, d.forwardJob
+	d.padTask, d.forwardTask = d.padJob, d.forwardJob
 	d.transposeTask, d.packTask, d.filterTask = d.transposeJob, d.packJob, d.filterJob
 	d.turnTask, d.dataTask = d.turnJob, d.dataJob
 	in, out, n := ops.PadBF16(s.In), ops.PadBF16(s.Out), ops.PadBF16(s.N)
 	if err := b.reserve(max(ops.RoundedScratch, denseOutputs*s.N+b.level.GemmScratchBF16(s.N, in))); err != nil {
 		return nil, err
 	}
-	size := ops.PackedMatrixSizeBF16(s.In, s.Out) / 2
-	if err := d.room.init(b, size, s.Constant); err != nil {
-		return nil, err
-	}
-	if !s.Constant {
-		d.padded = 2 * size // after the weights, which are there
-	}
-	if err := b.reserveCommon((d.padded + s.N*in) / 2); err != nil {
+	if err := b.reserveCommon(s.N * in / 2); err != nil {
 		return nil, err
 	}
 	if s.Inference {
@@ -83,24 +74,15 @@ func (d *denseBF16) padJob(_, row int) {
 // Forward computes y = x·w + b.
 func (d *denseBF16) Forward(y, x, w, b tensor.Tensor) {
 	s := &d.spec
-	d.yData, d.xData, d.wData, d.bias = numbers(y, d.y).bf16, numbers(x, d.x).bf16, data(w, d.w), data(b, d.c)
-	room, stale := d.room.use()
-	d.a, d.packed = d.xData, ops.AsBF16(room)[:ops.PackedMatrixSizeBF16(s.In, s.Out)]
-	if s.In != ops.PadBF16(s.In) {
-		d.a = ops.AsBF16(d.b.common.of(0))[d.padded:]
+	d.yData, d.xData, d.bias = d.b.output(y, d.y).bf16, numbers(x, d.x).bf16, data(b, d.c)
+	if d.packed = d.b.packedWeights(data(w, d.w), s.Out); d.packed == nil {
+		return
+	}
+	if d.a = d.xData; s.In != ops.PadBF16(s.In) {
+		d.a = ops.AsBF16(d.b.common.of(0))
 		d.b.pool.run(s.N, d.padTask)
 	}
-	if stale {
-		d.b.pool.run(groups(s.In), d.weightsTask)
-	}
 	d.b.pool.run(blocks(s.Out, denseOutputs), d.forwardTask)
-}
-
-// weightsJob packs some rows of w, which it reads in order: each column of it is too far from the next row's.
-func (d *denseBF16) weightsJob(worker, job int) {
-	s := &d.spec
-	p, end := part(s.In, ops.GroupColumns, job)
-	d.b.level.PackRounded(d.packed, s.In, d.wData[p*s.Out:], s.Out, p, end-p, s.Out, d.b.scratch(worker))
 }
 
 func (d *denseBF16) forwardJob(worker, job int) {
@@ -130,13 +112,13 @@ func (d *denseBF16) result(worker, columns int) (c, rest []float32) {
 // BackwardFilter computes dw and db.
 func (d *denseBF16) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 	s := &d.spec
-	d.wData, d.yData, d.xData = data(dw, d.w), numbers(dy, d.y).bf16, numbers(x, d.x).bf16
+	d.wData, d.yData, d.xData = d.b.output(dw, d.w).f32, numbers(dy, d.y).bf16, numbers(x, d.x).bf16
 	common, size := ops.AsBF16(d.b.common.of(0)), s.In*ops.PadBF16(s.N)
 	d.a, d.packed = common[:size], common[size:]
 	d.b.pool.run(groups(s.In), d.transposeTask)
 	d.b.pool.run(groups(s.Out), d.packTask)
 	d.b.pool.run(groups(s.In), d.filterTask)
-	d.biasGradient.run(data(db, d.c), numbers(dy, d.y), s.BatchNorm)
+	d.biasGradient.run(d.b.output(db, d.c).f32, numbers(dy, d.y), s.BatchNorm)
 }
 
 func (d *denseBF16) transposeJob(worker, job int) {
@@ -161,7 +143,7 @@ func (d *denseBF16) filterJob(worker, job int) {
 // BackwardData computes dx.
 func (d *denseBF16) BackwardData(dx, dy, w tensor.Tensor) {
 	s := &d.spec
-	d.xData, d.yData, d.wData = numbers(dx, d.x).bf16, numbers(dy, d.y).bf16, data(w, d.w)
+	d.xData, d.yData, d.wData = d.b.output(dx, d.x).bf16, numbers(dy, d.y).bf16, data(w, d.w)
 	d.packed = ops.AsBF16(d.b.common.of(0))[:ops.PackedMatrixSizeBF16(s.Out, s.N)]
 	d.b.pool.run(groups(s.N), d.turnTask)
 	d.b.pool.run(blocks(s.In, denseInputs), d.dataTask)

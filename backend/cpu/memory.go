@@ -92,6 +92,7 @@ func (b *Backend) Write(dst tensor.Tensor, src []float32) error {
 		panic(errLength)
 	}
 	if !t.activations {
+		b.changed(t.f32)
 		copy(t.f32, src)
 		return nil
 	}

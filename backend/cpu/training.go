@@ -48,7 +48,7 @@ func (l *loss) Forward(logits, labels tensor.Tensor) {
 
 // Backward computes dlogits.
 func (l *loss) Backward(dlogits, logits, labels tensor.Tensor) {
-	l.d, l.x, l.y = numbers(dlogits, l.logits), numbers(logits, l.logits), data(labels, l.labels)
+	l.d, l.x, l.y = l.b.output(dlogits, l.logits), numbers(logits, l.logits), data(labels, l.labels)
 	l.b.pool.run(blocks(l.labels[0], l.rows), l.gradTask)
 }
 
@@ -73,7 +73,7 @@ func (l *loss) gradJob(worker, job int) {
 	l.d.store(l.b.level, d, from*c)
 }
 
-// sgd is the optimizer of all parameters, in parts with one λ each.
+// sgd is the optimizer of all parameters, in parts with one λ each. What it changes it packs for products on bfloat16.
 type sgd struct {
 	b           *Backend
 	spec        backend.SGDSpec
@@ -81,6 +81,7 @@ type sgd struct {
 	parts       []decayed
 	w, v, g     []float32
 	stepTask    func(worker, job int)
+	acrossTask  func(worker, job int)
 	penaltyTask func(worker, job int)
 }
 
@@ -94,7 +95,7 @@ type decayed struct {
 // SGD makes a plan of an optimizer.
 func (b *Backend) SGD(s backend.SGDSpec) (backend.Optimizer, error) {
 	o := &sgd{b: b, spec: s, size: tensor.Shape{s.Size}}
-	o.stepTask, o.penaltyTask = o.stepJob, o.penaltyJob
+	o.stepTask, o.acrossTask, o.penaltyTask = o.stepJob, o.acrossJob, o.penaltyJob
 	at := 0
 	for _, d := range s.Decay {
 		if d.Offset < at || d.Size < 0 || d.Size > s.Size-d.Offset {
@@ -117,8 +118,12 @@ func (o *sgd) split(from, to int, lambda float32) {
 
 // Step updates w and v and measures the penalty of the old w.
 func (o *sgd) Step(w, v, g tensor.Tensor) {
-	o.w, o.v, o.g = data(w, o.size), data(v, o.size), data(g, o.size)
+	o.w, o.v, o.g = o.b.output(w, o.size).f32, o.b.output(v, o.size).f32, data(g, o.size)
 	o.b.pool.run(len(o.parts), o.stepTask)
+	if len(o.b.weights) > 0 {
+		o.b.pool.run(len(o.parts), o.acrossTask)
+		o.b.remade(o.w)
+	}
 	o.measure()
 }
 
@@ -138,7 +143,7 @@ func (o *sgd) measure() {
 	}
 }
 
-func (o *sgd) stepJob(_, job int) {
+func (o *sgd) stepJob(worker, job int) {
 	p := &o.parts[job]
 	p.squares = o.b.level.SGD(o.w[p.from:p.to], o.v[p.from:p.to], o.g[p.from:p.to], ops.SGD{
 		LearningRate: o.b.values.LearningRate,
@@ -146,6 +151,19 @@ func (o *sgd) stepJob(_, job int) {
 		Lambda:       p.lambda,
 		Nesterov:     o.spec.Nesterov,
 	})
+	for _, c := range o.b.weights {
+		at := place(c.source, o.w)
+		c.packInside(worker, p.from-at, p.to-at)
+	}
+}
+
+// acrossJob packs rows of which more than one part has changed something.
+func (o *sgd) acrossJob(worker, job int) {
+	p := &o.parts[job]
+	for _, c := range o.b.weights {
+		at := place(c.source, o.w)
+		c.packAcross(worker, p.from-at, p.to-at)
+	}
 }
 
 func (o *sgd) penaltyJob(_, job int) {

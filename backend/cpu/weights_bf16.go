@@ -1,0 +1,113 @@
+package cpu
+
+import (
+	"unsafe"
+
+	"github.com/lamina-go/lamina/ops"
+)
+
+// weightsBF16 is the copy in bfloat16 of a matrix of parameters, packed as products read it. All plans on the same parameters
+// share one, which stays as long as they do. Whatever writes parameters (see Backend.output) makes it stale. SGD makes it anew
+// while the weights are still in the cache; else the next plan that reads it does.
+type weightsBF16 struct {
+	b             *Backend
+	source        []float32
+	rows, columns int
+	packed        []ops.BF16
+	fresh         bool
+	packTask      func(worker, job int)
+}
+
+// weightRows is the number of rows that a job packs.
+const weightRows = 64
+
+// packedWeights returns the copy of w, a matrix of so many columns, for a plan that reserved ops.RoundedScratch. Where there is no
+// memory for it, it returns nil, and Run the error.
+func (b *Backend) packedWeights(w []float32, columns int) []ops.BF16 {
+	c := b.weightsOf(w, columns)
+	if c == nil {
+		return nil
+	}
+	if !c.fresh {
+		b.pool.run(blocks(c.rows, weightRows), c.packTask)
+		c.fresh = true
+	}
+	return c.packed
+}
+
+// weightsOf returns the copy of w, which the first call makes.
+func (b *Backend) weightsOf(w []float32, columns int) *weightsBF16 {
+	for _, c := range b.weights {
+		if &c.source[0] == &w[0] && len(c.source) == len(w) && c.columns == columns {
+			return c
+		}
+	}
+	c := &weightsBF16{b: b, source: w, rows: len(w) / columns, columns: columns}
+	memory, err := b.floats(ops.PackedMatrixSizeBF16(c.rows, columns) / 2)
+	if err != nil {
+		b.failure = err
+		return nil
+	}
+	c.packed = ops.AsBF16(memory)
+	c.packTask = func(worker, job int) {
+		p, end := part(c.rows, weightRows, job)
+		c.pack(worker, p, end)
+	}
+	b.weights = append(b.weights, c)
+	return c
+}
+
+// pack packs the rows from p to end, whole pairs of them; an odd last row is a pair by itself.
+func (c *weightsBF16) pack(worker, p, end int) {
+	if p < end {
+		c.b.level.PackRounded(c.packed, c.rows, c.source[p*c.columns:], c.columns, p, end-p, c.columns, c.b.scratch(worker))
+	}
+}
+
+// packInside packs the pairs of rows that lie within elements from to to of the source. These may pass its ends.
+func (c *weightsBF16) packInside(worker, from, to int) {
+	first, end := c.pairs(from, to)
+	c.pack(worker, first, end)
+}
+
+// packAcross packs the pair of rows that begins within these elements and ends beyond them.
+func (c *weightsBF16) packAcross(worker, from, to int) {
+	if first, end := c.pairs(from, to); first <= end && end*c.columns < min(to, len(c.source)) {
+		c.pack(worker, end, min(end+2, c.rows))
+	}
+}
+
+// pairs returns the row with which the first pair begins that does so at element from or later, and the one after the last pair that
+// ends by element to.
+func (c *weightsBF16) pairs(from, to int) (first, end int) {
+	if to >= len(c.source) {
+		end = c.rows
+	} else {
+		end = max(0, to) / (2 * c.columns) * 2
+	}
+	return blocks(max(0, from), 2*c.columns) * 2, end
+}
+
+// changed makes the copies of what x is a part of, or has a part of, stale.
+func (b *Backend) changed(x []float32) {
+	for _, c := range b.weights {
+		if at := place(c.source, x); at < len(x) && at+len(c.source) > 0 {
+			c.fresh = false
+		}
+	}
+}
+
+// remade tells that the copies of all weights in x have been made anew.
+func (b *Backend) remade(x []float32) {
+	for _, c := range b.weights {
+		if at := place(c.source, x); at >= 0 && at+len(c.source) <= len(x) {
+			c.fresh = true
+		}
+	}
+}
+
+// place returns by how many numbers x begins after y.
+func place(x, y []float32) int {
+	address := func(x []float32) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(x))) }
+	return int(address(x)-address(y)) / 4
+}

@@ -1,0 +1,211 @@
+package cpu
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/ops"
+	"github.com/lamina-go/lamina/tensor"
+)
+
+// layerBF16 is a layer on a part of one tensor of parameters, with plans of two batches.
+type layerBF16 struct {
+	*benchTensors
+	parameters  tensor.Tensor
+	at          int // of the weights in the parameters
+	shape       tensor.Shape
+	w, bias     tensor.Tensor
+	train, test backend.Dense // the second for inference
+	x, y        [2]tensor.Tensor
+	images      [2][]float32
+}
+
+const parametersAround = 333 // numbers before and after the weights
+
+// newLayerBF16 makes a convolution or a dense layer, of an odd number of rows.
+func newLayerBF16(t *testing.T, o Options, conv bool) *layerBF16 {
+	const in, out = 35, 70
+	o.BF16 = true
+	l := &layerBF16{benchTensors: &benchTensors{open(t, o), rand.New(rand.NewPCG(1, 2))}, at: parametersAround, shape: tensor.Shape{in, out}}
+	if conv {
+		l.shape = tensor.Shape{3, 3, in, out}
+	}
+	l.parameters = l.parameter(l.shape.Size() + 2*parametersAround)
+	l.w, l.bias = l.View(l.parameters, l.at, l.shape), l.parameter(out)
+	for i, n := range []int{5, 2} {
+		x, y, inference := tensor.Shape{n, in}, tensor.Shape{n, out}, i == 1
+		var p backend.Dense
+		if conv {
+			x, y = tensor.Shape{n, 3, 2, in}, tensor.Shape{n, 3, 2, out}
+			p = must(l.Conv2D(backend.Conv2DSpec{N: n, H: 3, W: 2, In: in, Out: out, Kernel: 3, Inference: inference}))
+		} else {
+			p = must(l.Dense(backend.DenseSpec{N: n, In: in, Out: out, Inference: inference, Constant: inference}))
+		}
+		l.x[i], l.y[i] = l.activation(x...), l.activation(y...)
+		if inference {
+			l.test = p
+		} else {
+			l.train = p
+		}
+	}
+	return l
+}
+
+func (l *layerBF16) read(x tensor.Tensor) []float32 {
+	values := make([]float32, x.Shape().Size())
+	if err := l.Read(values, x); err != nil {
+		panic(err)
+	}
+	return values
+}
+
+func (l *layerBF16) write(x tensor.Tensor, values []float32) {
+	if err := l.Write(x, values); err != nil {
+		panic(err)
+	}
+}
+
+// results returns what all passes that read the weights w give, one after the other.
+func (l *layerBF16) results(w tensor.Tensor) (all []float32) {
+	l.train.Forward(l.y[0], l.x[0], w, l.bias)
+	l.test.Forward(l.y[1], l.x[1], w, l.bias)
+	dx := must(l.Activations(l.x[0].Shape()))
+	l.train.BackwardData(dx, l.y[0], w)
+	return slices.Concat(l.read(l.y[0]), l.read(l.y[1]), l.read(dx))
+}
+
+// step is a step of SGD on part of the parameters, divided in places that are not those of the weights' rows.
+func (l *layerBF16) step(from, to int) {
+	s := backend.SGDSpec{Size: to - from, Momentum: 0.9, Nesterov: true}
+	for at := 7; at < s.Size; at += 1000 {
+		s.Decay = append(s.Decay, backend.Decay{Offset: at, Size: min(29, s.Size-at), Lambda: 0.01})
+	}
+	v, g := l.parameter(s.Size), l.parameter(s.Size)
+	plan := must(l.SGD(s))
+	if err := l.Run("step", backend.StepValues{LearningRate: 0.1}, func() { plan.Step(l.View(l.parameters, from, tensor.Shape{s.Size}), v, g) }); err != nil {
+		panic(err)
+	}
+}
+
+// TestWeightsOfBF16AreThoseOfNow changes the weights in each way that there is, and compares what comes of them with what comes of
+// a copy of them in a tensor of its own.
+func TestWeightsOfBF16AreThoseOfNow(t *testing.T) {
+	for _, level := range ops.Levels() {
+		for _, conv := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%v/conv %v", level, conv), func(t *testing.T) {
+				l := newLayerBF16(t, Options{Threads: 2, Level: level}, conv)
+				size, whole := l.shape.Size(), l.parameters.Shape().Size()
+				check := func(what string) {
+					t.Helper()
+					got := l.results(l.w)
+					own := must(l.Parameters(l.shape))
+					l.write(own, l.read(l.w))
+					if !slices.Equal(got, l.results(own)) {
+						t.Errorf("after %s: results of other weights", what)
+					}
+				}
+				check("nothing")
+				if n := len(l.Backend.weights); n != 2 {
+					t.Errorf("%d copies of 2 matrices", n)
+				}
+				l.fill(l.w)
+				check("a write")
+				l.fill(l.View(l.parameters, 0, tensor.Shape{l.at + 1}))
+				check("a write of the first")
+				l.fill(l.View(l.parameters, l.at+size-1, tensor.Shape{parametersAround + 1}))
+				check("a write of the last")
+				l.fill(l.View(l.parameters, l.at+size/2, tensor.Shape{1}))
+				check("a write of one")
+				l.step(0, whole)
+				check("a step")
+				l.step(0, whole)
+				l.step(0, whole)
+				check("two steps")
+				l.step(l.at, l.at+size)
+				check("a step of just the weights")
+				l.step(l.at+size/3, whole)
+				check("a step of a part")
+				l.step(0, l.at+size-1)
+				check("a step without the last")
+				l.step(0, whole)
+				l.fill(l.w)
+				check("a step and a write")
+				l.fill(l.w)
+				l.step(0, whole)
+				check("a write and a step")
+				l.train.BackwardFilter(l.w, l.bias, l.y[0], l.x[0])
+				check("a gradient")
+
+				plan := must(l.SGD(backend.SGDSpec{Size: whole}))
+				plan.Step(l.parameter(whole), l.parameters, l.parameter(whole))
+				check("a step whose velocities they were")
+
+				const c = 8
+				norm := must(l.BatchNorm(backend.BatchNormSpec{Shape: tensor.Shape{9, c}, Momentum: 0.5}))
+				x, p := l.activation(9, c), l.parameter(c)
+				channels := func(at int) tensor.Tensor { return l.View(l.parameters, l.at+at, tensor.Shape{c}) }
+				norm.Forward(x, x, p, p, channels(0), p)
+				check("a running mean")
+				norm.Forward(x, x, p, p, p, channels(c))
+				check("a running variance")
+				norm.Backward(x, channels(0), p, x, x, p, p)
+				check("the gradient of γ")
+				norm.Backward(x, p, channels(c), x, x, p, p)
+				check("the gradient of β")
+				l.train.BackwardFilter(must(l.Parameters(l.shape)), l.View(l.parameters, l.at, l.bias.Shape()), l.y[0], l.x[0])
+				check("the gradient of a bias")
+
+				l.step(0, whole)
+				l.fill(l.View(l.parameters, 0, tensor.Shape{l.at}))
+				l.fill(l.View(l.parameters, l.at+size, tensor.Shape{parametersAround}))
+				if !l.Backend.weights[0].fresh {
+					t.Error("a copy is stale where nothing changed")
+				}
+			})
+		}
+	}
+}
+
+// TestMatricesOfBF16 has the same numbers as matrices of two shapes, and matrices that begin at the same place.
+func TestMatricesOfBF16(t *testing.T) {
+	b := open(t, Options{BF16: true})
+	w := data(must(b.Parameters(tensor.Shape{70, 66})), tensor.Shape{70, 66})
+	for i := range w {
+		w[i] = float32(i % 256)
+	}
+	if err := b.reserve(ops.RoundedScratch); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		for _, s := range [][2]int{{70, 66}, {66, 70}, {69, 66}, {1, 66}} {
+			rows, columns := s[0], s[1]
+			for i, got := range b.packedWeights(w[:rows*columns], columns) {
+				depth := ops.PadBF16(rows)
+				panel, i := i/(64*depth), i%(64*depth)
+				p, j := i/128*2+i%2, 64*panel+i%128/2
+				want := float32(0)
+				if p < rows && j < columns {
+					want = w[p*columns+j]
+				}
+				if got.Float32() != want {
+					t.Fatalf("%d x %d: element %d, %d is %g, want %g", rows, columns, p, j, got.Float32(), want)
+				}
+			}
+		}
+	}
+	if len(b.weights) != 4 {
+		t.Errorf("%d copies of 4 matrices", len(b.weights))
+	}
+}
+
+func TestWeightsOfBF16WithoutMemory(t *testing.T) {
+	b := open(t, Options{BF16: true})
+	w := must(b.floats(1))
+	if err := b.Run("", backend.StepValues{}, func() { b.packedWeights(unsafe.Slice(&w[0], 1<<58), 1<<29) }); err == nil {
+		t.Error("no error for more memory than there can be")
+	}
+}
