@@ -21,11 +21,11 @@ const (
 // filterDepthBF16 is how many pixels times images are turned at a time. The more, the less often sums are loaded and stored.
 const filterDepthBF16 = 2048
 
-// filterImages is the number of images that are turned at a time: few where rows of a picture are long, since three of x are kept.
+// filterImages is the number of images that are turned at a time: few where rows of a picture are long, if three of x are kept.
 // Levels that widen operands do so for a pixel of these at a time, and have more to do anyway.
 func (l Level) filterImages(s ConvShape) int {
 	const most = 128
-	if l < AVX512BF16 {
+	if l < AVX512BF16 || s.filterProduct().Kernel == 1 {
 		return most
 	}
 	return min(PadBF16(512/s.W), most)
