@@ -14,6 +14,9 @@ func roundAVX2(dst *BF16, src *float32, n int)
 func interleaveAVX2(dst *BF16, ldd int, src *BF16, lds, pairs, n int)
 
 //go:noescape
+func separateAVX2(dst *BF16, ldd int, src *BF16, pairs, n int)
+
+//go:noescape
 func splitAVX2(dst *float32, s, w int, src *BF16, pairs int)
 
 func (l Level) widenWide(dst []float32, src []BF16) int {
@@ -41,6 +44,16 @@ func (l Level) interleaveWide(dst []BF16, ldd int, src []BF16, lds, pairs, n int
 	_, _ = dst[2*((pairs-1)*ldd+n)-1], src[(2*pairs-1)*lds+n-1]
 	interleaveAVX2(&dst[0], ldd, &src[0], lds, pairs, n)
 	return n
+}
+
+// separateWide does whole pairs of rows, and tells how many rows that is.
+func (l Level) separateWide(dst []BF16, ldd int, panel []BF16, pairs, n int) int {
+	if l < AVX2 || pairs == 0 {
+		return 0
+	}
+	_, _ = dst[(2*pairs-1)*ldd+n-1], panel[(pairs-1)*2*panelBF16+2*n-1]
+	separateAVX2(&dst[0], ldd, &panel[0], pairs, n)
+	return 2 * pairs
 }
 
 // splitWide does what splitPanel describes, if the level has a kernel for it.

@@ -9,15 +9,18 @@
 //	            bits are those of src[i], for i < n
 //	interleave  dst[2*(p*ldd+j)] = src[2*p*lds+j]
 //	            dst[2*(p*ldd+j)+1] = src[(2*p+1)*lds+j], for p < pairs, j < n
+//	separate    dst[2*p*ldd+j] = src[128*p+2*j]
+//	            dst[(2*p+1)*ldd+j] = src[128*p+2*j+1], for p < pairs, j < n
 //	split       dst[s*j+2*w*p+i] = float32 of the bits src[128*p+2*(16*j+i)]<<16
 //	            dst[s*j+2*w*p+w+i] = of src[128*p+2*(16*j+i)+1]<<16, for p < pairs, j < 4, i < 16
 //
-// n is a multiple of 8, for interleave of 16, and positive, as pairs is. widen and round do 32
-// numbers a turn, then 8. round fetches src 2 KiB ahead: weights come from memory.
+// n is a multiple of 8, for interleave of 16, for separate of 32, and positive, as pairs is. widen and round do 32
+// numbers a turn, then 8. round and separate fetch src 2 KiB ahead: weights come from memory.
 //
 // SI, DI   src, dst;  CX numbers left;  of interleave:
 // SI, BX   two rows of src, R8 bytes apart;  DI row of dst, R9 bytes apart
-// AX, DX   place in src's rows and its end;  CX pairs of rows left;  of split:
+// AX, DX   place in src's rows and its end;  CX pairs of rows left;  of separate:
+// SI       row of src;  DI, BX two rows of dst, R9 bytes apart;  AX, DX place in these and its end;  CX rows left;  Y15 the lower halves;  of split:
 // SI       row of src, 64 pairs;  DI, R8 where the numbers of its first 16 pairs go, first and second
 // R9, R10  s, 3s bytes;  DX w bytes;  CX rows left;  Y15 the upper halves, as a mask
 //
@@ -165,6 +168,60 @@ columns:
 	ADDQ R9, DI
 	DECQ CX
 	JNZ  rows
+	VZEROUPPER
+	RET
+
+// func separateAVX2(dst *BF16, ldd int, src *BF16, pairs, n int)
+TEXT ·separateAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ ldd+8(FP), R9
+	MOVQ src+16(FP), SI
+	MOVQ pairs+24(FP), CX
+	MOVQ n+32(FP), DX
+	SHLQ $1, R9
+	SHLQ $1, DX
+	VPCMPEQD Y15, Y15, Y15
+	VPSRLD   $16, Y15, Y15
+
+separate:
+	LEAQ (DI)(R9*1), BX
+	XORL AX, AX
+
+part:
+	PREFETCHT0 2048(SI)(AX*2)
+	PREFETCHT0 2112(SI)(AX*2)
+	VMOVDQU   (SI)(AX*2), Y0
+	VMOVDQU   32(SI)(AX*2), Y1
+	VMOVDQU   64(SI)(AX*2), Y2
+	VMOVDQU   96(SI)(AX*2), Y3
+	VPAND     Y15, Y0, Y4
+	VPAND     Y15, Y1, Y5
+	VPAND     Y15, Y2, Y6
+	VPAND     Y15, Y3, Y7
+	VPSRLD    $16, Y0, Y0
+	VPSRLD    $16, Y1, Y1
+	VPSRLD    $16, Y2, Y2
+	VPSRLD    $16, Y3, Y3
+	VPACKUSDW Y5, Y4, Y4     // lower and upper half of both in turns
+	VPACKUSDW Y7, Y6, Y6
+	VPACKUSDW Y1, Y0, Y0
+	VPACKUSDW Y3, Y2, Y2
+	VPERMQ    $0xd8, Y4, Y4  // in order
+	VPERMQ    $0xd8, Y6, Y6
+	VPERMQ    $0xd8, Y0, Y0
+	VPERMQ    $0xd8, Y2, Y2
+	VMOVDQU   Y4, (DI)(AX*1)
+	VMOVDQU   Y6, 32(DI)(AX*1)
+	VMOVDQU   Y0, (BX)(AX*1)
+	VMOVDQU   Y2, 32(BX)(AX*1)
+	ADDQ      $64, AX
+	CMPQ      AX, DX
+	JLT       part
+
+	ADDQ $256, SI
+	LEAQ (DI)(R9*2), DI
+	DECQ CX
+	JNZ  separate
 	VZEROUPPER
 	RET
 

@@ -6,6 +6,7 @@ func (Level) widenWide(_ []float32, _ []BF16) int                               
 func (Level) roundWide(_ []BF16, _ []float32) int                                      { return 0 }
 func (Level) interleaveWide(_ []BF16, _ int, _ []BF16, _, _, _ int) int                { return 0 }
 func (Level) gatherWide(_ []BF16, _ int, _ []BF16, _, _ int) int                       { return 0 }
+func (Level) separateWide(_ []BF16, _ int, _ []BF16, _, _ int) int                     { return 0 }
 func (Level) splitWide(_ []float32, _ []BF16, _ int) bool                              { return false }
 func (Level) columnSumsBF16Wide(_, _ []float32, _ []BF16, _ []float32) bool            { return false }
 func (Level) normalizeBF16Wide(_, _ []BF16, _ *Norm) bool                              { return false }

@@ -180,7 +180,8 @@ func testConvBF16(t *testing.T, l Level, s ConvShape) {
 	})
 }
 
-// TestGemmBF16 multiplies by a as bf16 and as float32, whose last column is missing where b has zeros.
+// TestGemmBF16 multiplies by a in rows and by a packed, of which these are not the first rows and whose last column is missing where b
+// has zeros.
 func TestGemmBF16(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	eachBF16Level(t, func(t *testing.T, l Level) {
@@ -192,16 +193,17 @@ func TestGemmBF16(t *testing.T) {
 					clear(b[(k-1)*n:])
 					packed := make([]BF16, PackedMatrixSizeBF16(k, n))
 					l.PackMatrixBF16(packed, MatrixBF16{b, n, 1}, k, 0, n)
-					wide := make([]float32, len(a))
-					l.WidenBF16(wide, a)
-					for i := k - 1; i < len(wide); i += lda {
-						wide[i] = float32(math.NaN()) // must not be read
+					const i0 = 6
+					packedA := make([]BF16, PackedMatrixSizeBF16(i0+m, k-1))
+					shifted := append(randomBF16(rng, i0*lda), a...)
+					for j := 0; j < k-1; j += panelBF16 {
+						l.PackMatrixBF16(packedA, MatrixBF16{shifted, lda, 1}, i0+m, j, min(panelBF16, k-1-j))
 					}
 					before := random(rng, m*ldc)
 					scratch, checkScratch := guarded(t, l.GemmScratchBF16(m, k))
 					for name, multiply := range map[string]func(c []float32){
-						"GemmBF16":    func(c []float32) { l.GemmBF16(c, ldc, a, lda, packed, m, n, k, scratch) },
-						"GemmRounded": func(c []float32) { l.GemmRounded(c, ldc, wide, lda, packed, m, n, k-1, scratch) },
+						"GemmBF16":       func(c []float32) { l.GemmBF16(c, ldc, a, lda, packed, m, n, k, scratch) },
+						"GemmPackedRows": func(c []float32) { l.GemmPackedRows(c, ldc, packedA, i0+m, i0, packed, m, n, k-1, scratch) },
 					} {
 						c, checkC := guarded(t, m*ldc)
 						copy(c, before)

@@ -9,7 +9,7 @@ const (
 	gemmGapBF16   = depthBF16
 )
 
-// GemmScratchBF16 returns the number of floats that GemmBF16 and GemmRounded need.
+// GemmScratchBF16 returns the number of floats that GemmBF16 and GemmPackedRows need.
 func (l Level) GemmScratchBF16(m, k int) int {
 	return min(m, gemmRowsBF16)*((min(k, gemmDepthBF16)+gemmGapBF16)/2+panelBF16) + l.scratchBF16()
 }
@@ -18,21 +18,27 @@ func (l Level) GemmScratchBF16(m, k int) int {
 // of b packed by PackMatrixBF16, and c of m rows ldc apart. k is a multiple of 32: fill up the rows
 // of a with zeros to PadBF16 of what it is, as b is.
 func (l Level) GemmBF16(c []float32, ldc int, a []BF16, lda int, packed []BF16, m, n, k int, scratch []float32) {
-	l.gemmBF16(c, ldc, func(to []BF16, i, p int) { copy(to, a[i*lda+p:]) }, packed, m, n, k, scratch)
-}
-
-// GemmRounded is c = a·b with a of float32, which it rounds, and of depth columns; b has PadBF16(depth) rows.
-func (l Level) GemmRounded(c []float32, ldc int, a []float32, lda int, packed []BF16, m, n, depth int, scratch []float32) {
-	load := func(to []BF16, i, p int) {
-		columns := min(len(to), depth-p)
-		l.RoundBF16(to[:columns], a[i*lda+p:][:columns])
-		clear(to[columns:])
+	load := func(to []BF16, apart, i, rows, p, depth int) {
+		for r := range rows {
+			copy(to[r*apart:][:depth], a[(i+r)*lda+p:])
+		}
 	}
-	l.gemmBF16(c, ldc, load, packed, m, n, PadBF16(depth), scratch)
+	l.gemmBF16(c, ldc, load, packed, m, n, k, scratch)
 }
 
-// gemmBF16 is the product with an a of which load gives part of row i, from column p on.
-func (l Level) gemmBF16(c []float32, ldc int, load func(to []BF16, i, p int), packed []BF16, m, n, k int, scratch []float32) {
+// GemmPackedRows is c = a·b with the rows from i0 on of an a that is packed too, and has aRows rows in all; b has as many as a has
+// columns, filled up to PadBF16(k). i0 is even.
+func (l Level) GemmPackedRows(c []float32, ldc int, a []BF16, aRows, i0 int, packed []BF16, m, n, k int, scratch []float32) {
+	load := func(to []BF16, apart, i, rows, p, depth int) {
+		for j := 0; j < depth; j += panelBF16 {
+			l.separatePairs(to[j:], apart, a[(p+j)*PadBF16(aRows)+(i0+i)*panelBF16:], rows, min(panelBF16, depth-j))
+		}
+	}
+	l.gemmBF16(c, ldc, load, packed, m, n, PadBF16(k), scratch)
+}
+
+// gemmBF16 is the product with an a of which load gives so many rows from i on, each from column p on and so deep.
+func (l Level) gemmBF16(c []float32, ldc int, load func(to []BF16, apart, i, rows, p, depth int), packed []BF16, m, n, k int, scratch []float32) {
 	var start [1]Segment
 	for p0 := 0; p0 < k; p0 += gemmDepthBF16 {
 		depth := min(gemmDepthBF16, k-p0)
@@ -46,9 +52,7 @@ func (l Level) gemmBF16(c []float32, ldc int, load func(to []BF16, i, p int), pa
 			block := AsBF16(scratch)[:rows*apart]
 			edge := scratch[rows*apart/2:][:rows*panelBF16]
 			rest := scratch[rows*(apart/2+panelBF16):]
-			for r := range rows {
-				load(block[r*apart:][:depth], i+r, p0)
-			}
+			load(block, apart, i, rows, p0, depth)
 			for j := 0; j < n; j += panelBF16 {
 				panel := packed[j*k+p0*panelBF16:]
 				columns := min(panelBF16, n-j)

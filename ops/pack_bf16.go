@@ -134,6 +134,17 @@ func (l Level) interleavePairs(dst []BF16, ldd int, src []BF16, lds, k, n int) {
 	}
 }
 
+// separatePairs is the reverse of interleavePairs for a panel: it sets k rows of n numbers, a multiple of 32, ldd apart.
+func (l Level) separatePairs(dst []BF16, ldd int, panel []BF16, k, n int) {
+	done := l.separateWide(dst, ldd, panel, k/2, n)
+	for i := done; i < k; i++ {
+		row, from := dst[i*ldd:][:n], panel[i/2*2*panelBF16+i%2:]
+		for j := range row {
+			row[j] = from[2*j]
+		}
+	}
+}
+
 // interleaveColumns sets, in a panel, rows from p0 on to a matrix of k rows and n columns, of which
 // element (p, j) is src[j*cs+p].
 func (l Level) interleaveColumns(panel []BF16, p0 int, src []BF16, cs, k, n int) {

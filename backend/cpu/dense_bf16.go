@@ -8,7 +8,7 @@ import (
 
 // denseBF16 is a fully connected layer on bfloat16:
 //
-//	y   = x·w     jobs are columns of w, packed
+//	y   = x·w     jobs are columns of w, packed as in all passes
 //	dw  = xᵀ·dy   jobs are rows of dw; xᵀ is made and dy is packed first
 //	dxᵀ = w·dyᵀ   jobs are rows of w; dyᵀ is packed first
 type denseBF16 struct {
@@ -18,7 +18,7 @@ type denseBF16 struct {
 
 	xData, yData []ops.BF16
 	wData, bias  []float32
-	a, packed    []ops.BF16 // the first operand, filled up to whole tiles, and the second
+	a, packed    []ops.BF16 // the first operand, filled up to whole tiles or packed as w is, and the second
 
 	padTask, forwardTask                func(worker, job int)
 	transposeTask, packTask, filterTask func(worker, job int)
@@ -143,7 +143,10 @@ func (d *denseBF16) filterJob(worker, job int) {
 // BackwardData computes dx.
 func (d *denseBF16) BackwardData(dx, dy, w tensor.Tensor) {
 	s := &d.spec
-	d.xData, d.yData, d.wData = d.b.output(dx, d.x).bf16, numbers(dy, d.y).bf16, data(w, d.w)
+	d.xData, d.yData = d.b.output(dx, d.x).bf16, numbers(dy, d.y).bf16
+	if d.a = d.b.packedWeights(data(w, d.w), s.Out); d.a == nil {
+		return
+	}
 	d.packed = ops.AsBF16(d.b.common.of(0))[:ops.PackedMatrixSizeBF16(s.Out, s.N)]
 	d.b.pool.run(groups(s.N), d.turnTask)
 	d.b.pool.run(blocks(s.In, denseInputs), d.dataTask)
@@ -160,7 +163,7 @@ func (d *denseBF16) dataJob(worker, job int) {
 	i, end := part(s.In, denseInputs, job)
 	rows := end - i
 	c, scratch := d.result(worker, rows)
-	l.GemmRounded(c, s.N, d.wData[i*s.Out:], s.Out, d.packed, rows, s.N, s.Out, scratch)
+	l.GemmPackedRows(c, s.N, d.a, s.In, i, d.packed, rows, s.N, s.Out, scratch)
 	turned := scratch[:s.N*rows]
 	l.Transpose(turned, rows, c, s.N, rows, s.N)
 	for n := range s.N {
