@@ -9,7 +9,7 @@ const tileRows = 6
 const fetchLead = 16
 
 //go:noescape
-func panelAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32, stride int, from, to *float32, rows int)
+func panelAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32, stride int, lag int, to *float32, rows, mask, times int)
 
 //go:noescape
 func panelAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int)
@@ -24,17 +24,21 @@ func (l Level) panelTiles(c []float32, ldc, rows int, a []float32, rs, cs int, b
 		panelAVX2(&c[0], ldc, &a[0], rs, cs, &b[0], ldb, &segs[0], len(segs), k, n, large, height, bias0, flags)
 		return
 	}
-	fetch, stride, copied := &b[0], 0, 0 // is there already
-	var from, to *float32
+	fetch, stride, lag, copied := &b[0], 0, 0, 0 // is there already
+	var to *float32
 	if len(next.from) > 0 {
 		fetch, stride = &next.from[0], next.stride
 	}
+	mask, times := 12, 1 // one with every 16 steps
 	if len(next.to) > 0 {
 		_, _ = next.from[(k-1)*stride+l.panelWidth()-1], next.to[k*l.panelWidth()-1]
-		from, to, copied = fetch, &next.to[0], k
-		fetch = &next.from[min(k-1, fetchLead)*stride]
+		lead := min(k-1, fetchLead)
+		fetch, to, copied = &next.from[lead*stride], &next.to[0], k
+		lag = -4 * (lead + 1) * stride // from the row after the one just fetched
+	} else if n < 16 && stride > 0 { // all k rows in n·k steps
+		mask, times = n/8*4, (n+3)/n
 	}
-	panelAVX512(&c[0], ldc, &a[0], rs, cs, &b[0], ldb, &segs[0], len(segs), k, n, large, height, bias0, flags, fetch, stride, from, to, copied)
+	panelAVX512(&c[0], ldc, &a[0], rs, cs, &b[0], ldb, &segs[0], len(segs), k, n, large, height, bias0, flags, fetch, stride, lag, to, copied, mask, times)
 }
 
 // packsAhead tells whether the kernel can pack the next panel while it multiplies rows rows by one of depth k: it copies a row

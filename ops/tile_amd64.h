@@ -38,15 +38,15 @@
 	ADDQ R15, BX
 
 // PRODUCT adds the products of all segments to the accumulators, four steps at a
-// time, before which it does AHEAD, which may jump to its label. The other arguments are labels.
-#define PRODUCT(rows, segment, four, steps, last, one, next) \
+// time, before which it does AHEAD, which may jump to the label after it. The other arguments are labels.
+#define PRODUCT(rows, segment, four, more, fetched, steps, last, one, next) \
 segment:                  \
 	SEGMENT               \
 	SUBQ       $4, CX     \
 	JLT        last       \
 	PCALIGN    $32        \
 four:                     \
-	AHEAD(steps)          \
+	AHEAD(more, fetched, steps) \
 steps:                    \
 	rows; ADVANCE         \
 	rows; ADVANCE         \

@@ -30,12 +30,12 @@
 // SI, BX   where a and b are read;  R8, R9, R10 = rs, 3rs, 5rs bytes;  R11, R15 = cs, ldb bytes
 // DI, DX   row of c, ldc bytes;  R12, R13 segments, how many are left;  CX steps of k left
 // AX       rows of the tile
-// In the product: DI the row that is fetched ahead, DX stride bytes, AX, R14 from, to.
+// In the product: DI the row that is fetched ahead, DX stride bytes, AX what is copied behind it in bytes, R14 to.
 //
 // Rows are a constant stride apart, so six of them need one pointer and three strides.
 // A step is 24 FMAs (12 cycles on two ports) and 10 loads (5 cycles). With every 16 steps a row of the next panel, 64 numbers from
-// ahead on, comes to the second-level cache, and one is copied, until rows are: both are free, the FMAs take the time. There
-// are no column tails: the caller gives a c of 64 columns. Needs AVX512F.
+// ahead on, comes to the second-level cache, and one is copied, until rows are: both are free, the FMAs take the time. In few
+// tiles more rows come, as mask and times tell. There are no column tails: the caller gives a c of 64 columns. Needs AVX512F.
 
 #define ROW(a, z0, z1, z2, z3) \
 	VBROADCASTSS a, Z28          \
@@ -50,27 +50,33 @@
 	VMOVUPS 128(BX), Z26  \
 	VMOVUPS 192(BX), Z27
 
-// AHEAD is for every fourth of four steps. It leaves the first-level cache to the operands.
-#define AHEAD(steps) \
-	TESTQ      $12, CX       \
+// AHEAD is for those of four steps that mask tells. It leaves the first-level cache to the operands. When all rows are
+// copied AX counts how many are still to be fetched, of times at a time; before that it is not positive.
+#define AHEAD(more, fetched, steps) \
+	TESTQ      CX, mask+160(FP)  \
 	JNZ        steps         \
+more:                        \
 	PREFETCHT1 (DI)          \
 	PREFETCHT1 64(DI)        \
 	PREFETCHT1 128(DI)       \
 	PREFETCHT1 192(DI)       \
 	ADDQ       DX, DI        \
 	DECQ       rows+152(FP)  \
-	JLT        steps         \
-	VMOVUPS    (AX), Z28     \
-	VMOVUPS    64(AX), Z29   \
-	VMOVUPS    128(AX), Z30  \
-	VMOVUPS    192(AX), Z31  \
+	JLT        fetched       \
+	VMOVUPS    (DI)(AX*1), Z28    \
+	VMOVUPS    64(DI)(AX*1), Z29  \
+	VMOVUPS    128(DI)(AX*1), Z30 \
+	VMOVUPS    192(DI)(AX*1), Z31 \
 	VMOVUPS    Z28, (R14)    \
 	VMOVUPS    Z29, 64(R14)  \
 	VMOVUPS    Z30, 128(R14) \
 	VMOVUPS    Z31, 192(R14) \
-	ADDQ       DX, AX        \
-	ADDQ       $256, R14
+	ADDQ       $256, R14     \
+	JMP        steps         \
+fetched:                     \
+	DECQ       AX            \
+	JGT        more          \
+	MOVQ       times+168(FP), AX
 
 // The first rows of a step; each macro is one row more than the one before.
 #define ROWS1 COLUMNS; ROW((SI), Z0, Z1, Z2, Z3)
@@ -111,8 +117,8 @@
 	VMOVAPS Z26, z2 \
 	VMOVAPS Z27, z3
 
-// func panelAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32, stride int, from, to *float32, rows int)
-TEXT ·panelAVX512(SB), NOSPLIT, $0-160
+// func panelAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32, stride int, lag int, to *float32, rows, mask, times int)
+TEXT ·panelAVX512(SB), NOSPLIT, $0-176
 	STRIDES
 
 tile:
@@ -155,7 +161,7 @@ equal: // all rows start as Z24-Z27
 	MOVQ ahead+120(FP), DI
 	MOVQ stride+128(FP), DX
 	SHLQ $2, DX
-	MOVQ from+136(FP), AX
+	MOVQ lag+136(FP), AX
 	MOVQ to+144(FP), R14
 	CMPQ CX, $6
 	JEQ  six
@@ -168,26 +174,26 @@ equal: // all rows start as Z24-Z27
 	CMPQ CX, $2
 	JEQ  two
 
-	PRODUCT(ROWS1, segment1, four1, steps1, last1, one1, next1)
+	PRODUCT(ROWS1, segment1, four1, more1, fetched1, steps1, last1, one1, next1)
 
 two:
-	PRODUCT(ROWS2, segment2, four2, steps2, last2, one2, next2)
+	PRODUCT(ROWS2, segment2, four2, more2, fetched2, steps2, last2, one2, next2)
 
 three:
-	PRODUCT(ROWS3, segment3, four3, steps3, last3, one3, next3)
+	PRODUCT(ROWS3, segment3, four3, more3, fetched3, steps3, last3, one3, next3)
 
 four:
-	PRODUCT(ROWS4, segment4, four4, steps4, last4, one4, next4)
+	PRODUCT(ROWS4, segment4, four4, more4, fetched4, steps4, last4, one4, next4)
 
 five:
-	PRODUCT(ROWS5, segment5, four5, steps5, last5, one5, next5)
+	PRODUCT(ROWS5, segment5, four5, more5, fetched5, steps5, last5, one5, next5)
 
 six:
-	PRODUCT(ROWS6, segment6, four6, steps6, last6, one6, next6)
+	PRODUCT(ROWS6, segment6, four6, more6, fetched6, steps6, last6, one6, next6)
 
 finish:
 	MOVQ  DI, ahead+120(FP)
-	MOVQ  AX, from+136(FP)
+	MOVQ  AX, lag+136(FP)
 	MOVQ  R14, to+144(FP)
 	MOVQ  height+96(FP), AX
 	MOVQ  ldc+8(FP), DX
