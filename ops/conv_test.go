@@ -75,6 +75,8 @@ var convShapes = []ConvShape{
 	{3, 2, 2, 7, 17, 3},
 	{5, 3, 4, 8, 63, 3},
 	{1, 6, 5, 16, 64, 3},
+	{1, 4, 4, 70, 150, 3}, // gathered, deeper than gemmDepth
+	{1, 9, 9, 5, 20, 3},
 	{2, 4, 4, 17, 65, 3},
 	{7, 2, 3, 33, 10, 1},
 	{1, 9, 8, 3, 64, 3},
@@ -112,9 +114,18 @@ func testConv(t *testing.T, l Level, s ConvShape) {
 		}
 		checkPacked()
 		y, checkY := guarded(t, pixels*s.Out)
-		scratch, checkScratch := guarded(t, l.ConvScratch())
-		for g := range s.Groups() {
-			l.ConvForward(y, x, packed, s, s.Blocks(), g, p, scratch)
+		size := l.ConvScratch()
+		if s.Gathered() {
+			size = l.GatheredScratch(s, 2)
+		}
+		scratch, checkScratch := guarded(t, size)
+		for g := 0; g < s.Groups(); g++ {
+			if s.Gathered() {
+				l.ConvGathered(y, x, packed, s, g, min(2, s.Groups()-g), p, scratch)
+				g++
+			} else {
+				l.ConvForward(y, x, packed, s, s.Blocks(), g, p, scratch)
+			}
 		}
 		checkY()
 		checkScratch()

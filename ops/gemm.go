@@ -137,6 +137,8 @@ func (l Level) GemmPacked(c []float32, ldc int, a Matrix, packed []float32, m, n
 				next := ahead{stride: width}
 				if j+width < n {
 					next.from = packed[(j+width)*k+p0*width:]
+				} else if i+rows == m && p0+depth < k {
+					next.from = packed[(p0+depth)*width:]
 				}
 				l.windowPanel(out, block.Data, block.RowStride, block.ColStride, packed[j*k+p0*width:], start[:], depth, part.bias(j), part.flags(), next, edge)
 			}

@@ -9,6 +9,8 @@ type directPass struct {
 	turned bool // the kernel, as in the backward pass to the input
 	blocks []ops.ConvBlock
 	parts  int // of the blocks, each with the groups a job
+	groups int // that a job takes if the image is gathered
+	jobs   int
 	room   kernelRoom
 
 	in, out, kernel, packed []float32
@@ -21,15 +23,25 @@ type directPass struct {
 const fewRows = 256
 
 func newDirectPass(b *Backend, s ops.ConvShape, turned, constant bool) (*directPass, error) {
-	p := &directPass{b: b, shape: s, turned: turned, blocks: s.Blocks()}
-	p.packTask, p.convTask = p.packJob, p.convJob
-	// Of few rows a group is one job, which reads its part of the kernel once, or as many as make work
-	// for all. The result does not depend on it.
-	p.parts = len(p.blocks)
-	if s.N*s.H*s.W <= fewRows {
-		p.parts = min(p.parts, blocks(b.pool.workers, s.Groups()))
+	p := &directPass{b: b, shape: s, turned: turned}
+	p.packTask = p.packJob
+	need := 0
+	if s.Gathered() { // once by each worker
+		p.groups = blocks(s.Groups(), b.pool.workers)
+		p.jobs, p.convTask = blocks(s.Groups(), p.groups), p.gatheredJob
+		need = b.level.GatheredScratch(s, p.groups)
+	} else {
+		// Of few rows a group is one job, which reads its part of the kernel once, or as many as make work
+		// for all. The result does not depend on it.
+		p.blocks = s.Blocks()
+		p.parts = len(p.blocks)
+		if s.N*s.H*s.W <= fewRows {
+			p.parts = min(p.parts, blocks(b.pool.workers, s.Groups()))
+		}
+		p.jobs, p.convTask = p.parts*s.Groups(), p.convJob
+		need = b.level.ConvScratch()
 	}
-	if err := b.reserve(b.level.ConvScratch()); err != nil {
+	if err := b.reserve(need); err != nil {
 		return nil, err
 	}
 	return p, p.room.init(b, b.level.PackedSize(s), constant)
@@ -41,7 +53,7 @@ func (p *directPass) run(out, in array, kernel []float32, product ops.Product) {
 	if p.packed, stale = p.room.use(); stale {
 		p.b.pool.run(p.shape.Groups(), p.packTask)
 	}
-	p.b.pool.run(p.parts*p.shape.Groups(), p.convTask)
+	p.b.pool.run(p.jobs, p.convTask)
 }
 
 func (p *directPass) packJob(_, group int) {
@@ -57,6 +69,11 @@ func (p *directPass) convJob(worker, job int) {
 	part, group := job/p.shape.Groups(), job%p.shape.Groups()
 	blocks := p.blocks[len(p.blocks)*part/p.parts : len(p.blocks)*(part+1)/p.parts]
 	p.b.level.ConvForward(p.out, p.in, p.packed, p.shape, blocks, group, p.product, p.b.scratch(worker))
+}
+
+func (p *directPass) gatheredJob(worker, job int) {
+	group := job * p.groups
+	p.b.level.ConvGathered(p.out, p.in, p.packed, p.shape, group, min(p.groups, p.shape.Groups()-group), p.product, p.b.scratch(worker))
 }
 
 // directGradient is the gradient of a kernel as a matrix product.
