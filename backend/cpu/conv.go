@@ -40,12 +40,16 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 		kernel: tensor.Shape{s.Kernel, s.Kernel, s.In, s.Out}, bias: tensor.Shape{s.Out},
 	}
 	shape := ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Kernel: s.Kernel}
+	forward := passForward
+	if s.Constant {
+		forward = passConstant
+	}
 	var err error
-	if c.forward, err = b.convPass(passForward, shape, s.Constant); err != nil || s.Inference {
+	if c.forward, err = b.convPass(forward, shape); err != nil || s.Inference {
 		return c, err
 	}
 	if !s.NoInputGrad {
-		if c.data, err = b.convPass(passInput, shape, false); err != nil {
+		if c.data, err = b.convPass(passInput, shape); err != nil {
 			return nil, err
 		}
 	}
@@ -56,8 +60,8 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 }
 
 // convPass makes a pass of a convolution whose forward pass has the shape s.
-func (b *Backend) convPass(pass string, s ops.ConvShape, constant bool) (convPass, error) {
-	forward, turned := s, pass == passInput
+func (b *Backend) convPass(pass string, s ops.ConvShape) (convPass, error) {
+	forward, turned, constant := s, pass == passInput, pass == passConstant
 	if turned {
 		s.In, s.Out = s.Out, s.In
 	}

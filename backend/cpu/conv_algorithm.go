@@ -21,13 +21,14 @@ const direct = "im2col"
 // the name of an ops.Winograd.
 type ConvTable map[string]string
 
-// ConvPasses are the passes of a convolution: Forward, BackwardData and BackwardFilter.
+// ConvPasses are the passes of a convolution in training: Forward, BackwardData and BackwardFilter.
 var ConvPasses = [...]string{passForward, passInput, passKernel}
 
 const (
-	passForward = "forward"
-	passInput   = "input gradient"
-	passKernel  = "kernel gradient"
+	passForward  = "forward"
+	passConstant = "inference" // Forward with a kernel that never changes: it is transformed once
+	passInput    = "input gradient"
+	passKernel   = "kernel gradient"
 )
 
 // ConvName is the name of a pass in a ConvTable: "forward 128x32x32 64→64", images first. s is the shape of
@@ -64,22 +65,20 @@ func (b *Backend) ConvTable() ConvTable { return maps.Clone(b.chosen) }
 
 // winograd returns which of Winograd's algorithms computes a pass of a convolution, and false if
 // it is computed directly. s is the shape of the forward pass.
-func (b *Backend) winograd(pass string, s ops.ConvShape) (ops.Winograd, bool) {
-	w := ops.F4
-	switch {
-	case s.H == 2 && s.W == 2:
-		w = ops.Map2
-	case b.conv == "f2":
-		w = ops.F2
-	}
+func (b *Backend) winograd(pass string, s ops.ConvShape) (w ops.Winograd, ok bool) {
 	if s.Kernel == 1 {
 		return w, false
 	}
-	ok, name := b.conv != direct, ConvName(pass, s)
-	if algorithm := b.table[name]; b.conv == "auto" && algorithm != "" {
+	name := ConvName(pass, s)
+	switch algorithm := b.table[name]; {
+	case b.conv == "auto" && algorithm != "":
 		w, ok = winogradNames[algorithm]
-	} else if b.conv == "auto" {
-		ok = b.fastEnough(w, s)
+	case b.conv == "auto":
+		w, ok = b.fastest(pass, s)
+	case b.conv != direct && s.H == 2 && s.W == 2:
+		w, ok = ops.Map2, true
+	default:
+		w, ok = winogradNames[b.conv]
 	}
 	ok = ok && w.Fits(s)
 	b.chosen[name] = direct
@@ -89,7 +88,7 @@ func (b *Backend) winograd(pass string, s ops.ConvShape) (ops.Winograd, bool) {
 	return w, ok
 }
 
-// fastEnough tells whether one of Winograd's algorithms, F4 or Map2, is faster than the direct way. Measured by
+// fastest returns which of Winograd's algorithms is faster than the direct way, if any. Measured by
 // "bench tune" and on whole networks, batch 128:
 //
 //	Intel Sapphire Rapids, AVX-512  F4 and Map2 from 64 channels on: 1.4 to 2.7 times as fast in every
@@ -99,7 +98,20 @@ func (b *Backend) winograd(pass string, s ops.ConvShape) (ops.Winograd, bool) {
 //	                                F2 slower than F4 in all passes
 //	AMD Zen 4, AVX-512              whole networks only; layer by layer still to be measured
 //
-// Of few rows the transform of the kernel takes too long. The generic level has no fast transforms.
-func (b *Backend) fastEnough(w ops.Winograd, s ops.ConvShape) bool {
-	return b.level > ops.Generic && s.In >= 64 && s.Out >= 64 && w.Rows(s) >= 32
+// Of few rows the transform of the kernel takes too long. Where it is done once, reading it is what takes the time:
+// that of F4 is four times the kernel, of F2 less than two, of Map2 as large. Batches from 1 to 16, Sapphire
+// Rapids: from 8 rows on F2 is 1.1 to 2 times as fast as the direct way, and F4 faster than F2 from about 32 on (AVX2: 16).
+// The generic level has no fast transforms.
+func (b *Backend) fastest(pass string, s ops.ConvShape) (w ops.Winograd, ok bool) {
+	if b.level == ops.Generic || s.In < 64 || s.Out < 64 {
+		return w, false
+	}
+	constant := pass == passConstant
+	switch {
+	case s.H == 2 && s.W == 2:
+		return ops.Map2, constant || ops.Map2.Rows(s) >= 32
+	case ops.F4.Rows(s) >= 32:
+		return ops.F4, true
+	}
+	return ops.F2, constant && ops.F2.Rows(s) >= 8
 }

@@ -45,6 +45,33 @@ func TestConvTable(t *testing.T) {
 	}
 }
 
+// A kernel that never changes is worth transforming for fewer rows, and has an entry of its own.
+func TestConstantKernelsOfFewRows(t *testing.T) {
+	if b := open(t, Options{}); b.level == ops.Generic {
+		t.Skip("the generic level has no fast transforms")
+	}
+	for _, c := range []struct {
+		n, size int
+		want    [2]string // of a kernel that changes, and of one that does not
+	}{
+		{1, 2, [2]string{"im2col", "map2"}},
+		{1, 4, [2]string{"im2col", "im2col"}},
+		{2, 4, [2]string{"im2col", "f2"}},
+		{1, 8, [2]string{"im2col", "f2"}},
+		{8, 8, [2]string{"f4", "f4"}},
+	} {
+		b := open(t, Options{})
+		shape := ops.ConvShape{N: c.n, H: c.size, W: c.size, In: 64, Out: 64, Kernel: 3}
+		for _, constant := range []bool{false, true} {
+			must(b.Conv2D(backend.Conv2DSpec{N: c.n, H: c.size, W: c.size, In: 64, Out: 64, Kernel: 3, Inference: true, Constant: constant}))
+		}
+		chosen := b.ConvTable()
+		if got := [2]string{chosen[ConvName(passForward, shape)], chosen[ConvName(passConstant, shape)]}; got != c.want {
+			t.Errorf("%d images of %dx%d: %v, want %v", c.n, c.size, c.size, got, c.want)
+		}
+	}
+}
+
 // An algorithm that does not fit a shape is passed over, one that there is not refused.
 func TestBadConvTable(t *testing.T) {
 	spec := backend.Conv2DSpec{N: 4, H: 8, W: 8, In: 64, Out: 64, Kernel: 3}
