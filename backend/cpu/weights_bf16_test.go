@@ -21,7 +21,6 @@ type layerBF16 struct {
 	w, bias     tensor.Tensor
 	train, test backend.Dense // the second for inference
 	x, y        [2]tensor.Tensor
-	images      [2][]float32
 }
 
 const parametersAround = 333 // numbers before and after the weights
