@@ -2,8 +2,6 @@
 
 package ops
 
-// spreadRows is in conv_bf16_amd64.s in Go.
-//
 //go:noescape
 func spreadRows(dst *BF16, ldd int, src *BF16, lds, n int)
 
