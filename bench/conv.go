@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/ops"
 )
 
@@ -16,11 +17,11 @@ var convolutions = [...]struct{ size, in, out, kernel int }{
 	{2, 512, 512, 3}, {2, 512, 512, 1},
 }
 
-// printConvolutions prints the rate of each pass by shape, as a layer of a network in training.
+// printConvolutions prints the rate of each pass by shape, as a layer of a network in training, and of a network that only infers.
 func printConvolutions(level ops.Level, p peak, o *options) error {
 	fmt.Printf("\nConvolution, batch %d, %v, %s: ms, GFLOP/s and share of the peak\n", o.batch, level, cores(o.threads))
 	fmt.Println("(operations are those on pixels of the image, not on its padding)")
-	fmt.Printf("%-22s  %22s  %22s  %22s\n", "", "forward", "backward data", "backward filter")
+	fmt.Printf("%-22s  %22s  %22s  %22s  %22s\n", "", "forward", "backward data", "backward filter", "inference")
 	for _, c := range convolutions {
 		b, err := openTuned(level, o)
 		if err != nil {
@@ -53,10 +54,15 @@ func flop(s backend.Conv2DSpec) float64 {
 	return 2 * float64(s.N*s.In*s.Out) * float64(taps(s.H)*taps(s.W))
 }
 
-// convSeconds returns the times of the forward pass and of both backward ones, 0 for one that
-// the layer lacks.
-func convSeconds(b backend.Backend, s backend.Conv2DSpec) (times [3]float64, err error) {
+// convSeconds returns the times of cpu.ConvPasses, 0 for one that the layer lacks.
+func convSeconds(b backend.Backend, s backend.Conv2DSpec) (times [len(cpu.ConvPasses)]float64, err error) {
 	plan, err := b.Conv2D(s)
+	if err != nil {
+		return times, err
+	}
+	infer := s
+	infer.BatchNorm, infer.ReLU, infer.Inference, infer.Constant = false, true, true, true
+	constant, err := b.Conv2D(infer)
 	if err != nil {
 		return times, err
 	}
@@ -69,6 +75,7 @@ func convSeconds(b backend.Backend, s backend.Conv2DSpec) (times [3]float64, err
 		func() { plan.Forward(y, x, w, bias) },
 		func() { plan.BackwardData(dx, dy, w) },
 		func() { plan.BackwardFilter(dw, dbias, dy, x) },
+		func() { constant.Forward(y, x, w, bias) },
 	} {
 		if s.NoInputGrad && i == 1 {
 			continue

@@ -21,14 +21,14 @@ const direct = "im2col"
 // the name of an ops.Winograd.
 type ConvTable map[string]string
 
-// ConvPasses are the passes of a convolution in training: Forward, BackwardData and BackwardFilter.
-var ConvPasses = [...]string{passForward, passInput, passKernel}
+// ConvPasses are the passes of a convolution: Forward, BackwardData, BackwardFilter, and Forward with Conv2DSpec.Constant.
+var ConvPasses = [...]string{passForward, passInput, passKernel, passConstant}
 
 const (
 	passForward  = "forward"
-	passConstant = "inference" // Forward with a kernel that never changes: it is transformed once
 	passInput    = "input gradient"
 	passKernel   = "kernel gradient"
+	passConstant = "inference" // the kernel is transformed once
 )
 
 // ConvName is the name of a pass in a ConvTable: "forward 128x32x32 64→64", images first. s is the shape of
