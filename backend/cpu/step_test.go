@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/lamina-go/lamina/backend"
@@ -155,6 +156,31 @@ func TestResultsDoNotDependOnThreads(t *testing.T) {
 			}
 			if fmt.Sprint(metrics) != fmt.Sprint(wantMetrics) {
 				t.Errorf("%d threads: metrics %v, with one thread %v", threads, metrics, wantMetrics)
+			}
+		}
+	})
+}
+
+// TestOneImageDoesNotDependOnThreads has a convolution of which each worker takes so many columns that all are busy.
+func TestOneImageDoesNotDependOnThreads(t *testing.T) {
+	const in, out = 70, 200
+	eachStep(t, func(t *testing.T, o Options) {
+		var want []float32
+		for _, threads := range []int{1, 2, 3, 5} {
+			o.Threads = threads
+			b := &benchTensors{open(t, o), rand.New(rand.NewPCG(1, 2))}
+			p := must(b.Conv2D(backend.Conv2DSpec{N: 1, H: 4, W: 4, In: in, Out: out, Kernel: 3, Inference: true, Constant: true}))
+			y := b.activation(1, 4, 4, out)
+			p.Forward(y, b.activation(1, 4, 4, in), b.parameter(3, 3, in, out), b.parameter(out))
+			got := make([]float32, y.Shape().Size())
+			if err := b.Read(got, y); err != nil {
+				t.Fatal(err)
+			}
+			if want == nil {
+				want = got
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%d threads: other results than with one", threads)
 			}
 		}
 	})
