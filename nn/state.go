@@ -206,7 +206,7 @@ func withCheckpoint(path string, f func(*checkpoint) error) error {
 // VerifyCheckpoint compares a checkpoint of size bytes with its checksum.
 func VerifyCheckpoint(f io.ReaderAt, size int64) error {
 	if size < sha256.Size {
-		return fmt.Errorf("cut off after %d bytes", size)
+		return fmt.Errorf("%d bytes: %s", size, damagedAdvice)
 	}
 	hash, sum := sha256.New(), make([]byte, sha256.Size)
 	if _, err := io.Copy(hash, io.NewSectionReader(f, 0, size-sha256.Size)); err != nil {
@@ -216,10 +216,12 @@ func VerifyCheckpoint(f io.ReaderAt, size int64) error {
 		return err
 	}
 	if !bytes.Equal(sum, hash.Sum(nil)) {
-		return errors.New("its checksum is wrong: the file is damaged or cut off, or is not a checkpoint")
+		return fmt.Errorf("its checksum is wrong: %s", damagedAdvice)
 	}
 	return nil
 }
+
+const damagedAdvice = "the file is damaged or cut off, or is not a checkpoint: take a copy of it, or delete it and train again"
 
 // readCheckpoint checks a file of size bytes and reads all of it but the tensors.
 func readCheckpoint(f io.ReaderAt, size int64) (*checkpoint, error) {
