@@ -73,8 +73,8 @@ type Backend interface {
 	Close() error
 }
 
-// ErrMemory is in the chain of errors that say that the memory of a device does not suffice: a smaller batch may fit.
-var ErrMemory = errors.New("the memory of the device does not suffice")
+// ErrMemory is in the chain of errors that say that the memory of a device does not suffice.
+var ErrMemory = errors.New("a smaller batch needs less memory")
 
 // MaxPending is the number of Runs whose metrics a backend keeps.
 const MaxPending = 256

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"unsafe"
+
+	"github.com/lamina-go/lamina/backend"
 )
 
 const (
@@ -22,12 +24,12 @@ type chunk struct {
 // newChunk returns zeroed memory for at least n numbers.
 func newChunk(n int) (chunk, error) {
 	if n > math.MaxInt/8 {
-		return chunk{}, fmt.Errorf("cpu: no memory for %d numbers", n)
+		return chunk{}, fmt.Errorf("cpu: memory for %d numbers is needed: %w", n, backend.ErrMemory)
 	}
 	size := (4*n + hugePage - 1) &^ (hugePage - 1)
 	mapped, err := mapMemory(size + hugePage)
 	if err != nil {
-		return chunk{}, fmt.Errorf("cpu: no memory for %d MiB more (a smaller batch needs less): %w", size>>20, err)
+		return chunk{}, fmt.Errorf("cpu: %d MiB more are needed (%w): %w", size>>20, err, backend.ErrMemory)
 	}
 	start := uintptr(unsafe.Pointer(unsafe.SliceData(mapped)))
 	skip := int(-start & (hugePage - 1))
@@ -90,11 +92,8 @@ type scratch struct {
 	stride int // from one part to the next: 128 bytes apart, since lines are fetched in pairs
 }
 
-// reserve makes each worker's part at least n numbers long; contents are lost.
+// reserve makes each worker's part n numbers long; contents are lost.
 func (s *scratch) reserve(workers, n int) error {
-	if n <= s.size {
-		return nil
-	}
 	const pair = 2 * lineSize / 4
 	stride := (n+pair-1)&^(pair-1) + pair
 	memory, err := newChunk(workers * stride)

@@ -49,6 +49,7 @@ type Backend struct {
 	chosen  ConvTable // table, and what the plans so far have got
 	pool    *pool
 	memory  arena
+	limit   int     // bytes that the system had for all memory of this backend at its first piece; 0 before
 	work    scratch // of each worker
 	common  scratch // one for all: packed kernels, partial gradients
 	weights []*weightsBF16

@@ -1,7 +1,9 @@
 package cpu
 
 import (
+	"errors"
 	"math"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -132,6 +134,29 @@ func TestMemoryIsZeroAlignedAndApart(t *testing.T) {
 	}
 	if _, err := b.floats(math.MaxInt / 8); err == nil {
 		t.Error("more memory than there can be: no error")
+	}
+}
+
+// What the system does not have is refused when it is asked for, whatever takes it.
+func TestMemoryThatThereIsNot(t *testing.T) {
+	b := open(t, Options{Threads: 2})
+	b.limit = 4 << 20
+	must(b.floats(1 << 18)) // 1 MiB
+	if err := b.reserve(1 << 18); err != nil {
+		t.Fatal(err)
+	}
+	for name, ask := range map[string]func() error{
+		"tensor":         func() error { _, err := b.Parameters(tensor.Shape{1 << 19}); return err },
+		"scratch":        func() error { return b.reserve(1 << 19) },
+		"common scratch": func() error { return b.reserveCommon(1 << 19) },
+	} {
+		err := ask()
+		if !errors.Is(err, backend.ErrMemory) || !strings.Contains(err.Error(), "MiB more are needed, ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := b.reserve(1 << 18); err != nil {
+		t.Errorf("what is there already: %v", err)
 	}
 }
 

@@ -60,6 +60,11 @@ func (c *command) memory() error {
 		return err
 	}
 	defer lock.Close()
+	estimate := estimateTable(needs(network), c.settings.Batch)
+	if err := printTable(estimate); err != nil {
+		return err
+	}
+	fmt.Println()
 	b, err := c.settings.Options.Open(nil)
 	if err != nil {
 		return err
@@ -73,7 +78,6 @@ func (c *command) memory() error {
 	if err := prepare(m, network, c.settings); err != nil {
 		return err
 	}
-	estimate := estimateTable(needs(network), c.settings.Batch)
 	fact := factTable(m, needs(network), c.settings.Batch)
 	page := report.Page{
 		Title: fmt.Sprintf("Memory of %s at batch %d", c.settings.Model, c.settings.Batch),
@@ -82,10 +86,6 @@ func (c *command) memory() error {
 			b.Name() + " takes for training with these settings, measured."},
 		Tables: []report.Table{fact, estimate},
 	}
-	if err := printTable(estimate); err != nil {
-		return err
-	}
-	fmt.Println()
 	if err := printTable(fact); err != nil {
 		return err
 	}

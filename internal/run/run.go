@@ -107,7 +107,7 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	case dir.HasCheckpoint():
 		return nil, fmt.Errorf("%w; to go on from what is saved: %s", err, j.GoOn)
 	}
-	return nil, fmt.Errorf("%w; nothing was saved before", err)
+	return nil, fmt.Errorf("%w; nothing was saved before", j.fitting(err, network, setup))
 }
 
 // fitting adds to an error for want of memory which batch there is enough for, after trying.

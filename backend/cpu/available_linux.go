@@ -1,0 +1,49 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// available returns the bytes that the system can give a program before it kills one: what it says is free, with swap, and at most
+// the limit of each control group that this process is in. What cannot be read does not limit. root is that of the file system.
+func available(root string) int {
+	read := func(elements ...string) string {
+		text, _ := os.ReadFile(filepath.Join(append([]string{root}, elements...)...))
+		return strings.TrimSpace(string(text))
+	}
+	limit, free, swap := math.MaxInt, 0, 0
+	for line := range strings.Lines(read("proc/meminfo")) {
+		fmt.Sscanf(line, "MemAvailable: %d kB", &free)
+		fmt.Sscanf(line, "SwapFree: %d kB", &swap)
+	}
+	if free > 0 {
+		limit = (free + swap) << 10
+	}
+	for line := range strings.Lines(read("proc/self/cgroup")) {
+		// number:controllers:path, as 4:memory:/path in version 1 and 0::/path in version 2
+		_, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
+		controllers, group, _ := strings.Cut(rest, ":")
+		folder, name := "", "memory.max"
+		if controllers != "" {
+			folder, name = "memory", "memory.limit_in_bytes"
+		}
+		if controllers != folder {
+			continue
+		}
+		// In a container the path may be that outside, and the limit stand in the root.
+		for group = filepath.Clean("/" + group); ; group = filepath.Dir(group) {
+			if n, err := strconv.Atoi(read("sys/fs/cgroup", folder, group, name)); err == nil {
+				limit = min(limit, n)
+			}
+			if group == "/" {
+				break
+			}
+		}
+	}
+	return limit
+}
