@@ -134,7 +134,7 @@ func (l Level) GemmPacked(c []float32, ldc int, a Matrix, packed []float32, m, n
 			edge := scratch[rows*depth:]
 			for j := 0; j < n; j += width {
 				out := window{c[i*ldc+j:], ldc, rows, min(width, n-j)}
-				next := ahead{stride: width}
+				var next ahead
 				if j+width < n {
 					next.from = packed[(j+width)*k+p0*width:]
 				} else if i+rows == m && p0+depth < k {

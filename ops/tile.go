@@ -16,9 +16,8 @@ const (
 	tileReLU             // c = max(0, c) at the end
 )
 
-// ahead is the panel of B that the next call multiplies by, for the kernel to bring nearer while it computes. A packed panel
-// comes whole while 96 rows are computed. One that is not yet packed, with rows stride apart, is copied too, if the
-// kernel packsAhead.
+// ahead is the panel of B that the next call multiplies by, for the kernel to bring nearer while it computes. It is packed and
+// as deep as this one; or it is not, has rows stride apart, and is copied too, if the kernel packsAhead.
 type ahead struct {
 	from   []float32
 	stride int

@@ -2,6 +2,8 @@
 
 package ops
 
+import "math"
+
 // tileRows is the number of rows of C that the tile kernels keep in registers.
 const tileRows = 6
 
@@ -9,7 +11,7 @@ const tileRows = 6
 const fetchLead = 16
 
 //go:noescape
-func panelAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32, stride int, lag int, to *float32, rows, mask, times int)
+func panelAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32, stride int, lag int, to *float32, rows, paid, price int)
 
 //go:noescape
 func panelAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int)
@@ -24,28 +26,30 @@ func (l Level) panelTiles(c []float32, ldc, rows int, a []float32, rs, cs int, b
 		panelAVX2(&c[0], ldc, &a[0], rs, cs, &b[0], ldb, &segs[0], len(segs), k, n, large, height, bias0, flags)
 		return
 	}
-	fetch, stride, lag, copied := &b[0], 0, 0, 0 // is there already
-	var to *float32
-	if len(next.from) > 0 {
-		fetch, stride = &next.from[0], next.stride
-	}
-	mask, times := 12, 1 // one with every 16 steps
-	if len(next.to) > 0 {
+	fetch, to := &b[0], (*float32)(nil)
+	stride, lag, copied := k*l.panelWidth()/4, 0, 0 // a packed panel in quarters
+	paid, price := 0, n                             // all k rows of it in n·k steps
+	switch {
+	case len(next.to) > 0:
+		stride, copied = next.stride, k
 		_, _ = next.from[(k-1)*stride+l.panelWidth()-1], next.to[k*l.panelWidth()-1]
 		lead := min(k-1, fetchLead)
-		fetch, to, copied = &next.from[lead*stride], &next.to[0], k
+		fetch, to = &next.from[lead*stride], &next.to[0]
 		lag = -4 * (lead + 1) * stride // from the row after the one just fetched
-	} else if n < 16 && stride > 0 { // all k rows in n·k steps
-		mask, times = n/8*4, (n+3)/n
+		price = math.MaxInt            // nothing more after that
+	case len(next.from) > 0:
+		fetch = &next.from[0]
+	default:
+		paid = math.MaxInt
 	}
-	panelAVX512(&c[0], ldc, &a[0], rs, cs, &b[0], ldb, &segs[0], len(segs), k, n, large, height, bias0, flags, fetch, stride, lag, to, copied, mask, times)
+	panelAVX512(&c[0], ldc, &a[0], rs, cs, &b[0], ldb, &segs[0], len(segs), k, n, large, height, bias0, flags, fetch, stride, lag, to, copied, paid, price)
 }
 
 // packsAhead tells whether the kernel can pack the next panel while it multiplies rows rows by one of depth k: it copies a row
 // with every 16 steps.
 func (l Level) packsAhead(rows, k int) bool {
 	n, _, _ := tiles(rows)
-	return l >= AVX512 && k >= 4 && n*((k-4)/16+1) >= k
+	return l >= AVX512 && n*(k/4) >= 4*k
 }
 
 // tiles returns how many tiles rows rows make, and of how many rows the first large of

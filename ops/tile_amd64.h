@@ -39,14 +39,14 @@
 
 // PRODUCT adds the products of all segments to the accumulators, four steps at a
 // time, before which it does AHEAD, which may jump to the label after it. The other arguments are labels.
-#define PRODUCT(rows, segment, four, more, fetched, steps, last, one, next) \
+#define PRODUCT(rows, segment, four, fetch, steps, last, one, next) \
 segment:                  \
 	SEGMENT               \
 	SUBQ       $4, CX     \
 	JLT        last       \
 	PCALIGN    $32        \
 four:                     \
-	AHEAD(more, fetched, steps) \
+	AHEAD(fetch, steps) \
 steps:                    \
 	rows; ADVANCE         \
 	rows; ADVANCE         \

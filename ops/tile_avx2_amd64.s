@@ -39,7 +39,7 @@
 	VMOVUPS 32(BX), Y13
 
 // Nothing is fetched ahead: it brought nothing.
-#define AHEAD(more, fetched, steps)
+#define AHEAD(fetch, steps)
 
 // The first rows of a step; each macro is one row more than the one before.
 #define ROWS1 COLUMNS; ROW((SI), Y14, Y0, Y1)
@@ -115,22 +115,22 @@ equal: // all rows start as Y12, Y13
 	CMPQ AX, $2
 	JEQ  two
 
-	PRODUCT(ROWS1, segment1, four1, more1, fetched1, steps1, last1, one1, next1)
+	PRODUCT(ROWS1, segment1, four1, fetch1, steps1, last1, one1, next1)
 
 two:
-	PRODUCT(ROWS2, segment2, four2, more2, fetched2, steps2, last2, one2, next2)
+	PRODUCT(ROWS2, segment2, four2, fetch2, steps2, last2, one2, next2)
 
 three:
-	PRODUCT(ROWS3, segment3, four3, more3, fetched3, steps3, last3, one3, next3)
+	PRODUCT(ROWS3, segment3, four3, fetch3, steps3, last3, one3, next3)
 
 four:
-	PRODUCT(ROWS4, segment4, four4, more4, fetched4, steps4, last4, one4, next4)
+	PRODUCT(ROWS4, segment4, four4, fetch4, steps4, last4, one4, next4)
 
 five:
-	PRODUCT(ROWS5, segment5, four5, more5, fetched5, steps5, last5, one5, next5)
+	PRODUCT(ROWS5, segment5, four5, fetch5, steps5, last5, one5, next5)
 
 six:
-	PRODUCT(ROWS6, segment6, four6, more6, fetched6, steps6, last6, one6, next6)
+	PRODUCT(ROWS6, segment6, four6, fetch6, steps6, last6, one6, next6)
 
 finish:
 	TESTQ $1, flags+112(FP)

@@ -30,12 +30,14 @@
 // SI, BX   where a and b are read;  R8, R9, R10 = rs, 3rs, 5rs bytes;  R11, R15 = cs, ldb bytes
 // DI, DX   row of c, ldc bytes;  R12, R13 segments, how many are left;  CX steps of k left
 // AX       rows of the tile
-// In the product: DI the row that is fetched ahead, DX stride bytes, AX what is copied behind it in bytes, R14 to.
+// In the product: DI where is fetched ahead, DX stride bytes, AX what is copied behind it in bytes, R14 to.
 //
 // Rows are a constant stride apart, so six of them need one pointer and three strides.
-// A step is 24 FMAs (12 cycles on two ports) and 10 loads (5 cycles). With every 16 steps a row of the next panel, 64 numbers from
-// ahead on, comes to the second-level cache, and one is copied, until rows are: both are free, the FMAs take the time. In few
-// tiles more rows come, as mask and times tell. There are no column tails: the caller gives a c of 64 columns. Needs AVX512F.
+// A step is 24 FMAs (12 cycles on two ports) and 10 loads (5 cycles). Meanwhile the next panel comes to the second-level
+// cache: a packed one, at ahead, evenly in all the steps of the call, a line of each quarter at a time, as four places that
+// are read in order come faster than one. Of one that is to be copied a row of 64 numbers comes with every 16 steps, and one is
+// copied, until rows are. Both are free, the FMAs take the time. There are no column tails: the caller gives a c
+// of 64 columns. Needs AVX512F.
 
 #define ROW(a, z0, z1, z2, z3) \
 	VBROADCASTSS a, Z28          \
@@ -50,19 +52,18 @@
 	VMOVUPS 128(BX), Z26  \
 	VMOVUPS 192(BX), Z27
 
-// AHEAD is for those of four steps that mask tells. It leaves the first-level cache to the operands. When all rows are
-// copied AX counts how many are still to be fetched, of times at a time; before that it is not positive.
-#define AHEAD(more, fetched, steps) \
-	TESTQ      CX, mask+160(FP)  \
-	JNZ        steps         \
-more:                        \
+// AHEAD fetches four lines when the steps since have paid for them. It leaves the first-level cache to the operands. In DX is
+// the length of a quarter if nothing is to be copied.
+#define AHEAD(fetch, steps) \
+	SUBQ       $4, paid+160(FP)   \
+	JGE        steps         \
+	DECQ       rows+152(FP)  \
+	JLT        fetch         \
 	PREFETCHT1 (DI)          \
 	PREFETCHT1 64(DI)        \
 	PREFETCHT1 128(DI)       \
 	PREFETCHT1 192(DI)       \
 	ADDQ       DX, DI        \
-	DECQ       rows+152(FP)  \
-	JLT        fetched       \
 	VMOVUPS    (DI)(AX*1), Z28    \
 	VMOVUPS    64(DI)(AX*1), Z29  \
 	VMOVUPS    128(DI)(AX*1), Z30 \
@@ -72,11 +73,19 @@ more:                        \
 	VMOVUPS    Z30, 128(R14) \
 	VMOVUPS    Z31, 192(R14) \
 	ADDQ       $256, R14     \
+	ADDQ       $16, paid+160(FP)  \
 	JMP        steps         \
-fetched:                     \
-	DECQ       AX            \
-	JGT        more          \
-	MOVQ       times+168(FP), AX
+fetch:                       \
+	PREFETCHT1 (DI)          \
+	PREFETCHT1 (DI)(DX*1)    \
+	PREFETCHT1 (DI)(DX*2)    \
+	ADDQ       DX, DI        \
+	PREFETCHT1 (DI)(DX*2)    \
+	SUBQ       DX, DI        \
+	ADDQ       $64, DI       \
+	MOVQ       price+168(FP), AX  \
+	ADDQ       AX, paid+160(FP)   \
+	JLT        fetch
 
 // The first rows of a step; each macro is one row more than the one before.
 #define ROWS1 COLUMNS; ROW((SI), Z0, Z1, Z2, Z3)
@@ -117,7 +126,7 @@ fetched:                     \
 	VMOVAPS Z26, z2 \
 	VMOVAPS Z27, z3
 
-// func panelAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32, stride int, lag int, to *float32, rows, mask, times int)
+// func panelAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32, stride int, lag int, to *float32, rows, paid, price int)
 TEXT ·panelAVX512(SB), NOSPLIT, $0-176
 	STRIDES
 
@@ -174,26 +183,25 @@ equal: // all rows start as Z24-Z27
 	CMPQ CX, $2
 	JEQ  two
 
-	PRODUCT(ROWS1, segment1, four1, more1, fetched1, steps1, last1, one1, next1)
+	PRODUCT(ROWS1, segment1, four1, fetch1, steps1, last1, one1, next1)
 
 two:
-	PRODUCT(ROWS2, segment2, four2, more2, fetched2, steps2, last2, one2, next2)
+	PRODUCT(ROWS2, segment2, four2, fetch2, steps2, last2, one2, next2)
 
 three:
-	PRODUCT(ROWS3, segment3, four3, more3, fetched3, steps3, last3, one3, next3)
+	PRODUCT(ROWS3, segment3, four3, fetch3, steps3, last3, one3, next3)
 
 four:
-	PRODUCT(ROWS4, segment4, four4, more4, fetched4, steps4, last4, one4, next4)
+	PRODUCT(ROWS4, segment4, four4, fetch4, steps4, last4, one4, next4)
 
 five:
-	PRODUCT(ROWS5, segment5, four5, more5, fetched5, steps5, last5, one5, next5)
+	PRODUCT(ROWS5, segment5, four5, fetch5, steps5, last5, one5, next5)
 
 six:
-	PRODUCT(ROWS6, segment6, four6, more6, fetched6, steps6, last6, one6, next6)
+	PRODUCT(ROWS6, segment6, four6, fetch6, steps6, last6, one6, next6)
 
 finish:
 	MOVQ  DI, ahead+120(FP)
-	MOVQ  AX, lag+136(FP)
 	MOVQ  R14, to+144(FP)
 	MOVQ  height+96(FP), AX
 	MOVQ  ldc+8(FP), DX
