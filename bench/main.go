@@ -59,7 +59,7 @@ func (o *options) program() *cli.Program {
 		"`networks`, of "+strings.Join(nn.VGGNames(), ", ")+"; step takes vgg19 if none is named")
 	g.IntVar(&o.batch, "batch", 128, "`images` a step; of 1, networks are measured in inference only")
 	g.IntVar(&o.threads, "threads", runtime.GOMAXPROCS(0), "`number` of threads")
-	g.StringVar(&o.precision, "precision", "fp32", "fp32 or bf16, of conv, networks and step, the peers' too")
+	g.StringVar(&o.precision, "precision", "fp32", "`type` of numbers, fp32 or bf16, of conv, networks and step, the peers' too")
 	g.IntVar(&o.runs, "runs", 3, "measure each network, or algorithm, so many `times`, in turns with the others; the best counts")
 	g.StringSliceVar(&o.peers, "peers", nil, "`PYTHON`s that have torch, or tensorflow and keras")
 	g.StringVar(&o.measure, "measure", "", "")

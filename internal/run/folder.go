@@ -170,7 +170,7 @@ func ReadConfig(path string) (c Config, err error) {
 		err = device.CheckConvolutions(c.Convolutions)
 	}
 	if err != nil {
-		return c, fmt.Errorf("%s: %s: %w", path, ConfigName, cause(err))
+		return c, fmt.Errorf("%s: %s: %w: mend it, or take a copy of it", path, ConfigName, cause(err))
 	}
 	return c, nil
 }
