@@ -21,6 +21,7 @@ type Report struct {
 // MismatchError says which weights of a file do not fit those of a layer, and why.
 type MismatchError string
 
+// Error returns the sentence.
 func (e MismatchError) Error() string { return string(e) }
 
 // LoadByName gives every layer of the model the weights that the file has for a layer of its name, the

@@ -8,8 +8,8 @@ package ops
 // filterDepth is how many rows of dy are packed at a time, at least one position's.
 const filterDepth = 512
 
-// FilterJob is a part of the gradient of a kernel: input channels from I0 to I1, one group
-// of output channels, summed over the rows of the picture from H0 to H1. The jobs of one
+// FilterJob is a part of the gradient of a kernel: some input channels, one group
+// of output channels, summed over some rows of the picture. The jobs of one
 // Split are the whole gradient summed over the same rows.
 type FilterJob struct {
 	Split, Group   int

@@ -12,6 +12,6 @@
 // # Levels
 //
 // Each kernel is a method of Level and has a generic form in Go, which is its meaning,
-// and faster ones in assembly: AVX2 with FMA, and AVX-512 where wider registers pay
-// (kernels limited by memory do not gain and stay with AVX2).
+// and faster ones in assembly: AVX2 with FMA, AVX-512 where wider registers pay (kernels limited
+// by memory do not gain and stay with AVX2), and AMX for products of bf16.
 package ops

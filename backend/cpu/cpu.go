@@ -9,8 +9,8 @@
 //
 //	p.forwardTask = p.forwardJob
 //
-// A method of the plan takes the data of its tensors (Backend.data, which checks the
-// shape), leaves them in fields, and calls b.pool.run(jobs, p.forwardTask). A job is
+// A method of the plan takes the numbers of its tensors (numbers of what it reads, Backend.output of what
+// it writes; both check the shape), leaves them in fields, and calls b.pool.run(jobs, p.forwardTask). A job is
 // a fixed part of the work, which must not depend on the number of workers: any worker may
 // take any job, in any order, so a job writes only what is its own, and a sum over
 // jobs is kept as one part per job and added in order of the jobs afterwards. Then the
