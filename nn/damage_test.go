@@ -122,6 +122,8 @@ func TestResumeRefusesOthers(t *testing.T) {
 		{"images", func(c *Config) { c.Data = tinyData(27) }, tinyNetwork(t, true), "number of training images 30, not 27"},
 		{"weights", func(*Config) {}, tinyNetwork(t, false), `weight 3 is "batch_normalization/gamma" of shape (5,), here that is "conv2/kernel"`},
 		{"settings", func(*Config) {}, withOtherRate(t), "other settings"},
+		{"classes", func(c *Config) { c.Data.(*Images).NumClasses, c.Validation.(*Images).NumClasses = 4, 4 }, withFourClasses(t),
+			"tells 3 classes apart, not 4"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			config := tinyConfig()
@@ -188,6 +190,13 @@ func withOtherRate(t *testing.T) *Network {
 			s.Layers[i] = Dropout{Rate: 0.5}
 		}
 	}
+	return mustBuild(t, s)
+}
+
+func withFourClasses(t *testing.T) *Network {
+	s := tinyNetwork(t, false).Sequential
+	s.Classes = 4
+	s.Layers = append(slices.Clone(s.Layers[:len(s.Layers)-1]), Dense{Name: "predictions", Units: 4})
 	return mustBuild(t, s)
 }
 

@@ -277,6 +277,9 @@ func (p *Position) check() error {
 // same reports an error that names the first difference between the checkpoint's network
 // and net.
 func (c *checkpoint) same(net *Network) error {
+	if was, now := c.network.Classes, net.Classes; was != now {
+		return fmt.Errorf("it is of a network that tells %d classes apart, not %d", was, now)
+	}
 	for i := range max(len(c.network.Weights), len(net.Weights)) {
 		var in, want Weight
 		if i < len(c.network.Weights) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -85,7 +86,7 @@ func (c *command) adopt(s run.Settings) error {
 		}
 		if !slices.Contains(run.MayChange(), given.Name) {
 			err = cli.Usage(fmt.Errorf("--%s %s: the run in %s has %s: leave the flag out, or begin another run",
-				given.Name, value, c.resume, flag.Value))
+				given.Name, value, c.resume, cmp.Or(flag.Value.String(), "none")))
 			return
 		}
 		err = flag.Value.Set(value)

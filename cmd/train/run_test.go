@@ -115,6 +115,7 @@ func TestSameBits(t *testing.T) {
 		succeed(t, "--resume", alone, "--lr", run.Defaults().LR, "--seed", "1")
 		same(t, alone, want)
 		fail(t, 2, []string{"--batch 8", "2"}, "--resume", alone, "--batch", "8")
+		fail(t, 2, []string{"--pretrained", alone + " has none"}, "--resume", alone, "--pretrained", "weights.h5")
 		fail(t, 1, []string{"nowhere"}, "--resume", alone, "--data", "nowhere")
 		succeed(t, "--resume", alone) // what failed has changed nothing
 	})
