@@ -9,6 +9,7 @@ package ops
 // and some images. The jobs of one Split are the whole gradient summed over the same.
 type FilterJobBF16 struct {
 	Split                          int
+	whole                          bool // there is no other split
 	i0, i1, j0, j1, p0, p1, n0, n1 int
 }
 
@@ -63,8 +64,8 @@ func (l Level) FilterJobsBF16(s ConvShape) (jobs []FilterJobBF16, splits int) {
 		for in := range ins {
 			for out := range outs {
 				jobs = append(jobs, FilterJobBF16{
-					Split: split,
-					i0:    s.In * in / ins, i1: s.In * (in + 1) / ins,
+					Split: split, whole: splits == 1,
+					i0: s.In * in / ins, i1: s.In * (in + 1) / ins,
 					j0: out * filterOutBF16, j1: min(s.Out, (out+1)*filterOutBF16),
 					p0: s.H * h / byRow * s.W, p1: s.H * (h + 1) / byRow * s.W,
 					n0: blocks * n / byImage * images, n1: min(s.N, blocks*(n+1)/byImage*images),
@@ -124,13 +125,9 @@ func (l Level) ConvBackwardFilterBF16(dw []float32, dy, x []BF16, s ConvShape, j
 	q := s.filterProduct()
 	channels, columns := job.i1-job.i0, job.j1-job.j0
 
-	// Sums stand in dw, or in scratch where a group of columns is not whole.
-	sums, tap, ldc := dw[job.i0*s.Out+job.j0:], q.In*s.Out, s.Out
-	if columns%panelBF16 != 0 {
-		ldc = r.groups * panelBF16
-		tap = channels * ldc
-		sums, scratch = scratch[:q.taps()*tap], scratch[q.taps()*tap:]
-	}
+	ldc := r.groups * panelBF16 // of the sums, which stay in the cache until all are done
+	tap := channels * ldc
+	sums, scratch := scratch[:q.taps()*tap], scratch[q.taps()*tap:]
 	var begun [9]bool
 	for n := job.n0; n < job.n1; n += r.images {
 		images := min(r.images, job.n1-n)
@@ -172,13 +169,16 @@ func (l Level) ConvBackwardFilterBF16(dw []float32, dy, x []BF16, s ConvShape, j
 		}
 	}
 	for t := range q.taps() {
+		from, to := sums[t*tap:][:tap], dw[(t*q.In+job.i0)*s.Out+job.j0:]
+		if !begun[t] {
+			clear(from)
+		}
+		if job.whole { // else it is read again soon
+			l.StoreRows(to, s.Out, from, ldc, channels, columns)
+			continue
+		}
 		for i := range channels {
-			to := dw[(t*q.In+job.i0+i)*s.Out+job.j0:][:columns]
-			if !begun[t] {
-				clear(to)
-			} else if columns%panelBF16 != 0 {
-				copy(to, sums[t*tap+i*ldc:])
-			}
+			copy(to[i*s.Out:][:columns], from[i*ldc:])
 		}
 	}
 }

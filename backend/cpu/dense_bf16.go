@@ -45,7 +45,11 @@ func newDenseBF16(b *Backend, s backend.DenseSpec) (*denseBF16, error) {
 	if s.Inference {
 		return d, nil
 	}
-	if err := b.reserve(max(ops.TransposeScratchBF16(s.N), 2*denseInputs*s.N+b.level.GemmScratchBF16(denseInputs, max(n, out)))); err != nil {
+	if err := b.reserve(max(
+		ops.TransposeScratchBF16(s.N),
+		ops.GroupColumns*denseGradients+b.level.GemmScratchBF16(ops.GroupColumns, n),
+		2*denseInputs*s.N+b.level.GemmScratchBF16(denseInputs, out),
+	)); err != nil {
 		return nil, err
 	}
 	if err := d.biasGradient.init(b, s.N, s.Out); err != nil {
@@ -60,6 +64,9 @@ const (
 	denseOutputs = 4 * ops.GroupColumns
 	denseInputs  = 2 * ops.GroupColumns
 )
+
+// denseGradients is how many columns of dw are summed in the caches before they are stored.
+const denseGradients = 512
 
 // groups returns the number of groups of n columns.
 func groups(n int) int { return blocks(n, ops.GroupColumns) }
@@ -136,8 +143,14 @@ func (d *denseBF16) packJob(_, job int) {
 func (d *denseBF16) filterJob(worker, job int) {
 	s := &d.spec
 	i := job * ops.GroupColumns
-	d.b.level.GemmBF16(d.wData[i*s.Out:], s.Out, d.a[i*ops.PadBF16(s.N):], ops.PadBF16(s.N), d.packed,
-		min(ops.GroupColumns, s.In-i), s.Out, ops.PadBF16(s.N), d.b.scratch(worker))
+	l, n, rows := d.b.level, ops.PadBF16(s.N), min(ops.GroupColumns, s.In-i)
+	scratch := d.b.scratch(worker)
+	sums, scratch := scratch[:rows*denseGradients], scratch[rows*denseGradients:]
+	for j := 0; j < s.Out; j += denseGradients {
+		columns := min(denseGradients, s.Out-j)
+		l.GemmBF16(sums, columns, d.a[i*n:], n, d.packed[j*n:], rows, columns, n, scratch)
+		l.StoreRows(d.wData[i*s.Out+j:], s.Out, sums, columns, rows, columns)
+	}
 }
 
 // BackwardData computes dx.
