@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -280,6 +281,18 @@ func TestOneProcessInAFolder(t *testing.T) {
 	p.End()
 	// The lock is gone with the process, but there is a run.
 	fail(t, 1, []string{dir, "--resume"}, small(dir)...)
+}
+
+// A batch for which there is no memory is refused before anything is computed, and one that fits is told.
+func TestBatchBeyondMemory(t *testing.T) {
+	clitest.Once(t)
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere memory has no limit that a process can set itself")
+	}
+	c := clitest.Command(t, small("run", "--limit", "4000", "--batch", "4000")...)
+	c.Args = append([]string{"sh", "-c", `ulimit -v 3000000 && exec "$0" "$@"`, c.Path}, c.Args[1:]...)
+	c.Path = "/bin/sh"
+	clitest.Expect(t, c, 1, []string{"MiB more are needed", ": --batch ", " fits"})
 }
 
 // TestKeepsTheCheckpoint trains an epoch, then goes on in ways that fail.
