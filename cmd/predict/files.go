@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -18,7 +19,7 @@ import (
 )
 
 const (
-	fileBatch    = 128       // pictures that are classified together
+	fileBatch    = 128       // pictures that are classified together at most
 	maxFileBytes = 256 << 20 // of what is no file on a disk
 	standardIn   = "-"       // the name of the standard input
 )
@@ -45,14 +46,14 @@ func (f *pictureFile) fail(err error) {
 // does not keep the others from it.
 func classifyFiles(c *command, m *classifier) error {
 	files := listPictures(c.pictures)
-	p, err := m.NewPredictor(min(fileBatch, len(files)))
+	together := m.together(len(files))
+	p, err := m.NewPredictor(together)
 	if err != nil {
 		return err
 	}
 	out := newTable(os.Stdout, c, m, files)
 	failed := 0
-	for at := 0; at < len(files); at += fileBatch {
-		batch := files[at:min(at+fileBatch, len(files))]
+	for batch := range slices.Chunk(files, together) {
 		if err := m.classify(p, batch, c.top); err != nil {
 			return err
 		}
@@ -74,6 +75,12 @@ func classifyFiles(c *command, m *classifier) error {
 		return fmt.Errorf("%d of %d pictures could not be classified", failed, len(files))
 	}
 	return nil
+}
+
+// together returns how many of some files are classified together: of large images fewer, whose maps would fill the memory.
+func (m *classifier) together(files int) int {
+	const numbers = fileBatch * 64 * 64 * channels
+	return min(files, fileBatch, max(1, numbers/m.Input.Size()))
 }
 
 // listPictures returns the files of the names, and the pictures below those that are folders, in the

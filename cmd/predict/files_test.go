@@ -105,6 +105,16 @@ func TestPictures(t *testing.T) {
 	}
 }
 
+// Of large images fewer are classified together, and one at least.
+func TestTogether(t *testing.T) {
+	for _, c := range []struct{ size, files, want int }{{32, 5, 5}, {32, 1000, fileBatch}, {64, 1000, fileBatch}, {224, 1000, 10}, {224, 3, 3}, {4096, 2, 1}} {
+		m := &classifier{Model: &nn.Model{Network: &nn.Network{Sequential: nn.Sequential{Input: tensor.Shape{c.size, c.size, channels}}}}}
+		if got := m.together(c.files); got != c.want {
+			t.Errorf("of %d images of %d pixels squared %d together, want %d", c.files, c.size, got, c.want)
+		}
+	}
+}
+
 func TestTable(t *testing.T) {
 	dir := t.TempDir()
 	long := put(t, pngOf(t, shape(0)), dir, "a picture\nwith a long name.png")
