@@ -134,12 +134,14 @@ func (l Level) GemmPacked(c []float32, ldc int, a Matrix, packed []float32, m, n
 			edge := scratch[rows*depth:]
 			for j := 0; j < n; j += width {
 				out := window{c[i*ldc+j:], ldc, rows, min(width, n-j)}
-				var next ahead
-				if j+width < n {
-					next.from = packed[(j+width)*k+p0*width:]
-				} else if i+rows == m && p0+depth < k {
-					next.from = packed[(p0+depth)*width:]
+				at := (j+width)*k + p0*width
+				switch {
+				case j+width >= n && p0+depth < k:
+					at = (p0 + depth) * width
+				case j+width >= n:
+					at = (j + width) * k // of the columns after these, which are the next job's
 				}
+				next := ahead{from: packed[min(at, len(packed)):]}
 				l.windowPanel(out, block.Data, block.RowStride, block.ColStride, packed[j*k+p0*width:], start[:], depth, part.bias(j), part.flags(), next, edge)
 			}
 		}

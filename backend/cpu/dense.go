@@ -37,8 +37,9 @@ func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
 		x: tensor.Shape{s.N, s.In}, y: tensor.Shape{s.N, s.Out},
 		w: tensor.Shape{s.In, s.Out}, c: tensor.Shape{s.Out},
 	}
-	// Each job of the forward pass copies x again: two jobs a worker, of at most 1024 columns.
-	d.columns = ops.GroupColumns * min(max(1, s.Out/(2*b.pool.workers*ops.GroupColumns)), 16)
+	// Each job of the forward pass copies x again: two jobs a worker, of at most 1024 columns. Of few images there is little to
+	// copy, and the last job is not to be long.
+	d.columns = ops.GroupColumns * min(max(1, s.Out/(2*b.pool.workers*ops.GroupColumns)), 16, max(1, s.N/2))
 	// About 48 rows, so many that all workers have equally many jobs.
 	workers := b.pool.workers
 	jobs := max(1, (s.In+24*workers)/(48*workers)) * workers
