@@ -7,8 +7,10 @@ package ops
 // PackedSizeBF16 returns the number of elements of the packed kernel. (k, k, In, Out) is packed by PackRounded as a matrix of k·k·In rows.
 func PackedSizeBF16(s ConvShape) int { return PackedMatrixSizeBF16(s.taps()*s.In, s.Out) }
 
-// PackKernelTurnedBF16 rounds and packs one group of the kernel of the backward pass, as PackKernelTurned does.
-func (l Level) PackKernelTurnedBF16(packed []BF16, kernel []float32, s ConvShape, group int, scratch []float32) {
+// TurnKernelBF16 packs one group of the kernel of the backward pass, as PackKernelTurned does, from the packed kernel of the forward
+// pass. It needs RoundedScratch.
+func (l Level) TurnKernelBF16(packed, kernel []BF16, s ConvShape, group int, scratch []float32) {
+	const apart = panelBF16 + depthBF16 // of rows: a power of two would give them one place in the cache
 	j := group * GroupColumns
 	columns := min(GroupColumns, s.Out-j)
 	depth := PadBF16(s.taps() * s.In)
@@ -16,9 +18,16 @@ func (l Level) PackKernelTurnedBF16(packed []BF16, kernel []float32, s ConvShape
 	if columns < panelBF16 || s.In%depthBF16 != 0 {
 		clear(panel)
 	}
+	size := PadBF16(s.taps()*s.Out) * panelBF16
+	rows := AsBF16(scratch)
 	for t := range s.taps() {
-		tap := kernel[((s.taps()-1-t)*s.Out+j)*s.In:]
-		l.packRoundedColumns(panel, t*s.In, tap, s.In, s.In, columns, AsBF16(scratch))
+		first := (s.taps()-1-t)*s.Out + j
+		odd := first % 2 // then it is the second of a pair
+		for i := 0; i < s.In; i += panelBF16 {
+			n := min(panelBF16, s.In-i)
+			l.separatePairs(rows, apart, kernel[i/panelBF16*size+(first-odd)*panelBF16:], columns+odd, PadBF16(n))
+			l.interleaveColumns(panel, t*s.In+i, rows[odd*apart:], apart, n, columns)
+		}
 	}
 }
 
@@ -53,7 +62,7 @@ func (l Level) ConvScratchBF16(s ConvShape) int {
 	return n
 }
 
-// ConvForwardBF16 is ConvForward with a kernel from PackRounded or PackKernelTurnedBF16.
+// ConvForwardBF16 is ConvForward with a kernel from PackRounded or TurnKernelBF16.
 func (l Level) ConvForwardBF16(y, x, packed []BF16, s ConvShape, blocks []ConvBlock, group int, p Product, scratch []float32) {
 	j := group * GroupColumns
 	columns := min(GroupColumns, s.Out-j)

@@ -131,8 +131,10 @@ func testConvBF16(t *testing.T, l Level, s ConvShape) {
 
 	turned := ConvShape{s.N, s.H, s.W, s.Out, s.In, s.Kernel}
 	dx := forward(turned, dy, func(packed []BF16, scratch []float32) {
+		kernel := make([]BF16, PackedSizeBF16(s))
+		l.packKernelBF16(kernel, wide, s, scratch)
 		for g := range turned.Groups() {
-			l.PackKernelTurnedBF16(packed, wide, turned, g, scratch)
+			l.TurnKernelBF16(packed, kernel, turned, g, scratch)
 		}
 	}, Product{})
 	each(rng, len(dx), s.taps()*s.Out, func(at0 int) {

@@ -42,16 +42,11 @@ func (l Level) PackMatrixBF16(packed []BF16, b MatrixBF16, k, j, columns int) {
 	}
 }
 
-// What is rounded to be packed is few enough to stay in the first-level cache: roundedNumbers of whole rows of B, or so deep a part of
-// a panel's columns, which then stand roundedGap further apart than that: a power of two would give them one place in the cache.
-const (
-	roundedNumbers = 1 << 13
-	roundedDepth   = 512
-	roundedGap     = 32
-)
+// roundedNumbers of whole rows of B are rounded at a time, few enough to stay in the first-level cache.
+const roundedNumbers = 1 << 13
 
-// RoundedScratch is the number of floats that PackRounded needs.
-const RoundedScratch = max(roundedNumbers, panelBF16*(roundedDepth+roundedGap)) / 2
+// RoundedScratch is the number of floats that PackRounded and TurnKernelBF16 need.
+const RoundedScratch = roundedNumbers / 2
 
 // PackRounded packs rows p0 to p0+k of a matrix of depth rows and n columns for GemmBF16, rounded; a level whose products take subnormal
 // numbers as zero may round them to zero. b begins at row p0 and has rows ldb apart; p0 is even, as k is if these are not the last
@@ -86,19 +81,6 @@ func (l Level) packRounded(packed []BF16, stride int, b []float32, ldb, k, n int
 				l.interleavePairs(panel[p*panelBF16:], panelBF16, rounded[j:], columns, rows, min(panelBF16, columns-j))
 			}
 		}
-	}
-}
-
-// packRoundedColumns sets, in a panel, rows from p0 on to a matrix of k rows and n columns, of which element
-// (p, j) is src[j*cs+p] rounded.
-func (l Level) packRoundedColumns(panel []BF16, p0 int, src []float32, cs, k, n int, rounded []BF16) {
-	for p := 0; p < k; p += roundedDepth {
-		rows := min(roundedDepth, k-p)
-		apart := (rows+1)/2*2 + roundedGap
-		for j := range n {
-			l.RoundBF16(rounded[j*apart:][:rows], src[j*cs+p:][:rows])
-		}
-		l.interleaveColumns(panel, p0+p, rounded, apart, rows, n)
 	}
 }
 

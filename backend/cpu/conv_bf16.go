@@ -10,8 +10,7 @@ type bf16Pass struct {
 	parts  [][]ops.ConvBlock
 
 	in, out            []ops.BF16
-	kernel             []float32
-	packed             []ops.BF16
+	kernel, packed     []ops.BF16 // the kernel as it is kept, and as this pass reads it
 	product            ops.Product
 	turnTask, convTask func(worker, job int)
 }
@@ -26,18 +25,24 @@ func newBF16Pass(b *Backend, s ops.ConvShape, turned bool) (*bf16Pass, error) {
 }
 
 func (p *bf16Pass) run(out, in array, kernel []float32, product ops.Product) {
-	p.out, p.in, p.kernel, p.product = out.bf16, in.bf16, kernel, product
+	p.out, p.in, p.product = out.bf16, in.bf16, product
+	columns := p.shape.Out
+	if p.turned {
+		columns = p.shape.In
+	}
+	if p.kernel = p.b.packedWeights(kernel, columns); p.kernel == nil {
+		return
+	}
+	p.packed = p.kernel
 	if p.turned {
 		p.packed = ops.AsBF16(p.b.common.of(0))[:ops.PackedSizeBF16(p.shape)]
 		p.b.pool.run(p.shape.Groups(), p.turnTask)
-	} else if p.packed = p.b.packedWeights(kernel, p.shape.Out); p.packed == nil {
-		return
 	}
 	p.b.pool.run(len(p.parts)*p.shape.Groups(), p.convTask)
 }
 
 func (p *bf16Pass) turnJob(worker, group int) {
-	p.b.level.PackKernelTurnedBF16(p.packed, p.kernel, p.shape, group, p.b.scratch(worker))
+	p.b.level.TurnKernelBF16(p.packed, p.kernel, p.shape, group, p.b.scratch(worker))
 }
 
 func (p *bf16Pass) convJob(worker, job int) {
