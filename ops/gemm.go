@@ -1,5 +1,7 @@
 package ops
 
+import "math"
+
 // Matrix is a matrix in a slice: element (i, j) is Data[i*RowStride + j*ColStride], and
 // one of the strides is 1. The transposed matrix has them exchanged.
 type Matrix struct {
@@ -7,21 +9,22 @@ type Matrix struct {
 	RowStride, ColStride int
 }
 
-// Blocks of the matrix product: gemmDepth rows of B and gemmColumns of its columns are
-// packed, and gemmRows rows of A are multiplied by them at a time.
+// gemmDepth rows of B are packed at a time, for a block of the matrix product.
 const gemmDepth = 512
 
-var gemmRows, gemmColumns, gemmStride = gemmBlocks(cacheL2)
-
-// gemmBlocks returns what depends on the size of the second-level cache, in which the rows of A
-// are to stay. Those at most stride apart are read where they stand. Others are copied to one place:
-// a power of two apart they share few lines of the cache. A cache of 2 MiB has enough of them, and with nothing
-// to copy for each block of B, the block can be of a size that stays in it too; a batch of 128 is one block of rows.
-func gemmBlocks(cache int) (rows, columns, stride int) {
-	if cache < 2<<20 {
+// gemmBlocks returns the other sizes of blocks for a product of m rows and n columns: columns of B are packed, and rows of A are multiplied by
+// them at a time. Rows of A at most stride apart are read where they stand, others are copied to one place first: a power of two apart
+// they share few lines of a cache. A part of a product has no larger blocks than all of it, so that it fits in the same scratch.
+func (l Level) gemmBlocks(m, n int) (rows, columns, stride int) {
+	switch {
+	case n <= l.panelWidth(): // A is read only once
+		return 96, 1024, math.MaxInt
+	case cacheL2 < 2<<20: // does not hold such rows beside B
 		return 96, 4096, 0
+	case l == AVX2 && m > 132 && n > 128: // the panel has two thirds of the first-level cache, six rows 4 KiB apart do not fit beside it
+		return 264, 2048, 512
 	}
-	return 132, 1024, 4096
+	return 132, 1024, 4096 // B stays in the second-level cache too, and a batch of 128 is one block of rows
 }
 
 // Product says what c = a·b does besides.
@@ -66,18 +69,20 @@ func (l Level) PackMatrix(packed []float32, b Matrix, k, j, columns int) {
 
 // GemmScratch returns the number of floats that Gemm needs, and more than GemmPacked does.
 func (l Level) GemmScratch(m, n, k int) int {
-	rows := min(m, gemmRows)
-	return l.packedSize(min(k, gemmDepth), min(n, gemmColumns)) + rows*min(k, gemmDepth) + (rows+1)*l.panelWidth()
+	rows, columns, _ := l.gemmBlocks(m, math.MaxInt)
+	rows = min(m, rows)
+	return l.packedSize(min(k, gemmDepth), min(n, columns)) + rows*min(k, gemmDepth) + (rows+1)*l.panelWidth()
 }
 
 // Gemm computes c = a·b and what p asks for, with a of m rows and k columns, b of k rows and n
 // columns, and c of m rows ldc apart. Each element is the sum over k in order, whatever
 // the other sizes are.
 func (l Level) Gemm(c []float32, ldc int, a, b Matrix, m, n, k int, p Product, scratch []float32) {
-	packed := scratch[:l.packedSize(min(k, gemmDepth), min(n, gemmColumns))]
+	_, most, _ := l.gemmBlocks(m, n)
+	packed := scratch[:l.packedSize(min(k, gemmDepth), min(n, most))]
 	scratch = scratch[len(packed):]
-	for j := 0; j < n; j += gemmColumns {
-		columns := min(gemmColumns, n-j)
+	for j := 0; j < n; j += most {
+		columns := min(most, n-j)
 		for p0 := 0; p0 < k; p0 += gemmDepth {
 			depth := min(gemmDepth, k-p0)
 			part := p.part(p0, depth, k)
@@ -91,7 +96,8 @@ func (l Level) Gemm(c []float32, ldc int, a, b Matrix, m, n, k int, p Product, s
 // are enough rows.
 func (l Level) gemmBlock(c []float32, ldc int, a, b Matrix, packed []float32, m, n, k int, p Product, scratch []float32) {
 	width := l.panelWidth()
-	rows := min(m, gemmRows)
+	rows, _, stride := l.gemmBlocks(m, n)
+	rows = min(m, rows)
 	if b.ColStride != 1 || !l.packsAhead(rows, k) {
 		l.packPanels(packed, k*width, b.Data, b.RowStride, b.ColStride, k, n)
 		l.GemmPacked(c, ldc, a, packed, m, n, k, p, scratch)
@@ -103,7 +109,7 @@ func (l Level) gemmBlock(c []float32, ldc int, a, b Matrix, packed []float32, m,
 	if rows == m {
 		ring = 2 * apart // is all that is needed at a time, and stays in the second-level cache
 	}
-	block := a.block(scratch, 0, 0, rows, k)
+	block := l.rowsOf(a, scratch, rows, k, stride)
 	for j := 0; j < n; j += width {
 		columns, panel := min(width, n-j), packed[j*k%ring:]
 		if j == 0 || columns < width {
@@ -124,13 +130,14 @@ func (l Level) gemmBlock(c []float32, ldc int, a, b Matrix, packed []float32, m,
 // GemmPacked is Gemm with the columns of b packed by PackMatrix.
 func (l Level) GemmPacked(c []float32, ldc int, a Matrix, packed []float32, m, n, k int, p Product, scratch []float32) {
 	width := l.panelWidth()
+	most, _, stride := l.gemmBlocks(m, n)
 	var start [1]Segment
 	for p0 := 0; p0 < k; p0 += gemmDepth {
 		depth := min(gemmDepth, k-p0)
 		part := p.part(p0, depth, k)
-		for i := 0; i < m; i += gemmRows {
-			rows := min(gemmRows, m-i)
-			block := a.block(scratch, i, p0, rows, depth)
+		for i := 0; i < m; i += most {
+			rows := min(most, m-i)
+			block := l.rowsOf(a.from(i, p0), scratch, rows, depth, stride)
 			edge := scratch[rows*depth:]
 			for j := 0; j < n; j += width {
 				out := window{c[i*ldc+j:], ldc, rows, min(width, n-j)}
@@ -153,23 +160,20 @@ func (m Matrix) from(i, j int) Matrix {
 	return Matrix{m.Data[i*m.RowStride+j*m.ColStride:], m.RowStride, m.ColStride}
 }
 
-// block returns rows from i on and columns from j on of m for a product to read: where they stand, or
+// rowsOf returns rows rows and columns columns of a for a product to read: where they stand, if they are at most stride apart, or
 // copied to dst without gaps.
-func (m Matrix) block(dst []float32, i, j, rows, columns int) Matrix {
-	src := m.Data[i*m.RowStride+j*m.ColStride:]
-	if m.ColStride == 1 && m.RowStride <= gemmStride {
-		return Matrix{src, m.RowStride, 1}
-	}
-	if m.ColStride == 1 {
-		for r := range rows {
-			copy(dst[r*columns:][:columns], src[r*m.RowStride:])
+func (l Level) rowsOf(a Matrix, dst []float32, rows, columns, stride int) Matrix {
+	if a.ColStride != 1 {
+		for c := range columns {
+			copy(dst[c*rows:][:rows], a.Data[c*a.ColStride:])
 		}
-		return Matrix{dst, columns, 1}
+		return Matrix{dst, 1, rows}
 	}
-	for c := range columns {
-		copy(dst[c*rows:][:rows], src[c*m.ColStride:])
+	if a.RowStride <= stride {
+		return a
 	}
-	return Matrix{dst, 1, rows}
+	l.packRows(dst, 0, columns, a.Data, a.RowStride, rows, columns)
+	return Matrix{dst, columns, 1}
 }
 
 // window is a part of C: rows rows of columns columns.

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -11,8 +12,8 @@ import (
 func TestGemm(t *testing.T) {
 	for _, cache := range []int{512 << 10, 2 << 20} {
 		t.Run(fmt.Sprint(cache), func(t *testing.T) {
-			defer func(rows, columns, stride int) { gemmRows, gemmColumns, gemmStride = rows, columns, stride }(gemmRows, gemmColumns, gemmStride)
-			gemmRows, gemmColumns, gemmStride = gemmBlocks(cache)
+			defer func(size int) { cacheL2 = size }(cacheL2)
+			cacheL2 = cache
 			sweepGemm(t)
 		})
 	}
@@ -21,8 +22,9 @@ func TestGemm(t *testing.T) {
 func sweepGemm(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {
 		w := l.panelWidth()
+		rows, columns, _ := l.gemmBlocks(math.MaxInt, math.MaxInt)
 		variant := 0 // of testGemm: another for each size
-		for _, m := range []int{1, 5, 6, 7, 15, gemmRows, gemmRows + 1} {
+		for _, m := range []int{1, 5, 6, 7, 15, rows, rows + 1} {
 			for _, n := range []int{1, w - 1, w, w + 1, 2*w + 3} {
 				for _, k := range []int{1, 2, 7, gemmDepth - 1, gemmDepth, gemmDepth + 1, 2*gemmDepth + 3} {
 					testGemm(t, l, m, n, k, variant)
@@ -31,7 +33,9 @@ func sweepGemm(t *testing.T) {
 			}
 		}
 		for variant := range 16 {
-			testGemm(t, l, 13, gemmColumns+1, 9, variant)
+			testGemm(t, l, rows+1, columns+1, 9, variant)
+			testGemm(t, l, rows+1, 2*w+3, gemmDepth+5, variant)
+			testGemm(t, l, rows+1, 131, gemmDepth+21, variant)
 			testGemm(t, l, 17, w+3, gemmDepth+5, variant)
 		}
 	})

@@ -7,7 +7,9 @@ const (
 	hasAVX512     = false
 	hasAVX512BF16 = false
 	hasAMX        = false
-	cacheL2       = -1
 )
 
-var amxRefused error
+var (
+	cacheL2    = -1
+	amxRefused error
+)

@@ -20,7 +20,7 @@ func (l Level) packPanels(dst []float32, stride int, b []float32, rs, cs, k, n i
 		clear(dst[n/width*stride:][:k*width])
 	}
 	if cs == 1 {
-		l.packRows(dst, stride, b, rs, k, n)
+		l.packRows(dst, stride, width, b, rs, k, n)
 		return
 	}
 	for j := 0; j < n; j += width {
@@ -28,10 +28,9 @@ func (l Level) packPanels(dst []float32, stride int, b []float32, rs, cs, k, n i
 	}
 }
 
-// packRows is packPanels where rows of b are contiguous, without the zeros. b is read in order.
-func (l Level) packRows(dst []float32, stride int, b []float32, rs, k, n int) {
-	width := l.panelWidth()
-	rows, columns := l.packRowsWide(dst, stride, b, rs, k, n)
+// packRows is packPanels where rows of b are contiguous, with panels of width columns and without the zeros. b is read in order.
+func (l Level) packRows(dst []float32, stride, width int, b []float32, rs, k, n int) {
+	rows, columns := l.packRowsWide(dst, stride, width, b, rs, k, n)
 	for p := range k {
 		j := 0
 		if p < rows {

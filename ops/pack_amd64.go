@@ -5,12 +5,11 @@ package ops
 //go:noescape
 func packAVX(dst *float32, stride int, src *float32, rs, k, panels, pieces int)
 
-// packRowsWide packs whole panels of the first rows, and returns how many rows and columns
+// packRowsWide packs whole panels of the first rows, if 16 divides width, and returns how many rows and columns
 // these are.
-func (l Level) packRowsWide(dst []float32, stride int, b []float32, rs, k, n int) (rows, columns int) {
-	width := l.panelWidth()
+func (l Level) packRowsWide(dst []float32, stride, width int, b []float32, rs, k, n int) (rows, columns int) {
 	rows, columns = k&^3, n/width*width
-	if l == Generic || rows == 0 || columns == 0 {
+	if l == Generic || rows == 0 || columns == 0 || width%16 != 0 {
 		return 0, 0
 	}
 	_, _ = dst[(columns/width-1)*stride+rows*width-1], b[(rows-1)*rs+columns-1]

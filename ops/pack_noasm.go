@@ -2,7 +2,7 @@
 
 package ops
 
-func (Level) packRowsWide(_ []float32, _ int, _ []float32, _, _, _ int) (rows, columns int) {
+func (Level) packRowsWide(_ []float32, _, _ int, _ []float32, _, _, _ int) (rows, columns int) {
 	return 0, 0
 }
 
