@@ -14,7 +14,7 @@ const fetchLead = 16
 func panelAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32, stride int, lag int, to *float32, rows, paid, price int)
 
 //go:noescape
-func panelAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int)
+func panelAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32, stride, paid, price int)
 
 func (l Level) panelTiles(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int, segs []Segment, k int, bias []float32, flags int, next ahead) {
 	var bias0 *float32
@@ -22,13 +22,9 @@ func (l Level) panelTiles(c []float32, ldc, rows int, a []float32, rs, cs int, b
 		bias0 = &bias[0]
 	}
 	n, large, height := tiles(rows)
-	if l == AVX2 {
-		panelAVX2(&c[0], ldc, &a[0], rs, cs, &b[0], ldb, &segs[0], len(segs), k, n, large, height, bias0, flags)
-		return
-	}
 	fetch, to := &b[0], (*float32)(nil)
 	stride, lag, copied := k*l.panelWidth()/4, 0, 0 // a packed panel in quarters
-	paid, price := 0, n                             // all k rows of it in n·k steps
+	paid, price := 0, n*64/l.panelWidth()           // all k rows of it in n·k steps, 64 numbers at a time
 	switch {
 	case len(next.to) > 0:
 		stride, copied = next.stride, k
@@ -41,6 +37,10 @@ func (l Level) panelTiles(c []float32, ldc, rows int, a []float32, rs, cs int, b
 		fetch = &next.from[0]
 	default:
 		paid = math.MaxInt
+	}
+	if l == AVX2 {
+		panelAVX2(&c[0], ldc, &a[0], rs, cs, &b[0], ldb, &segs[0], len(segs), k, n, large, height, bias0, flags, fetch, stride, paid, price)
+		return
 	}
 	panelAVX512(&c[0], ldc, &a[0], rs, cs, &b[0], ldb, &segs[0], len(segs), k, n, large, height, bias0, flags, fetch, stride, lag, to, copied, paid, price)
 }

@@ -25,8 +25,10 @@
 // SI, BX    where a and b are read;  R8, R9, R10 = rs, 3rs, 5rs bytes;  R11, R15 = cs, ldb bytes
 // DI, DX    row of c, ldc bytes;  R12, R13 segments, how many are left;  CX steps of k left
 // AX        rows of the tile
+// In the product: R14 where is fetched ahead, DI free
 //
-// A step is 12 FMAs (6 cycles on two ports) and 8 loads (4 cycles). There are no column
+// A step is 12 FMAs (6 cycles on two ports) and 8 loads (4 cycles). Meanwhile the next panel, at ahead, comes to the
+// second-level cache, evenly in all the steps of the call, a line of each quarter at a time. There are no column
 // tails: the caller gives a c of 16 columns. Needs AVX2 and FMA.
 
 #define ROW(a, t, y0, y1) \
@@ -38,8 +40,21 @@
 	VMOVUPS (BX), Y12   \
 	VMOVUPS 32(BX), Y13
 
-// Nothing is fetched ahead: it brought nothing.
-#define AHEAD(fetch, steps)
+// AHEAD fetches four lines when the steps since have paid for them. It leaves the first-level cache to the operands.
+#define AHEAD(fetch, steps) \
+	SUBQ       $4, paid+136(FP)    \
+	JGE        steps               \
+fetch:                             \
+	MOVQ       stride+128(FP), DI  \
+	PREFETCHT1 (R14)               \
+	PREFETCHT1 (R14)(DI*1)         \
+	PREFETCHT1 (R14)(DI*2)         \
+	LEAQ       (DI)(DI*2), DI      \
+	PREFETCHT1 (R14)(DI*1)         \
+	ADDQ       $64, R14            \
+	MOVQ       price+144(FP), DI   \
+	ADDQ       DI, paid+136(FP)    \
+	JLT        fetch
 
 // The first rows of a step; each macro is one row more than the one before.
 #define ROWS1 COLUMNS; ROW((SI), Y14, Y0, Y1)
@@ -66,9 +81,11 @@
 	VMOVAPS Y12, y0 \
 	VMOVAPS Y13, y1
 
-// func panelAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int)
-TEXT ·panelAVX2(SB), NOSPLIT, $0-120
+// func panelAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32, stride, paid, price int)
+TEXT ·panelAVX2(SB), NOSPLIT, $0-152
 	STRIDES
+	MOVQ ahead+120(FP), R14
+	SHLQ $2, stride+128(FP)
 
 tile:
 	TILE
@@ -133,6 +150,7 @@ six:
 	PRODUCT(ROWS6, segment6, four6, fetch6, steps6, last6, one6, next6)
 
 finish:
+	MOVQ  c+0(FP), DI
 	TESTQ $1, flags+112(FP)
 	JZ    added
 	ADD(Y0, Y1)
