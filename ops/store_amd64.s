@@ -4,11 +4,11 @@
 
 // Rows copied past the caches:
 //
-//    for i := range rows {
-//        for j := range cols { // a positive multiple of 16
-//            dst[i*ldd+j] = src[i*lds+j]
-//        }
-//    }
+//	for i := range rows {
+//		for j := range cols { // a positive multiple of 16
+//			dst[i*ldd+j] = src[i*lds+j]
+//		}
+//	}
 //
 // DI, R8  row of dst, ldd bytes;  SI, R9 row of src, lds bytes
 // AX, DX  column in bytes, end of the columns;  CX rows left
