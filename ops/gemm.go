@@ -14,7 +14,7 @@ const gemmDepth = 512
 
 // gemmBlocks returns the other sizes of blocks for a product of m rows and n columns: columns of B are packed, and rows of A are multiplied by
 // them at a time. Rows of A at most stride apart are read where they stand, others are copied to one place first: a power of two apart
-// they share few lines of a cache. A part of a product has no larger blocks than all of it, so that it fits in the same scratch.
+// they share few lines of a cache. That pays if many rows meet many columns. A part of a product has no larger blocks than all of it, so that it fits in the same scratch.
 func (l Level) gemmBlocks(m, n int) (rows, columns, stride int) {
 	switch {
 	case n <= l.panelWidth(): // A is read only once
