@@ -49,7 +49,7 @@ func (r *Report) begin(b backend.Backend, dir *Folder, t *nn.Trainer) {
 	r.line("machine", "%s, %d threads, %s, %s", dir.Config.CPU, r.ThreadCount(), b.Name(), r.Precision)
 	onCPU := strings.HasPrefix(b.Name(), "cpu/")
 	if level, _ := ops.Best(); onCPU && r.Precision == "bf16" && level < ops.AVX512BF16 {
-		r.line("note", "this processor lacks instructions for bf16: they are emulated, slower than fp32")
+		r.line("note", "bf16 has no instructions here: it is emulated, slower than fp32")
 	}
 	if err := ops.AMXRefused(); onCPU && r.Precision == "bf16" && err != nil {
 		r.line("note", "the system refuses AMX, which this processor has: bf16 is slower without: %v", err)
