@@ -44,18 +44,25 @@ func share(rate, peak float64) string { return fmt.Sprintf("%6.1f %3.0f %%", rat
 // Each kernel is called for this time, and at least so many times.
 const (
 	kernelTime  = 200 * time.Millisecond
-	kernelCalls = 3
+	kernelCalls = 5
 )
+
+// repeat calls f, and then once and again as often as a kernel is measured.
+func repeat(f func()) {
+	f()
+	for begin, calls := time.Now(), 0; calls < kernelCalls || time.Since(begin) < kernelTime; calls++ {
+		f()
+	}
+}
 
 // fastest returns the seconds of the fastest call of f: what the others lose is mostly the
 // work of other programs.
 func fastest(f func()) float64 {
-	f()
 	best := time.Duration(1<<63 - 1)
-	for begin, calls := time.Now(), 0; calls < kernelCalls || time.Since(begin) < kernelTime; calls++ {
+	repeat(func() {
 		start := time.Now()
 		f()
 		best = min(best, time.Since(start))
-	}
+	})
 	return best.Seconds()
 }

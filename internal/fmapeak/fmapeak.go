@@ -12,6 +12,7 @@ const (
 	calls   = 100                    // the best of so many
 	perCall = 2 * time.Millisecond   // long enough to start goroutines, short enough to run undisturbed
 	perStep = 100 * time.Microsecond // for the first guess of the number of iterations
+	perNow  = 200 * time.Microsecond // a clock that was lowered rises after a millisecond or more
 )
 
 const errLevel = "fmapeak: level is not one of package ops, or not in this build"
@@ -39,6 +40,16 @@ func Measure(level string, cores int) float64 {
 		best = max(best, float64(cores*iterations*flop)/time.Since(start).Seconds())
 	}
 	return best / 1e9
+}
+
+// Now returns in GFLOP/s what one core does at the clock that it has now, of which Measure returned peak: processors lower the clock for kernels
+// that need much power, and leave it there for a while.
+func Now(level string, peak float64) float64 {
+	kernel, flop := kernelOf(level)
+	iterations := int(peak*1e9*perNow.Seconds())/flop + 1
+	start := time.Now()
+	kernel(iterations)
+	return float64(iterations*flop) / time.Since(start).Seconds() / 1e9
 }
 
 const genericFlop = 2 * 12

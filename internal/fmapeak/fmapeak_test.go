@@ -15,6 +15,9 @@ func TestMeasure(t *testing.T) {
 				t.Errorf("Measure(%v, %d) = %v GFLOP/s", level, cores, got)
 			}
 		}
+		if got := Now(level.String(), 1); !(got > 0) || math.IsInf(got, 0) {
+			t.Errorf("Now(%v, 1) = %v GFLOP/s", level, got)
+		}
 	}
 }
 
