@@ -51,7 +51,7 @@ func (b *Backend) Activations(shape tensor.Shape) (tensor.Tensor, error) {
 		return nil, err
 	}
 	// Write and Read convert the whole.
-	return &buffer{slices.Clone(shape), array{bf16: ops.AsBF16(data)[:n:n]}, true}, b.reserve(n)
+	return &buffer{slices.Clone(shape), array{bf16: ops.AsBF16(data)[:n:n]}, true}, b.reserveCommon(n)
 }
 
 // floats returns n zeros that stay until Close, aligned to 64 bytes.
@@ -82,7 +82,7 @@ func (b *Backend) reserve(n int) error { return b.grow(&b.work, b.pool.workers, 
 // plan reserved. Ask for it in each job: a later reserve moves it.
 func (b *Backend) scratch(worker int) []float32 { return b.work.of(worker) }
 
-// reserveCommon makes the memory that all workers share during a plan's method at least
+// reserveCommon makes the memory that all workers share during a plan's method, Write or Read at least
 // n numbers long.
 func (b *Backend) reserveCommon(n int) error { return b.grow(&b.common, 1, n) }
 
@@ -126,7 +126,7 @@ func (b *Backend) Write(dst tensor.Tensor, src []float32) error {
 		return nil
 	}
 	n, h, w, c := t.shape.NHWC()
-	x := t.place(b.scratch(0), 0, len(src))
+	x := t.place(b.common.of(0), 0, len(src))
 	ops.SwapAxes(x, src, n, h*w, c)
 	t.store(b.level, x, 0)
 	return nil
@@ -143,7 +143,7 @@ func (b *Backend) Read(dst []float32, src tensor.Tensor) error {
 		return nil
 	}
 	n, h, w, c := t.shape.NHWC()
-	ops.SwapAxes(dst, t.load(b.level, b.scratch(0), 0, len(dst)), h*w, n, c)
+	ops.SwapAxes(dst, t.load(b.level, b.common.of(0), 0, len(dst)), h*w, n, c)
 	return nil
 }
 
