@@ -58,3 +58,11 @@ func (l Level) MaxPoolGrad(dx, dy, x []float32, w Window) {
 		d[first][i] = dy[i]
 	}
 }
+
+// MaxPoolGradBF16 is MaxPoolGrad of bf16, with room in tmp for five times as many numbers as dy has.
+func (l Level) MaxPoolGradBF16(dx, dy, x []BF16, w Window, tmp []float32) {
+	wide, dense, rest := l.widenWindow(x, w, len(dy), tmp)
+	grad, _ := l.widen(dy, rest)
+	l.MaxPoolGrad(wide, grad, wide, dense)
+	l.roundWindow(dx, w, len(dy), wide)
+}

@@ -52,7 +52,7 @@ func TestMaxPool(t *testing.T) {
 		x, dy := grid(rng, size), grid(rng, n)
 		y, dx := make([]float64, n), make([]float64, size)
 		for i := range size {
-			dx[i] = guardValue
+			dx[i] = float64(float32(guardValue))
 		}
 		inPlace := append([]float64(nil), dx...)
 		for i, v := range x {
@@ -75,11 +75,6 @@ func TestMaxPool(t *testing.T) {
 		l.MaxPoolGrad(gotGrad, g.in(dy), g.in(x), w)
 		l.MaxPoolGrad(gotInPlace, g.in(dy), gotInPlace, w)
 		equal(t, "y", got, y)
-		for i := range gotGrad { // between the blocks
-			if gotGrad[i] == guardValue {
-				dx[i] = float64(gotGrad[i])
-			}
-		}
 		equal(t, "dx", gotGrad, dx)
 		equal(t, "dx in the place of x", gotInPlace, inPlace)
 		g.check(t)
@@ -89,17 +84,31 @@ func TestMaxPool(t *testing.T) {
 func TestMaxPoolBF16(t *testing.T) {
 	eachSize(t, func(t *testing.T, l Level, n int, rng *rand.Rand) {
 		w, size, at := spread(n)
-		x, want := gridBF16(rng, size), make([]float64, n)
-		for i := range want {
-			want[i] = math.Inf(-1)
-			for _, at := range at {
-				want[i] = max(want[i], float64(x[at+i].Float32()))
-			}
+		x, dy := gridBF16(rng, size), gridBF16(rng, n)
+		want, wantGrad := make([]float64, n), make([]float64, size)
+		for i, v := range x { // between the blocks dx stays as it is
+			wantGrad[i] = float64(v.Float32())
 		}
-		y, check := guardedBF16(t, n)
+		for i := range want {
+			first := 0
+			for k := range at {
+				wantGrad[at[k]+i] = 0
+				if x[at[k]+i].Float32() > x[at[first]+i].Float32() {
+					first = k
+				}
+			}
+			want[i] = float64(x[at[first]+i].Float32())
+			wantGrad[at[first]+i] = float64(dy[i].Float32())
+		}
+		y, checkY := guardedBF16(t, n)
+		dx, checkDX := guardedBF16(t, size)
+		copy(dx, x)
 		l.MaxPoolBF16(y, x, w)
+		l.MaxPoolGradBF16(dx, dy, dx, w, make([]float32, 5*n))
 		equalBF16(t, "y", y, want)
-		check()
+		equalBF16(t, "dx in the place of x", dx, wantGrad)
+		checkY()
+		checkDX()
 	})
 }
 

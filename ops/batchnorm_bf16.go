@@ -13,10 +13,17 @@ func (l Level) widen(x []BF16, tmp []float32) (widened, rest []float32) {
 
 // widenWindow returns n numbers of each of the four blocks of a window, one after the other.
 func (l Level) widenWindow(x []BF16, w Window, n int, tmp []float32) (widened []float32, dense Window, rest []float32) {
-	for i, at := range w.Starts() {
+	for i, at := range w.starts() {
 		l.WidenBF16(tmp[i*n:][:n], x[at:][:n])
 	}
 	return tmp[:4*n], Window{Right: n, Down: 2 * n}, tmp[4*n:]
+}
+
+// roundWindow rounds x, of n numbers for each of the four blocks, to a window.
+func (l Level) roundWindow(y []BF16, w Window, n int, x []float32) {
+	for i, at := range w.starts() {
+		l.RoundBF16(y[at:][:n], x[i*n:][:n])
+	}
 }
 
 // ColumnSumsBF16 is ColumnSums of bf16.
@@ -96,7 +103,5 @@ func (l Level) NormPoolGradBF16(dx, dy, x []BF16, w Window, n *NormGrad, tmp []f
 	wide, dense, rest := l.widenWindow(x, w, len(dy), tmp)
 	grad, _ := l.widen(dy, rest)
 	l.NormPoolGrad(wide, grad, wide, dense, n)
-	for i, at := range w.Starts() {
-		l.RoundBF16(dx[at:][:len(dy)], wide[i*len(dy):][:len(dy)])
-	}
+	l.roundWindow(dx, w, len(dy), wide)
 }

@@ -6,12 +6,12 @@ type Window struct {
 	Right, Down int // N·C and W·N·C
 }
 
-// Starts returns where the four blocks begin.
-func (w Window) Starts() [4]int { return [...]int{0, w.Right, w.Down, w.Down + w.Right} }
+// starts returns where the four blocks begin.
+func (w Window) starts() [4]int { return [...]int{0, w.Right, w.Down, w.Down + w.Right} }
 
 // windowBlocks returns n numbers of each of the four blocks of a window.
 func windowBlocks[T float32 | BF16](w Window, x []T, n int) (b [4][]T) {
-	for i, at := range w.Starts() {
+	for i, at := range w.starts() {
 		b[i] = x[at:][:n]
 	}
 	return b

@@ -72,16 +72,18 @@ func (b *Backend) MaxPool(shape tensor.Shape) (backend.Activation, error) {
 		}
 	}
 	a.backwardTask = func(worker, job int) {
-		four, one := b.temporaries(worker, win.size)
 		if job < win.jobs {
 			from, to, at := win.of(job)
-			dx, _ := a.dx.placeWindow(four, win.Window, at, to-from)
-			x, w := a.xData.loadWindow(b.level, four, win.Window, at, to-from)
-			b.level.MaxPoolGrad(dx, a.dy.load(b.level, one, from, to), x, w)
-			a.dx.storeWindow(b.level, dx, win.Window, at, to-from)
+			dx, dy, x := a.dx.from(at), a.dy.slice(from, to), a.xData.from(at)
+			if x.bf16 != nil {
+				b.level.MaxPoolGradBF16(dx.bf16, dy.bf16, x.bf16, win.Window, b.scratch(worker))
+			} else {
+				b.level.MaxPoolGrad(dx.f32, dy.f32, x.f32, win.Window)
+			}
 			return
 		}
 		from, to := win.rest(job - win.jobs)
+		_, one := b.temporaries(worker, win.size)
 		dx := a.dx.place(one, from, to)
 		clear(dx)
 		a.dx.store(b.level, dx, from)

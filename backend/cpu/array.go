@@ -71,35 +71,6 @@ func (a array) store(l ops.Level, x []float32, from int) {
 	}
 }
 
-// loadWindow returns n numbers of each of the four blocks of a window, the first at at.
-func (a array) loadWindow(l ops.Level, tmp []float32, w ops.Window, at, n int) ([]float32, ops.Window) {
-	if a.bf16 == nil {
-		return a.f32[at:], w
-	}
-	for i, from := range w.Starts() {
-		l.WidenBF16(tmp[i*n:][:n], a.bf16[at+from:][:n])
-	}
-	return tmp, ops.Window{Right: n, Down: 2 * n}
-}
-
-// placeWindow is loadWindow of what is computed without being read.
-func (a array) placeWindow(tmp []float32, w ops.Window, at, n int) ([]float32, ops.Window) {
-	if a.bf16 == nil {
-		return a.f32[at:], w
-	}
-	return tmp, ops.Window{Right: n, Down: 2 * n}
-}
-
-// storeWindow rounds what was computed in the place that placeWindow gave.
-func (a array) storeWindow(l ops.Level, x []float32, w ops.Window, at, n int) {
-	if a.bf16 == nil {
-		return
-	}
-	for i, from := range w.Starts() {
-		l.RoundBF16(a.bf16[at+from:][:n], x[i*n:][:n])
-	}
-}
-
 // swapAxes is ops.SwapAxes of both kinds of numbers.
 func swapAxes(dst, src array, rows, cols, n int) {
 	if dst.bf16 == nil {
