@@ -154,7 +154,7 @@ type BatchNorm interface {
 	Forward(y, x, gamma, beta, mean, variance tensor.Tensor)
 	// Infer normalises by the running statistics.
 	Infer(y, x, gamma, beta, mean, variance tensor.Tensor)
-	// Backward is the backward pass of the last Forward.
+	// Backward is the backward pass of the last Forward, after which there was no Infer.
 	Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor)
 }
 

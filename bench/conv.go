@@ -21,7 +21,11 @@ var convolutions = [...]struct{ size, in, out, kernel int }{
 func printConvolutions(level ops.Level, p peak, o *options) error {
 	fmt.Printf("\nConvolution, batch %d, %v, %s: ms, GFLOP/s and share of the peak\n", o.batch, level, cores(o.threads))
 	fmt.Println("(operations are those on pixels of the image, not on its padding)")
-	fmt.Printf("%-22s  %22s  %22s  %22s  %22s\n", "", "forward", "backward data", "backward filter", "inference")
+	fmt.Printf("%-22s", "")
+	for _, pass := range cpu.ConvPasses {
+		fmt.Printf("  %22s", pass)
+	}
+	fmt.Println()
 	for _, c := range convolutions {
 		b, err := openTuned(level, o)
 		if err != nil {

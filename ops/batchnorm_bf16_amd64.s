@@ -122,6 +122,7 @@ TEXT ·columnSumsBF16AVX512(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), BX
 	MOVQ squares+8(FP), R12
 	MOVQ x+16(FP), SI
+	MOVQ SI, DI // only asked for
 	MOVQ pivot+24(FP), R8
 	MOVQ rows+32(FP), CX
 	MOVQ cols+40(FP), DX

@@ -54,7 +54,7 @@ func (l Level) PackKernelTurned(packed, kernel []float32, s ConvShape, group int
 type ConvBlock struct {
 	first      int // row of the matrix, (h·W + w)·N + n
 	rows       int
-	taps       [9]Segment // of each tap that sees the image: row of the matrix x, tap
+	taps       [9]segment // of each tap that sees the image: row of the matrix x, tap
 	tapsInside int
 }
 
@@ -67,7 +67,7 @@ func (s ConvShape) block(h, w, end int) ConvBlock {
 		if h+dh < 0 || h+dh >= s.H || w+dw < 0 || end+dw > s.W {
 			continue
 		}
-		b.taps[b.tapsInside] = Segment{A: (dh*s.W + dw) * s.N, B: t}
+		b.taps[b.tapsInside] = segment{a: (dh*s.W + dw) * s.N, b: t}
 		b.tapsInside++
 	}
 	return b
@@ -77,7 +77,7 @@ func (s ConvShape) block(h, w, end int) ConvBlock {
 func (b ConvBlock) at(first, rows int) ConvBlock {
 	b.first, b.rows = first, rows
 	for i := range b.tapsInside {
-		b.taps[i].A += first
+		b.taps[i].a += first
 	}
 	return b
 }
@@ -122,14 +122,14 @@ func (l Level) ConvForward(y, x, packed []float32, s ConvShape, blocks []ConvBlo
 // convRun is the part of ConvForward that the taps from first to last have in a block.
 func (l Level) convRun(y, x, packed []float32, s ConvShape, block *ConvBlock, first, last, group int, p Product, scratch []float32) {
 	width := l.panelWidth()
-	var room [9]Segment
+	var room [9]segment
 	segs, flags := room[:0], 0
 	for i, tap := range block.taps[:block.tapsInside] {
 		switch {
-		case tap.B < first:
+		case tap.b < first:
 			flags |= tileAdd
-		case tap.B < last:
-			segs = append(segs, Segment{A: tap.A * s.In, B: tap.B * s.In * width})
+		case tap.b < last:
+			segs = append(segs, segment{a: tap.a * s.In, b: tap.b * s.In * width})
 			if p.ReLU && i == block.tapsInside-1 {
 				flags |= tileReLU
 			}

@@ -72,7 +72,7 @@ func (l Level) ConvForwardBF16(y, x, packed []BF16, s ConvShape, blocks []ConvBl
 	}
 	for i := range blocks {
 		b := &blocks[i]
-		var room [9]Segment
+		var room [9]segment
 		if s.In%depthBF16 != 0 {
 			depth := PadBF16(s.taps() * s.In)
 			rows := AsBF16(scratch)[:b.rows*depth]
@@ -82,7 +82,7 @@ func (l Level) ConvForwardBF16(y, x, packed []BF16, s ConvShape, blocks []ConvBl
 		}
 		segs := room[:b.tapsInside]
 		for i, tap := range b.taps[:b.tapsInside] {
-			segs[i] = Segment{A: tap.A * s.In, B: tap.B * s.In * panelBF16}
+			segs[i] = segment{a: tap.a * s.In, b: tap.b * s.In * panelBF16}
 		}
 		l.panelRounded(y[b.first*s.Out+j:], s.Out, b.rows, columns, x, s.In, panel, segs, s.In, p, scratch)
 	}
@@ -92,7 +92,7 @@ func (l Level) ConvForwardBF16(y, x, packed []BF16, s ConvShape, blocks []ConvBl
 func (l Level) gather(rows, x []BF16, s ConvShape, block *ConvBlock, depth int) {
 	clear(rows)
 	for _, tap := range block.taps[:block.tapsInside] { // in order: gatherWide writes zeros where the next begins
-		from, to := x[tap.A*s.In:], rows[tap.B*s.In:]
+		from, to := x[tap.a*s.In:], rows[tap.b*s.In:]
 		for i := l.gatherWide(to, depth, from, s.In, block.rows); i < block.rows; i++ {
 			copy(to[i*depth:], from[i*s.In:][:s.In])
 		}

@@ -39,6 +39,7 @@ func TestConvBF16(t *testing.T) {
 		ConvShape{6, 3, 4, 4, 64, 3},
 		ConvShape{33, 3, 9, 64, 40, 3},
 		ConvShape{3, 3, 70, 32, 64, 3},   // a row of the picture is turned in parts
+		ConvShape{2, 2, 600, 32, 40, 3},  // and of one image at a time
 		ConvShape{70, 2, 16, 64, 128, 3}, // a job sums images in parts
 		ConvShape{130, 2, 3, 32, 9, 3},   // splits by images and by rows
 	)

@@ -12,7 +12,7 @@ const filterDepth = 512
 // of output channels, summed over some rows of the picture. The jobs of one
 // Split are the whole gradient summed over the same rows.
 type FilterJob struct {
-	Split, Group   int
+	Split, group   int
 	i0, i1, h0, h1 int
 }
 
@@ -35,7 +35,7 @@ func (s ConvShape) FilterJobs() (jobs []FilterJob, splits int) {
 		for part := range parts {
 			for group := range s.Groups() {
 				jobs = append(jobs, FilterJob{
-					Split: split, Group: group,
+					Split: split, group: group,
 					i0: s.In * part / parts, i1: s.In * (part + 1) / parts,
 					h0: s.H * split / splits, h1: s.H * (split + 1) / splits,
 				})
@@ -62,7 +62,7 @@ func (l Level) FilterScratch(s ConvShape, jobs []FilterJob) int {
 // kernel.
 func (l Level) ConvBackwardFilter(dw, dy, x []float32, s ConvShape, job FilterJob, scratch []float32) {
 	width := l.panelWidth()
-	j := job.Group * GroupColumns
+	j := job.group * GroupColumns
 	columns := min(GroupColumns, s.Out-j)
 	panels := (columns + width - 1) / width
 	channels := job.i1 - job.i0
@@ -83,9 +83,9 @@ func (l Level) ConvBackwardFilter(dw, dy, x []float32, s ConvShape, job FilterJo
 				if h+dh < 0 || h+dh >= s.H || from >= to {
 					continue
 				}
-				seg := [1]Segment{{
-					A: ((h+dh)*s.W+from+dw)*s.N*s.In + job.i0,
-					B: (from - w0) * s.N * width,
+				seg := [1]segment{{
+					a: ((h+dh)*s.W+from+dw)*s.N*s.In + job.i0,
+					b: (from - w0) * s.N * width,
 				}}
 				for p := range panels {
 					l.panel(sums[(p*s.taps()+t)*channels*width:], width, channels, x, 1, s.In,

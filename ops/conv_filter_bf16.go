@@ -29,7 +29,7 @@ func (l Level) filterImages(s ConvShape) int {
 	if l < AVX512BF16 || s.filterProduct().Kernel == 1 {
 		return most
 	}
-	return min(PadBF16(512/s.W), most)
+	return min(PadBF16(max(1, 512/s.W)), most)
 }
 
 // filterProduct is the convolution whose gradient is summed: s, or if its input channels would fill few rows, that of
@@ -145,13 +145,13 @@ func (l Level) ConvBackwardFilterBF16(dw []float32, dy, x []BF16, s ConvShape, j
 				}
 			}
 			for t := range q.taps() {
-				var room [filterDepthBF16 / depthBF16]Segment
+				var room [filterDepthBF16 / depthBF16]segment
 				segs := room[:0]
 				dh, dw := t/q.Kernel-q.Kernel/2, t%q.Kernel-q.Kernel/2
 				for p := p0; p < p1; p++ {
 					h, w := p/s.W+dh, p%s.W+dw
 					if h >= 0 && h < s.H && w >= 0 && w < s.W {
-						segs = append(segs, Segment{A: (h*s.W + w) % r.places * r.channels * depth, B: (p - p0) * panelBF16 * depth})
+						segs = append(segs, segment{a: (h*s.W + w) % r.places * r.channels * depth, b: (p - p0) * panelBF16 * depth})
 					}
 				}
 				if len(segs) == 0 {

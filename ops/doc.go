@@ -1,5 +1,5 @@
 // Package ops has the CPU kernels, on raw slices: they start no goroutine and
-// allocate nothing. A caller divides the work among its workers and gives each a range.
+// allocate nothing. A caller divides the work among its workers, once, and gives each a range.
 //
 // # Layout
 //
@@ -11,7 +11,7 @@
 //
 // # Levels
 //
-// Each kernel is a method of Level and has a generic form in Go, which is its meaning,
-// and faster ones in assembly: AVX2 with FMA, AVX-512 where wider registers pay (kernels limited
-// by memory do not gain and stay with AVX2), and AMX for products of bf16.
+// Each kernel that has assembly is a method of Level. It has a generic form in Go, which is its meaning (but leaves out products
+// with a zero in the left matrix, even if the other number is not finite), and faster ones: AVX2 with FMA, AVX-512 where wider
+// registers pay (kernels limited by memory do not gain and stay with AVX2), and AMX for products of bf16.
 package ops

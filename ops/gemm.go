@@ -12,9 +12,14 @@ type Matrix struct {
 // gemmDepth rows of B are packed at a time, for a block of the matrix product.
 const gemmDepth = 512
 
-// gemmBlocks returns the other sizes of blocks for a product of m rows and n columns: columns of B are packed, and rows of A are multiplied by
-// them at a time. Rows of A at most stride apart are read where they stand, others are copied to one place first: a power of two apart
-// they share few lines of a cache. That pays if many rows meet many columns. A part of a product has no larger blocks than all of it, so that it fits in the same scratch.
+// gemmBlocks returns the other sizes of blocks for a product of m rows and n columns:
+//
+//	rows     of A are multiplied at a time
+//	columns  of B are packed at a time
+//	stride   rows of A at most so far apart are read where they stand, others are first copied to one place: rows a power of
+//	         two apart share few lines of a cache. Copying pays if many rows meet many columns.
+//
+// A part of a product has no larger blocks than all of it, so that it fits in the same scratch.
 func (l Level) gemmBlocks(m, n int) (rows, columns, stride int) {
 	switch {
 	case n <= l.panelWidth(): // A is read only once
@@ -29,14 +34,14 @@ func (l Level) gemmBlocks(m, n int) (rows, columns, stride int) {
 
 // Product says what c = a·b does besides.
 type Product struct {
-	Add  bool      // add to what c holds; Bias is not used then
+	add  bool      // add to what c holds; Bias is not used then
 	Bias []float32 // of n elements, added to each row; nil for none
 	ReLU bool      // then c = max(0, c)
 }
 
 // part is what depth steps of the sum over k from p0 on do besides.
 func (p Product) part(p0, depth, k int) Product {
-	return Product{p.Add || p0 > 0, p.Bias, p.ReLU && p0+depth == k}
+	return Product{p.add || p0 > 0, p.Bias, p.ReLU && p0+depth == k}
 }
 
 // bias returns the bias of columns from j on, or nil.
@@ -49,7 +54,7 @@ func (p Product) bias(j int) []float32 {
 
 // flags returns what panel takes.
 func (p Product) flags() (flags int) {
-	if p.Add {
+	if p.add {
 		flags |= tileAdd
 	}
 	if p.ReLU {
@@ -103,7 +108,7 @@ func (l Level) gemmBlock(c []float32, ldc int, a, b Matrix, packed []float32, m,
 		l.GemmPacked(c, ldc, a, packed, m, n, k, p, scratch)
 		return
 	}
-	var start [1]Segment
+	var start [1]segment
 	apart := width * k // panels
 	ring := len(packed)
 	if rows == m {
@@ -131,7 +136,7 @@ func (l Level) gemmBlock(c []float32, ldc int, a, b Matrix, packed []float32, m,
 func (l Level) GemmPacked(c []float32, ldc int, a Matrix, packed []float32, m, n, k int, p Product, scratch []float32) {
 	width := l.panelWidth()
 	most, _, stride := l.gemmBlocks(m, n)
-	var start [1]Segment
+	var start [1]segment
 	for p0 := 0; p0 < k; p0 += gemmDepth {
 		depth := min(gemmDepth, k-p0)
 		part := p.part(p0, depth, k)
@@ -186,7 +191,7 @@ type window struct {
 // windowPanel is panel for a C of any number of columns up to a panel's width. Where it has
 // fewer, the panel is computed in scratch, of (rows + 1)·width floats. bias may be nil, and
 // longer than the window.
-func (l Level) windowPanel(out window, a []float32, rs, cs int, b []float32, segs []Segment, k int, bias []float32, flags int, next ahead, scratch []float32) {
+func (l Level) windowPanel(out window, a []float32, rs, cs int, b []float32, segs []segment, k int, bias []float32, flags int, next ahead, scratch []float32) {
 	width := l.panelWidth()
 	if out.columns == width {
 		l.panel(out.c, out.ldc, out.rows, a, rs, cs, b, width, segs, k, bias, flags, next)

@@ -39,7 +39,7 @@ func (l Level) GemmPackedRows(c []float32, ldc int, a []BF16, aRows, i0 int, pac
 
 // gemmBF16 is the product with an a of which load gives so many rows from i on, each from column p on and so deep.
 func (l Level) gemmBF16(c []float32, ldc int, load func(to []BF16, apart, i, rows, p, depth int), packed []BF16, m, n, k int, scratch []float32) {
-	var start [1]Segment
+	var start [1]segment
 	for p0 := 0; p0 < k; p0 += gemmDepthBF16 {
 		depth := min(gemmDepthBF16, k-p0)
 		apart := depth + gemmGapBF16

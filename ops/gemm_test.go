@@ -53,7 +53,7 @@ func testGemm(t *testing.T, l Level, m, n, k, variant int) {
 	if variant&2 != 0 {
 		b = Matrix{bData, 1, k}
 	}
-	p := [...]Product{{}, {Bias: bias}, {ReLU: true, Add: true}, {Bias: bias, ReLU: true}}[variant/4%4]
+	p := [...]Product{{}, {Bias: bias}, {ReLU: true, add: true}, {Bias: bias, ReLU: true}}[variant/4%4]
 	ldc := n + 3
 	c, checkC := guarded(t, m*ldc)
 	scratch, checkScratch := guarded(t, l.GemmScratch(m, n, k))
@@ -67,7 +67,7 @@ func testGemm(t *testing.T, l Level, m, n, k, variant int) {
 			if p.Bias != nil {
 				want.add(bias[j], 1)
 			}
-			if p.Add {
+			if p.add {
 				want.add(before[i*ldc+j], 1)
 			}
 			for p := range k {

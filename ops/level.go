@@ -3,6 +3,7 @@ package ops
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 )
 
@@ -23,7 +24,12 @@ const (
 var levelNames = [...]string{"none", "generic", "avx2", "avx512", "avx512bf16", "amx"}
 
 // String returns the level's name as LAMINA_LEVEL takes it.
-func (l Level) String() string { return levelNames[l] }
+func (l Level) String() string {
+	if int(l) >= len(levelNames) {
+		return strconv.Itoa(int(l))
+	}
+	return levelNames[l]
+}
 
 // LevelVariable is the environment variable that lowers the level.
 const LevelVariable = "LAMINA_LEVEL"

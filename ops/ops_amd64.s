@@ -13,8 +13,8 @@
 //	maxPoolGrad  dxk[i] = dy[i] for the first k with xk[i] == max(x0[i], …), else 0
 //	dropout      y[i] = x[i]*scale if keep[i/8]>>(i%8)&1 == 1, else 0
 //
-// A NaN passes each of them but the last, which drops it where the bit is clear; where
-// the maximum is a NaN its gradient goes to the last block.
+// A NaN passes each of them but the last, which drops it where the bit is clear; of a window that has a
+// NaN the gradient goes to one of the blocks, not always the generic form's.
 //
 // SI, DI, R12, R13  x, or the four blocks of it
 // BX, R8            y or dx, dy;  keep

@@ -5,10 +5,10 @@ import (
 	"gonum.org/v1/gonum/blas/gonum"
 )
 
-// Segment is one stretch of the sum over k in a product: where it begins in a and b,
+// segment is one stretch of the sum over k in a product: where it begins in a and b,
 // in elements. A convolution has one for each tap that sees the image.
-type Segment struct {
-	A, B int
+type segment struct {
+	a, b int
 }
 
 const (
@@ -36,9 +36,9 @@ func (l Level) panelWidth() int {
 //
 //	c = (c if flags&tileAdd, else bias, else 0) + Σ over segs of a·b
 //
-// with a[s.A + i*rs + p*cs] and b[s.B + p*ldb + j], p < k. One of rs and cs is 1, k and
+// with a[s.a + i*rs + p*cs] and b[s.b + p*ldb + j], p < k. One of rs and cs is 1, k and
 // the number of segments are positive, bias may be nil and next empty.
-func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int, segs []Segment, k int, bias []float32, flags int, next ahead) {
+func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int, segs []segment, k int, bias []float32, flags int, next ahead) {
 	if rows == 0 {
 		return
 	}
@@ -46,8 +46,8 @@ func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []fl
 	width := l.panelWidth()
 	_ = c[(rows-1)*ldc+width-1]
 	for _, s := range segs {
-		_ = a[s.A+(rows-1)*rs+(k-1)*cs]
-		_ = b[s.B+(k-1)*ldb+width-1]
+		_ = a[s.a+(rows-1)*rs+(k-1)*cs]
+		_ = b[s.b+(k-1)*ldb+width-1]
 	}
 	if bias != nil {
 		_ = bias[width-1]
@@ -60,8 +60,9 @@ func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []fl
 }
 
 // panelGeneric is gonum's matrix product, a block of at most 64 rows at a time: of that
-// size gonum computes in the calling goroutine and allocates nothing.
-func panelGeneric(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int, segs []Segment, k int, bias []float32, flags int) {
+// size gonum computes in the calling goroutine and allocates nothing. It leaves out products with a zero of a, so that a NaN
+// or an infinity of b beside zeros only is lost.
+func panelGeneric(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int, segs []segment, k int, bias []float32, flags int) {
 	width := Generic.panelWidth()
 	trans, lda := blas.NoTrans, rs
 	if cs != 1 || rs < k {
@@ -77,7 +78,7 @@ func panelGeneric(c []float32, ldc, rows int, a []float32, rs, cs int, b []float
 			}
 		}
 		for _, s := range segs {
-			gonum.Implementation{}.Sgemm(trans, blas.NoTrans, m, width, k, 1, a[s.A+i*rs:], lda, b[s.B:], ldb, 1, c[i*ldc:], ldc)
+			gonum.Implementation{}.Sgemm(trans, blas.NoTrans, m, width, k, 1, a[s.a+i*rs:], lda, b[s.b:], ldb, 1, c[i*ldc:], ldc)
 		}
 		if flags&tileReLU != 0 {
 			for r := range m {

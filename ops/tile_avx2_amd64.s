@@ -3,15 +3,15 @@
 #include "textflag.h"
 #include "tile_amd64.h"
 
-// The product of the AVX2 level: 16 columns of C, tile after tile of at most 6 rows. rows is what all tiles
-// have: the first large of them height each, the others one less.
+// The product of the AVX2 level: 16 columns of C, tile after tile of at most 6 rows, of which the first large have height
+// rows, the others one less.
 //
-//	for i := range rows {
+//	for i := range rows { // of all tiles
 //		for j := range 16 {
 //			acc := bias[j] if bias != nil && flags&tileAdd == 0, else 0
 //			for _, s := range segs[:n] {
 //				for p := range k {
-//					acc += a[s.A+i*rs+p*cs] * b[s.B+p*ldb+j]
+//					acc += a[s.a+i*rs+p*cs] * b[s.b+p*ldb+j]
 //				}
 //			}
 //			acc += c[i*ldc+j] if flags&tileAdd
@@ -40,9 +40,9 @@
 	VMOVUPS (BX), Y12   \
 	VMOVUPS 32(BX), Y13
 
-// AHEAD fetches four lines when the steps since have paid for them. It leaves the first-level cache to the operands.
+// AHEAD fetches four lines if it is time. It leaves the first-level cache to the operands.
 #define AHEAD(fetch, steps) \
-	SUBQ       $4, paid+136(FP)    \
+	SUBQ       $4, untilFetch+136(FP)    \
 	JGE        steps               \
 fetch:                             \
 	MOVQ       stride+128(FP), DI  \
@@ -52,8 +52,8 @@ fetch:                             \
 	LEAQ       (DI)(DI*2), DI      \
 	PREFETCHT1 (R14)(DI*1)         \
 	ADDQ       $64, R14            \
-	MOVQ       price+144(FP), DI   \
-	ADDQ       DI, paid+136(FP)    \
+	MOVQ       fetchEvery+144(FP), DI   \
+	ADDQ       DI, untilFetch+136(FP)    \
 	JLT        fetch
 
 // The first rows of a step; each macro is one row more than the one before.
@@ -81,7 +81,7 @@ fetch:                             \
 	VMOVAPS Y12, y0 \
 	VMOVAPS Y13, y1
 
-// func panelAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32, stride, paid, price int)
+// func panelAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32, stride, untilFetch, fetchEvery int)
 TEXT ·panelAVX2(SB), NOSPLIT, $0-152
 	STRIDES
 	MOVQ ahead+120(FP), R14

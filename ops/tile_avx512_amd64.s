@@ -3,24 +3,24 @@
 #include "textflag.h"
 #include "tile_amd64.h"
 
-// The product of the AVX-512 level: 64 columns of C, tile after tile of at most 6 rows. rows is what all tiles
-// have: the first large of them height each, the others one less.
+// The product of the AVX-512 level: 64 columns of C, tile after tile of at most 6 rows, of which the first large have height
+// rows, the others one less. Meanwhile the next panel is fetched at ahead, and copied if copies, its rows, are not 0.
 //
-//	for i := range rows {
+//	for i := range rows { // of all tiles
 //		for j := range 64 {
 //			acc := bias[j] if bias != nil && flags&tileAdd == 0, else 0
 //			for _, s := range segs[:n] {
 //				for p := range k {
-//					acc += a[s.A+i*rs+p*cs] * b[s.B+p*ldb+j]
+//					acc += a[s.a+i*rs+p*cs] * b[s.b+p*ldb+j]
 //				}
 //			}
 //			acc += c[i*ldc+j] if flags&tileAdd
 //			c[i*ldc+j] = max(0, acc) if flags&tileReLU, else acc
 //		}
 //	}
-//	for i := range rows of the next panel {
+//	for i := range copies {
 //		for j := range 64 {
-//			to[i*64+j] = from[i*stride+j]
+//			to[i*64+j] = next[i*stride+j] // from lag bytes after ahead on
 //		}
 //	}
 //
@@ -30,13 +30,13 @@
 // SI, BX   where a and b are read;  R8, R9, R10 = rs, 3rs, 5rs bytes;  R11, R15 = cs, ldb bytes
 // DI, DX   row of c, ldc bytes;  R12, R13 segments, how many are left;  CX steps of k left
 // AX       rows of the tile
-// In the product: DI where is fetched ahead, DX stride bytes, AX what is copied behind it in bytes, R14 to.
+// In the product: DI ahead, DX stride bytes, AX lag, R14 to.
 //
 // Rows are a constant stride apart, so six of them need one pointer and three strides.
 // A step is 24 FMAs (12 cycles on two ports) and 10 loads (5 cycles). Meanwhile the next panel comes to the second-level
-// cache: a packed one, at ahead, evenly in all the steps of the call, a line of each quarter at a time, as four places that
-// are read in order come faster than one. Of one that is to be copied a row of 64 numbers comes with every 16 steps, and one is
-// copied, until rows are. Both are free, the FMAs take the time. There are no column tails: the caller gives a c
+// cache. untilFetch falls by the steps that are done. Below 0 a line of each quarter of a packed panel is fetched, as four places that
+// are read in order come faster than one, and fetchEvery added, so that all of it comes evenly in the steps of the call. Of one that is
+// to be copied a row of 64 numbers is fetched with every 16 steps, and one copied, until copies are. Both are free, the FMAs take the time. There are no column tails: the caller gives a c
 // of 64 columns. Needs AVX512F.
 
 #define ROW(a, z0, z1, z2, z3) \
@@ -52,12 +52,12 @@
 	VMOVUPS 128(BX), Z26  \
 	VMOVUPS 192(BX), Z27
 
-// AHEAD fetches four lines when the steps since have paid for them. It leaves the first-level cache to the operands. In DX is
+// AHEAD fetches four lines if it is time. It leaves the first-level cache to the operands. In DX is
 // the length of a quarter if nothing is to be copied.
 #define AHEAD(fetch, steps) \
-	SUBQ       $4, paid+160(FP)   \
+	SUBQ       $4, untilFetch+160(FP)   \
 	JGE        steps         \
-	DECQ       rows+152(FP)  \
+	DECQ       copies+152(FP)  \
 	JLT        fetch         \
 	PREFETCHT1 (DI)          \
 	PREFETCHT1 64(DI)        \
@@ -73,7 +73,7 @@
 	VMOVUPS    Z30, 128(R14) \
 	VMOVUPS    Z31, 192(R14) \
 	ADDQ       $256, R14     \
-	ADDQ       $16, paid+160(FP)  \
+	ADDQ       $16, untilFetch+160(FP)  \
 	JMP        steps         \
 fetch:                       \
 	PREFETCHT1 (DI)          \
@@ -83,8 +83,8 @@ fetch:                       \
 	PREFETCHT1 (DI)(DX*2)    \
 	SUBQ       DX, DI        \
 	ADDQ       $64, DI       \
-	MOVQ       price+168(FP), AX  \
-	ADDQ       AX, paid+160(FP)   \
+	MOVQ       fetchEvery+168(FP), AX  \
+	ADDQ       AX, untilFetch+160(FP)   \
 	JLT        fetch
 
 // The first rows of a step; each macro is one row more than the one before.
@@ -126,7 +126,7 @@ fetch:                       \
 	VMOVAPS Z26, z2 \
 	VMOVAPS Z27, z3
 
-// func panelAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *Segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32, stride int, lag int, to *float32, rows, paid, price int)
+// func panelAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32, stride int, lag int, to *float32, copies, untilFetch, fetchEvery int)
 TEXT ·panelAVX512(SB), NOSPLIT, $0-176
 	STRIDES
 

@@ -6,12 +6,12 @@ const errDepthBF16 = "ops: sum over k of bf16 is no multiple of 32"
 //
 //	c = (c if flags&tileAdd, else 0) + Σ over segs of a·b
 //
-// with a[s.A + i*rs + p] and the p-th row of the panel at b[s.B:], p < k. k is a positive multiple
+// with a[s.a + i*rs + p] and the p-th row of the panel at b[s.b:], p < k. k is a positive multiple
 // of 32, as is that of PadBF16, and there is a segment. Sums are float32.
 //
 // Levels below AVX512BF16 have no such products: they widen both operands in scratch, of
 // l.scratchBF16() floats, and multiply those, which takes somewhat longer than float32 would.
-func (l Level) panelBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16, segs []Segment, k, flags int, scratch []float32) {
+func (l Level) panelBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16, segs []segment, k, flags int, scratch []float32) {
 	if rows == 0 {
 		return
 	}
@@ -23,13 +23,13 @@ func (l Level) panelBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16,
 }
 
 // checkPanelBF16 touches the last element of each operand, since the kernels do not look at lengths.
-func checkPanelBF16(rows int, a []BF16, rs int, b []BF16, segs []Segment, k int) {
+func checkPanelBF16(rows int, a []BF16, rs int, b []BF16, segs []segment, k int) {
 	if k%depthBF16 != 0 {
 		panic(errDepthBF16)
 	}
 	for _, s := range segs {
-		_ = a[s.A+(rows-1)*rs+k-1]
-		_ = b[s.B+k*panelBF16-1]
+		_ = a[s.a+(rows-1)*rs+k-1]
+		_ = b[s.b+k*panelBF16-1]
 	}
 }
 
@@ -38,7 +38,7 @@ func checkPanelBF16(rows int, a []BF16, rs int, b []BF16, segs []Segment, k int)
 //	y = Σ over segs of a·b + p.Bias
 //
 // and the ReLU that p asks for, as panelBF16 does, and rounds it. scratch is of rows·64 floats, and what panelBF16 needs.
-func (l Level) panelRounded(y []BF16, ldy, rows, columns int, a []BF16, rs int, b []BF16, segs []Segment, k int, p Product, scratch []float32) {
+func (l Level) panelRounded(y []BF16, ldy, rows, columns int, a []BF16, rs int, b []BF16, segs []segment, k int, p Product, scratch []float32) {
 	if columns == panelBF16 && l.panelTilesRounded(y, ldy, rows, a, rs, b, segs, k, p, scratch) {
 		return
 	}
@@ -80,18 +80,18 @@ func (l Level) scratchBF16() int {
 	return (widenedRows + panelBF16) * widenedDepth
 }
 
-func (l Level) panelWidened(c []float32, ldc, rows int, a []BF16, rs int, b []BF16, segs []Segment, k, flags int, scratch []float32) {
+func (l Level) panelWidened(c []float32, ldc, rows int, a []BF16, rs int, b []BF16, segs []segment, k, flags int, scratch []float32) {
 	width := l.panelWidth()
-	var start [1]Segment
+	var start [1]segment
 	for _, s := range segs {
 		for p0 := 0; p0 < k; p0 += widenedDepth {
 			depth := min(widenedDepth, k-p0)
 			wideB := scratch[:depth*panelBF16]
 			wideA := scratch[len(wideB):]
-			l.splitPanel(wideB, b[s.B+p0*panelBF16:], depth)
+			l.splitPanel(wideB, b[s.b+p0*panelBF16:], depth)
 			for i := 0; i < rows; i += widenedRows {
 				m := min(widenedRows, rows-i)
-				l.widenRows(wideA, a[s.A+i*rs+p0:], rs, m, depth)
+				l.widenRows(wideA, a[s.a+i*rs+p0:], rs, m, depth)
 				for j := 0; j < panelBF16; j += width {
 					l.panel(c[i*ldc+j:], ldc, m, wideA, depth, 1, wideB[j*depth:], width, start[:], depth, nil, flags, ahead{})
 				}

@@ -8,13 +8,13 @@ package ops
 //go:generate go tool asm2plan9s tile_bf16_amx_amd64.s
 
 //go:noescape
-func tileBF16AVX512(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *Segment, n, k, rows, flags int)
+func tileBF16AVX512(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *segment, n, k, rows, flags int)
 
 //go:noescape
-func tileAMX(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *Segment, n, k, blocks, height int, config *tileConfig, flags int, bias *float32, y *BF16, ldy int, run int)
+func tileAMX(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *segment, n, k, blocks, height int, config *tileConfig, flags int, bias *float32, y *BF16, ldy int, run int)
 
 // panelTilesBF16 does what panelBF16 describes, if the level has a kernel for it.
-func (l Level) panelTilesBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16, segs []Segment, k, flags int) bool {
+func (l Level) panelTilesBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16, segs []segment, k, flags int) bool {
 	switch l {
 	case AVX512BF16:
 		n, large, height := tiles(rows)
@@ -37,7 +37,7 @@ func (l Level) panelTilesBF16(c []float32, ldc, rows int, a []BF16, rs int, b []
 }
 
 // panelTilesRounded does what panelRounded describes for a whole panel, if the level has a kernel for it.
-func (l Level) panelTilesRounded(y []BF16, ldy, rows int, a []BF16, rs int, b []BF16, segs []Segment, k int, p Product, scratch []float32) bool {
+func (l Level) panelTilesRounded(y []BF16, ldy, rows int, a []BF16, rs int, b []BF16, segs []segment, k int, p Product, scratch []float32) bool {
 	if l < AMX {
 		return false
 	}

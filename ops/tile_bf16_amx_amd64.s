@@ -10,7 +10,7 @@
 //                acc := 0, or bias[j] if bias != nil, or c[i*ldc+j] if flags&tileAdd
 //                for _, s := range segs[:n] {
 //                    for p := 0; p < k; p += 2 { // k is a multiple of 32
-//                        acc += a[s.A+i*rs+p]*b[s.B+64*p+2*j] + a[s.A+i*rs+p+1]*b[s.B+64*p+2*j+1]
+//                        acc += a[s.a+i*rs+p]*b[s.b+64*p+2*j] + a[s.a+i*rs+p+1]*b[s.b+64*p+2*j+1]
 //                    }
 //                }
 //                c[i*ldc+j] = acc
@@ -55,7 +55,7 @@
 	LEAQ (DI)(R14*1), AX \
 	LEAQ (AX)(R10*1), CX
 
-// func tileAMX(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *Segment, n, k, blocks, height int, config *tileConfig, flags int, bias *float32, y *BF16, ldy int, run int)
+// func tileAMX(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *segment, n, k, blocks, height int, config *tileConfig, flags int, bias *float32, y *BF16, ldy int, run int)
 TEXT ·tileAMX(SB), NOSPLIT, $32-128
 	MOVQ config+80(FP), AX
 	LONG $0x4978e2c4; BYTE $0x00                                 // LDTILECFG [RAX]

@@ -9,7 +9,7 @@
 //            acc := c[i*ldc+j] if flags&tileAdd, else 0
 //            for _, s := range segs[:n] {
 //                for p := 0; p < k; p += 2 { // k is a multiple of 32
-//                    acc += a[s.A+i*rs+p]*b[s.B+64*p+2*j] + a[s.A+i*rs+p+1]*b[s.B+64*p+2*j+1]
+//                    acc += a[s.a+i*rs+p]*b[s.b+64*p+2*j] + a[s.a+i*rs+p+1]*b[s.b+64*p+2*j+1]
 //                }
 //            }
 //            c[i*ldc+j] = acc
@@ -153,7 +153,7 @@ four:                     \
 	PREFETCHT0 128row \
 	PREFETCHT0 192row
 
-// func tileBF16AVX512(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *Segment, n, k, rows, flags int)
+// func tileBF16AVX512(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *segment, n, k, rows, flags int)
 TEXT ·tileBF16AVX512(SB), NOSPLIT, $0-80
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), DX

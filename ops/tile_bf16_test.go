@@ -38,9 +38,9 @@ func testPanelBF16(t *testing.T, l Level, rows, k, segments int, add bool) {
 	rng := rand.New(rand.NewPCG(uint64(rows), uint64(k)))
 	rs, ldc := k+6, panelBF16+3 // rows need not be aligned
 	// Segments in any order, those of b one by one, those of a overlapping.
-	var segs []Segment
+	var segs []segment
 	for i := range segments {
-		segs = append(segs, Segment{A: 5 * (segments - i), B: (i + 1) % segments * k * panelBF16})
+		segs = append(segs, segment{a: 5 * (segments - i), b: (i + 1) % segments * k * panelBF16})
 	}
 	a, checkA := guardedBF16(t, max(rows-1, 0)*rs+k+5*segments)
 	b, checkB := guardedBF16(t, segments*k*panelBF16)
@@ -67,7 +67,7 @@ func testPanelBF16(t *testing.T, l Level, rows, k, segments int, add bool) {
 			}
 			for _, s := range segs {
 				for p := range k {
-					want.add(a[s.A+i*rs+p].Float32(), b[s.B+p/2*2*panelBF16+2*j+p%2].Float32())
+					want.add(a[s.a+i*rs+p].Float32(), b[s.b+p/2*2*panelBF16+2*j+p%2].Float32())
 				}
 			}
 			want.check(t, c[i*ldc+j], "c", i, j)
@@ -95,7 +95,7 @@ func TestPanelWidened(t *testing.T) {
 					for i := range a[rows*rs:] {
 						a[rows*rs+i] = BF16(rng.UintN(0x80))
 					}
-					segs := []Segment{{A: rs, B: k * panelBF16}, {A: 0, B: 0}}
+					segs := []segment{{a: rs, b: k * panelBF16}, {a: 0, b: 0}}
 					c := random(rng, rows*panelBF16)
 					clear(c[(rows-1)*panelBF16:])
 					for _, flags := range []int{0, tileAdd} {
@@ -115,7 +115,7 @@ func TestPanelWidened(t *testing.T) {
 // panelPlain is panelWidened with c's rows without gaps. The generic level adds each product to c, and Go
 // makes one instruction of both, which rounds once, where a machine has it (arm64);
 // in the others a multiply-add rounds once, as float64 does what it adds here.
-func panelPlain(l Level, c []float32, rows int, a []BF16, rs int, b []BF16, segs []Segment, k, flags int) {
+func panelPlain(l Level, c []float32, rows int, a []BF16, rs int, b []BF16, segs []segment, k, flags int) {
 	for _, s := range segs {
 		for p0 := 0; p0 < k; p0 += widenedDepth {
 			for i := range rows {
@@ -125,7 +125,7 @@ func panelPlain(l Level, c []float32, rows int, a []BF16, rs int, b []BF16, segs
 						*at = 0
 					}
 					for p := p0; p < min(k, p0+widenedDepth); p++ {
-						x, y := a[s.A+i*rs+p].Float32(), b[s.B+p/2*2*panelBF16+2*j+p%2].Float32()
+						x, y := a[s.a+i*rs+p].Float32(), b[s.b+p/2*2*panelBF16+2*j+p%2].Float32()
 						if l == Generic {
 							*at += x * y
 						} else {
@@ -149,7 +149,7 @@ func TestPanelBF16RefusesDepth(t *testing.T) {
 		}
 	}()
 	k := 33
-	Generic.panelBF16(make([]float32, 64), 64, 1, make([]BF16, k), k, make([]BF16, 64*k), make([]Segment, 1), k, 0, nil)
+	Generic.panelBF16(make([]float32, 64), 64, 1, make([]BF16, k), k, make([]BF16, 64*k), make([]segment, 1), k, 0, nil)
 }
 
 // BenchmarkPanel is the product of a panel that stays in the cache, in float32 and bf16.
@@ -166,7 +166,7 @@ func BenchmarkPanel(b *testing.B) {
 			b.Run(fmt.Sprintf("bf16/%d/%v", k, l), func(b *testing.B) {
 				scratch := make([]float32, l.scratchBF16())
 				for b.Loop() {
-					l.panelBF16(c, panelBF16, rows, a, k, panel, make([]Segment, 1), k, 0, scratch)
+					l.panelBF16(c, panelBF16, rows, a, k, panel, make([]segment, 1), k, 0, scratch)
 				}
 				report(b, flop)
 			})
@@ -175,7 +175,7 @@ func BenchmarkPanel(b *testing.B) {
 			b.Run(fmt.Sprintf("float32/%d/%v", k, l), func(b *testing.B) {
 				a, panel, w := random(rng, rows*k), random(rng, k*panelBF16), l.panelWidth()
 				for b.Loop() {
-					l.panel(c, w, rows, a, k, 1, panel, w, make([]Segment, 1), k, nil, 0, ahead{})
+					l.panel(c, w, rows, a, k, 1, panel, w, make([]segment, 1), k, nil, 0, ahead{})
 				}
 				report(b, flop*float64(w)/panelBF16)
 			})

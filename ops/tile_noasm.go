@@ -2,7 +2,7 @@
 
 package ops
 
-func (l Level) panelTiles(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int, segs []Segment, k int, bias []float32, flags int, _ ahead) {
+func (l Level) panelTiles(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int, segs []segment, k int, bias []float32, flags int, _ ahead) {
 	panelGeneric(c, ldc, rows, a, rs, cs, b, ldb, segs, k, bias, flags)
 }
 

@@ -28,7 +28,7 @@ func testPanel(t *testing.T, l Level, rows, k, ldb int, byRow bool, flags int) {
 	rng := rand.New(rand.NewPCG(uint64(rows), uint64(k)))
 	width := l.panelWidth()
 	ldc := width + 3
-	segs := []Segment{{A: 1}, {B: k * ldb}} // the second's a begins before the first's
+	segs := []segment{{a: 1}, {b: k * ldb}} // the second's a begins before the first's
 	rs, cs := k+2, 1
 	if !byRow {
 		rs, cs = 1, rows+2
@@ -54,7 +54,7 @@ func testPanel(t *testing.T, l Level, rows, k, ldb int, byRow bool, flags int) {
 			}
 			for _, s := range segs {
 				for p := range k {
-					sum += float64(a[s.A+i*rs+p*cs]) * float64(b[s.B+p*ldb+j])
+					sum += float64(a[s.a+i*rs+p*cs]) * float64(b[s.b+p*ldb+j])
 				}
 			}
 			if flags&tileReLU != 0 {

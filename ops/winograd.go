@@ -66,18 +66,18 @@ func (w Winograd) Rows(s ConvShape) int {
 	return all * s.N
 }
 
-// WinogradBlock is a part of the tiles and images: rows of the matrices.
-type WinogradBlock struct {
+// winogradBlock is a part of the tiles and images: rows of the matrices.
+type winogradBlock struct {
 	tile, tiles int // first, and how many
 	n, images   int // first, and how many
 }
 
-func (b *WinogradBlock) rows() int { return b.tiles * b.images }
+func (b *winogradBlock) rows() int { return b.tiles * b.images }
 
-// Blocks divides the tiles of a convolution into blocks of at most about rows rows and of nearly the same
+// blocks divides the tiles of a convolution into blocks of at most about rows rows and of nearly the same
 // size: a part of the images of one tile, or all images of several.
-func (w Winograd) Blocks(s ConvShape, rows int) []WinogradBlock {
-	var blocks []WinogradBlock
+func (w Winograd) blocks(s ConvShape, rows int) []winogradBlock {
+	var blocks []winogradBlock
 	_, tiles := w.tiles(s)
 	parts := (s.N + rows - 1) / rows
 	most := max(1, rows/s.N)
@@ -86,7 +86,7 @@ func (w Winograd) Blocks(s ConvShape, rows int) []WinogradBlock {
 		first, end := tiles*g/groups, tiles*(g+1)/groups
 		for i := range parts {
 			from, to := s.N*i/parts, s.N*(i+1)/parts
-			blocks = append(blocks, WinogradBlock{first, end - first, from, to - from})
+			blocks = append(blocks, winogradBlock{first, end - first, from, to - from})
 		}
 	}
 	return blocks

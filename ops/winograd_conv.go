@@ -59,7 +59,7 @@ func (l Level) WinogradKernel(u, kernel []float32, w Winograd, s ConvShape, grou
 
 // WinogradJob is a part of a pass: some rows, and the columns of some groups.
 type WinogradJob struct {
-	block         WinogradBlock
+	block         winogradBlock
 	group, groups int
 }
 
@@ -67,7 +67,7 @@ type WinogradJob struct {
 // once; only where there are fewer blocks than workers the columns are divided too. The
 // result does not depend on it.
 func WinogradJobs(w Winograd, s ConvShape, workers int) []WinogradJob {
-	blocks := w.Blocks(s, passRows(s))
+	blocks := w.blocks(s, passRows(s))
 	parts := (workers + len(blocks) - 1) / len(blocks)
 	groups := max(1, s.Groups()/parts)
 	var jobs []WinogradJob
@@ -109,7 +109,7 @@ func (l Level) columns(s ConvShape, group, groups int) int {
 	return (min(groups*GroupColumns, s.Out-group*GroupColumns) + width - 1) / width * width
 }
 
-// WinogradForward computes a job of y = conv(x, kernel) and what p asks for (not Add), with a
+// WinogradForward computes a job of y = conv(x, kernel) and what p asks for, with a
 // kernel from WinogradKernel.
 func (l Level) WinogradForward(y, x, u []float32, w Winograd, s ConvShape, job *WinogradJob, p Product, scratch []float32) {
 	g, b := w.tile(), &job.block
@@ -141,7 +141,7 @@ func (l Level) WinogradForward(y, x, u []float32, w Winograd, s ConvShape, job *
 	}
 	// One column of Aᵀ is all ones: what is added to that product comes to every output.
 	ones := (g.t + 1) * g.ones
-	var zero [1]Segment
+	var zero [1]segment
 	for k := range products {
 		for j := 0; j < columns; j += width {
 			var start []float32

@@ -8,7 +8,7 @@ package ops
 type WinogradFilterJob struct {
 	Split         int
 	group, groups int // first, and how many
-	blocks        []WinogradBlock
+	blocks        []winogradBlock
 }
 
 // FilterJobs divides the gradient of a kernel among workers, and tells into how many splits, as
@@ -16,7 +16,7 @@ type WinogradFilterJob struct {
 // workers, but the result does not.
 func (w Winograd) FilterJobs(s ConvShape, workers int) (jobs []WinogradFilterJob, splits int) {
 	const enough = 16
-	blocks := w.Blocks(s, filterRows)
+	blocks := w.blocks(s, filterRows)
 	splits = max(1, min(enough/s.Groups(), len(blocks)))
 	gradient := s.taps() * s.In * s.Out
 	for splits > 1 && 2*splits*gradient > s.N*s.H*s.W*(s.In+s.Out) {
@@ -86,7 +86,7 @@ func (l Level) WinogradBackwardFilter(dw, dy, x []float32, w Winograd, s ConvSha
 	}
 
 	var src, dst planes
-	var zero [1]Segment
+	var zero [1]segment
 	for i := range job.blocks {
 		b := &job.blocks[i]
 		rows := b.rows()

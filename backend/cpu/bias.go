@@ -16,7 +16,7 @@ type biasGradient struct {
 // biasRows is the number of rows of dy that a job sums.
 const biasRows = 512
 
-func (g *biasGradient) jobs() int { return (g.rows + biasRows - 1) / biasRows }
+func (g *biasGradient) jobs() int { return blocks(g.rows, biasRows) }
 
 func (g *biasGradient) init(b *Backend, rows, cols int) error {
 	*g = biasGradient{b: b, rows: rows, cols: cols}

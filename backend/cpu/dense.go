@@ -106,7 +106,7 @@ func (d *dense) forwardPackedJob(worker, job int) {
 func (d *dense) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 	d.wData, d.yData, d.xData = d.b.output(dw, d.w).f32, numbers(dy, d.y).f32, numbers(x, d.x).f32
 	d.packed = d.b.common.of(0)
-	d.b.pool.run((d.spec.Out+d.columns-1)/d.columns, d.packTask)
+	d.b.pool.run(blocks(d.spec.Out, d.columns), d.packTask)
 	d.b.pool.run(blocks(d.spec.In, d.rows), d.filterTask)
 	d.biasGradient.run(d.b.output(db, d.c).f32, numbers(dy, d.y), d.spec.BatchNorm)
 }
@@ -129,7 +129,7 @@ func (d *dense) filterJob(worker, job int) {
 func (d *dense) BackwardData(dx, dy, w tensor.Tensor) {
 	d.xData, d.yData, d.wData = d.b.output(dx, d.x).f32, numbers(dy, d.y).f32, data(w, d.w)
 	d.packed = d.b.common.of(0)
-	d.b.pool.run((d.spec.N+ops.GroupColumns-1)/ops.GroupColumns, d.packTransposedTask)
+	d.b.pool.run(groups(d.spec.N), d.packTransposedTask)
 	d.b.pool.run(blocks(d.spec.In, d.rows), d.dataTask)
 }
 

@@ -31,10 +31,18 @@ func must[T any](v T, err error) T {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	for _, o := range []Options{{Threads: -1}, {Level: ops.AMX + 1}} {
-		if b, err := Open(o); err == nil {
+	for _, test := range []struct {
+		options Options
+		err     string
+	}{
+		{Options{Threads: -1}, "cpu: -1 threads: want 1 or more, or 0 for all cores"},
+		{Options{Level: ops.AMX + 1}, "cpu: this machine or build has no kernels of level 6"},
+	} {
+		if b, err := Open(test.options); err == nil {
 			b.Close()
-			t.Errorf("Open(%+v) gave no error", o)
+			t.Errorf("Open(%+v) gave no error", test.options)
+		} else if err.Error() != test.err {
+			t.Errorf("Open(%+v): error %q, want %q", test.options, err, test.err)
 		}
 	}
 }
