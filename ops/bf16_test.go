@@ -179,16 +179,21 @@ func TestTransposeBF16(t *testing.T) {
 		for _, n := range []int{1, 2, 7, 31, 32, 33, 64, 100} {
 			for _, c := range []int{1, 3, 8, 16, 33, 64, 65, 150} {
 				src := randomBF16(rng, n*(c+1))
-				dst, check := guardedBF16(t, c*PadBF16(n))
+				ldd := RowBF16(n)
+				dst, check := guardedBF16(t, c*ldd)
+				before := slices.Clone(dst)
 				scratch, checkScratch := guarded(t, TransposeScratchBF16(n))
-				l.TransposeBF16(dst, src, c+1, n, c, scratch)
+				l.TransposeBF16(dst, ldd, src, c+1, n, c, scratch)
 				check()
 				checkScratch()
 				for at, got := range dst {
-					j, i := at/PadBF16(n), at%PadBF16(n)
+					j, i := at/ldd, at%ldd
 					want := BF16(0)
-					if i < n {
+					switch {
+					case i < n:
 						want = src[i*(c+1)+j]
+					case i >= PadBF16(n):
+						want = before[at] // between the rows
 					}
 					if got != want {
 						t.Fatalf("%d x %d: element %d, %d is %#04x, want %#04x", n, c, i, j, got, want)
@@ -232,5 +237,5 @@ func BenchmarkBF16(b *testing.B) {
 	})
 	const images = 128
 	dst, scratch := make([]BF16, 64*images), make([]float32, TransposeScratchBF16(images))
-	run("Transpose/128x64", 4*len(dst), func(l Level) { l.TransposeBF16(dst, src, columns, images, 64, scratch) })
+	run("Transpose/128x64", 4*len(dst), func(l Level) { l.TransposeBF16(dst, images, src, columns, images, 64, scratch) })
 }

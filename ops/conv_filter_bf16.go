@@ -163,7 +163,7 @@ func (l Level) ConvBackwardFilterBF16(dw []float32, dy, x []BF16, s ConvShape, j
 				}
 				begun[t] = true
 				for g := range r.groups {
-					l.panelBF16(sums[t*tap+g*panelBF16:], ldc, channels, turnedX, depth, turnedDY[g*r.pixels*panelBF16*depth:], segs, depth, flags, scratch)
+					l.panelBF16(sums[t*tap+g*panelBF16:], ldc, channels, turnedX, depth, turnedDY[g*r.pixels*panelBF16*depth:], segs, depth, flags, aheadBF16{}, scratch)
 				}
 			}
 		}
@@ -187,12 +187,12 @@ func (l Level) ConvBackwardFilterBF16(dw []float32, dy, x []BF16, s ConvShape, j
 func (l Level) turnX(to, x []BF16, s ConvShape, job FilterJobBF16, channels, pixel, n, images int, scratch []float32) {
 	first := pixel*s.N + n
 	if q := s.filterProduct(); q == s {
-		l.TransposeBF16(to, x[first*s.In+job.i0:], s.In, images, channels, scratch)
+		l.TransposeBF16(to, PadBF16(images), x[first*s.In+job.i0:], s.In, images, channels, scratch)
 		return
 	}
 	h, w := pixel/s.W, pixel%s.W
 	block := s.block(h, w, w+1).at(first, images)
 	rows := AsBF16(scratch)[:images*channels]
 	l.gather(rows, x, s, &block, channels)
-	l.TransposeBF16(to, rows, channels, images, channels, scratch[channels*PadBF16(images)/2:])
+	l.TransposeBF16(to, PadBF16(images), rows, channels, images, channels, scratch[channels*PadBF16(images)/2:])
 }

@@ -146,18 +146,23 @@ func (l Level) GemmPacked(c []float32, ldc int, a Matrix, packed []float32, m, n
 			edge := scratch[rows*depth:]
 			for j := 0; j < n; j += width {
 				out := window{c[i*ldc+j:], ldc, rows, min(width, n-j)}
-				at := (j+width)*k + p0*width
-				switch {
-				case j+width >= n && p0+depth < k:
-					at = (p0 + depth) * width
-				case j+width >= n:
-					at = (j + width) * k // of the columns after these, which are the next job's
-				}
-				next := ahead{from: packed[min(at, len(packed)):]}
+				next := ahead{from: packed[min(nextPanel(j, width, n, p0, depth, k), len(packed)):]}
 				l.windowPanel(out, block.Data, block.RowStride, block.ColStride, packed[j*k+p0*width:], start[:], depth, part.bias(j), part.flags(), next, edge)
 			}
 		}
 	}
+}
+
+// nextPanel returns where the panel begins that a product of n columns multiplies after that of width columns from j on and depth rows from p0 on, of k.
+// After the last one it is that of the columns after the n, which are the next job's.
+func nextPanel(j, width, n, p0, depth, k int) int {
+	switch {
+	case j+width < n:
+		return (j+width)*k + p0*width
+	case p0+depth < k:
+		return (p0 + depth) * width
+	}
+	return (j + width) * k
 }
 
 // from returns m without the rows before i and the columns before j.

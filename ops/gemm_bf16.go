@@ -1,73 +1,90 @@
 package ops
 
-// Blocks of the product: so many rows of A and so deep, copied to one place as GemmPacked does, stay
-// in the second-level cache beside a panel of B. Rows of the copy are a tile's row longer than that: a power of two apart
-// they would share few lines of the first-level cache.
+// Blocks of the product: so many rows of A and so deep stay in the second-level cache beside a panel of B.
 const (
 	gemmRowsBF16  = 128
 	gemmDepthBF16 = 1024
-	gemmGapBF16   = depthBF16
 )
+
+// RowBF16 returns how far apart rows of k numbers of an a for GemmBF16 should be: PadBF16(k), and a tile's row more, as rows a
+// power of two apart share few lines of the first-level cache.
+func RowBF16(k int) int { return PadBF16(k) + depthBF16 }
 
 // GemmScratchBF16 returns the number of floats that GemmBF16 and GemmPackedRows need.
 func (l Level) GemmScratchBF16(m, k int) int {
-	return min(m, gemmRowsBF16)*((min(k, gemmDepthBF16)+gemmGapBF16)/2+panelBF16) + l.scratchBF16()
+	return min(m, gemmRowsBF16)*(RowBF16(min(k, gemmDepthBF16))/2+panelBF16) + l.scratchBF16()
 }
 
 // GemmBF16 computes c = a·b with a of m rows lda apart and k columns, the n columns
 // of b packed by PackMatrixBF16, and c of m rows ldc apart. k is a multiple of 32: fill up the rows
-// of a with zeros to PadBF16 of what it is, as b is.
+// of a with zeros to PadBF16 of what it is, as b is. Beside a panel of b the next one is fetched, at last that after the n columns.
 func (l Level) GemmBF16(c []float32, ldc int, a []BF16, lda int, packed []BF16, m, n, k int, scratch []float32) {
-	load := func(to []BF16, apart, i, rows, p, depth int) {
-		for r := range rows {
-			copy(to[r*apart:][:depth], a[(i+r)*lda+p:])
+	for p0 := 0; p0 < k; p0 += gemmDepthBF16 {
+		depth := min(gemmDepthBF16, k-p0)
+		next := func(j int) aheadBF16 {
+			at := nextPanel(j, panelBF16, n, p0, depth, k)
+			return aheadBF16{packed[min(at, len(packed)):], panelBF16 * depth / 8}
+		}
+		for i := 0; i < m; i += gemmRowsBF16 {
+			l.gemmBlockBF16(c[i*ldc:], ldc, a[i*lda+p0:], lda, packed, min(gemmRowsBF16, m-i), n, k, p0, depth, next, scratch)
 		}
 	}
-	l.gemmBF16(c, ldc, load, packed, m, n, k, scratch)
 }
 
 // GemmPackedRows is c = a·b with the rows from i0 on of an a that is packed too, and has aRows rows in all; b has as many as a has
-// columns, filled up to PadBF16(k). i0 is even.
+// columns, filled up to PadBF16(k). i0 is even. Beside a block of a the next one is fetched, at last that of the rows after the m.
 func (l Level) GemmPackedRows(c []float32, ldc int, a []BF16, aRows, i0 int, packed []BF16, m, n, k int, scratch []float32) {
-	load := func(to []BF16, apart, i, rows, p, depth int) {
-		for j := 0; j < depth; j += panelBF16 {
-			l.separatePairs(to[j:], apart, a[(p+j)*PadBF16(aRows)+(i0+i)*panelBF16:], rows, min(panelBF16, depth-j))
-		}
-	}
-	l.gemmBF16(c, ldc, load, packed, m, n, PadBF16(k), scratch)
-}
-
-// gemmBF16 is the product with an a of which load gives so many rows from i on, each from column p on and so deep.
-func (l Level) gemmBF16(c []float32, ldc int, load func(to []BF16, apart, i, rows, p, depth int), packed []BF16, m, n, k int, scratch []float32) {
-	var start [1]segment
+	k = PadBF16(k)
+	panel := PadBF16(aRows) * panelBF16 // of a
+	at := func(i, p int) int { return p/panelBF16*panel + (i0+i)*panelBF16 }
 	for p0 := 0; p0 < k; p0 += gemmDepthBF16 {
 		depth := min(gemmDepthBF16, k-p0)
-		apart := depth + gemmGapBF16
-		flags := 0
-		if p0 > 0 {
-			flags = tileAdd
-		}
+		lda := RowBF16(depth)
 		for i := 0; i < m; i += gemmRowsBF16 {
 			rows := min(gemmRowsBF16, m-i)
-			block := AsBF16(scratch)[:rows*apart]
-			edge := scratch[rows*apart/2:][:rows*panelBF16]
-			rest := scratch[rows*(apart/2+panelBF16):]
-			load(block, apart, i, rows, p0, depth)
-			for j := 0; j < n; j += panelBF16 {
-				panel := packed[j*k+p0*panelBF16:]
-				columns := min(panelBF16, n-j)
-				if columns == panelBF16 {
-					l.panelBF16(c[i*ldc+j:], ldc, rows, block, apart, panel, start[:], depth, flags, rest)
-					continue
-				}
-				for r := range rows {
-					copy(edge[r*panelBF16:], c[(i+r)*ldc+j:][:columns])
-				}
-				l.panelBF16(edge, panelBF16, rows, block, apart, panel, start[:], depth, flags, rest)
-				for r := range rows {
-					copy(c[(i+r)*ldc+j:][:columns], edge[r*panelBF16:])
-				}
+			block := AsBF16(scratch)[:rows*lda]
+			for j := 0; j < depth; j += panelBF16 {
+				l.separatePairs(block[j:], lda, a[at(i, p0+j):], rows, min(panelBF16, depth-j))
 			}
+			next := func(j int) aheadBF16 {
+				if j*8 >= depth {
+					return aheadBF16{} // all that is deep
+				}
+				to := at(i+rows, p0)
+				switch {
+				case i+rows == m && p0+depth < k:
+					to = at(0, p0+depth)
+				case i+rows == m:
+					to = at(m, 0)
+				}
+				return aheadBF16{a[min(to+j/panelBF16*8*panel, len(a)):], panel}
+			}
+			l.gemmBlockBF16(c[i*ldc:], ldc, block, lda, packed, rows, n, k, p0, depth, next, scratch[rows*lda/2:])
+		}
+	}
+}
+
+// gemmBlockBF16 multiplies a block of a by depth rows of all panels of b from p0 on. Beside panel j what next(j) tells is fetched.
+func (l Level) gemmBlockBF16(c []float32, ldc int, a []BF16, lda int, packed []BF16, rows, n, k, p0, depth int, next func(j int) aheadBF16, scratch []float32) {
+	var start [1]segment
+	flags := 0
+	if p0 > 0 {
+		flags = tileAdd
+	}
+	edge, scratch := scratch[:rows*panelBF16], scratch[rows*panelBF16:]
+	for j := 0; j < n; j += panelBF16 {
+		panel := packed[j*k+p0*panelBF16:]
+		columns := min(panelBF16, n-j)
+		if columns == panelBF16 {
+			l.panelBF16(c[j:], ldc, rows, a, lda, panel, start[:], depth, flags, next(j), scratch)
+			continue
+		}
+		for r := range rows {
+			copy(edge[r*panelBF16:], c[r*ldc+j:][:columns])
+		}
+		l.panelBF16(edge, panelBF16, rows, a, lda, panel, start[:], depth, flags, next(j), scratch)
+		for r := range rows {
+			copy(c[r*ldc+j:][:columns], edge[r*panelBF16:])
 		}
 	}
 }

@@ -146,13 +146,13 @@ func (l Level) interleaveColumns(panel []BF16, p0 int, src []BF16, cs, k, n int)
 // TransposeScratchBF16 returns the number of floats that TransposeBF16 needs for n rows.
 func TransposeScratchBF16(n int) int { return PadBF16(n) / 2 * panelBF16 }
 
-// TransposeBF16 sets dst[j*PadBF16(n)+i] = src[i*lds+j] for n rows i and c columns j, zero for the
-// i from n on.
-func (l Level) TransposeBF16(dst, src []BF16, lds, n, c int, scratch []float32) {
+// TransposeBF16 sets dst[j*ldd+i] = src[i*lds+j] for n rows i and c columns j, zero for the
+// i from n to PadBF16(n). ldd is even.
+func (l Level) TransposeBF16(dst []BF16, ldd int, src []BF16, lds, n, c int, scratch []float32) {
 	pairs := PadBF16(n) / 2
 	for j := 0; j < c; j += panelBF16 {
 		columns := min(panelBF16, c-j)
 		l.interleave(AsBF16(scratch), columns, src[j:], lds, n, columns)
-		l.Transpose(asPairs(dst[j*PadBF16(n):]), pairs, scratch, columns, pairs, columns)
+		l.Transpose(asPairs(dst[j*ldd:]), ldd/2, scratch, columns, pairs, columns)
 	}
 }

@@ -2,6 +2,13 @@ package ops
 
 const errDepthBF16 = "ops: sum over k of bf16 is no multiple of 32"
 
+// aheadBF16 is what the next calls read, for the kernel to bring nearer while it computes, if it can: lines of eight places that are
+// apart numbers from each other, of each as many as rows/32·k/16.
+type aheadBF16 struct {
+	from  []BF16
+	apart int
+}
+
 // panelBF16 computes rows rows and the 64 columns of one packed panel of
 //
 //	c = (c if flags&tileAdd, else 0) + Σ over segs of a·b
@@ -11,13 +18,13 @@ const errDepthBF16 = "ops: sum over k of bf16 is no multiple of 32"
 //
 // Levels below AVX512BF16 have no such products: they widen both operands in scratch, of
 // l.scratchBF16() floats, and multiply those, which takes somewhat longer than float32 would.
-func (l Level) panelBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16, segs []segment, k, flags int, scratch []float32) {
+func (l Level) panelBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16, segs []segment, k, flags int, next aheadBF16, scratch []float32) {
 	if rows == 0 {
 		return
 	}
 	_ = c[(rows-1)*ldc+panelBF16-1]
 	checkPanelBF16(rows, a, rs, b, segs, k)
-	if !l.panelTilesBF16(c, ldc, rows, a, rs, b, segs, k, flags) {
+	if !l.panelTilesBF16(c, ldc, rows, a, rs, b, segs, k, flags, next) {
 		l.panelWidened(c, ldc, rows, a, rs, b, segs, k, flags, scratch)
 	}
 }
@@ -55,7 +62,7 @@ func (l Level) panelRounded(y []BF16, ldy, rows, columns int, a []BF16, rs int, 
 	n := len(segs)
 	runs := min(n, (n*k+convDepth-1)/convDepth)
 	for r := range runs {
-		l.panelBF16(sums, panelBF16, rows, a, rs, b, segs[n*r/runs:n*(r+1)/runs], k, flags, scratch)
+		l.panelBF16(sums, panelBF16, rows, a, rs, b, segs[n*r/runs:n*(r+1)/runs], k, flags, aheadBF16{}, scratch)
 		flags = tileAdd
 	}
 	if p.ReLU {

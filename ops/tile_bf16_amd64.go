@@ -11,10 +11,10 @@ package ops
 func tileBF16AVX512(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *segment, n, k, rows, flags int)
 
 //go:noescape
-func tileAMX(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *segment, n, k, blocks, height int, config *tileConfig, flags int, bias *float32, y *BF16, ldy int, run int)
+func tileAMX(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *segment, n, k, blocks, height int, config *tileConfig, flags int, bias *float32, y *BF16, ldy int, run int, next *BF16, apart int)
 
 // panelTilesBF16 does what panelBF16 describes, if the level has a kernel for it.
-func (l Level) panelTilesBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16, segs []segment, k, flags int) bool {
+func (l Level) panelTilesBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16, segs []segment, k, flags int, next aheadBF16) bool {
 	switch l {
 	case AVX512BF16:
 		n, large, height := tiles(rows)
@@ -28,8 +28,15 @@ func (l Level) panelTilesBF16(c []float32, ldc, rows int, a []BF16, rs int, b []
 		}
 		return true
 	case AMX:
+		var from *BF16
+		if len(next.from) > 0 {
+			from = &next.from[0]
+		} else {
+			next.apart = 0
+		}
 		tilesAMX(rows, func(at, blocks, height int) {
-			tileAMX(&c[at*ldc], ldc, &a[at*rs], rs, &b[0], &segs[0], len(segs), k, blocks, height, newTileConfig(height), flags, nil, nil, 0, runAMX(len(segs), k))
+			tileAMX(&c[at*ldc], ldc, &a[at*rs], rs, &b[0], &segs[0], len(segs), k, blocks, height, newTileConfig(height), flags, nil, nil, 0, runAMX(len(segs), k), from, next.apart)
+			from, next.apart = nil, 0 // few rows are left
 		})
 		return true
 	}
@@ -53,7 +60,7 @@ func (l Level) panelTilesRounded(y []BF16, ldy, rows int, a []BF16, rs int, b []
 	}
 	sums := scratch[:min(rows, blockAMX)*panelBF16]
 	tilesAMX(rows, func(at, blocks, height int) {
-		tileAMX(&sums[0], panelBF16, &a[at*rs], rs, &b[0], &segs[0], len(segs), k, blocks, height, newTileConfig(height), flags, bias, &y[at*ldy], ldy, runAMX(len(segs), k))
+		tileAMX(&sums[0], panelBF16, &a[at*rs], rs, &b[0], &segs[0], len(segs), k, blocks, height, newTileConfig(height), flags, bias, &y[at*ldy], ldy, runAMX(len(segs), k), nil, 0)
 	})
 	return true
 }

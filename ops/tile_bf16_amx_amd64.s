@@ -27,8 +27,9 @@
 // use them; between runs it waits in c. A half is two by two tiles of C. A tile of C or a
 // has (height+1)/2 rows. The second begins at row height/2, so if height is odd both have the middle
 // row: they read it before either is written, and write the same. Rounding one half goes on while the
-// tiles of the next are computed. Two lines with every step of k, what the next block reads of the last segment
-// comes to the second-level cache: of taps in order of memory that is what none before has read.
+// tiles of the next are computed. With every step of k lines come to the second-level cache: if apart is 0, two of what the next
+// block reads of the last segment, which of taps in order of memory is what none before has read; else one
+// of each of eight places from next on, apart numbers from each other.
 //
 // TMM0-TMM3  tiles of C: upper left, upper right, lower left, lower right
 // TMM4-TMM5  tiles of a, upper and lower: 32 of k
@@ -36,12 +37,13 @@
 // DI, DX     c of the block, its rows ldc bytes apart
 // SI, R15    where a is read, upper and lower;  R8 rs bytes;  AX what is fetched ahead
 // BX, R9     where b is read, 256 bytes from row to row
-// R10, R11   from the upper rows to the lower, in bytes of c and of a
+// R10, R11   apart in bytes, a place
 // R12, R13   segments, how many are left of the run;  CX steps of k left
 // R14        0 in the left half, 128 in the right: bytes of 32 columns, in c and in b
 //            of rounding: AX, BX row of c and of y, CX rows left, SI ldy bytes
 // Z0-Z2      numbers to be rounded;  Z3 0 with tileReLU, else minus infinity
-// in the frame: first segment of the run, how many it has, how many are left with it, what is fetched ahead
+// in the frame: first segment of the run, how many it has, how many are left with it; what is fetched ahead; from the upper
+//            rows to the lower, in bytes of c and of a
 //
 // The system keeps the tiles of a thread only while they are configured, and Go may move what runs
 // to another thread: they are configured and released in here. A call cannot be preempted, so it
@@ -52,11 +54,12 @@
 
 // HALF points AX and CX to this half of the block's upper and lower rows in c.
 #define HALF \
-	LEAQ (DI)(R14*1), AX \
-	LEAQ (AX)(R10*1), CX
+	MOVQ lowerC-40(SP), CX \
+	LEAQ (DI)(R14*1), AX   \
+	ADDQ AX, CX
 
-// func tileAMX(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *segment, n, k, blocks, height int, config *tileConfig, flags int, bias *float32, y *BF16, ldy int, run int)
-TEXT ·tileAMX(SB), NOSPLIT, $32-128
+// func tileAMX(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *segment, n, k, blocks, height int, config *tileConfig, flags int, bias *float32, y *BF16, ldy int, run int, next *BF16, apart int)
+TEXT ·tileAMX(SB), NOSPLIT, $48-144
 	MOVQ config+80(FP), AX
 	LONG $0x4978e2c4; BYTE $0x00                                 // LDTILECFG [RAX]
 	MOVQ c+0(FP), DI
@@ -70,6 +73,10 @@ TEXT ·tileAMX(SB), NOSPLIT, $32-128
 	MOVQ R10, R11
 	IMULQ DX, R10
 	IMULQ R8, R11
+	MOVQ  R10, lowerC-40(SP)
+	MOVQ  R11, lowerA-48(SP)
+	MOVQ  next+128(FP), AX
+	MOVQ  AX, ahead-32(SP)
 	VPXORD Z3, Z3, Z3
 	TESTQ  $2, flags+88(FP)
 	JNZ    block
@@ -81,6 +88,8 @@ block:
 	MOVQ  segs+40(FP), R12
 	MOVQ  AX, left-8(SP)
 	MOVQ  R12, first-16(SP)
+	CMPQ  apart+136(FP), $0
+	JNE   run
 	DECQ  AX
 	SHLQ  $4, AX
 	MOVQ  (R12)(AX*1), CX
@@ -140,10 +149,13 @@ segment:
 	SHLQ $1, BX
 	ADDQ a+16(FP), SI
 	ADDQ b+32(FP), BX
-	LEAQ (SI)(R11*1), R15
+	MOVQ lowerA-48(SP), R15
+	ADDQ SI, R15
 	ADDQ R14, BX
 	ADDQ $16, R12
 	MOVQ k+56(FP), CX
+	MOVQ apart+136(FP), R10
+	SHLQ $1, R10
 	PCALIGN $32
 
 step:
@@ -155,9 +167,12 @@ step:
 	LONG $0x5c42e2c4; BYTE $0xcc                                 // TDPBF16PS TMM1, TMM4, TMM7
 	LONG $0x5c4ae2c4; BYTE $0xd5                                 // TDPBF16PS TMM2, TMM5, TMM6
 	LONG $0x5c42e2c4; BYTE $0xdd                                 // TDPBF16PS TMM3, TMM5, TMM7
+	TESTQ R10, R10
+	JNZ   places
 	PREFETCHT1 (AX)
 	PREFETCHT1 64(AX)
 	ADDQ $128, AX
+fetched:
 	ADDQ $64, SI
 	ADDQ $64, R15
 	ADDQ $4096, BX
@@ -226,6 +241,23 @@ below:
 	ADDQ  AX, DI
 	DECQ  blocks+64(FP)
 	JNZ   block
+
+	JMP   done
+
+places:
+	PREFETCHT1 (AX)
+	PREFETCHT1 (AX)(R10*1)
+	LEAQ       (AX)(R10*2), R11
+	PREFETCHT1 (R11)
+	PREFETCHT1 (R11)(R10*1)
+	LEAQ       (R11)(R10*2), R11
+	PREFETCHT1 (R11)
+	PREFETCHT1 (R11)(R10*1)
+	LEAQ       (R11)(R10*2), R11
+	PREFETCHT1 (R11)
+	PREFETCHT1 (R11)(R10*1)
+	ADDQ       $64, AX
+	JMP        fetched
 
 done:
 	LONG $0x4978e2c4; BYTE $0xc0                                 // TILERELEASE

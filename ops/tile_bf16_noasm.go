@@ -2,7 +2,7 @@
 
 package ops
 
-func (Level) panelTilesBF16(_ []float32, _, _ int, _ []BF16, _ int, _ []BF16, _ []segment, _, _ int) bool {
+func (Level) panelTilesBF16(_ []float32, _, _ int, _ []BF16, _ int, _ []BF16, _ []segment, _, _ int, _ aheadBF16) bool {
 	return false
 }
 

@@ -54,7 +54,7 @@ func testPanelBF16(t *testing.T, l Level, rows, k, segments int, add bool) {
 	if add {
 		flags = tileAdd
 	}
-	l.panelBF16(c, ldc, rows, a, rs, b, segs, k, flags, scratch)
+	l.panelBF16(c, ldc, rows, a, rs, b, segs, k, flags, aheadBF16{}, scratch)
 	checkA()
 	checkB()
 	checkC()
@@ -101,7 +101,7 @@ func TestPanelWidened(t *testing.T) {
 					for _, flags := range []int{0, tileAdd} {
 						want := slices.Clone(c)
 						panelPlain(l, want, rows, a, rs, b, segs[:1+flags], k, flags)
-						l.panelBF16(c, panelBF16, rows, a, rs, b, segs[:1+flags], k, flags, make([]float32, l.scratchBF16()))
+						l.panelBF16(c, panelBF16, rows, a, rs, b, segs[:1+flags], k, flags, aheadBF16{}, make([]float32, l.scratchBF16()))
 						if !slices.EqualFunc(c, want, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) }) {
 							t.Fatalf("%d rows %d apart, k %d, flags %d: other bits", rows, rs, k, flags)
 						}
@@ -149,7 +149,7 @@ func TestPanelBF16RefusesDepth(t *testing.T) {
 		}
 	}()
 	k := 33
-	Generic.panelBF16(make([]float32, 64), 64, 1, make([]BF16, k), k, make([]BF16, 64*k), make([]segment, 1), k, 0, nil)
+	Generic.panelBF16(make([]float32, 64), 64, 1, make([]BF16, k), k, make([]BF16, 64*k), make([]segment, 1), k, 0, aheadBF16{}, nil)
 }
 
 // BenchmarkPanel is the product of a panel that stays in the cache, in float32 and bf16.
@@ -166,7 +166,7 @@ func BenchmarkPanel(b *testing.B) {
 			b.Run(fmt.Sprintf("bf16/%d/%v", k, l), func(b *testing.B) {
 				scratch := make([]float32, l.scratchBF16())
 				for b.Loop() {
-					l.panelBF16(c, panelBF16, rows, a, k, panel, make([]segment, 1), k, 0, scratch)
+					l.panelBF16(c, panelBF16, rows, a, k, panel, make([]segment, 1), k, 0, aheadBF16{}, scratch)
 				}
 				report(b, flop)
 			})

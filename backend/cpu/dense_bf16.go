@@ -18,7 +18,7 @@ type denseBF16 struct {
 
 	xData, yData []ops.BF16
 	wData, bias  []float32
-	a, packed    []ops.BF16 // the first operand, filled up to whole tiles or packed as w is, and the second
+	a, packed    []ops.BF16 // the first operand, in rows as ops.RowBF16 has them or packed as w is, and the second
 
 	padTask, forwardTask                func(worker, job int)
 	transposeTask, packTask, filterTask func(worker, job int)
@@ -39,7 +39,7 @@ func newDenseBF16(b *Backend, s backend.DenseSpec) (*denseBF16, error) {
 	if err := b.reserve(max(ops.RoundedScratch, denseOutputs*s.N+b.level.GemmScratchBF16(s.N, in))); err != nil {
 		return nil, err
 	}
-	if err := b.reserveCommon(s.N * in / 2); err != nil {
+	if err := b.reserveCommon(s.N * ops.RowBF16(s.In) / 2); err != nil {
 		return nil, err
 	}
 	if s.Inference {
@@ -55,7 +55,7 @@ func newDenseBF16(b *Backend, s backend.DenseSpec) (*denseBF16, error) {
 	if err := d.biasGradient.init(b, s.N, s.Out); err != nil {
 		return nil, err
 	}
-	return d, b.reserveCommon(max(s.In*n+ops.PackedMatrixSizeBF16(s.N, s.Out), ops.PackedMatrixSizeBF16(s.Out, s.N)) / 2)
+	return d, b.reserveCommon(max(s.In*ops.RowBF16(s.N)+ops.PackedMatrixSizeBF16(s.N, s.Out), ops.PackedMatrixSizeBF16(s.Out, s.N)) / 2)
 }
 
 // A job of y has so many of its columns, one of dx so many rows of w. Fewer read the other operand more often, more leave
@@ -73,7 +73,7 @@ func groups(n int) int { return blocks(n, ops.GroupColumns) }
 
 func (d *denseBF16) padJob(_, row int) {
 	in := d.spec.In
-	to := d.a[row*ops.PadBF16(in):][:ops.PadBF16(in)]
+	to := d.a[row*ops.RowBF16(in):][:ops.PadBF16(in)]
 	copy(to, d.xData[row*in:][:in])
 	clear(to[in:])
 }
@@ -85,10 +85,8 @@ func (d *denseBF16) Forward(y, x, w, b tensor.Tensor) {
 	if d.packed = d.b.packedWeights(data(w, d.w), s.Out); d.packed == nil {
 		return
 	}
-	if d.a = d.xData; s.In != ops.PadBF16(s.In) {
-		d.a = ops.AsBF16(d.b.common.of(0))
-		d.b.pool.run(s.N, d.padTask)
-	}
+	d.a = ops.AsBF16(d.b.common.of(0))
+	d.b.pool.run(s.N, d.padTask)
 	d.b.pool.run(blocks(s.Out, denseOutputs), d.forwardTask)
 }
 
@@ -97,12 +95,10 @@ func (d *denseBF16) forwardJob(worker, job int) {
 	j, end := part(s.Out, denseOutputs, job)
 	columns, k := end-j, ops.PadBF16(s.In)
 	c, scratch := d.result(worker, columns)
-	l.GemmBF16(c, columns, d.a, k, d.packed[j*k:], s.N, columns, k, scratch)
+	l.GemmBF16(c, columns, d.a, ops.RowBF16(s.In), d.packed[j*k:], s.N, columns, k, scratch)
 	for n := range s.N {
 		row := c[n*columns:][:columns]
-		for i, v := range d.bias[j:end] {
-			row[i] += v
-		}
+		ops.Add(row, d.bias[j:end])
 		if s.ReLU {
 			l.ReLU(row, row)
 		}
@@ -120,7 +116,7 @@ func (d *denseBF16) result(worker, columns int) (c, rest []float32) {
 func (d *denseBF16) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 	s := &d.spec
 	d.wData, d.yData, d.xData = d.b.output(dw, d.w).f32, numbers(dy, d.y).bf16, numbers(x, d.x).bf16
-	common, size := ops.AsBF16(d.b.common.of(0)), s.In*ops.PadBF16(s.N)
+	common, size := ops.AsBF16(d.b.common.of(0)), s.In*ops.RowBF16(s.N)
 	d.a, d.packed = common[:size], common[size:]
 	d.b.pool.run(groups(s.In), d.transposeTask)
 	d.b.pool.run(groups(s.Out), d.packTask)
@@ -131,7 +127,7 @@ func (d *denseBF16) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 func (d *denseBF16) transposeJob(worker, job int) {
 	s := &d.spec
 	i := job * ops.GroupColumns
-	d.b.level.TransposeBF16(d.a[i*ops.PadBF16(s.N):], d.xData[i:], s.In, s.N, min(ops.GroupColumns, s.In-i), d.b.scratch(worker))
+	d.b.level.TransposeBF16(d.a[i*ops.RowBF16(s.N):], ops.RowBF16(s.N), d.xData[i:], s.In, s.N, min(ops.GroupColumns, s.In-i), d.b.scratch(worker))
 }
 
 func (d *denseBF16) packJob(_, job int) {
@@ -148,7 +144,7 @@ func (d *denseBF16) filterJob(worker, job int) {
 	sums, scratch := scratch[:rows*denseGradients], scratch[rows*denseGradients:]
 	for j := 0; j < s.Out; j += denseGradients {
 		columns := min(denseGradients, s.Out-j)
-		l.GemmBF16(sums, columns, d.a[i*n:], n, d.packed[j*n:], rows, columns, n, scratch)
+		l.GemmBF16(sums, columns, d.a[i*ops.RowBF16(s.N):], ops.RowBF16(s.N), d.packed[j*n:], rows, columns, n, scratch)
 		l.StoreRows(d.wData[i*s.Out+j:], s.Out, sums, columns, rows, columns)
 	}
 }
