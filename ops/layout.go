@@ -4,16 +4,16 @@ const errLength = "ops: slice of wrong length"
 
 // SwapAxes exchanges the first two axes of an array of blocks of n numbers,
 //
-//	dst[j][i] = src[i][j] for i < rows, j < cols.
+//	dst[j][i] = src[i][j] for i < rows and the columns j from from to to, of cols.
 //
-// With N images of P pixels of C channels, SwapAxes(dst, src, N, P, C) turns NHWC to
-// HWNC, and SwapAxes(dst, src, P, N, C) turns it back. dst and src must not overlap.
-func SwapAxes[T float32 | BF16](dst, src []T, rows, cols, n int) {
+// With N images of P pixels of C channels, SwapAxes(dst, src, N, P, C, 0, P) turns NHWC to
+// HWNC, and SwapAxes(dst, src, P, N, C, 0, N) turns it back. dst and src must not overlap.
+func SwapAxes[T float32 | BF16](dst, src []T, rows, cols, n, from, to int) {
 	if len(src) != rows*cols*n || len(dst) != len(src) {
 		panic(errLength)
 	}
 	for i := range rows {
-		for j := range cols {
+		for j := from; j < to; j++ {
 			copy(dst[(j*rows+i)*n:][:n], src[(i*cols+j)*n:])
 		}
 	}

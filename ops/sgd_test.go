@@ -101,8 +101,9 @@ func TestSwapAxes(t *testing.T) {
 	for i := range src {
 		src[i] = float32(i)
 	}
-	SwapAxes(dst, src, rows, cols, n)
-	SwapAxes(back, dst, cols, rows, n)
+	SwapAxes(dst, src, rows, cols, n, 0, 2)
+	SwapAxes(dst, src, rows, cols, n, 2, cols)
+	SwapAxes(back, dst, cols, rows, n, 0, rows)
 	for i := range src {
 		if got := dst[(i/n%cols*rows+i/n/cols)*n+i%n]; got != src[i] || back[i] != src[i] {
 			t.Fatalf("element %d came to be %g, and %g when swapped back", i, got, back[i])

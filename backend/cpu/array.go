@@ -74,9 +74,9 @@ func (a array) store(l ops.Level, x []float32, from int) {
 // swapAxes is ops.SwapAxes of both kinds of numbers.
 func swapAxes(dst, src array, rows, cols, n int) {
 	if dst.bf16 == nil {
-		ops.SwapAxes(dst.f32, src.f32, rows, cols, n)
+		ops.SwapAxes(dst.f32, src.f32, rows, cols, n, 0, cols)
 	} else {
-		ops.SwapAxes(dst.bf16, src.bf16, rows, cols, n)
+		ops.SwapAxes(dst.bf16, src.bf16, rows, cols, n, 0, cols)
 	}
 }
 

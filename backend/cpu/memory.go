@@ -114,6 +114,9 @@ func (b *Backend) View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.T
 	return &buffer{slices.Clone(shape), whole.slice(offset, offset+n), whole.activations}
 }
 
+// writePixels is the number of pixels that a job of Write takes.
+const writePixels = 64
+
 // Write copies src, row-major in the order of the shape, to dst.
 func (b *Backend) Write(dst tensor.Tensor, src []float32) error {
 	t := own(dst)
@@ -127,8 +130,11 @@ func (b *Backend) Write(dst tensor.Tensor, src []float32) error {
 	}
 	n, h, w, c := t.shape.NHWC()
 	x := t.place(b.common.of(0), 0, len(src))
-	ops.SwapAxes(x, src, n, h*w, c)
-	t.store(b.level, x, 0)
+	b.pool.run(blocks(h*w, writePixels), func(_, job int) {
+		from, to := part(h*w, writePixels, job)
+		ops.SwapAxes(x, src, n, h*w, c, from, to)
+		t.store(b.level, x[from*n*c:to*n*c], from*n*c)
+	})
 	return nil
 }
 
@@ -143,7 +149,7 @@ func (b *Backend) Read(dst []float32, src tensor.Tensor) error {
 		return nil
 	}
 	n, h, w, c := t.shape.NHWC()
-	ops.SwapAxes(dst, t.load(b.level, b.common.of(0), 0, len(dst)), h*w, n, c)
+	ops.SwapAxes(dst, t.load(b.level, b.common.of(0), 0, len(dst)), h*w, n, c, 0, n)
 	return nil
 }
 
