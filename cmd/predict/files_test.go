@@ -306,6 +306,7 @@ func TestBadCommands(t *testing.T) {
 		{1, []string{"--labels", labels, "2 lines", "10 classes"}, []string{model(t), picture, "--labels", labels}},
 		{2, []string{"--limit", "--evaluate"}, []string{model(t), picture, "--limit", "1"}},
 		{2, []string{"--confusion", "--evaluate"}, []string{model(t), picture, "--confusion", "c.png"}},
+		{2, []string{"--confusion", half, ".png"}, []string{model(t), "--evaluate", "shapes", "--confusion", half}},
 		{1, []string{"--labels", os.DevNull, "not a file"}, []string{model(t), picture, "--labels", os.DevNull}},
 		{1, []string{"--labels", "nowhere.txt"}, []string{model(t), picture, "--labels", "nowhere.txt"}},
 	} {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -83,7 +84,7 @@ func (c *command) check(flags *pflag.FlagSet) error {
 		return errors.New("no model: name the folder of a run, a checkpoint, or a file of Keras's, see --help")
 	}
 	c.model, c.pictures = c.flags.Arg(0), c.flags.Args()[1:]
-	return cmp.Or(c.checkTask(), c.checkImages(),
+	return cmp.Or(c.checkTask(), c.checkImages(), c.checkConfusion(),
 		cli.AtLeast("top", c.top, 1), cli.AtLeast("limit", c.limit, 0), c.Check())
 }
 
@@ -111,6 +112,14 @@ func (c *command) checkTask() error {
 		return err
 	}
 	return nil
+}
+
+// checkConfusion reports an error where the name of a picture is that of something else, which would be overwritten.
+func (c *command) checkConfusion() error {
+	if c.confusion == "" || filepath.Ext(c.confusion) == ".png" {
+		return nil
+	}
+	return fmt.Errorf("--confusion %q: want a name that ends in .png", c.confusion)
 }
 
 // address returns where to listen: on this machine alone unless there is a host.
