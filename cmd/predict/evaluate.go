@@ -31,7 +31,7 @@ type evaluation struct {
 func evaluate(ctx context.Context, c *command, m *classifier) error {
 	if c.confusion != "" {
 		if err := atomicfile.Check(c.confusion); err != nil {
-			return fmt.Errorf("--confusion %w: name a file in a folder that can be written to", err)
+			return fmt.Errorf("--confusion %w: name a file in a folder that can be written to, or \"\" for none", err)
 		}
 	}
 	d, err := cifar.Open(ctx, c.evaluate, run.NewReport(run.Defaults(), os.Stderr, c.verbose).Download)

@@ -103,7 +103,7 @@ func TestBadEvaluation(t *testing.T) {
 		{[]string{"3 classes", "10"}, []string{three, "--evaluate", "shapes", "--mean", "0"}},
 		{[]string{"class 0", `"a"`, `"circle"`, "--labels"}, []string{model(t), "--evaluate", "shapes", "--labels", labels}},
 		{[]string{"(32, 32, 3)", "(40, 40, 3)"}, []string{untrained(t, large), "--evaluate", "shapes"}},
-		{[]string{"--confusion", "nowhere/c.png", "name a file"}, []string{model(t), "--evaluate", "shapes", "--confusion", "nowhere/c.png"}},
+		{[]string{"--confusion", "nowhere/c.png", "name a file", `"" for none`}, []string{model(t), "--evaluate", "shapes", "--confusion", "nowhere/c.png"}},
 	} {
 		t.Run(strings.Join(test.words, " "), func(t *testing.T) {
 			if text := clitest.Expect(t, clitest.Command(t, test.args...), 1, test.words); text != "" {
