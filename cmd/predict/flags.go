@@ -88,7 +88,7 @@ func (c *command) check(flags *pflag.FlagSet) error {
 		cli.AtLeast("top", c.top, 1), cli.AtLeast("limit", c.limit, 0), c.Check())
 }
 
-// checkTask reports an error unless there is one thing to do.
+// checkTask reports an error unless there is one thing to do, and all flags have a part in it.
 func (c *command) checkTask() error {
 	var tasks []string
 	if len(c.pictures) > 0 {
@@ -104,9 +104,15 @@ func (c *command) checkTask() error {
 		return fmt.Errorf("nothing to do with %s: name pictures, or give --evaluate or --serve", c.model)
 	case len(tasks) > 1:
 		return fmt.Errorf("%s: only one of them at a time", strings.Join(tasks, " and "))
-	case !c.flags.Changed("evaluate") && (c.flags.Changed("limit") || c.flags.Changed("confusion")):
-		return errors.New("--limit, --confusion: they are for --evaluate, which is not there")
-	case c.flags.Changed("serve"):
+	}
+	for _, x := range []struct{ flag, tasks string }{
+		{"top", "pictures and --serve"}, {"json", "pictures and --evaluate"}, {"limit", "--evaluate"}, {"confusion", "--evaluate"},
+	} {
+		if c.flags.Changed(x.flag) && !strings.Contains(x.tasks, tasks[0]) {
+			return fmt.Errorf("--%s: it is for %s, not for %s", x.flag, x.tasks, tasks[0])
+		}
+	}
+	if c.flags.Changed("serve") {
 		var err error
 		c.serve, err = address(c.serve)
 		return err
