@@ -103,7 +103,7 @@ func newClassifier(m *nn.Model, name string, c *command) (*classifier, error) {
 	}
 	mean, std := m.Mean, m.Std
 	if mean == nil {
-		mean, std = []float32{0}, []float32{1}
+		mean, std = []float32{0, 0, 0}, []float32{1, 1, 1}
 		if known.guessed = c.mean == nil && c.std == nil; known.guessed {
 			guess := cifar.MeanOnly().Mean
 			mean = guess[:]
@@ -115,9 +115,8 @@ func newClassifier(m *nn.Model, name string, c *command) (*classifier, error) {
 	if c.std != nil {
 		std = c.std
 	}
-	for i := range channels {
-		known.mean[i], known.std[i] = mean[i%len(mean)], std[i%len(std)]
-	}
+	copy(known.mean[:], mean)
+	copy(known.std[:], std)
 	return known, nil
 }
 

@@ -67,11 +67,11 @@ func (c *command) program() *cli.Program {
 
 	model := cli.NewGroup("Model")
 	model.StringVar(&c.labels, "labels", c.labels, "text `file` of the names of the classes, a line each (default those that the model has)")
-	model.Float32SliceVar(&c.mean, "mean", c.mean, "`numbers` R,G,B, or one, that are subtracted from pixels of 0 to 255 (default the model's)")
-	model.Float32SliceVar(&c.std, "std", c.std, "`numbers` R,G,B, or one, by which pixels are divided afterwards (default the model's)")
-	for _, name := range []string{"mean", "std"} {
-		model.Lookup(name).DefValue = "" // or the help would call it []
+	perChannel := func(values *[]float32) func(string) error {
+		return func(text string) (err error) { *values, err = cli.PerChannel(text, channels); return err }
 	}
+	model.Func("mean", "`numbers` R,G,B, or one, that are subtracted from pixels of 0 to 255 (default the model's)", perChannel(&c.mean))
+	model.Func("std", "`numbers` R,G,B, or one, by which pixels are divided afterwards (default the model's)", perChannel(&c.std))
 
 	return &cli.Program{Name: "predict", Usage: usage, Flags: []cli.Group{output, evaluation, server, model, c.Options.Flags()},
 		Verbose: &c.verbose, Check: c.check, Run: c.predict}
@@ -84,7 +84,7 @@ func (c *command) check(flags *pflag.FlagSet) error {
 		return errors.New("no model: name the folder of a run, a checkpoint, or a file of Keras's, see --help")
 	}
 	c.model, c.pictures = c.flags.Arg(0), c.flags.Args()[1:]
-	return cmp.Or(c.checkTask(), c.checkImages(), c.checkConfusion(),
+	return cmp.Or(c.checkTask(), c.checkStd(), c.checkConfusion(),
 		cli.AtLeast("top", c.top, 1), cli.AtLeast("limit", c.limit, 0), c.Check())
 }
 
@@ -140,24 +140,11 @@ func address(text string) (string, error) {
 	return net.JoinHostPort(cmp.Or(host, "127.0.0.1"), port), nil
 }
 
-// checkImages reports an error unless pixels can be prepared as the flags say.
-func (c *command) checkImages() error {
+// checkStd reports an error unless pixels can be divided as the flags say.
+func (c *command) checkStd() error {
 	for _, v := range c.std {
 		if !(v > 0) {
 			return fmt.Errorf("--std %v: must be above 0", v)
-		}
-	}
-	for _, x := range []struct {
-		flag   string
-		values []float32
-	}{{"mean", c.mean}, {"std", c.std}} {
-		if n := len(x.values); c.flags.Changed(x.flag) && n != 1 && n != channels {
-			return fmt.Errorf("--%s: %d numbers, want one, or %d with commas", x.flag, n, channels)
-		}
-		for _, v := range x.values {
-			if v-v != 0 {
-				return fmt.Errorf("--%s %v: must be a finite number", x.flag, v)
-			}
 		}
 	}
 	return nil

@@ -3,7 +3,9 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -88,6 +90,26 @@ func AtMost(flag string, value, most int) error {
 		return nil
 	}
 	return fmt.Errorf("--%s %d: must be at most %d", flag, value, most)
+}
+
+// PerChannel reads finite numbers, one for each of n channels with commas between them, or one for all.
+func PerChannel(text string, n int) ([]float32, error) {
+	words := strings.Split(text, ",")
+	if len(words) == 1 {
+		words = slices.Repeat(words, n)
+	}
+	if len(words) != n {
+		return nil, fmt.Errorf("want one number, or %d with commas", n)
+	}
+	values := make([]float32, n)
+	for i, word := range words {
+		v, err := strconv.ParseFloat(word, 32)
+		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("%q must be a finite number", word)
+		}
+		values[i] = float32(v)
+	}
+	return values, nil
 }
 
 // Of names the flag in an error about its value; nil stays nil.

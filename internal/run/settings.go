@@ -3,8 +3,6 @@ package run
 import (
 	"cmp"
 	"fmt"
-	"math"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -153,19 +151,15 @@ func (d deviations) MarshalText() ([]byte, error) {
 
 // UnmarshalText reads one number for each channel, or one for all.
 func (d *deviations) UnmarshalText(text []byte) error {
-	words := strings.Split(string(text), ",")
-	if len(words) == 1 {
-		words = slices.Repeat(words, len(d))
+	values, err := cli.PerChannel(string(text), len(d))
+	if err != nil {
+		return err
 	}
-	if len(words) != len(d) {
-		return fmt.Errorf("want one number, or %d with commas", len(d))
-	}
-	for i, word := range words {
-		v, err := strconv.ParseFloat(word, 32)
-		if err != nil || !(v > 0) || math.IsInf(v, 0) {
-			return fmt.Errorf("%q must be a number above 0", word)
+	for i, v := range values {
+		if !(v > 0) {
+			return fmt.Errorf("%v must be above 0", v)
 		}
-		d[i] = float32(v)
+		d[i] = v
 	}
 	return nil
 }
