@@ -152,7 +152,7 @@ func (m *classifier) read(p *cifar.Picture) ([]float32, error) {
 }
 
 // errNotFinite says that there is nothing to tell of a picture.
-var errNotFinite = errors.New("the model gives numbers that are not finite: it has diverged, or its file is damaged")
+var errNotFinite = errors.New("the model gives numbers that are not finite: --mean or --std is not what it was trained with, its training diverged, or its file is damaged")
 
 // score is how probable a class is.
 type score struct {

@@ -311,6 +311,7 @@ func TestBadCommands(t *testing.T) {
 		{2, []string{"--json", "not for --serve"}, []string{model(t), "--serve", "0", "--json"}},
 		{2, []string{"--top", "not for --evaluate"}, []string{model(t), "--evaluate", "shapes", "--top", "1"}},
 		{2, []string{"--confusion", half, ".png"}, []string{model(t), "--evaluate", "shapes", "--confusion", half}},
+		{1, []string{"not finite", "--std"}, []string{model(t), picture, "--std", "1e-38"}},
 		{1, []string{"--labels", os.DevNull, "not a file"}, []string{model(t), picture, "--labels", os.DevNull}},
 		{1, []string{"--labels", "nowhere.txt"}, []string{model(t), picture, "--labels", "nowhere.txt"}},
 	} {
