@@ -101,24 +101,42 @@ func listPictures(names []string) []*pictureFile {
 // is in the list with the error, and so is a folder that has none.
 func walk(root string) []*pictureFile {
 	var all []*pictureFile
+	root += string(filepath.Separator) // behind which a link is the folder that it leads to
 	filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		hidden := path != root && strings.HasPrefix(d.Name(), ".")
 		switch {
 		case err != nil:
-			f := &pictureFile{Name: path}
+			f := &pictureFile{Name: filepath.Clean(path)}
 			f.fail(err)
 			all = append(all, f)
 		case d.IsDir() && hidden:
 			return fs.SkipDir
-		case !d.IsDir() && !hidden && cifar.IsPicture(path):
-			all = append(all, &pictureFile{Name: path})
+		case !d.IsDir() && !hidden:
+			if f := found(path); f != nil {
+				all = append(all, f)
+			}
 		}
 		return nil
 	})
 	if all == nil {
-		all = append(all, &pictureFile{Name: root, Error: "the folder has no pictures"})
+		all = append(all, &pictureFile{Name: filepath.Clean(root), Error: "the folder has no pictures"})
 	}
 	return all
+}
+
+// found returns what is no folder in one: a picture, or why it is left out; nil if nobody says that it is a picture.
+func found(path string) *pictureFile {
+	f := &pictureFile{Name: path}
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		f.Error = "a link to a folder, which is not followed: name it as well"
+	case !cifar.IsPicture(path):
+		return nil
+	case err == nil && !info.Mode().IsRegular():
+		f.Error = "not a file that can be read to its end"
+	}
+	return f
 }
 
 // classify reads the files, at most a batch, and sets their scores.
