@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/lamina-go/lamina/internal/hdf5"
+	"github.com/lamina-go/lamina/internal/infile"
 )
 
 // The parts of a .keras file.
@@ -73,7 +74,7 @@ func (f *File) openArchive(r io.ReaderAt) error {
 func newArchive(r io.ReaderAt, size int64) (*archive, error) {
 	z, err := zip.NewReader(r, size)
 	if err != nil {
-		return nil, fmt.Errorf("the archive is damaged or cut off: %w", err)
+		return nil, fmt.Errorf("%w: %s", err, infile.Damaged)
 	}
 	a := &archive{r, size, map[string]*zip.File{}}
 	for _, part := range z.File {
@@ -112,7 +113,7 @@ func (a *archive) open(name string) (io.ReaderAt, int64, error) {
 		return nil, 0, fmt.Errorf("the archive has no %q, which every .keras file has", name)
 	}
 	wrong := func(err error) (io.ReaderAt, int64, error) {
-		return nil, 0, fmt.Errorf("the archive's part %q is damaged: %w", name, err)
+		return nil, 0, fmt.Errorf("the archive's part %q: %w: %s", name, err, infile.Damaged)
 	}
 	if part.UncompressedSize64 > uint64(a.size)+spare {
 		return wrong(fmt.Errorf("it claims %d bytes in a file of %d", part.UncompressedSize64, a.size))

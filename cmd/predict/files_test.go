@@ -14,6 +14,7 @@ import (
 
 	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/internal/clitest"
+	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/internal/run"
 	"github.com/lamina-go/lamina/keras"
 	"github.com/lamina-go/lamina/nn"
@@ -215,7 +216,7 @@ func TestKerasFiles(t *testing.T) {
 		if err := os.Truncate(file, 1000); err != nil {
 			t.Fatal(err)
 		}
-		clitest.Expect(t, clitest.Command(t, file, picture), 1, []string{file})
+		clitest.Expect(t, clitest.Command(t, file, picture), 1, []string{file, infile.Damaged})
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/lamina-go/lamina/internal/infile"
 )
 
 // Error tells what is wrong with a file and where.
@@ -42,6 +44,11 @@ func (f *File) fail(o *Object, part string, addr uint64, err error) error {
 	return e
 }
 
+// damaged returns an error about what no program writes.
+func damaged(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", fmt.Errorf(format, args...), infile.Damaged)
+}
+
 // undefined is the address of what is not there.
 const undefined = math.MaxUint64
 
@@ -66,7 +73,7 @@ func (b *block) failed(err error) error {
 }
 
 func (b *block) fail(format string, args ...any) error {
-	return b.failed(fmt.Errorf(format, args...))
+	return b.failed(damaged(format, args...))
 }
 
 func (b *block) unsupported(what string) error { return b.failed(unsupported(what)) }
@@ -77,7 +84,7 @@ func (b *block) left() int { return len(b.data) - b.pos }
 // take returns the next n bytes, or nil.
 func (b *block) take(n int) []byte {
 	if b.err == nil && (n < 0 || n > b.left()) {
-		b.fail("cut off: %d bytes wanted of the %d that are left", n, b.left())
+		b.fail("%d bytes wanted of the %d that are left", n, b.left())
 	}
 	if b.err != nil {
 		return nil
@@ -134,7 +141,7 @@ func (b *block) version(lowest, highest int) int {
 func (b *block) checksum() {
 	want := lookup3(b.data[:b.pos])
 	if got := uint32(b.uint(4)); b.err == nil && got != want {
-		b.fail("damaged: checksum %08x, stored %08x", want, got)
+		b.fail("checksum %08x, stored %08x", want, got)
 	}
 }
 

@@ -36,7 +36,7 @@ func TestBombs(t *testing.T) {
 	binary.LittleEndian.PutUint64(data[at+len(old)-8:], uint64(len(good)))
 	errs := judge(t, data, func() string { return "a chunk that grows without end" })
 	want := "more than the 124 bytes of a chunk come out of deflate"
-	if !slices.ContainsFunc(errs, func(err error) bool { return strings.HasSuffix(err.Error(), want) }) {
+	if !slices.ContainsFunc(errs, func(err error) bool { return strings.Contains(err.Error(), want) }) {
 		t.Errorf("errors %v, none is %s", errs, want)
 	}
 }
@@ -79,7 +79,7 @@ func TestCircles(t *testing.T) {
 	binary.LittleEndian.PutUint64(data2[h+32:], 24)
 	for _, data := range [][]byte{data, data2} {
 		errs := judge(t, data, func() string { return "a circle" })
-		if len(errs) != 1 || !strings.HasSuffix(errs[0].Error(), ": a circle") {
+		if len(errs) != 1 || !strings.Contains(errs[0].Error(), ": a circle") {
 			t.Errorf("errors %v, want a circle", errs)
 		}
 	}

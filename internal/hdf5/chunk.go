@@ -228,7 +228,7 @@ func (d *Dataset) load(k chunk) ([]byte, error) {
 		err = fmt.Errorf("%d bytes in a chunk of %d", len(p), c.size)
 	}
 	if err != nil {
-		return nil, d.f.fail(d.Object, "chunk", k.addr, err)
+		return nil, d.f.fail(d.Object, "chunk", k.addr, damaged("%w", err))
 	}
 	return p, nil
 }
@@ -273,7 +273,7 @@ func checkFletcher(p []byte) ([]byte, error) {
 	}
 	p, sum := p[:len(p)-4], binary.LittleEndian.Uint32(p[len(p)-4:])
 	if got := fletcher32(p); got != sum {
-		return nil, fmt.Errorf("damaged: checksum %08x, stored %08x", got, sum)
+		return nil, fmt.Errorf("checksum %08x, stored %08x", got, sum)
 	}
 	return p, nil
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/lamina-go/lamina/internal/golden"
+	"github.com/lamina-go/lamina/internal/infile"
 )
 
 // readAll reads everything of a file that can be read, past all errors, and returns the errors.
@@ -288,7 +289,7 @@ func TestTruncated(t *testing.T) {
 			if len(errs) != 1 {
 				t.Fatalf("%s cut to %d: errors %v", name, n, errs)
 			}
-			want := fmt.Sprintf("superblock says %d bytes, file has %d", len(good), n)
+			want := fmt.Sprintf("the file was written with %d bytes and has %d: %s", len(good), n, infile.Damaged)
 			if n >= base+96 && !strings.HasSuffix(errs[0].Error(), want) {
 				t.Fatalf("%s cut to %d: error %v", name, n, errs[0])
 			}

@@ -59,13 +59,13 @@ func (f *File) claim(o *Object, part string, addr, n uint64) error {
 		return nil
 	}
 	if addr > f.size || n > f.size-addr {
-		return f.fail(o, part, addr, fmt.Errorf("its %d bytes reach beyond the file's end at %d", n, f.base+int64(f.size)))
+		return f.fail(o, part, addr, damaged("its %d bytes reach beyond the file's end at %d", n, f.base+int64(f.size)))
 	}
 	if _, seen := f.starts[addr]; seen {
-		return f.fail(o, part, addr, fmt.Errorf("this place is already part of something else: a circle"))
+		return f.fail(o, part, addr, damaged("this place is already part of something else: a circle"))
 	}
 	if n > f.size-f.claimed {
-		return f.fail(o, part, addr, fmt.Errorf("its %d bytes overlap other parts of the file", n))
+		return f.fail(o, part, addr, damaged("its %d bytes overlap other parts of the file", n))
 	}
 	f.starts[addr] = struct{}{}
 	f.claimed += n
@@ -168,7 +168,7 @@ func (f *File) readSuperblock(size int64) (root uint64, err error) {
 		return 0, b.fail("end of file at %d, its base at %d", end, base)
 	}
 	if end -= base; end > f.size {
-		return 0, b.fail("superblock says %d bytes, file has %d", end+uint64(f.base), size)
+		return 0, b.fail("the file was written with %d bytes and has %d", end+uint64(f.base), size)
 	}
 	f.size = end
 	return root, f.claim(nil, part, 0, uint64(b.pos))

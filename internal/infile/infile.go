@@ -7,6 +7,9 @@ import (
 	"os"
 )
 
+// Damaged is what to do about a file whose contents cannot be as they were written.
+const Damaged = "the file is damaged or cut off: copy it again"
+
 // Open opens a file to be read, and tells its size. A folder is an error, and so is a pipe or a
 // device, which might keep the program waiting or never end.
 func Open(path string) (*os.File, int64, error) {

@@ -14,6 +14,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/lamina-go/lamina/internal/infile"
 )
 
 // Tensor is a named array in row-major order.
@@ -84,15 +86,15 @@ type entryJSON struct {
 func ReadHeader(r io.Reader, size int64) (*Header, error) {
 	var word [8]byte
 	if _, err := io.ReadFull(r, word[:]); err != nil {
-		return nil, fmt.Errorf("safetensors: no header: %w", err)
+		return nil, damaged("no header: %w", err)
 	}
 	length := binary.LittleEndian.Uint64(word[:])
 	if length > maxHeader || int64(length) > size-8 {
-		return nil, fmt.Errorf("safetensors: header of %d bytes in a file of %d", length, size)
+		return nil, damaged("header of %d bytes in a file of %d", length, size)
 	}
 	text := make([]byte, length)
 	if _, err := io.ReadFull(r, text); err != nil {
-		return nil, fmt.Errorf("safetensors: header cut off: %w", err)
+		return nil, damaged("header: %w", err)
 	}
 	h, err := parseHeader(text, uint64(size)-8-length)
 	if err != nil {
@@ -106,12 +108,12 @@ func ReadHeader(r io.Reader, size int64) (*Header, error) {
 func parseHeader(text []byte, size uint64) (*Header, error) {
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(text, &raw); err != nil {
-		return nil, fmt.Errorf("safetensors: header: %w", err)
+		return nil, damaged("header: %w", err)
 	}
 	h := &Header{}
 	if m, ok := raw[metadataKey]; ok {
 		if err := json.Unmarshal(m, &h.Metadata); err != nil {
-			return nil, fmt.Errorf("safetensors: metadata: %w", err)
+			return nil, damaged("metadata: %w", err)
 		}
 		delete(raw, metadataKey)
 	}
@@ -123,7 +125,7 @@ func parseHeader(text []byte, size uint64) (*Header, error) {
 	for name, m := range raw {
 		var e entryJSON
 		if err := json.Unmarshal(m, &e); err != nil {
-			return nil, fmt.Errorf("safetensors: tensor %q: %w", name, err)
+			return nil, damaged("tensor %q: %w", name, err)
 		}
 		entries = append(entries, located{name, e})
 	}
@@ -143,21 +145,26 @@ func parseHeader(text []byte, size uint64) (*Header, error) {
 		shape := make([]int, len(e.Shape))
 		for i, d := range e.Shape {
 			if d < 0 || d > 0 && n > size/uint64(d) {
-				return nil, fmt.Errorf("safetensors: tensor %q: shape %v does not fit into the file", e.name, e.Shape)
+				return nil, damaged("tensor %q: shape %v does not fit into the file", e.name, e.Shape)
 			}
 			n *= uint64(d)
 			shape[i] = int(d)
 		}
 		if e.Offsets[0] != at || e.Offsets[1] < at || e.Offsets[1]-at != n || e.Offsets[1] > size {
-			return nil, fmt.Errorf("safetensors: tensor %q: offsets %v, shape %v and %d bytes of data disagree", e.name, e.Offsets, e.Shape, size)
+			return nil, damaged("tensor %q: offsets %v, shape %v and %d bytes of data disagree", e.name, e.Offsets, e.Shape, size)
 		}
 		h.Entries = append(h.Entries, Entry{e.name, e.DType, shape, int64(at)})
 		at = e.Offsets[1]
 	}
 	if at != size {
-		return nil, fmt.Errorf("safetensors: %d bytes of data, the header tells of %d", size, at)
+		return nil, damaged("%d bytes of data, the header tells of %d", size, at)
 	}
 	return h, nil
+}
+
+// damaged returns an error about what no program writes.
+func damaged(format string, args ...any) error {
+	return fmt.Errorf("safetensors: %w: %s", fmt.Errorf(format, args...), infile.Damaged)
 }
 
 // WriteHeader writes a header; the data of its entries, in their order, have to follow.

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lamina-go/lamina/internal/infile"
 )
 
 func TestRoundTrip(t *testing.T) {
@@ -72,7 +74,7 @@ func TestErrors(t *testing.T) {
 		{`{"a": {"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,4]}}`, 4, "does not fit"},
 		{`{"a": {"dtype":"F32","shape":[2],"data_offsets":[0,4]}}`, 4, "does not fit"},
 		{`{"a": {"dtype":"F32","shape":[0,2],"data_offsets":[0,4]}}`, 4, "disagree"},
-		{`{"a": {"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8, "disagree"},
+		{`{"a": {"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8, "disagree: " + infile.Damaged},
 		{`{"a": {"dtype":"F32","shape":[1],"data_offsets":[4,0]}}`, 8, "disagree"},
 		{`{"a": {"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b": {"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4, "disagree"},
 		{`{"a": {"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 8, "8 bytes of data, the header tells of 4"},
