@@ -169,6 +169,9 @@ func ReadConfig(path string) (c Config, err error) {
 	if err == nil {
 		err = device.CheckConvolutions(c.Convolutions)
 	}
+	if err == nil {
+		err = c.Settings.resultsFrom(path)
+	}
 	if err != nil {
 		return c, fmt.Errorf("%s: %s: %w: mend it, or take a copy of it", path, ConfigName, cause(err))
 	}
@@ -232,10 +235,14 @@ func (d *Folder) Update(s Settings, f Facts, convolutions map[string]string) err
 }
 
 func (d *Folder) writeConfig() error {
+	c := d.Config
+	if err := c.Settings.resultsBelow(d.Path); err != nil {
+		return err
+	}
 	return atomicfile.Write(d.File(ConfigName), func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
-		return e.Encode(d.Config)
+		return e.Encode(c)
 	})
 }
 

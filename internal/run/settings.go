@@ -39,8 +39,8 @@ type Settings struct {
 	WeightDecay float32 `json:"weight-decay"`
 	Seed        uint64  `json:"seed"`
 
-	TensorBoard string `json:"tensorboard"` // an absolute path, or "" for none
-	Save        string `json:"save"`        // an absolute path, or "" for none
+	TensorBoard string `json:"tensorboard"` // an absolute path, in config.json maybe below the run's folder, or "" for none
+	Save        string `json:"save"`        // the same
 	SaveBest    bool   `json:"save-best"`
 
 	device.Options
