@@ -44,6 +44,14 @@ func (r *Report) line(heading, format string, values ...any) {
 	fmt.Fprintf(r.out, "%-9s %s\n", heading, fmt.Sprintf(format, values...))
 }
 
+// count tells how many there are of a thing.
+func count(n int, one, many string) string {
+	if n == 1 {
+		many = one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
 // begin tells what is about to happen.
 func (r *Report) begin(b backend.Backend, dir *Folder, t *nn.Trainer) {
 	r.line("machine", "%s, %d threads, %s, %s", dir.Config.CPU, r.ThreadCount(), b.Name(), r.Precision)
@@ -56,8 +64,13 @@ func (r *Report) begin(b backend.Backend, dir *Folder, t *nn.Trainer) {
 	}
 	f := dir.Config.Facts
 	r.line("model", "%s, %.1f million parameters", r.Model, float64(f.Trainable+f.NonTrainable)/1e6)
-	r.line("data", "%s: %d images to train on, %d to validate with, %d classes", f.Data, f.Images, f.Validation, f.Classes)
-	r.line("training", "%d epochs of %d steps of %d images, learning rate %s", r.Epochs, t.Steps(), t.Batch, r.LR)
+	r.line("data", "%s: %s to train on, %d to validate with, %s", f.Data, count(f.Images, "image", "images"), f.Validation, count(f.Classes, "class", "classes"))
+	if t.Epoch > 0 && t.Epoch >= r.Epochs {
+		r.line("training", "nothing is left to do: %s done", count(t.Epoch, "epoch is", "epochs are"))
+	} else {
+		r.line("training", "%s of %s of %s, learning rate %s", count(r.Epochs, "epoch", "epochs"),
+			count(t.Steps(), "step", "steps"), count(t.Batch, "image", "images"), r.LR)
+	}
 	r.line("results", "%s", dir.Path)
 	if dir.Config.Backend != b.Name() {
 		r.line("note", "the run began on %s: elsewhere the last digits differ", dir.Config.Backend)
@@ -67,7 +80,7 @@ func (r *Report) begin(b backend.Backend, dir *Folder, t *nn.Trainer) {
 		r.line("settings", "%s", text)
 	}
 	if t.Step > 0 {
-		r.line("resumed", "after epoch %d and %d steps", t.Epoch, t.EpochStep)
+		r.line("resumed", "after epoch %d and %s", t.Epoch, count(t.EpochStep, "step", "steps"))
 	}
 	fmt.Fprintln(r.out)
 	r.epochAt = time.Now()

@@ -94,7 +94,11 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	}
 	facts := Facts{Data: data.Name, Images: data.Train.Len(), Validation: data.Test.Len(), Classes: len(data.Classes)}
 	facts.Trainable, facts.NonTrainable = network.Parameters()
-	if err := errors.Join(dir.Update(j.Settings, facts, device.Convolutions(j.Backend)), dir.WriteHistory(t.History)); err != nil {
+	settings := j.Settings
+	if t.Epoch > 0 && t.Epoch >= settings.Epochs { // nothing is left to do, and the run is no shorter than it was
+		settings.Epochs = dir.Config.Settings.Epochs
+	}
+	if err := errors.Join(dir.Update(settings, facts, device.Convolutions(j.Backend)), dir.WriteHistory(t.History)); err != nil {
 		return nil, err
 	}
 	j.Report.begin(j.Backend, dir, t)
