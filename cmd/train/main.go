@@ -43,7 +43,7 @@ func (c *command) train() (err error) {
 	}
 	report := run.NewReport(c.Settings, os.Stdout, c.verbose)
 	goOn := cli.Command("train", "--resume", dir.Path)
-	job := run.Job{Settings: c.Settings, Folder: dir, Backend: b, SaveEvery: c.saveEvery, Report: report, GoOn: goOn}
+	job := run.Job{Settings: c.Settings, Folder: dir, Backend: b, SaveEvery: c.saveEvery, SaveAnew: c.flags.Changed("save"), Report: report, GoOn: goOn}
 	history, err := job.Run(ctx)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -65,7 +66,7 @@ func TestPretrained(t *testing.T) {
 
 	// What a resumed run needs no more may be gone.
 	os.Remove(first)
-	succeed(t, "--resume", killed, "--save", filepath.Join(dir, "late.safetensors"), "--save-best")
+	succeed(t, "--resume", killed, "--save", filepath.Join(dir, "late.safetensors"))
 	fail(t, 2, []string{"--pretrained " + saved}, "--resume", killed, "--pretrained", saved)
 }
 
@@ -193,5 +194,52 @@ func TestSaveBest(t *testing.T) {
 	fail(t, 2, []string{"--threads -1", "at least 0"}, "--resume", later, "--threads", "-1")
 	if !strings.Contains(text, "the model of the best epoch") {
 		t.Errorf("not told:\n%s", text)
+	}
+}
+
+// TestCopiedRun goes on with a run and a copy of it: neither may touch what the other has saved.
+func TestCopiedRun(t *testing.T) {
+	clitest.Once(t)
+	first, second := filepath.Join(t.TempDir(), "first"), filepath.Join(t.TempDir(), "second")
+	saved, copied := filepath.Join(first, "m.safetensors"), filepath.Join(second, "m.safetensors")
+	succeed(t, small(first, "--epochs", "1", "--save", saved, "--tensorboard", filepath.Join(first, "curves"))...)
+	if err := os.CopyFS(second, os.DirFS(first)); err != nil {
+		t.Fatal(err)
+	}
+	one := fingerprint(t, saved)
+	text := succeed(t, "--resume", first, "--epochs", "2")
+	two := fingerprint(t, saved)
+	if two == one || !strings.Contains(text, "saved     "+saved) {
+		t.Errorf("the model of 2 epochs was not saved:\n%s", text)
+	}
+	os.Remove(copied)
+	text = succeed(t, "--resume", second)
+	if fingerprint(t, saved) != two || fingerprint(t, copied) != one || !strings.Contains(text, copied) {
+		t.Errorf("the copy has not saved its model beside it:\n%s", text)
+	}
+	if !strings.Contains(text, "nothing is left to do: 1 epoch is done") {
+		t.Errorf("it is not told that there is nothing to do:\n%s", text)
+	}
+
+	// As of before there were relative paths.
+	config := filepath.Join(second, run.ConfigName)
+	old, err := os.ReadFile(config)
+	if err != nil || !strings.Contains(string(old), `"curves"`) {
+		t.Fatalf("want paths relative to the folder: %v\n%s", err, old)
+	}
+	put(t, []byte(strings.Replace(string(old), `"m.safetensors"`, strconv.Quote(saved), 1)), config)
+	if text = succeed(t, "--resume", second); fingerprint(t, saved) != two || !strings.Contains(text, saved) {
+		t.Errorf("nothing was trained, and the model is another:\n%s", text)
+	}
+	succeed(t, "--resume", second, "--save", saved)
+	if fingerprint(t, saved) != one {
+		t.Error("what --save asked for was not saved")
+	}
+
+	config = filepath.Join(first, run.ConfigName)
+	before := fingerprint(t, config)
+	text = succeed(t, "--resume", first, "--epochs", "1")
+	if fingerprint(t, config) != before || !strings.Contains(text, "nothing is left to do: 2 epochs are done") {
+		t.Errorf("after fewer epochs than are done %s is another:\n%s", config, text)
 	}
 }

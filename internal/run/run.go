@@ -26,6 +26,7 @@ type Job struct {
 	Folder    *Folder
 	Backend   backend.Backend
 	SaveEvery time.Duration // between checkpoints within an epoch
+	SaveAnew  bool          // Settings.Save is written though nothing is trained and it is there
 	Report    *Report
 	GoOn      string // what the user types to go on
 }
@@ -73,7 +74,9 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	}
 	save.trainer = t
 	if dir.HasCheckpoint() {
-		err = t.Resume(setup.Checkpoint)
+		if err = t.Resume(setup.Checkpoint); err == nil {
+			save.resume(dir.Config.Settings, setup.Checkpoint, j.SaveAnew)
+		}
 	} else {
 		err = cli.Interruption(ctx, j.pretrain(ctx, t.Model))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/lamina-go/lamina/internal/atomicfile"
 	"github.com/lamina-go/lamina/keras"
@@ -54,7 +55,7 @@ type saver struct {
 	best     bool   // only of the best epoch
 	momentum float32
 	trainer  *nn.Trainer
-	saved    int // the epoch after which it was last written by this process
+	saved    int // the epoch after which it was last written, 0 for never
 }
 
 // check reports an error unless the file can be written.
@@ -68,6 +69,24 @@ func (s *saver) check() error {
 	return nil
 }
 
+// resume takes it as saved what the run has saved before, at the same place by the same rule; anew, only the best epoch if it
+// is not the last. A file that is older than the checkpoint is of an earlier epoch: the process may have ended between them.
+func (s *saver) resume(before Settings, checkpoint string, anew bool) {
+	history := s.trainer.History
+	file, noFile := os.Stat(s.path)
+	state, noState := os.Stat(checkpoint)
+	if len(history) == 0 || errors.Join(noFile, noState) != nil || before.Save != s.path || before.SaveBest != s.best {
+		return
+	}
+	best := Best(history).Epoch
+	switch {
+	case s.best && (best < len(history) || s.trainer.EpochStep > 0):
+		s.saved = best
+	case !anew && !file.ModTime().Before(state.ModTime()):
+		s.saved = len(history)
+	}
+}
+
 // epoch saves after an epoch that is the best one so far, if that is wanted.
 func (s *saver) epoch() error {
 	history := s.trainer.History
@@ -77,12 +96,19 @@ func (s *saver) epoch() error {
 	return s.write()
 }
 
-// end saves after the last epoch.
+// end saves after the last epoch. That the best one cannot be saved, for it was too long ago, is an error.
 func (s *saver) end() error {
-	if s.best {
-		return s.epoch()
+	history := s.trainer.History
+	if !s.best {
+		return s.write()
 	}
-	return s.write()
+	if len(history) == 0 {
+		return nil
+	}
+	if best := Best(history).Epoch; best != s.saved {
+		return fmt.Errorf("--save %s: nothing was saved, for the best epoch, %d, was before this resume: --save-best=false saves the last", s.path, best)
+	}
+	return nil
 }
 
 func (s *saver) write() error {
