@@ -2,6 +2,7 @@ package cifar
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/lamina-go/lamina/internal/fetch"
@@ -20,7 +21,7 @@ func download(ctx context.Context, a fetch.File, cache string, progress func(don
 	switch {
 	case err == nil:
 		return file, nil
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, errors.Is(err, fetch.ErrDamaged):
 		return "", fmt.Errorf("cifar: %w", err)
 	}
 	return "", fmt.Errorf("cifar: CIFAR-10 cannot be downloaded: %w: take the built-in data with --data %s, or put the file %s to %s",

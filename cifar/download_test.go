@@ -134,6 +134,9 @@ func TestDownload(t *testing.T) {
 				if test.err == "MD5" && exists(file+".part") {
 					t.Error("the wrong part is still there")
 				}
+				if info, err := os.Stat(file + ".part"); err == nil && info.Size() == 0 {
+					t.Error("an empty part is there")
+				}
 				return
 			}
 			if err != nil {

@@ -2,6 +2,7 @@ package keras
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -33,7 +34,7 @@ func ImageNet(ctx context.Context, network string, progress func(done, total int
 	switch {
 	case err == nil:
 		return path, nil
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, errors.Is(err, fetch.ErrDamaged):
 		return "", fmt.Errorf("keras: %w", err)
 	}
 	return "", fmt.Errorf("keras: the ImageNet weights cannot be downloaded: %w: put the file %s to %s", err, f.Name, f.Path(cache))

@@ -22,16 +22,21 @@ type File struct {
 	Size           int64
 }
 
+// ErrDamaged is of a file in the cache folder that is another one.
+var ErrDamaged = errors.New("delete it, and it is fetched again")
+
 // Path returns where the file is in a cache folder, or will be.
 func (a File) Path(cache string) string { return filepath.Join(cache, "lamina", a.Name) }
 
-// Get returns the path of the file in a cache folder, after downloading it if it is not there. Progress,
-// if not nil, is called with the bytes downloaded so far and all of them. What has come stays for
+// Get returns the path of the file in a cache folder, after downloading it if it is not there; one of another size there
+// is ErrDamaged. Progress, if not nil, is called with the bytes downloaded so far and all of them. What has come stays for
 // the next time when ctx ends.
 func (a File) Get(ctx context.Context, cache string, progress func(done, total int64)) (string, error) {
 	file := a.Path(cache)
-	if _, err := os.Stat(file); err == nil {
+	if info, err := os.Stat(file); err == nil && info.Size() == a.Size {
 		return file, nil
+	} else if err == nil {
+		return "", fmt.Errorf("%s has %d bytes, not %d: %w", file, info.Size(), a.Size, ErrDamaged)
 	}
 	err := a.fetch(ctx, file, progress)
 	if err != nil && ctx.Err() != nil {
@@ -52,7 +57,12 @@ func (a File) fetch(ctx context.Context, file string, progress func(done, total 
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() {
+		f.Close() // before the removal, for Windows; a second Close does no harm
+		if info, err := os.Stat(part); err == nil && info.Size() == 0 {
+			os.Remove(part)
+		}
+	}()
 	for {
 		before, err := f.Seek(0, io.SeekEnd)
 		if err != nil {
