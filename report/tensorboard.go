@@ -28,7 +28,7 @@ type TensorBoard struct {
 // with; epochs that they lack are added. Events of another run are an error.
 func OpenTensorBoard(dir string, history []nn.Row) (*TensorBoard, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("%w: name a folder that can be written to", err)
+		return nil, unwritable(dir, err)
 	}
 	// Not .lock, which the folder of the run may have, for that is a place for events too.
 	lock, err := filelock.Acquire(filepath.Join(dir, ".tensorboard.lock"))
@@ -36,7 +36,7 @@ func OpenTensorBoard(dir string, history []nn.Row) (*TensorBoard, error) {
 		return nil, fmt.Errorf("%s: another process writes its events there: name another folder", dir)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: name a folder that can be written to", err)
+		return nil, unwritable(dir, err)
 	}
 	t := &TensorBoard{lock: lock}
 	for _, set := range []struct {
@@ -51,6 +51,14 @@ func OpenTensorBoard(dir string, history []nn.Row) (*TensorBoard, error) {
 		t.files = append(t.files, f)
 	}
 	return t, nil
+}
+
+// unwritable says that a folder is not one to write to, and what the system said, without what was tried.
+func unwritable(dir string, err error) error {
+	if failed := (*os.PathError)(nil); errors.As(err, &failed) {
+		err = failed.Err
+	}
+	return fmt.Errorf("%s: %w: name a folder that can be written to", dir, err)
 }
 
 func training(r nn.Row) []record {

@@ -105,7 +105,7 @@ func PerChannel(text string, n int) ([]float32, error) {
 	for i, word := range words {
 		v, err := strconv.ParseFloat(word, 32)
 		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, fmt.Errorf("%q must be a finite number", word)
+			return nil, fmt.Errorf("%q must be a finite number that float32 can hold", word)
 		}
 		values[i] = float32(v)
 	}
