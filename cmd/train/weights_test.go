@@ -64,6 +64,11 @@ func TestPretrained(t *testing.T) {
 	succeed(t, "--resume", killed)
 	same(t, killed, want)
 
+	text = succeed(t, small(filepath.Join(dir, "third"), "--epochs", "0", "--pretrained", alone)...)
+	if checkpoint := filepath.Join(alone, run.CheckpointName); !strings.Contains(text, "weights   "+checkpoint) {
+		t.Errorf("%s is not told as the weights' file:\n%s", checkpoint, text)
+	}
+
 	// What a resumed run needs no more may be gone.
 	os.Remove(first)
 	succeed(t, "--resume", killed, "--save", filepath.Join(dir, "late.safetensors"))

@@ -16,7 +16,7 @@ func (s *Settings) Flags() []cli.Group {
 	network.BoolVar(&s.BatchNorm, "bn", s.BatchNorm, "batch normalization after every layer with weights; --bn=false leaves it out")
 	network.Float32Var(&s.Dropout, "dropout", s.Dropout, "`rate` after the two hidden dense layers, from 0 to below 1")
 	network.StringVar(&s.Init, "init", s.Init, "`distribution` of the first weights: he_normal, glorot_uniform, normal, normal:DEVIATION")
-	network.StringVar(&s.Pretrained, "pretrained", s.Pretrained, "`file` of weights for the layers of the same names: Keras's .h5, .keras and .weights.h5,\nsafetensors, a checkpoint; or imagenet, VGG-19's or for the others VGG-16's, downloaded (575 or 553 MB)")
+	network.StringVar(&s.Pretrained, "pretrained", s.Pretrained, "`file` of weights for the layers of the same names: Keras's .h5, .keras and .weights.h5,\nsafetensors, a run or its checkpoint; or imagenet, VGG-19's or for the others VGG-16's, downloaded (575 or 553 MB)")
 	network.BoolVar(&s.SkipMismatch, "skip-mismatch", s.SkipMismatch, "leave out of --pretrained what is of another shape, and say so")
 
 	data := cli.NewGroup("Data")

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"time"
 
 	"github.com/lamina-go/lamina/backend"
@@ -140,6 +142,9 @@ func (j *Job) fitting(err error, network *nn.Network, setup nn.Config) error {
 
 // Dataset returns the images that the settings name. Progress is told of a download.
 func (s *Settings) Dataset(ctx context.Context, progress func(done, total int64)) (*cifar.Dataset, error) {
+	if _, err := os.Stat(s.Data); s.Data != "" && s.Data != cifar.BuiltIn && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s: tell by --data where the data are", s.Data)
+	}
 	d, err := cifar.Open(ctx, s.Data, progress)
 	if err != nil {
 		return nil, err
@@ -158,7 +163,7 @@ func (s *Settings) Dataset(ctx context.Context, progress func(done, total int64)
 func (s *Settings) Summary(ctx context.Context, w io.Writer) error {
 	labels := cifar.Classes()
 	if s.Data != "" && s.Data != cifar.BuiltIn {
-		d, err := cifar.Open(ctx, s.Data, nil)
+		d, err := s.Dataset(ctx, nil)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/lamina-go/lamina/internal/atomicfile"
 	"github.com/lamina-go/lamina/keras"
@@ -25,6 +26,9 @@ func (j *Job) pretrain(ctx context.Context, m *nn.Model) error {
 		if path, err = keras.ImageNet(ctx, j.Settings.Model, j.Report.Download); err != nil {
 			return err
 		}
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() { // of a run
+		path = filepath.Join(path, CheckpointName)
 	}
 	f, err := keras.Open(path)
 	if err != nil {
