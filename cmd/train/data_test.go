@@ -93,7 +93,7 @@ func TestBadData(t *testing.T) {
 		make  func(t *testing.T, dir string) (data string)
 		words []string // of the sentence
 	}{
-		{"no folder", func(_ *testing.T, dir string) string { return filepath.Join(dir, "cifar") }, []string{"cifar"}},
+		{"no folder", func(_ *testing.T, dir string) string { return filepath.Join(dir, "cifar") }, []string{"cifar", "--data"}},
 		{"empty folder", func(_ *testing.T, dir string) string { return dir }, []string{"data_batch_1.bin"}},
 		{"missing file", func(t *testing.T, dir string) string {
 			putBinary(t, dir)
@@ -201,6 +201,12 @@ func TestBadFolders(t *testing.T) {
 	impossible := put(t, []byte(`{"settings": {"model": "vgg21"}}`), dir, "impossible", run.ConfigName)
 	untold := put(t, []byte(`{"settings": {}, "convolutions": {"forward 2x2x2 1→1": "f9"}}`), dir, "untold", run.ConfigName)
 	trailing := put(t, []byte(`{} {`), dir, "trailing", run.ConfigName)
+	typed := put(t, []byte(`{"settings": {"epochs": "many"}}`), dir, "typed", run.ConfigName)
+	list := put(t, []byte(`[]`), dir, "list", run.ConfigName)
+	kept := put(t, []byte(`{}`), dir, "kept", run.ConfigName)
+	if err := os.Mkdir(kept+".tmp", 0o755); err != nil { // the superuser writes to any folder
+		t.Fatal(err)
+	}
 	device := filepath.Join(dir, "device")
 	if err := os.Mkdir(device, 0o755); err != nil {
 		t.Fatal(err)
@@ -215,7 +221,7 @@ func TestBadFolders(t *testing.T) {
 		words []string
 	}{
 		{"tensorboard of another run", []string{"--tensorboard", board}, []string{"--tensorboard " + board, "another run"}},
-		{"tensorboard in a file", []string{"--tensorboard", file}, []string{"--tensorboard", file, "name a folder"}},
+		{"tensorboard in a file", []string{"--tensorboard", file}, []string{"--tensorboard " + file + ": ", "name a folder"}},
 		{"out is a file", []string{"--out", file}, []string{file, "is a file"}},
 		{"out below a file", []string{"--out", filepath.Join(file, "run")}, []string{"--out", file}},
 		{"out of a run", []string{"--out", filepath.Dir(full)}, []string{"--resume " + filepath.Dir(full)}},
@@ -227,7 +233,10 @@ func TestBadFolders(t *testing.T) {
 		{"config that cannot be", []string{"--resume", filepath.Dir(impossible)}, []string{run.ConfigName, "vgg21"}},
 		{"config of an unknown algorithm", []string{"--resume", filepath.Dir(untold)}, []string{"untold", run.ConfigName, "f9", "im2col"}},
 		{"config with more behind it", []string{"--resume", filepath.Dir(trailing)}, []string{"trailing", run.ConfigName}},
-		{"config that is no file", []string{"--resume", device}, []string{"device", run.ConfigName, "not a file"}},
+		{"config that is no file", []string{"--resume", device}, []string{"device", run.ConfigName, "not a file", "name a run"}},
+		{"config of a wrong type", []string{"--resume", filepath.Dir(typed)}, []string{"typed", run.ConfigName, "settings.epochs has a value of the wrong type, string"}},
+		{"config that is a list", []string{"--resume", filepath.Dir(list)}, []string{"list", run.ConfigName, "the file has a value of the wrong type, array"}},
+		{"folder that cannot be written to", []string{"--resume", filepath.Dir(kept)}, []string{"--resume " + kept, "written to", "a copy"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			fail(t, 1, test.words, append(test.args, "--data", "shapes")...)

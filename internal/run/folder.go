@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -151,7 +152,14 @@ func Open(path string) (*Folder, error) {
 		return nil, err
 	}
 	d := &Folder{Path: path, Config: config}
-	return d, d.acquire()
+	if err := d.acquire(); err != nil {
+		return nil, err
+	}
+	if err := atomicfile.Check(d.File(ConfigName)); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("%w: make the folder one that can be written to, or go on with a copy of it", err)
+	}
+	return d, nil
 }
 
 // ReadConfig returns what the folder of a run tells of its settings, while it is trained too.
@@ -163,8 +171,12 @@ func ReadConfig(path string) (c Config, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, fmt.Errorf("%s: there is no run (no %s): name the folder of one, as train --out makes it", path, ConfigName)
 	}
-	if err == nil {
-		err = json.Unmarshal(text, &c)
+	if err != nil {
+		return c, fmt.Errorf("%s: %s: %w: name a run whose files can be read", path, ConfigName, cause(err))
+	}
+	err = json.Unmarshal(text, &c)
+	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
+		err = fmt.Errorf("%s has a value of the wrong type, %s", cmp.Or(wrong.Field, "the file"), wrong.Value)
 	}
 	if err == nil {
 		err = device.CheckConvolutions(c.Convolutions)
