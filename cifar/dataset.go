@@ -38,6 +38,7 @@ type Dataset struct {
 	Name        string   // where the images are from, for a person
 	Classes     []string // names by class number
 	Train, Test Images
+	Notes       []string // what a person might not expect of them
 }
 
 // Training returns a loader of the training images.

@@ -22,6 +22,7 @@ import (
 
 const (
 	numClasses   = 10      // of CIFAR-10
+	partImages   = 10_000  // in each file of a distribution
 	maxPartBytes = 1 << 30 // of a file of a distribution: the official ones have 31 MB
 )
 
@@ -83,16 +84,25 @@ func (p *parts) read(name string, r io.Reader, size int64) (err error) {
 
 // dataset joins the parts, or tells which one is missing.
 func (p *parts) dataset(name string) (*Dataset, error) {
+	var others []string // of another length
 	for i, images := range p.images {
-		if images.Len() == 0 {
+		switch n := images.Len(); n {
+		case 0:
 			return nil, fmt.Errorf("cifar: %s has no %s", name, p.distribution.images[i])
+		case partImages:
+		default:
+			others = append(others, fmt.Sprintf("%s has %d images", p.distribution.images[i], n))
 		}
 	}
 	if p.names == nil {
 		p.names = Classes()
 	}
 	last := len(p.images) - 1
-	return &Dataset{Name: name, Classes: p.names, Train: join(p.images[:last]), Test: p.images[last]}, nil
+	d := &Dataset{Name: name, Classes: p.names, Train: join(p.images[:last]), Test: p.images[last]}
+	if others != nil {
+		d.Notes = []string{fmt.Sprintf("%s, where CIFAR-10 has %d", strings.Join(others, ", "), partImages)}
+	}
+	return d, nil
 }
 
 // join returns the images of all parts in one, and empties the parts.

@@ -40,8 +40,10 @@ func pictureFormats() []string { return []string{"png", "jpeg", "webp", "gif"} }
 // IsPicture reports whether a file of that name is taken for a picture in a folder: hidden files, such
 // as macOS leaves beside each picture that it copies, are not.
 func IsPicture(name string) bool {
-	return !strings.HasPrefix(filepath.Base(name), ".") && slices.Contains(pictureExtensions(), strings.ToLower(filepath.Ext(name)))
+	return !hidden(name) && slices.Contains(pictureExtensions(), strings.ToLower(filepath.Ext(name)))
 }
+
+func hidden(name string) bool { return strings.HasPrefix(filepath.Base(name), ".") }
 
 // Picture is a picture of which only the size has been read.
 type Picture struct {

@@ -25,15 +25,19 @@ const (
 // from the classes in turns, so that the first so many are of all of them.
 func openPictures(ctx context.Context, dir string) (*Dataset, error) {
 	train, test := filepath.Join(dir, trainFolder), filepath.Join(dir, testFolder)
-	classes, err := folders(train)
+	var others []string // what is passed over
+	classes, err := folders(train, &others)
 	if err != nil {
 		return nil, err
 	}
+	if len(classes) == 1 {
+		return nil, fmt.Errorf("cifar: %s has one class, %s: there must be two or more to tell apart", train, classes[0])
+	}
 	d := &Dataset{Name: dir, Classes: classes}
-	if d.Train, err = readSplit(ctx, train, classes, classes); err != nil {
+	if d.Train, err = readSplit(ctx, train, classes, classes, &others); err != nil {
 		return nil, err
 	}
-	tested, err := folders(test)
+	tested, err := folders(test, &others)
 	if err != nil {
 		return nil, err
 	}
@@ -42,14 +46,23 @@ func openPictures(ctx context.Context, dir string) (*Dataset, error) {
 			return nil, fmt.Errorf("cifar: %s: there is no such class in %s", filepath.Join(test, class), train)
 		}
 	}
-	if d.Test, err = readSplit(ctx, test, tested, classes); err != nil {
+	if d.Test, err = readSplit(ctx, test, tested, classes, &others); err != nil {
 		return nil, err
+	}
+	if len(tested) < len(classes) {
+		missing := slices.DeleteFunc(slices.Clone(classes), func(class string) bool { return slices.Contains(tested, class) })
+		d.Notes = append(d.Notes, fmt.Sprintf("%s has no pictures of %s: validation is without", test, strings.Join(missing, ", ")))
+	}
+	if len(others) > 0 {
+		d.Notes = append(d.Notes, fmt.Sprintf("%d passed over, the first %s: what counts are pictures (%s) in the folder of a class",
+			len(others), others[0], strings.Join(pictureExtensions(), ", ")))
 	}
 	return d, nil
 }
 
-// folders returns the names of the folders in dir, of which there must be one.
-func folders(dir string) ([]string, error) {
+// folders returns the names of the folders in dir, of which there must be one. It adds the paths of what else is there to
+// others.
+func folders(dir string, others *[]string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("cifar: there is no %s: it must have a folder of pictures for each class", dir)
@@ -59,9 +72,14 @@ func folders(dir string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		info, err := os.Stat(filepath.Join(dir, e.Name())) // through links
-		if err == nil && info.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+		path := filepath.Join(dir, e.Name())
+		info, err := os.Stat(path) // through links
+		switch {
+		case hidden(path):
+		case err == nil && info.IsDir():
 			names = append(names, e.Name())
+		default:
+			*others = append(*others, path)
 		}
 	}
 	if names == nil {
@@ -71,8 +89,8 @@ func folders(dir string) ([]string, error) {
 }
 
 // readSplit reads the pictures of the given folders of dir, whose labels are their
-// places in classes.
-func readSplit(ctx context.Context, dir string, folders, classes []string) (Images, error) {
+// places in classes. It adds the paths of what else is there to others.
+func readSplit(ctx context.Context, dir string, folders, classes []string, others *[]string) (Images, error) {
 	byClass := make([][]string, len(folders))
 	most := 0
 	for i, class := range folders {
@@ -82,8 +100,11 @@ func readSplit(ctx context.Context, dir string, folders, classes []string) (Imag
 			return Images{}, fmt.Errorf("cifar: %w", err)
 		}
 		for _, e := range entries {
-			if IsPicture(e.Name()) {
-				byClass[i] = append(byClass[i], filepath.Join(folder, e.Name()))
+			switch path := filepath.Join(folder, e.Name()); {
+			case IsPicture(path):
+				byClass[i] = append(byClass[i], path)
+			case !hidden(path):
+				*others = append(*others, path)
 			}
 		}
 		if byClass[i] == nil {

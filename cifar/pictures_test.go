@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -68,6 +69,13 @@ func TestOpenPictures(t *testing.T) {
 	}
 	if !slices.Equal(d.Train.Labels, []int32{0, 1, 0, 1, 0}) || !slices.Equal(d.Test.Labels, []int32{1}) {
 		t.Errorf("labels %v and %v", d.Train.Labels, d.Test.Labels)
+	}
+	notes := strings.Join(d.Notes, "\n")
+	for _, want := range []string{"test has no pictures of blue things: validation is without",
+		"2 passed over, the first ", filepath.Join("train", "list.csv")} {
+		if len(d.Notes) != 2 || !strings.Contains(notes, want) {
+			t.Errorf("%q is not in the two notes %q", want, d.Notes)
+		}
 	}
 	for _, images := range []Images{d.Train, d.Test} {
 		for i, label := range images.Labels {
@@ -136,7 +144,9 @@ func bombOf(t testing.TB, width, height uint32) []byte {
 func TestOpenBadPictures(t *testing.T) {
 	picture := pngOf(t, plain(32, 32, red()))
 	photo := pictureFiles(t)["train/blue things/a.jpg"]
-	trainOnly := map[string][]byte{"train/red/1.png": picture}
+	trainOnly := func() map[string][]byte {
+		return map[string][]byte{"train/red/1.png": picture, "train/green/1.png": picture}
+	}
 	tests := []struct {
 		name  string
 		files map[string][]byte
@@ -144,8 +154,9 @@ func TestOpenBadPictures(t *testing.T) {
 	}{
 		{"no classes", map[string][]byte{"train/1.png": picture, "test/red/1.png": picture}, []string{"train has no folders of pictures"}},
 		{"no pictures in train", with(pictureFiles(t), "train/green/notes.txt", nil), []string{filepath.Join("train", "green") + " has no pictures"}},
-		{"no pictures in test", with(trainOnly, "test/red/notes.txt", nil), []string{filepath.Join("test", "red") + " has no pictures"}},
-		{"no test", map[string][]byte{"train/red/1.png": picture}, []string{"there is no ", "test: it must have a folder of pictures for each class"}},
+		{"no pictures in test", with(trainOnly(), "test/red/notes.txt", nil), []string{filepath.Join("test", "red") + " has no pictures"}},
+		{"one class", map[string][]byte{"train/red/1.png": picture, "test/red/1.png": picture}, []string{"train has one class, red"}},
+		{"no test", trainOnly(), []string{"there is no ", "test: it must have a folder of pictures for each class"}},
 		{"no train", map[string][]byte{"test/red/1.png": picture}, []string{"there is no ", "train: it must have a folder of pictures for each class"}},
 		{"unknown class", with(pictureFiles(t), "test/green/1.png", picture), []string{filepath.Join("test", "green"), "no such class"}},
 		{"text", with(pictureFiles(t), "train/red/7.png", []byte("hello")), []string{filepath.Join("red", "7.png"), "not a picture"}},
@@ -165,6 +176,7 @@ func TestOpenBadPictures(t *testing.T) {
 	t.Run("empty folders", func(t *testing.T) {
 		dir := t.TempDir()
 		os.MkdirAll(filepath.Join(dir, "train", "red"), 0o755)
+		os.MkdirAll(filepath.Join(dir, "train", "green"), 0o755)
 		d, err := Open(context.Background(), dir, nil)
 		checkError(t, d, err, "has no pictures")
 	})

@@ -125,6 +125,9 @@ func checkDistribution(t *testing.T, d *Dataset, classes string) {
 	}
 	checkImages(t, d.Train)
 	checkImages(t, d.Test)
+	if notes := strings.Join(d.Notes, "\n"); !strings.Contains(notes, "data_batch_3") || !strings.Contains(notes, " has 2 images, where CIFAR-10 has 10000") {
+		t.Errorf("notes %q, want one on files that are too short", d.Notes)
+	}
 }
 
 func checkImages(t *testing.T, images Images) {

@@ -18,7 +18,7 @@ func shapeNames() []string {
 // but the seed, its split and its place in it; its class is its place modulo 10. The classes
 // stay what they are when an image is mirrored.
 func Shapes(seed uint64, train, test int) *Dataset {
-	d := &Dataset{BuiltIn, shapeNames(), makeImages(train), makeImages(test)}
+	d := &Dataset{Name: BuiltIn, Classes: shapeNames(), Train: makeImages(train), Test: makeImages(test)}
 	drawAll(d.Train, seed, 0)
 	drawAll(d.Test, seed, 1<<32)
 	return d

@@ -155,15 +155,22 @@ func TestBadData(t *testing.T) {
 			os.Mkdir(filepath.Join(dir, "train", "dog"), 0o755)
 			return dir
 		}, []string{filepath.Join("train", "dog")}},
+		{"one class", func(t *testing.T, dir string) string {
+			put(t, picture(t), dir, "train", "cat", "1.png")
+			put(t, picture(t), dir, "test", "cat", "1.png")
+			return dir
+		}, []string{"train", "one class, cat"}},
 		{"not a picture", func(t *testing.T, dir string) string {
 			put(t, picture(t), dir, "train", "cat", "1.png")
 			put(t, []byte("not a picture"), dir, "train", "cat", "2.png")
+			put(t, picture(t), dir, "train", "dog", "1.png")
 			put(t, picture(t), dir, "test", "cat", "1.png")
 			return dir
 		}, []string{filepath.Join("train", "cat", "2.png")}},
 		{"half a picture", func(t *testing.T, dir string) string {
 			put(t, picture(t), dir, "train", "cat", "1.png")
 			put(t, picture(t), dir, "test", "cat", "1.png")
+			put(t, picture(t), dir, "train", "dog", "1.png")
 			put(t, picture(t)[:60], dir, "test", "cat", "2.png")
 			return dir
 		}, []string{filepath.Join("test", "cat", "2.png")}},

@@ -212,8 +212,10 @@ func TestBatchLargerThanTheData(t *testing.T) {
 	dir := t.TempDir()
 	data, out := put(t, archive(t), dir, "cifar.tar.gz"), filepath.Join(dir, "run")
 	text := succeed(t, "--data", data, "--limit", "4", "--val-limit", "1", "--batch", "1000", "--epochs", "1", "--model", "vgg11", "--out", out)
-	if !strings.Contains(text, " 1 epoch of 1 step of 4 images,") {
-		t.Errorf("the training is not told in words:\n%s", text)
+	for _, words := range []string{" 1 epoch of 1 step of 4 images,", "data_batch_3.bin has 2 images, "} {
+		if !strings.Contains(text, words) {
+			t.Errorf("%q is not in what the program prints:\n%s", words, text)
+		}
 	}
 	if p := read(t, out).Position; p.Step != 1 || p.Images != 4 || p.Batch != 4 {
 		t.Errorf("%d steps of %d images on %d, want one of all 4", p.Step, p.Batch, p.Images)

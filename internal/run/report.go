@@ -52,8 +52,8 @@ func count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// begin tells what is about to happen.
-func (r *Report) begin(b backend.Backend, dir *Folder, t *nn.Trainer) {
+// begin tells what is about to happen, with notes on the data.
+func (r *Report) begin(b backend.Backend, dir *Folder, t *nn.Trainer, notes []string) {
 	r.line("machine", "%s, %d threads, %s, %s", dir.Config.CPU, r.ThreadCount(), b.Name(), r.Precision)
 	onCPU := strings.HasPrefix(b.Name(), "cpu/")
 	if level, _ := ops.Best(); onCPU && r.Precision == "bf16" && level < ops.AVX512BF16 {
@@ -65,6 +65,9 @@ func (r *Report) begin(b backend.Backend, dir *Folder, t *nn.Trainer) {
 	f := dir.Config.Facts
 	r.line("model", "%s, %.1f million parameters", r.Model, float64(f.Trainable+f.NonTrainable)/1e6)
 	r.line("data", "%s: %s to train on, %d to validate with, %s", f.Data, count(f.Images, "image", "images"), f.Validation, count(f.Classes, "class", "classes"))
+	for _, note := range notes {
+		r.line("note", "%s", note)
+	}
 	if t.Epoch > 0 && t.Epoch >= r.Epochs {
 		r.line("training", "nothing is left to do: %s done", count(t.Epoch, "epoch is", "epochs are"))
 	} else {

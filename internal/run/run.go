@@ -106,7 +106,7 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	if err := errors.Join(dir.Update(settings, facts, device.Convolutions(j.Backend)), dir.WriteHistory(t.History)); err != nil {
 		return nil, err
 	}
-	j.Report.begin(j.Backend, dir, t)
+	j.Report.begin(j.Backend, dir, t, data.Notes)
 	if err = cli.Interruption(ctx, t.Run(ctx)); err == nil {
 		err = save.end()
 	}
