@@ -233,6 +233,19 @@ func (d *Folder) HasCheckpoint() bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
+// checkSpace reports an error unless the disk has space for checkpoints of so many bytes, where it can be told. Beside the
+// one that is there another is written, which takes its place.
+func (d *Folder) checkSpace(checkpoint int64) error {
+	need := checkpoint
+	if !d.HasCheckpoint() {
+		need *= 2
+	}
+	if left, known := space(d.Path); known && left < need {
+		return fmt.Errorf("%s: its disk has %.0f MB left, and saving takes %.0f: make room, or name a folder elsewhere", d.Path, float64(left)/1e6, float64(need)/1e6)
+	}
+	return nil
+}
+
 // Update stores what a resumed run has changed, and what is known since.
 func (d *Folder) Update(s Settings, f Facts, convolutions map[string]string) error {
 	c := &d.Config

@@ -1,7 +1,10 @@
 package run
 
 import (
+	"math"
 	"os"
+	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -29,5 +32,26 @@ func TestDiscardLeavesNothing(t *testing.T) {
 				t.Errorf("%v, %v are left in old", left, err)
 			}
 		})
+	}
+}
+
+func TestCheckSpace(t *testing.T) {
+	d := &Folder{Path: t.TempDir()}
+	if err := d.checkSpace(1); err != nil {
+		t.Error(err)
+	}
+	const much = math.MaxInt64 / 2
+	err := d.checkSpace(much)
+	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
+		t.Skip("the space on a disk is not known here")
+	}
+	if err == nil || !strings.Contains(err.Error(), "saving takes 9223372036855: make room") {
+		t.Errorf("error %v, want that twice as much is needed", err)
+	}
+	if err := os.WriteFile(d.File(CheckpointName), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.checkSpace(much); err == nil || !strings.Contains(err.Error(), "saving takes 4611686018427:") {
+		t.Errorf("error %v, want that as much is needed", err)
 	}
 }

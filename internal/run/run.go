@@ -106,6 +106,12 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	if err := errors.Join(dir.Update(settings, facts, device.Convolutions(j.Backend)), dir.WriteHistory(t.History)); err != nil {
 		return nil, err
 	}
+	if t.Epoch < j.Settings.Epochs {
+		const numberBytes = 4
+		if err := dir.checkSpace(numberBytes * int64(2*network.ParameterSize+network.StatisticSize)); err != nil { // parameters have velocities
+			return nil, err
+		}
+	}
 	j.Report.begin(j.Backend, dir, t, data.Notes)
 	if err = cli.Interruption(ctx, t.Run(ctx)); err == nil {
 		err = save.end()
