@@ -57,6 +57,9 @@ type Backend struct {
 	current backend.StepMetrics   // of the step that runs
 	pending []backend.StepMetrics // of the steps before it, until Metrics is called
 	failure error                 // of a plan that could not compute
+
+	written   written
+	writeTask func(worker, job int)
 }
 
 // Open makes a backend with the given options. Close it to stop its workers and free
@@ -84,7 +87,7 @@ func Open(o Options) (*Backend, error) {
 	}
 	chosen := ConvTable{}
 	maps.Copy(chosen, o.Table)
-	return &Backend{
+	b := &Backend{
 		level:   o.Level,
 		bf16:    o.BF16,
 		conv:    cmp.Or(o.Conv, "auto"),
@@ -92,7 +95,9 @@ func Open(o Options) (*Backend, error) {
 		chosen:  chosen,
 		pool:    newPool(threads, defaultSpins),
 		pending: make([]backend.StepMetrics, 0, backend.MaxPending),
-	}, nil
+	}
+	b.writeTask = b.writeJob
+	return b, nil
 }
 
 // Name returns "cpu/" and the level of the kernels.

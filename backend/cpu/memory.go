@@ -129,13 +129,25 @@ func (b *Backend) Write(dst tensor.Tensor, src []float32) error {
 		return nil
 	}
 	n, h, w, c := t.shape.NHWC()
-	x := t.place(b.common.of(0), 0, len(src))
-	b.pool.run(blocks(h*w, writePixels), func(_, job int) {
-		from, to := part(h*w, writePixels, job)
-		ops.SwapAxes(x, src, n, h*w, c, from, to)
-		t.store(b.level, x[from*n*c:to*n*c], from*n*c)
-	})
+	b.written = written{t.array, t.place(b.common.of(0), 0, len(src)), src, n, h * w, c}
+	b.pool.run(blocks(h*w, writePixels), b.writeTask)
+	b.written = written{}
 	return nil
+}
+
+// written is what the jobs of Write convert: src, by way of x.
+type written struct {
+	dst                 array
+	x, src              []float32
+	n, pixels, channels int
+}
+
+func (b *Backend) writeJob(_, job int) {
+	w := &b.written
+	from, to := part(w.pixels, writePixels, job)
+	ops.SwapAxes(w.x, w.src, w.n, w.pixels, w.channels, from, to)
+	size := w.n * w.channels // of a pixel
+	w.dst.store(b.level, w.x[from*size:to*size], from*size)
 }
 
 // Read copies src to dst, row-major in the order of the shape.
