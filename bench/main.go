@@ -30,8 +30,9 @@ Usage: bench [flags] [gemm] [conv] [networks] [step] [tune]
                                                       pass, and by kind
   go run ./bench networks --peers DIR/bin/python      the networks, compared with the PyTorch or
                                                       Keras of that Python (see bench/peers)
-  go run ./bench tune                                 the algorithms of convolutions; the fastest of each
-                                                      are used from then on
+  go run ./bench tune --batch 128                     the algorithms of convolutions at the batch that you
+                                                      train with; the fastest of each are used from then on,
+                                                      and those of other batches stay
   LAMINA_LEVEL=avx2 go run ./bench networks           with AVX2 only, the peers too
 `
 

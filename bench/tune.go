@@ -19,7 +19,7 @@ func openTuned(level ops.Level, o *options) (*cpu.Backend, error) {
 }
 
 // tune measures each pass of the 3x3 convolutions by every algorithm, prints the times and stores which is the
-// fastest, for the programs to use.
+// fastest, for the programs to use at this batch.
 func tune(level ops.Level, o *options) error {
 	if err := device.CheckTuned(level); err != nil {
 		return err // now, for measuring takes minutes
@@ -70,7 +70,7 @@ func tune(level ops.Level, o *options) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\nstored for all programs in %s (delete it to go back to the built-in choice)\n", path)
+	fmt.Printf("\nstored for batch %d and all programs in %s (delete it to go back to the built-in choice)\n", o.batch, path)
 	return nil
 }
 

@@ -76,16 +76,21 @@ func ReadTuned(l ops.Level) (cpu.ConvTable, error) {
 	return t.Convolutions, nil
 }
 
-// WriteTuned stores which algorithms are the fastest at a level on this machine in the user's cache folder, and
-// returns the file.
+// WriteTuned stores which algorithms are the fastest at a level on this machine in the user's cache folder, beside those
+// that it stored for other shapes, and returns the file.
 func WriteTuned(l ops.Level, t cpu.ConvTable) (path string, err error) {
 	if path, err = makeTunedPath(l); err != nil {
 		return "", err
 	}
+	all := cpu.ConvTable{}
+	if before, err := ReadTuned(l); err == nil { // else what is there is damaged, and made anew
+		maps.Copy(all, before)
+	}
+	maps.Copy(all, t)
 	return path, atomicfile.Write(path, func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
-		return e.Encode(tuned{cpuid.CPU.BrandName, t})
+		return e.Encode(tuned{cpuid.CPU.BrandName, all})
 	})
 }
 

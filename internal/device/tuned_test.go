@@ -1,6 +1,7 @@
 package device
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,6 +73,41 @@ func TestTuned(t *testing.T) {
 		table, err := ReadTuned(best)
 		if table != nil || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 			t.Errorf("%s: %v, %v", test.text, table, err)
+		}
+	}
+}
+
+// What was measured at one batch stays when another is; what is damaged, or another processor's, does not.
+func TestTunedAgain(t *testing.T) {
+	cacheFolder(t, t.TempDir())
+	const one, two = "forward 1x8x8 64→64", "forward 2x8x8 64→64"
+	write := func(table cpu.ConvTable) (path string) {
+		path, err := WriteTuned(ops.Generic, table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	path := write(cpu.ConvTable{one: "f2", two: "f4"})
+	write(cpu.ConvTable{two: "im2col"})
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		stored string
+		want   cpu.ConvTable
+	}{
+		{string(text), cpu.ConvTable{one: "f2", two: "im2col"}},
+		{strings.Replace(string(text), `"cpu": "`, `"cpu": "another `, 1), cpu.ConvTable{two: "im2col"}},
+		{string(text[:len(text)/2]), cpu.ConvTable{two: "im2col"}},
+	} {
+		if err := os.WriteFile(path, []byte(test.stored), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		write(cpu.ConvTable{two: "im2col"})
+		if got, err := ReadTuned(ops.Generic); err != nil || !maps.Equal(got, test.want) {
+			t.Errorf("over %s: %v, %v, want %v", test.stored, got, err, test.want)
 		}
 	}
 }
