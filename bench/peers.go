@@ -74,7 +74,7 @@ func printNetworks(commands [][]string, o *options) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\nNetworks, batch %d, %s: best of %d runs of %v, and the peak memory of the process\n",
+	fmt.Printf("\nNetworks, batch %d, %s: best of %d × %v, and the peak memory of the process\n",
 		o.batch, cores(o.threads), o.runs, runTime)
 	fmt.Printf("%-8s  %-5s  %-44s  %8s  %7s  %7s\n", "network", "pass", "", "images/s", "MB", "ratio")
 	measured := passes[:]

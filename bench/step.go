@@ -41,7 +41,7 @@ func printSteps(level ops.Level, p peak, commands [][]string, o *options) error 
 				}
 			}
 		}
-		fmt.Printf("\nTraining step of %s, batch %d, %v, %s, and inference: the fastest step of %d runs of %v\n",
+		fmt.Printf("\nTraining step of %s, batch %d, %v, %s, and inference: the fastest step in %d × %v\n",
 			model, o.batch, level, cores(o.threads), o.runs, runTime)
 		fmt.Println("(operations are those on pixels of the image, not on its padding, done the direct way: Winograd does")
 		fmt.Println("fewer and may pass the peak; MB are those that must move, each operand once, also where caches hold them)")
