@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -39,6 +40,12 @@ stopped. Pictures and REPORT.html are in the folder of the experiment, brought u
 const (
 	memoryName  = "memory"
 	compareName = "compare"
+)
+
+// The flags of what does not train.
+var (
+	compareFlags = []string{"out", "verbose"}
+	memoryFlags  = []string{"model", "bn", "dropout", "batch", "backend", "threads", "precision", "conv-algo", "deterministic", "out", "verbose"}
 )
 
 // command is what the command line asks for.
@@ -103,32 +110,31 @@ func (c *command) check(flags *pflag.FlagSet) error {
 	if err := c.settings.Absolute(); err != nil {
 		return err
 	}
-	if err := c.settings.Check(); err != nil {
-		return err
-	}
 	return c.checkUse()
 }
 
 // checkUse reports flags that do not go with what is asked for.
 func (c *command) checkUse() error {
-	if c.name == compareName {
+	switch c.name {
+	case compareName:
 		if len(c.folders) == 0 {
 			return errors.New("compare: name the folders of runs")
 		}
-		return c.onlyFlags("out", "verbose")
+		return c.onlyFlags(compareFlags)
+	case memoryName:
+		return cmp.Or(c.onlyFlags(memoryFlags), c.settings.Check())
 	}
-	if c.name == memoryName && c.flags.Changed("runs") {
-		return errors.New("--runs: memory has none: name a network by --model")
-	}
-	e, isExperiment := find(c.name)
-	if !isExperiment {
-		return nil
-	}
+	e, _ := find(c.name)
 	if c.settings.Epochs < 1 {
 		return fmt.Errorf("--epochs %d: an experiment needs 1 or more", c.settings.Epochs)
 	}
 	if c.flags.Changed("save") {
 		return fmt.Errorf("--save: each run of an experiment saves %s in its folder: leave the flag out", modelName)
+	}
+	for _, name := range pretrainedFlags {
+		if c.flags.Changed(name) && !e.sets(pretrained) {
+			return fmt.Errorf("--%s: the runs of %s begin from scratch: leave the flag out", name, e.name)
+		}
 	}
 	for _, name := range c.runs {
 		if !slices.Contains(e.names(), name) {
@@ -136,18 +142,38 @@ func (c *command) checkUse() error {
 		}
 	}
 	for _, t := range e.runs {
-		for _, flag := range t.flags {
+		for _, flag := range slices.Concat(e.flags, t.flags) {
 			name, value, _ := strings.Cut(strings.TrimPrefix(flag, "--"), "=")
 			if c.flags.Changed(name) && name != pretrained {
-				return fmt.Errorf("--%s: the runs of %s differ in it, %s has %s: leave the flag out", name, e.name, t.name, value)
+				return fmt.Errorf("--%s: %s sets it, for %s to %s: leave the flag out (it is free in %s)",
+					name, e.name, t.name, value, strings.Join(leaving(name), ", "))
 			}
+		}
+	}
+	for _, t := range e.runs {
+		if _, err := c.settingsOf(e, t); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// leaving lists what leaves a flag to the user.
+func leaving(flag string) []string {
+	var all []string
+	for _, e := range experiments() {
+		if !e.sets(flag) {
+			all = append(all, e.name)
+		}
+	}
+	if slices.Contains(memoryFlags, flag) {
+		all = append(all, memoryName)
+	}
+	return all
+}
+
 // onlyFlags reports a flag beside these.
-func (c *command) onlyFlags(names ...string) (err error) {
+func (c *command) onlyFlags(names []string) (err error) {
 	c.flags.Visit(func(f *pflag.Flag) {
 		if !slices.Contains(names, f.Name) && err == nil {
 			err = fmt.Errorf("--%s: %s does not train: leave the flag out", f.Name, c.name)
@@ -165,7 +191,7 @@ func (c *command) settingsOf(e experiment, t trial) (run.Settings, error) {
 	}
 	s.Save = filepath.Join(c.out, t.name, modelName)
 	c.flags.Visit(func(given *pflag.Flag) {
-		passed := given.Name == pretrained && s.Pretrained == "" // a file for the runs that want one
+		passed := slices.Contains(pretrainedFlags, given.Name) && s.Pretrained == "" // a file for the runs that want one
 		if flag := f.Lookup(given.Name); flag != nil && !passed {
 			flag.Value.Set(given.Value.String()) // which was a value of the same flag
 		}

@@ -47,8 +47,13 @@ func TestMistakesInFlags(t *testing.T) {
 		{"width", []string{`"width"`, "tricks, decay"}},
 		{"depth init", []string{`"init"`}},
 		{"depth --runs vgg12", []string{"--runs", `"vgg12"`, "vgg11_A, vgg13_B, vgg16_C, vgg16_D, vgg19_E"}},
-		{"depth --model vgg11", []string{"--model", "vgg11_A"}},
-		{"decay --weight-decay 0.1", []string{"--weight-decay", "vgg19_pretrain has 0.0001"}},
+		{"depth --model vgg11", []string{"--model: depth sets it, for vgg11_A to vgg11", "free in memory"}},
+		{"tricks --model vgg11 --runs vgg19", []string{"--model: tricks sets it, for vgg19_pretrain to vgg19", "free in memory"}},
+		{"init --model vgg11", []string{"--model: init sets it"}},
+		{"init --weight-decay 0.1", []string{"--weight-decay: init sets it", "to 0.0005", "free in depth)"}},
+		{"decay --weight-decay 0.1", []string{"--weight-decay", "for vgg19_pretrain to 0.0001"}},
+		{"depth --pretrained vgg19.h5", []string{"--pretrained: the runs of depth begin from scratch"}},
+		{"depth --skip-mismatch", []string{"--skip-mismatch: the runs of depth"}},
 		{"tricks --epochs 0", []string{"--epochs 0", "1 or more"}},
 		{"tricks --epochs few", []string{"--epochs", "few"}},
 		{"tricks --batch 0", []string{"--batch 0", "at least 1"}},
@@ -58,7 +63,10 @@ func TestMistakesInFlags(t *testing.T) {
 		{"compare", []string{"compare", "folders"}},
 		{"compare a --epochs 3", []string{"--epochs", "does not train"}},
 		{"tricks --save m.h5", []string{"--save", "model.h5", "leave"}},
-		{"memory --runs a", []string{"--runs", "--model"}},
+		{"memory --epochs 3 --lr 5", []string{"--epochs: memory does not train"}},
+		{"memory --lr 5", []string{"--lr: memory does not train"}},
+		{"memory --runs a", []string{"--runs: memory does not train"}},
+		{"memory --batch 0", []string{"--batch 0", "at least 1"}},
 		{"memory --batch 9223372036854775807", []string{"--batch", "at most 1073741824"}},
 	} {
 		t.Run(test.args, func(t *testing.T) { execute(t, 2, test.words, strings.Fields(test.args)...) })
@@ -178,13 +186,14 @@ func TestPretrained(t *testing.T) {
 	dir := t.TempDir()
 	execute(t, 0, nil, few(filepath.Join(dir, "first"), "depth", "--runs", "vgg11_A", "--epochs", "1")...)
 	file := filepath.Join(dir, "first", "vgg11_A", modelName)
-	short := []string{"--epochs", "1", "--limit", "2", "--val-limit", "1", "--model", "vgg11", "--lr", "1e-6"}
+	short := []string{"--epochs", "1", "--limit", "2", "--val-limit", "1", "--lr", "1e-6"}
+	from := []string{"--pretrained", file, "--skip-mismatch"} // normalizations are numbered, so the same name is of another place
 
 	t.Run("none", func(t *testing.T) {
 		out := filepath.Join(dir, "none")
 		execute(t, 1, []string{"of 3 runs 1 failed: vgg19_pretrain: ", "ImageNet", "put the file", "vgg19_no_trick, run 3"}, few(out, append([]string{"tricks"}, short...)...)...)
 		complete(t, out)
-		execute(t, 0, []string{"taken: block1_conv1"}, few(out, append([]string{"tricks", "--pretrained", file}, short...)...)...)
+		execute(t, 0, []string{"taken: block1_conv1"}, few(out, append(append([]string{"tricks"}, from...), short...)...)...)
 		text := page(t, out)
 		if n := strings.Count(text, "<td class=\"\">finished</td>"); n != 3 {
 			t.Errorf("%d runs are finished, want 3", n)
@@ -201,7 +210,7 @@ func TestPretrained(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := filepath.Join(dir, name)
-			text := execute(t, 0, nil, few(out, append([]string{name, "--pretrained", file, "--runs", runs}, short...)...)...)
+			text := execute(t, 0, nil, few(out, append(append([]string{name, "--runs", runs}, from...), short...)...)...)
 			if n := strings.Count(text, "taken: block1_conv1"); n != 2 {
 				t.Errorf("%d runs took weights, want 2:\n%s", n, text)
 			}

@@ -1,6 +1,9 @@
 package main
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // experiment is a comparison of runs, described by flags of cmd/train.
 type experiment struct {
@@ -69,6 +72,9 @@ func experiments() []experiment {
 // another file.
 const pretrained = "pretrained"
 
+// pretrainedFlags are only for such runs.
+var pretrainedFlags = []string{pretrained, "skip-mismatch"}
+
 // find returns the experiment of that name.
 func find(name string) (experiment, bool) {
 	all := experiments()
@@ -86,4 +92,11 @@ func (e experiment) names() []string {
 		names = append(names, t.name)
 	}
 	return names
+}
+
+// sets reports whether a run of the experiment has its own value of a flag.
+func (e experiment) sets(flag string) bool {
+	return slices.ContainsFunc(e.runs, func(t trial) bool {
+		return slices.ContainsFunc(slices.Concat(e.flags, t.flags), func(f string) bool { return strings.HasPrefix(f, "--"+flag+"=") })
+	})
 }
