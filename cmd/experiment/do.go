@@ -129,8 +129,8 @@ func (w *work) finished() bool {
 	}
 	model, noModel := os.Stat(config.Settings.Save)
 	history, noHistory := os.Stat(filepath.Join(w.path, run.HistoryName))
-	// The model is saved after the last epoch, unless an earlier one was better.
-	return noModel == nil && noHistory == nil && (config.Settings.SaveBest || !model.ModTime().Before(history.ModTime()))
+	// The model is saved after the last epoch.
+	return noModel == nil && noHistory == nil && !model.ModTime().Before(history.ModTime())
 }
 
 // train does a run, or what is left of it.

@@ -24,7 +24,7 @@ Usage: experiment NAME [flags]
   decay     how strong weight decay should be
   depth     VGG-11, 13, 16 (C and D) and 19
   init      distributions of the first weights
-  memory    what a network needs, by estimate and in fact
+  memory    what a network (--model) needs, by estimate and in fact
   compare   any runs, finished or not, by their folders
 
   experiment depth --data shapes --epochs 2 --limit 640 --val-limit 200     a short try
@@ -66,10 +66,24 @@ func newCommand() *command { return &command{settings: run.Defaults(), saveEvery
 func (c *command) program() *cli.Program {
 	g := cli.NewGroup("Experiment")
 	g.StringVar(&c.out, "out", c.out, "`folder` of the experiment (default experiments/NAME)")
-	g.StringSliceVar(&c.runs, "runs", c.runs, "do only these, `names` with commas (default all)")
+	g.StringSliceVar(&c.runs, "runs", c.runs, "do only these, `names` with commas (default all):"+listRuns())
 	g.DurationVar(&c.saveEvery, "save-every", c.saveEvery, "`time` between checkpoints within an epoch")
-	return &cli.Program{Name: "experiment", Usage: usage, Flags: append([]cli.Group{g}, c.settings.Flags()...),
-		Verbose: &c.verbose, Check: c.check, Run: c.run}
+	groups := append([]cli.Group{g}, c.settings.Flags()...)
+	for _, name := range saveFlags {
+		cli.Union(groups).Lookup(name).Hidden = true
+	}
+	return &cli.Program{Name: "experiment", Usage: usage, Flags: groups, Verbose: &c.verbose, Check: c.check, Run: c.run}
+}
+
+// saveFlags are of no use here: each run saves its model in its folder.
+var saveFlags = []string{"save", "save-best"}
+
+// listRuns lists the names of runs, each experiment in a line.
+func listRuns() (text string) {
+	for _, e := range experiments() {
+		text += "\n" + e.name + ": " + strings.Join(e.names(), ", ")
+	}
+	return text
 }
 
 // names lists what can be asked for.
@@ -128,8 +142,10 @@ func (c *command) checkUse() error {
 	if c.settings.Epochs < 1 {
 		return fmt.Errorf("--epochs %d: an experiment needs 1 or more", c.settings.Epochs)
 	}
-	if c.flags.Changed("save") {
-		return fmt.Errorf("--save: each run of an experiment saves %s in its folder: leave the flag out", modelName)
+	for _, name := range saveFlags {
+		if c.flags.Changed(name) {
+			return fmt.Errorf("--%s: each run of an experiment saves %s in its folder at its end: leave the flag out", name, modelName)
+		}
 	}
 	for _, name := range pretrainedFlags {
 		if c.flags.Changed(name) && !e.sets(pretrained) {

@@ -63,6 +63,7 @@ func TestMistakesInFlags(t *testing.T) {
 		{"compare", []string{"compare", "folders"}},
 		{"compare a --epochs 3", []string{"--epochs", "does not train"}},
 		{"tricks --save m.h5", []string{"--save", "model.h5", "leave"}},
+		{"tricks --save-best", []string{"--save-best: each run", "model.h5", "leave"}},
 		{"memory --epochs 3 --lr 5", []string{"--epochs: memory does not train"}},
 		{"memory --lr 5", []string{"--lr: memory does not train"}},
 		{"memory --runs a", []string{"--runs: memory does not train"}},
@@ -74,7 +75,10 @@ func TestMistakesInFlags(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	execute(t, 0, append(names(), "--runs", "--tensorboard", "--threads"), "--help")
+	text := execute(t, 0, append(names(), "--runs", "--tensorboard", "--threads", "depth: vgg11_A, vgg13_B, vgg16_C, vgg16_D, vgg19_E\n"), "--help")
+	if strings.Contains(text, "--save ") || strings.Contains(text, "--save-best") {
+		t.Errorf("what cannot be used is in the help:\n%s", text)
+	}
 }
 
 // put writes a file and the folders above it.
