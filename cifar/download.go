@@ -24,6 +24,6 @@ func download(ctx context.Context, a fetch.File, cache string, progress func(don
 	case ctx.Err() != nil, errors.Is(err, fetch.ErrDamaged):
 		return "", fmt.Errorf("cifar: %w", err)
 	}
-	return "", fmt.Errorf("cifar: CIFAR-10 cannot be downloaded: %w: take the built-in data with --data %s, or put the file %s to %s",
+	return "", fmt.Errorf("cifar: CIFAR-10 cannot be downloaded: %w: take the built-in data with --data %s, or put the file %s at %s",
 		err, BuiltIn, a.Name, a.Path(cache))
 }

@@ -44,17 +44,14 @@ func (c *command) do(ctx context.Context, e experiment, again string) error {
 		}
 		all = append(all, w)
 	}
-	// Data that cannot be had would fail every run.
-	if _, err := c.settings.Dataset(ctx, run.NewReport(c.settings, os.Stdout, false).Download); err != nil {
+	if err := c.fetch(ctx, all); err != nil {
 		return cli.Interruption(ctx, err)
 	}
-	var failures []string
-	wanted := 0
+	var failed []string
 	for i, w := range all {
 		if !c.wants(w.name) {
 			continue
 		}
-		wanted++
 		fmt.Printf("\n== %s, run %d of %d\n", w.name, i+1, len(all))
 		w.failed = c.train(ctx, w, again)
 		if err := write(c.out, e.title, e.about, results(all)); err != nil {
@@ -65,14 +62,32 @@ func (c *command) do(ctx context.Context, e experiment, again string) error {
 		}
 		if w.failed != nil {
 			fmt.Printf("failed    %v\n", w.failed)
-			failures = append(failures, fmt.Sprintf("%s: %v", w.name, w.failed))
+			failed = append(failed, w.name)
 		}
 	}
 	if err := tell(results(all), c.out); err != nil {
 		return err
 	}
-	if len(failures) > 0 {
-		return fmt.Errorf("of %d runs %d failed: %s", wanted, len(failures), strings.Join(failures, "; "))
+	if len(failed) > 0 {
+		return fmt.Errorf("runs that failed: %s: the lines above and %s say why", strings.Join(failed, ", "), reportName)
+	}
+	return nil
+}
+
+// fetch tries what the runs share: without the data, or the file of first weights, they would fail one after the other.
+func (c *command) fetch(ctx context.Context, all []*work) error {
+	report := run.NewReport(c.settings, os.Stdout, false)
+	defer report.EndBar()
+	if _, err := c.settings.Dataset(ctx, report.Download); err != nil {
+		return err
+	}
+	for _, w := range all {
+		if !c.wants(w.name) || w.trained() {
+			continue
+		}
+		if err := w.settings.CheckPretrained(ctx, report.Download); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -98,6 +113,12 @@ func (c *command) wants(name string) bool { return len(c.runs) == 0 || slices.Co
 func (w *work) exists() bool {
 	_, err := os.Stat(filepath.Join(w.path, run.ConfigName))
 	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// trained reports whether the run has weights of its own.
+func (w *work) trained() bool {
+	_, err := os.Stat(filepath.Join(w.path, run.CheckpointName))
+	return err == nil || w.finished()
 }
 
 // agrees reports an error if there is a run with other settings in the folder.

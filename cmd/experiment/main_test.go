@@ -194,19 +194,32 @@ func TestPretrained(t *testing.T) {
 	from := []string{"--pretrained", file, "--skip-mismatch"} // normalizations are numbered, so the same name is of another place
 
 	t.Run("none", func(t *testing.T) {
-		out := filepath.Join(dir, "none")
-		execute(t, 1, []string{"of 3 runs 1 failed: vgg19_pretrain: ", "ImageNet", "put the file", "vgg19_no_trick, run 3"}, few(out, append([]string{"tricks"}, short...)...)...)
+		for _, test := range []struct{ args, words []string }{
+			{nil, []string{"ImageNet weights cannot", "put the file", " at ", "--pretrained FILE"}},
+			{[]string{"--pretrained", "none.h5"}, []string{"--pretrained: ", "none.h5"}},
+		} {
+			out := filepath.Join(t.TempDir(), "none")
+			if text := execute(t, 1, test.words, few(out, append(append([]string{"decay"}, test.args...), short...)...)...); text != "" {
+				t.Errorf("runs were begun:\n%s", text)
+			}
+		}
+	})
+	t.Run("tricks", func(t *testing.T) {
+		out := filepath.Join(dir, "tricks")
+		words := []string{"failed    --pretrained: ", "runs that failed: vgg19_pretrain: ", "vgg19_no_trick, run 3"}
+		execute(t, 1, words, few(out, append([]string{"tricks", "--pretrained", file}, short...)...)...)
 		complete(t, out)
 		execute(t, 0, []string{"taken: block1_conv1"}, few(out, append(append([]string{"tricks"}, from...), short...)...)...)
 		text := page(t, out)
 		if n := strings.Count(text, "<td class=\"\">finished</td>"); n != 3 {
 			t.Errorf("%d runs are finished, want 3", n)
 		}
+		if err := os.Rename(file, file+" elsewhere"); err != nil {
+			t.Fatal(err)
+		}
+		defer os.Rename(file+" elsewhere", file)
+		execute(t, 0, nil, few(out, append(append([]string{"tricks"}, from...), short...)...)...) // which needs the file no more
 		os.RemoveAll(out)
-	})
-	t.Run("one", func(t *testing.T) {
-		out := filepath.Join(dir, "one")
-		execute(t, 1, []string{"of 1 runs 1 failed: vgg19_pretrain: "}, few(out, append([]string{"tricks", "--runs", "vgg19_pretrain"}, short...)...)...)
 	})
 	for name, runs := range map[string]string{
 		"decay": "vgg19_pretrain,vgg19_pretrain_0.0005",

@@ -91,7 +91,7 @@ func (r *Report) begin(b backend.Backend, dir *Folder, t *nn.Trainer, notes []st
 
 // pretrained tells what came from a file of weights.
 func (r *Report) pretrained(path string, loaded *keras.Report) {
-	r.endBar()
+	r.EndBar()
 	r.line("weights", "%s", path)
 	layers := map[string]bool{}
 	var taken []string
@@ -180,7 +180,7 @@ func (r *Report) Download(done, total int64) {
 		}
 		r.bar.Set64(done)
 		if done == total {
-			r.endBar()
+			r.EndBar()
 		}
 	case time.Since(r.shown) >= lineInterval:
 		r.shown = time.Now()
@@ -188,8 +188,8 @@ func (r *Report) Download(done, total int64) {
 	}
 }
 
-// endBar takes the bar off the terminal.
-func (r *Report) endBar() {
+// EndBar takes the bar off the terminal, that of a download that broke too.
+func (r *Report) EndBar() {
 	if r.bar != nil {
 		r.bar.Clear()
 		r.bar = nil
@@ -198,7 +198,7 @@ func (r *Report) endBar() {
 
 // epoch tells what an epoch has brought.
 func (r *Report) epoch(row nn.Row) {
-	r.endBar()
+	r.EndBar()
 	now := time.Now()
 	left := now.Sub(r.epochAt) * time.Duration(r.Epochs-row.Epoch)
 	fmt.Fprintf(r.out, "epoch %d/%d  loss %.4f  accuracy %.2f %%  val_loss %.4f  val_accuracy %.2f %%  %.0f images/s  %v left\n",
@@ -208,7 +208,7 @@ func (r *Report) epoch(row nn.Row) {
 
 // End tells what the run in dir has brought, and what the user types to go on to twice the epochs.
 func (r *Report) End(dir *Folder, history []nn.Row, goOn string) {
-	r.endBar()
+	r.EndBar()
 	fmt.Fprintln(r.out)
 	if len(history) == 0 {
 		r.line("done", "nothing: the run has no epochs")

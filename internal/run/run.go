@@ -43,7 +43,7 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 			dir.Discard()
 		}
 	}()
-	defer j.Report.endBar()
+	defer j.Report.EndBar()
 	data, err := j.Settings.Dataset(ctx, j.Report.Download)
 	if err != nil {
 		return nil, cli.Interruption(ctx, err)

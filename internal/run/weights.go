@@ -15,24 +15,44 @@ import (
 // ImageNet stands for the file of weights that Keras publishes.
 const ImageNet = "imagenet"
 
-// pretrain sets the first weights to those that the settings name, if they do.
-func (j *Job) pretrain(ctx context.Context, m *nn.Model) error {
-	path := j.Settings.Pretrained
-	if path == "" {
+// CheckPretrained reports why the file of first weights that the settings name, if they do, cannot be had. Progress is
+// told of a download.
+func (s *Settings) CheckPretrained(ctx context.Context, progress func(done, total int64)) error {
+	if s.Pretrained == "" {
 		return nil
 	}
+	f, _, err := s.openPretrained(ctx, progress)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// openPretrained opens the file of first weights, and returns its path.
+func (s *Settings) openPretrained(ctx context.Context, progress func(done, total int64)) (f *keras.File, path string, err error) {
+	path = s.Pretrained
 	if path == ImageNet {
-		var err error
-		if path, err = keras.ImageNet(ctx, j.Settings.Model, j.Report.Download); err != nil {
-			return err
+		if path, err = keras.ImageNet(ctx, s.Model, progress); err != nil {
+			return nil, "", err
 		}
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() { // of a run
 		path = filepath.Join(path, CheckpointName)
 	}
-	f, err := keras.Open(path)
+	if f, err = keras.Open(path); err != nil {
+		return nil, "", fmt.Errorf("--pretrained: %w", err)
+	}
+	return f, path, nil
+}
+
+// pretrain sets the first weights to those that the settings name, if they do.
+func (j *Job) pretrain(ctx context.Context, m *nn.Model) error {
+	if j.Settings.Pretrained == "" {
+		return nil
+	}
+	f, path, err := j.Settings.openPretrained(ctx, j.Report.Download)
 	if err != nil {
-		return fmt.Errorf("--pretrained: %w", err)
+		return err
 	}
 	defer f.Close()
 	load := f.LoadByName
