@@ -81,7 +81,7 @@ func (c *command) memory() error {
 	fact := factTable(m, needs(network), c.settings.Batch)
 	page := report.Page{
 		Title: fmt.Sprintf("Memory of %s at batch %d", c.settings.Model, c.settings.Batch),
-		Lead: []string{"The estimate is that of the Keras program that this one follows: parameters × 3, for weights, gradients and " +
+		Lead: []string{"The experiments are those of a Keras program. Its estimate is parameters × 3, for weights, gradients and " +
 			"velocities, and outputs × batch × 2, for forward and backward, of 4 bytes each. What is allocated is what " +
 			b.Name() + " takes for training with these settings, measured."},
 		Tables: []report.Table{fact, estimate},

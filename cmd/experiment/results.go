@@ -130,7 +130,7 @@ func resultTable(runs []result) report.Table {
 	referred := slices.ContainsFunc(runs, func(r result) bool { return r.reference != "" })
 	if referred {
 		t.Head = append(t.Head, "reference")
-		t.Notes = append(t.Notes, "The reference is the Keras program that these experiments follow: 200 epochs on all of CIFAR-10.")
+		t.Notes = append(t.Notes, "The experiments are those of a Keras program. The reference is what its author found, in 200 epochs on all of CIFAR-10.")
 	}
 	top := 0.0
 	for _, r := range runs {
