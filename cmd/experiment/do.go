@@ -148,10 +148,8 @@ func (w *work) finished() bool {
 	if err != nil || len(rows) < w.settings.Epochs {
 		return false
 	}
-	model, noModel := os.Stat(config.Settings.Save)
-	history, noHistory := os.Stat(filepath.Join(w.path, run.HistoryName))
-	// The model is saved after the last epoch.
-	return noModel == nil && noHistory == nil && !model.ModTime().Before(history.ModTime())
+	_, noModel := os.Stat(config.Settings.Save)
+	return noModel == nil && config.Saved == run.Saved{Path: config.Settings.Save, Epoch: len(rows)}
 }
 
 // train does a run, or what is left of it.

@@ -57,31 +57,3 @@ func (s *Settings) Absolute() (err error) {
 	}
 	return err
 }
-
-// results are the paths of what the run makes. In config.json those in its folder are relative to it: a copy of the
-// folder must not write to the original.
-func (s *Settings) results() []*string { return []*string{&s.TensorBoard, &s.Save} }
-
-// resultsBelow makes results in a folder relative to it.
-func (s *Settings) resultsBelow(folder string) error {
-	whole, err := filepath.Abs(folder)
-	if err != nil {
-		return err
-	}
-	for _, path := range s.results() {
-		if below, err := filepath.Rel(whole, *path); err == nil && filepath.IsLocal(below) { // else they are elsewhere
-			*path = below
-		}
-	}
-	return nil
-}
-
-// resultsFrom makes results that are relative to a folder absolute.
-func (s *Settings) resultsFrom(folder string) (err error) {
-	for _, path := range s.results() {
-		if *path != "" && !filepath.IsAbs(*path) && err == nil {
-			*path, err = filepath.Abs(filepath.Join(folder, *path))
-		}
-	}
-	return err
-}

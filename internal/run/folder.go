@@ -41,9 +41,16 @@ type Config struct {
 	Backend  string    `json:"backend"`
 	Started  time.Time `json:"started"`
 	Facts    Facts     `json:"facts"`
+	Saved    Saved     `json:"saved"`
 	// Convolutions are the algorithms that the run has begun with, on each backend that it was on: with others the last
 	// digits differ.
 	Convolutions map[string]string `json:"convolutions,omitempty"`
+}
+
+// Saved is the model that a run last wrote for others: Settings.Save as it was then, and the epoch that the model is of.
+type Saved struct {
+	Path  string `json:"path"` // "" if there is none
+	Epoch int    `json:"epoch"`
 }
 
 // Facts are what is known of a run when its data are open and its network is built.
@@ -182,7 +189,7 @@ func ReadConfig(path string) (c Config, err error) {
 		err = device.CheckConvolutions(c.Convolutions)
 	}
 	if err == nil {
-		err = c.Settings.resultsFrom(path)
+		err = c.resultsFrom(path)
 	}
 	if err != nil {
 		return c, fmt.Errorf("%s: %s: %w: mend it, or take a copy of it", path, ConfigName, cause(err))
@@ -261,7 +268,7 @@ func (d *Folder) Update(s Settings, f Facts, convolutions map[string]string) err
 
 func (d *Folder) writeConfig() error {
 	c := d.Config
-	if err := c.Settings.resultsBelow(d.Path); err != nil {
+	if err := c.resultsBelow(d.Path); err != nil {
 		return err
 	}
 	return atomicfile.Write(d.File(ConfigName), func(w io.Writer) error {
@@ -269,6 +276,45 @@ func (d *Folder) writeConfig() error {
 		e.SetIndent("", "  ")
 		return e.Encode(c)
 	})
+}
+
+// results are the paths of what the run makes. In config.json those in its folder are relative to it: a copy of the
+// folder must not write to the original.
+func (c *Config) results() []*string {
+	return []*string{&c.Settings.TensorBoard, &c.Settings.Save, &c.Saved.Path}
+}
+
+// resultsBelow makes results in a folder relative to it.
+func (c *Config) resultsBelow(folder string) error {
+	whole, err := filepath.Abs(folder)
+	if err != nil {
+		return err
+	}
+	for _, path := range c.results() {
+		if below, err := filepath.Rel(whole, *path); err == nil && filepath.IsLocal(below) { // else they are elsewhere
+			*path = below
+		}
+	}
+	return nil
+}
+
+// resultsFrom makes results that are relative to a folder absolute.
+func (c *Config) resultsFrom(folder string) (err error) {
+	for _, path := range c.results() {
+		if *path != "" && !filepath.IsAbs(*path) && err == nil {
+			*path, err = filepath.Abs(filepath.Join(folder, *path))
+		}
+	}
+	return err
+}
+
+// save stores what was saved.
+func (d *Folder) save(s Saved) error {
+	if d.Config.Saved == s {
+		return nil
+	}
+	d.Config.Saved = s
+	return d.writeConfig()
 }
 
 // WriteHistory replaces the file of the curves.

@@ -60,7 +60,7 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	var board *report.TensorBoard
 	setup.Checkpoint, setup.CheckpointEvery = dir.File(CheckpointName), j.SaveEvery
 	setup.OnStep = j.Report.step
-	save := saver{path: j.Settings.Save, best: j.Settings.SaveBest, momentum: j.Settings.Momentum}
+	save := saver{path: j.Settings.Save, best: j.Settings.SaveBest, momentum: j.Settings.Momentum, folder: dir}
 	if err := save.check(); err != nil {
 		return nil, err
 	}
@@ -77,13 +77,19 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	save.trainer = t
 	if dir.HasCheckpoint() {
 		if err = t.Resume(setup.Checkpoint); err == nil {
-			save.resume(dir.Config.Settings, setup.Checkpoint, j.SaveAnew)
+			save.resume(j.SaveAnew)
 		}
 	} else {
 		err = cli.Interruption(ctx, j.pretrain(ctx, t.Model))
 	}
 	if err != nil {
 		return nil, err
+	}
+	if t.Epoch < j.Settings.Epochs {
+		const numberBytes = 4
+		if err := dir.checkSpace(numberBytes * int64(2*network.ParameterSize+network.StatisticSize)); err != nil { // parameters have velocities
+			return nil, err
+		}
 	}
 	// The process may have ended between the checkpoint of the best epoch and its --save.
 	if t.EpochStep == 0 {
@@ -105,12 +111,6 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	}
 	if err := errors.Join(dir.Update(settings, facts, device.Convolutions(j.Backend)), dir.WriteHistory(t.History)); err != nil {
 		return nil, err
-	}
-	if t.Epoch < j.Settings.Epochs {
-		const numberBytes = 4
-		if err := dir.checkSpace(numberBytes * int64(2*network.ParameterSize+network.StatisticSize)); err != nil { // parameters have velocities
-			return nil, err
-		}
 	}
 	j.Report.begin(j.Backend, dir, t, data.Notes)
 	if err = cli.Interruption(ctx, t.Run(ctx)); err == nil {

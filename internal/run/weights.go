@@ -38,6 +38,9 @@ func (s *Settings) openPretrained(ctx context.Context, progress func(done, total
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() { // of a run
 		path = filepath.Join(path, CheckpointName)
+		if _, err := os.Stat(path); err != nil {
+			return nil, "", fmt.Errorf("--pretrained %s: %w: name a run that has saved, or a file", path, cause(err))
+		}
 	}
 	if f, err = keras.Open(path); err != nil {
 		return nil, "", fmt.Errorf("--pretrained: %w", err)
@@ -78,6 +81,7 @@ type saver struct {
 	path     string // "" for nowhere
 	best     bool   // only of the best epoch
 	momentum float32
+	folder   *Folder
 	trainer  *nn.Trainer
 	saved    int // the epoch after which it was last written, 0 for never
 }
@@ -93,22 +97,13 @@ func (s *saver) check() error {
 	return nil
 }
 
-// resume takes it as saved what the run has saved before, at the same place by the same rule; anew, only the best epoch if it
-// is not the last. A file that is older than the checkpoint is of an earlier epoch: the process may have ended between them.
-func (s *saver) resume(before Settings, checkpoint string, anew bool) {
-	history := s.trainer.History
-	file, noFile := os.Stat(s.path)
-	state, noState := os.Stat(checkpoint)
-	if len(history) == 0 || errors.Join(noFile, noState) != nil || before.Save != s.path || before.SaveBest != s.best {
+// resume takes it as saved what the run has saved at the same place, if it is there; anew, only what cannot be saved again.
+func (s *saver) resume(anew bool) {
+	before := s.folder.Config.Saved
+	if _, err := os.Stat(s.path); err != nil || before.Path != s.path || anew && before.Epoch == len(s.trainer.History) && s.trainer.EpochStep == 0 {
 		return
 	}
-	best := Best(history).Epoch
-	switch {
-	case s.best && (best < len(history) || s.trainer.EpochStep > 0):
-		s.saved = best
-	case !anew && !file.ModTime().Before(state.ModTime()):
-		s.saved = len(history)
-	}
+	s.saved = before.Epoch
 }
 
 // epoch saves after an epoch that is the best one so far, if that is wanted.
@@ -144,8 +139,11 @@ func (s *saver) write() error {
 	if len(history) > 0 {
 		t = &keras.Training{LearningRate: history[len(history)-1].LearningRate, Momentum: s.momentum, State: s.trainer.State}
 	}
+	if err := keras.Save(s.path, s.trainer.Model, t); err != nil {
+		return err
+	}
 	s.saved = len(history)
-	return keras.Save(s.path, s.trainer.Model, t)
+	return s.folder.save(Saved{s.path, s.saved})
 }
 
 // Best returns the epoch with the highest validation accuracy, the first of equal ones. There must be one.

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/lamina-go/lamina/nn"
 )
@@ -29,56 +28,51 @@ func historyOf(accuracies ...float64) (history []nn.Row) {
 	return history
 }
 
-// TestSavedBefore resumes runs whose model is older or newer than the checkpoint, or is not there.
+// TestSavedBefore resumes runs that saved a model before, of one epoch or another, at the same place or elsewhere.
 func TestSavedBefore(t *testing.T) {
 	rising, falling := historyOf(0.1, 0.2), historyOf(0.2, 0.1)
-	older, newer, absent := -time.Second, time.Second, time.Duration(0)
 	for _, c := range []struct {
-		name      string
-		history   []nn.Row
-		steps     int // of the next epoch
-		best      bool
-		wasBest   bool
-		age       time.Duration
-		anew      bool
-		want      int
-		nothing   bool // nothing can be saved at the end
-		otherwise string
+		name    string
+		history []nn.Row
+		steps   int // of the next epoch
+		best    bool
+		before  int  // epoch of what was saved, 0 for nothing
+		absent  bool // it is not there any more
+		other   bool // it is elsewhere
+		anew    bool
+		want    int
+		nothing bool // nothing can be saved at the end
 	}{
-		{name: "last", history: falling, age: newer, want: 2},
-		{name: "last, asked for again", history: falling, age: newer, anew: true, want: 0},
-		{name: "ended before it was saved", history: falling, age: older, want: 0},
-		{name: "not there", history: falling, age: absent, want: 0},
-		{name: "elsewhere before", history: falling, age: newer, otherwise: "other.h5", want: 0},
-		{name: "best", history: falling, best: true, wasBest: true, age: older, want: 1},
-		{name: "best, asked for again", history: falling, best: true, wasBest: true, age: older, anew: true, want: 1},
-		{name: "best, within the next epoch", history: rising, steps: 1, best: true, wasBest: true, age: older, want: 2},
-		{name: "best, ended before it was saved", history: rising, best: true, wasBest: true, age: older, want: 0, nothing: true},
-		{name: "best, not there", history: falling, best: true, wasBest: true, age: absent, want: 0, nothing: true},
-		{name: "the last before, now the best", history: falling, best: true, age: newer, want: 0, nothing: true},
-		{name: "the best before, now the last", history: falling, wasBest: true, age: newer, want: 0},
-		{name: "no epochs", age: newer, best: true, wasBest: true},
+		{name: "last", history: falling, before: 2, want: 2},
+		{name: "last, asked for again", history: falling, before: 2, anew: true, want: 0},
+		{name: "of an earlier epoch", history: falling, before: 1, want: 1},
+		{name: "not there", history: falling, before: 2, absent: true, want: 0},
+		{name: "elsewhere", history: falling, before: 2, other: true, want: 0},
+		{name: "never, though there is a file", history: falling, want: 0},
+		{name: "best", history: falling, best: true, before: 1, want: 1},
+		{name: "best, asked for again", history: falling, best: true, before: 1, anew: true, want: 1},
+		{name: "best, within the next epoch, asked for again", history: rising, steps: 1, best: true, before: 2, anew: true, want: 2},
+		{name: "best, not there", history: falling, best: true, before: 1, absent: true, want: 0, nothing: true},
+		{name: "the last before, now the best", history: falling, best: true, before: 2, want: 2, nothing: true},
+		{name: "never the best, though there is a file", history: falling, best: true, want: 0, nothing: true},
+		{name: "no epochs", best: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			checkpoint, path := filepath.Join(dir, CheckpointName), filepath.Join(dir, "m.h5")
-			for _, file := range []string{checkpoint, path} {
-				if err := os.WriteFile(file, nil, 0o644); err != nil {
+			path := filepath.Join(t.TempDir(), "m.h5")
+			if !c.absent {
+				if err := os.WriteFile(path, nil, 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
-			now := time.Now()
-			os.Chtimes(checkpoint, now, now)
-			os.Chtimes(path, now, now.Add(c.age))
-			if c.age == absent {
-				os.Remove(path)
+			d := &Folder{}
+			if c.before > 0 {
+				d.Config.Saved = Saved{path, c.before}
 			}
-			s := &saver{path: path, best: c.best, trainer: &nn.Trainer{State: &nn.State{Position: nn.Position{History: c.history, EpochStep: c.steps}}}}
-			before := Settings{Save: path, SaveBest: c.wasBest}
-			if c.otherwise != "" {
-				before.Save = c.otherwise
+			if c.other {
+				d.Config.Saved.Path += "5"
 			}
-			s.resume(before, checkpoint, c.anew)
+			s := &saver{path: path, best: c.best, folder: d, trainer: &nn.Trainer{State: &nn.State{Position: nn.Position{History: c.history, EpochStep: c.steps}}}}
+			s.resume(c.anew)
 			if s.saved != c.want {
 				t.Errorf("saved after epoch %d, want %d", s.saved, c.want)
 			}
