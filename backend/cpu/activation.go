@@ -83,8 +83,7 @@ func (b *Backend) MaxPool(shape tensor.Shape) (backend.Activation, error) {
 			return
 		}
 		from, to := win.rest(job - win.jobs)
-		_, one := b.temporaries(worker, win.size)
-		dx := a.dx.place(one, from, to)
+		dx := a.dx.place(b.scratch(worker), from, to)
 		clear(dx)
 		a.dx.store(b.level, dx, from)
 	}

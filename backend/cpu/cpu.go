@@ -58,7 +58,7 @@ type Backend struct {
 	pending []backend.StepMetrics // of the steps before it, until Metrics is called
 	failure error                 // of a plan that could not compute
 
-	written   written
+	written   written // by the Write that runs
 	writeTask func(worker, job int)
 }
 
