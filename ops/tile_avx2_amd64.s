@@ -22,13 +22,14 @@
 // Y0-Y11    accumulators, two a row
 // Y12, Y13  16 columns of b
 // Y14, Y15  one element of a in all lanes, in turns
-// SI, BX    where a and b are read;  R8, R9, R10 = rs, 3rs, 5rs bytes;  R11, R15 = cs, ldb bytes
+// SI, BX    where a and b are read;  R8, R9, R10 = rs, 3rs, 5rs bytes;  R11 = cs bytes
+// R15, R14  ldb, 3ldb bytes
 // DI, DX    row of c, ldc bytes;  R12, R13 segments, how many are left;  CX steps of k left
 // AX        rows of the tile
-// In the product: R14 where is fetched ahead, DI free
+// In the product: DI ahead, AX untilFetch, DX free
 //
 // A step is 12 FMAs (6 cycles on two ports) and 8 loads (4 cycles). Meanwhile the next panel, at ahead, comes to the
-// second-level cache, evenly in all the steps of the call, a line of each quarter at a time. There are no column
+// second-level cache, evenly in all the steps of the call. There are no column
 // tails: the caller gives a c of 16 columns. Needs AVX2 and FMA.
 
 #define ROW(a, t, y0, y1) \
@@ -36,33 +37,26 @@
 	VFMADD231PS  Y12, t, y0   \
 	VFMADD231PS  Y13, t, y1
 
-#define COLUMNS \
-	VMOVUPS (BX), Y12   \
-	VMOVUPS 32(BX), Y13
+#define COLUMNS(b) \
+	VMOVUPS b, Y12   \
+	VMOVUPS 32b, Y13
 
-// AHEAD fetches four lines if it is time. It leaves the first-level cache to the operands.
+// AHEAD fetches if it is time.
 #define AHEAD(fetch, steps) \
-	SUBQ       $4, untilFetch+136(FP)    \
-	JGE        steps               \
-fetch:                             \
-	MOVQ       stride+128(FP), DI  \
-	PREFETCHT1 (R14)               \
-	PREFETCHT1 (R14)(DI*1)         \
-	PREFETCHT1 (R14)(DI*2)         \
-	LEAQ       (DI)(DI*2), DI      \
-	PREFETCHT1 (R14)(DI*1)         \
-	ADDQ       $64, R14            \
-	MOVQ       fetchEvery+144(FP), DI   \
-	ADDQ       DI, untilFetch+136(FP)    \
-	JLT        fetch
+	SUBQ  $4, AX              \
+	JGE   steps               \
+fetch:                        \
+	FETCH(stride+128(FP))     \
+	ADDQ  fetchEvery+144(FP), AX \
+	JLT   fetch
 
 // The first rows of a step; each macro is one row more than the one before.
-#define ROWS1 COLUMNS; ROW((SI), Y14, Y0, Y1)
-#define ROWS2 ROWS1; ROW((SI)(R8*1), Y15, Y2, Y3)
-#define ROWS3 ROWS2; ROW((SI)(R8*2), Y14, Y4, Y5)
-#define ROWS4 ROWS3; ROW((SI)(R9*1), Y15, Y6, Y7)
-#define ROWS5 ROWS4; ROW((SI)(R8*4), Y14, Y8, Y9)
-#define ROWS6 ROWS5; ROW((SI)(R10*1), Y15, Y10, Y11)
+#define ROWS1(b) COLUMNS(b); ROW((SI), Y14, Y0, Y1)
+#define ROWS2(b) ROWS1(b); ROW((SI)(R8*1), Y15, Y2, Y3)
+#define ROWS3(b) ROWS2(b); ROW((SI)(R8*2), Y14, Y4, Y5)
+#define ROWS4(b) ROWS3(b); ROW((SI)(R9*1), Y15, Y6, Y7)
+#define ROWS5(b) ROWS4(b); ROW((SI)(R8*4), Y14, Y8, Y9)
+#define ROWS6(b) ROWS5(b); ROW((SI)(R10*1), Y15, Y10, Y11)
 
 #define ADD(y0, y1) \
 	VADDPS (DI), y0, y0 \
@@ -84,7 +78,6 @@ fetch:                             \
 // func panelAVX2(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32, stride, untilFetch, fetchEvery int)
 TEXT ·panelAVX2(SB), NOSPLIT, $0-152
 	STRIDES
-	MOVQ ahead+120(FP), R14
 	SHLQ $2, stride+128(FP)
 
 tile:
@@ -111,7 +104,7 @@ zero:
 	JMP    equal
 
 biased:
-	COLUMNS
+	COLUMNS((BX))
 
 equal: // all rows start as Y12, Y13
 	COPY(Y0, Y1)
@@ -121,15 +114,18 @@ equal: // all rows start as Y12, Y13
 	COPY(Y8, Y9)
 	COPY(Y10, Y11)
 
-	CMPQ AX, $6
+	MOVQ AX, CX
+	MOVQ ahead+120(FP), DI
+	MOVQ untilFetch+136(FP), AX
+	CMPQ CX, $6
 	JEQ  six
-	CMPQ AX, $5
+	CMPQ CX, $5
 	JEQ  five
-	CMPQ AX, $4
+	CMPQ CX, $4
 	JEQ  four
-	CMPQ AX, $3
+	CMPQ CX, $3
 	JEQ  three
-	CMPQ AX, $2
+	CMPQ CX, $2
 	JEQ  two
 
 	PRODUCT(ROWS1, segment1, four1, fetch1, steps1, last1, one1, next1)
@@ -150,6 +146,11 @@ six:
 	PRODUCT(ROWS6, segment6, four6, fetch6, steps6, last6, one6, next6)
 
 finish:
+	MOVQ  DI, ahead+120(FP)
+	MOVQ  AX, untilFetch+136(FP)
+	MOVQ  height+96(FP), AX
+	MOVQ  ldc+8(FP), DX
+	SHLQ  $2, DX
 	MOVQ  c+0(FP), DI
 	TESTQ $1, flags+112(FP)
 	JZ    added

@@ -27,16 +27,17 @@
 // Z0-Z23   accumulators, four a row
 // Z24-Z27  64 columns of b
 // Z28      one element of a in all lanes;  Z28-Z31 a row that is copied
-// SI, BX   where a and b are read;  R8, R9, R10 = rs, 3rs, 5rs bytes;  R11, R15 = cs, ldb bytes
+// SI, BX   where a and b are read;  R8, R9, R10 = rs, 3rs, 5rs bytes;  R11 = cs bytes
+// R15, R14 ldb, 3ldb bytes
 // DI, DX   row of c, ldc bytes;  R12, R13 segments, how many are left;  CX steps of k left
 // AX       rows of the tile
-// In the product: DI ahead, DX stride bytes, AX lag, R14 to.
+// In the product: DI ahead, AX untilFetch, DX free
 //
 // Rows are a constant stride apart, so six of them need one pointer and three strides.
 // A step is 24 FMAs (12 cycles on two ports) and 10 loads (5 cycles). Meanwhile the next panel comes to the second-level
-// cache. untilFetch falls by the steps that are done. Below 0 a line of each quarter of a packed panel is fetched, as four places that
-// are read in order come faster than one, and fetchEvery added, so that all of it comes evenly in the steps of the call. Of one that is
-// to be copied a row of 64 numbers is fetched with every 16 steps, and one copied, until copies are. Both are free, the FMAs take the time. There are no column tails: the caller gives a c
+// cache. untilFetch falls by the steps that are done. Below 0 lines of a packed panel are fetched and fetchEvery added, so that all of
+// it comes evenly in the steps of the call. Of one that is to be copied a row of 64 numbers is fetched with every 16 steps, and one
+// copied, until copies are. Both are free, the FMAs take the time. There are no column tails: the caller gives a c
 // of 64 columns. Needs AVX512F.
 
 #define ROW(a, z0, z1, z2, z3) \
@@ -46,54 +47,45 @@
 	VFMADD231PS  Z26, Z28, z2    \
 	VFMADD231PS  Z27, Z28, z3
 
-#define COLUMNS \
-	VMOVUPS (BX), Z24     \
-	VMOVUPS 64(BX), Z25   \
-	VMOVUPS 128(BX), Z26  \
-	VMOVUPS 192(BX), Z27
+#define COLUMNS(b) \
+	VMOVUPS b, Z24     \
+	VMOVUPS 64b, Z25   \
+	VMOVUPS 128b, Z26  \
+	VMOVUPS 192b, Z27
 
-// AHEAD fetches four lines if it is time. It leaves the first-level cache to the operands. In DX is
-// the length of a quarter if nothing is to be copied.
+// AHEAD fetches if it is time.
 #define AHEAD(fetch, steps) \
-	SUBQ       $4, untilFetch+160(FP)   \
-	JGE        steps         \
-	DECQ       copies+152(FP)  \
-	JLT        fetch         \
-	PREFETCHT1 (DI)          \
-	PREFETCHT1 64(DI)        \
-	PREFETCHT1 128(DI)       \
-	PREFETCHT1 192(DI)       \
-	ADDQ       DX, DI        \
-	VMOVUPS    (DI)(AX*1), Z28    \
-	VMOVUPS    64(DI)(AX*1), Z29  \
-	VMOVUPS    128(DI)(AX*1), Z30 \
-	VMOVUPS    192(DI)(AX*1), Z31 \
-	VMOVUPS    Z28, (R14)    \
-	VMOVUPS    Z29, 64(R14)  \
-	VMOVUPS    Z30, 128(R14) \
-	VMOVUPS    Z31, 192(R14) \
-	ADDQ       $256, R14     \
-	ADDQ       $16, untilFetch+160(FP)  \
-	JMP        steps         \
-fetch:                       \
-	PREFETCHT1 (DI)          \
-	PREFETCHT1 (DI)(DX*1)    \
-	PREFETCHT1 (DI)(DX*2)    \
-	ADDQ       DX, DI        \
-	PREFETCHT1 (DI)(DX*2)    \
-	SUBQ       DX, DI        \
-	ADDQ       $64, DI       \
-	MOVQ       fetchEvery+168(FP), AX  \
-	ADDQ       AX, untilFetch+160(FP)   \
-	JLT        fetch
+	SUBQ    $4, AX            \
+	JGE     steps             \
+	DECQ    copies+152(FP)    \
+	JLT     fetch             \
+	LINES((DI))               \
+	ADDQ    stride+128(FP), DI \
+	MOVQ    lag+136(FP), DX   \
+	VMOVUPS (DI)(DX*1), Z28   \
+	VMOVUPS 64(DI)(DX*1), Z29 \
+	VMOVUPS 128(DI)(DX*1), Z30 \
+	VMOVUPS 192(DI)(DX*1), Z31 \
+	MOVQ    to+144(FP), DX    \
+	VMOVUPS Z28, (DX)         \
+	VMOVUPS Z29, 64(DX)       \
+	VMOVUPS Z30, 128(DX)      \
+	VMOVUPS Z31, 192(DX)      \
+	ADDQ    $256, to+144(FP)  \
+	ADDQ    $16, AX           \
+	JMP     steps             \
+fetch:                        \
+	FETCH(stride+128(FP))     \
+	ADDQ    fetchEvery+168(FP), AX \
+	JLT     fetch
 
 // The first rows of a step; each macro is one row more than the one before.
-#define ROWS1 COLUMNS; ROW((SI), Z0, Z1, Z2, Z3)
-#define ROWS2 ROWS1; ROW((SI)(R8*1), Z4, Z5, Z6, Z7)
-#define ROWS3 ROWS2; ROW((SI)(R8*2), Z8, Z9, Z10, Z11)
-#define ROWS4 ROWS3; ROW((SI)(R9*1), Z12, Z13, Z14, Z15)
-#define ROWS5 ROWS4; ROW((SI)(R8*4), Z16, Z17, Z18, Z19)
-#define ROWS6 ROWS5; ROW((SI)(R10*1), Z20, Z21, Z22, Z23)
+#define ROWS1(b) COLUMNS(b); ROW((SI), Z0, Z1, Z2, Z3)
+#define ROWS2(b) ROWS1(b); ROW((SI)(R8*1), Z4, Z5, Z6, Z7)
+#define ROWS3(b) ROWS2(b); ROW((SI)(R8*2), Z8, Z9, Z10, Z11)
+#define ROWS4(b) ROWS3(b); ROW((SI)(R9*1), Z12, Z13, Z14, Z15)
+#define ROWS5(b) ROWS4(b); ROW((SI)(R8*4), Z16, Z17, Z18, Z19)
+#define ROWS6(b) ROWS5(b); ROW((SI)(R10*1), Z20, Z21, Z22, Z23)
 
 #define ADD(z0, z1, z2, z3) \
 	VADDPS (DI), z0, z0 \
@@ -129,6 +121,7 @@ fetch:                       \
 // func panelAVX512(c *float32, ldc int, a *float32, rs, cs int, b *float32, ldb int, segs *segment, n, k, tiles, large, height int, bias *float32, flags int, ahead *float32, stride int, lag int, to *float32, copies, untilFetch, fetchEvery int)
 TEXT ·panelAVX512(SB), NOSPLIT, $0-176
 	STRIDES
+	SHLQ $2, stride+128(FP)
 
 tile:
 	TILE
@@ -156,7 +149,7 @@ zero:
 	JMP   equal
 
 biased:
-	COLUMNS
+	COLUMNS((BX))
 
 equal: // all rows start as Z24-Z27
 	COPY(Z0, Z1, Z2, Z3)
@@ -168,10 +161,7 @@ equal: // all rows start as Z24-Z27
 
 	MOVQ AX, CX
 	MOVQ ahead+120(FP), DI
-	MOVQ stride+128(FP), DX
-	SHLQ $2, DX
-	MOVQ lag+136(FP), AX
-	MOVQ to+144(FP), R14
+	MOVQ untilFetch+160(FP), AX
 	CMPQ CX, $6
 	JEQ  six
 	CMPQ CX, $5
@@ -202,7 +192,7 @@ six:
 
 finish:
 	MOVQ  DI, ahead+120(FP)
-	MOVQ  R14, to+144(FP)
+	MOVQ  AX, untilFetch+160(FP)
 	MOVQ  height+96(FP), AX
 	MOVQ  ldc+8(FP), DX
 	SHLQ  $2, DX
