@@ -195,7 +195,7 @@ type Loss interface {
 	Backward(dlogits, logits, labels tensor.Tensor)
 }
 
-// SGDSpec describes stochastic gradient descent on all parameters at once, which lie
+// SGDSpec describes stochastic gradient descent on parameters that lie
 // in one tensor of Size elements, as do their gradients and velocities.
 type SGDSpec struct {
 	Size     int
@@ -213,8 +213,8 @@ type Decay struct {
 // Optimizer is a plan made from an SGDSpec.
 type Optimizer interface {
 	// Step takes d = g + 2λw as the gradient, then v ← m·v − lr·d and w ← w + m·v − lr·d
-	// (w ← w + v without Nesterov), and measures the penalty of the old w. g stays as it is.
+	// (w ← w + v without Nesterov), and adds the penalty of the old w to what is measured. g stays as it is.
 	Step(w, v, g tensor.Tensor)
-	// Penalty only measures the penalty of w.
+	// Penalty only adds the penalty of w.
 	Penalty(w tensor.Tensor)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
 )
 
@@ -180,11 +181,11 @@ type sgd struct {
 	update *call
 }
 
-// SGD makes a plan that belongs to all of the network.
+// SGD makes a plan that belongs to no layer.
 func (p *profile) SGD(s backend.SGDSpec) (backend.Optimizer, error) {
 	plan, err := p.Backend.SGD(s)
 	// It reads w, v and g, and writes w and v.
-	return &sgd{plan, p.call(name{kind: "SGD", pass: "update"}, cost{bytes: floatBytes(5 * s.Size)})}, err
+	return &sgd{plan, p.call(name{kind: "SGD", detail: nn.Thousands(s.Size), pass: "update"}, cost{bytes: floatBytes(5 * s.Size)})}, err
 }
 
 func (o *sgd) Step(w, v, g tensor.Tensor) {

@@ -187,7 +187,7 @@ func TestStepOfNetwork(t *testing.T) {
 		{name{"last", "dense", "5→10", "kernel gradient"}, fourth, training},
 		{name{"last", "dense", "5→10", "input gradient"}, fourth, training},
 		{name{"", "batch", "", "write"}, moves(2*image + 2*n), both},
-		{name{"", "SGD", "", "update"}, moves(5 * size), training},
+		{name{"", "SGD", nn.Thousands(size), "update"}, moves(5 * size), training},
 		{name{"", "loss", "", "forward"}, moves(logits + n), training},
 		{name{"", "loss", "", "backward"}, moves(2*logits + n), training},
 	}

@@ -62,7 +62,7 @@ type part struct {
 // partSize is the largest part: one block of threads takes it.
 const partSize = 4096
 
-// sgd is the optimizer of all parameters.
+// sgd is an optimizer of parameters.
 type sgd struct {
 	b                *Backend
 	spec             backend.SGDSpec

@@ -87,13 +87,14 @@ type compiler struct {
 	*Model
 	n         int
 	inference bool
-	constant  bool            // the weights never change
-	gradients tensor.Tensor   // flat; nil in inference
+	constant  bool          // the weights never change
+	gradients tensor.Tensor // of one group at a time; nil in inference
+	groups    groups
 	flow      []tensor.Tensor // the images, then what each node gives
 	seed      uint64          // of the dropout masks
 }
 
-// compile returns the forward pass, and in training the backward pass: the gradient of what the
+// compile returns the forward pass, and in training the backward pass, which updates the parameters too: the gradient of what the
 // last node gave stands in the place of that, and each node's leaves that of its input in
 // the input's place.
 func (c *compiler) compile(nodes []node) (forward, backward pass, err error) {
@@ -104,9 +105,15 @@ func (c *compiler) compile(nodes []node) (forward, backward pass, err error) {
 			return nil, nil, err
 		}
 		forward = append(forward, f)
-		if i >= first && !c.inference {
-			backward = append(backward, b)
+		if i < first || c.inference {
+			continue
 		}
+		if len(n.weights) > 0 {
+			if g := c.groups.of(n.weights[0]); n.weights[0].Offset == g.from {
+				backward = append(backward, g.step)
+			}
+		}
+		backward = append(backward, b)
 	}
 	slices.Reverse(backward)
 	return forward, backward, nil
@@ -151,13 +158,18 @@ func (c *compiler) linear(p backend.Dense, n node, y, x tensor.Tensor, first boo
 	if c.inference {
 		return forward, nil
 	}
-	dw, db := c.view(c.gradients, n.weights[0]), c.view(c.gradients, n.weights[1])
+	dw, db := c.gradient(n.weights[0]), c.gradient(n.weights[1])
 	return forward, func() {
 		p.BackwardFilter(dw, db, y, x)
 		if !first {
 			p.BackwardData(x, y, w)
 		}
 	}
+}
+
+// gradient returns the place of the gradient of a weight.
+func (c *compiler) gradient(w Weight) tensor.Tensor {
+	return c.backend.View(c.gradients, w.Offset-c.groups.of(w).from, w.Shape)
 }
 
 func (c *compiler) batchNorm(l BatchNorm, n node, y, x tensor.Tensor) (forward, backward func(), err error) {
@@ -179,7 +191,7 @@ func (c *compiler) batchNorm(l BatchNorm, n node, y, x tensor.Tensor) (forward, 
 	if c.inference {
 		return func() { p.Infer(y, x, gamma, beta, mean, variance) }, nil, nil
 	}
-	dgamma, dbeta := c.view(c.gradients, n.weights[0]), c.view(c.gradients, n.weights[1])
+	dgamma, dbeta := c.gradient(n.weights[0]), c.gradient(n.weights[1])
 	return func() { p.Forward(y, x, gamma, beta, mean, variance) },
 		func() { p.Backward(x, dgamma, dbeta, y, x, gamma, beta) }, nil
 }

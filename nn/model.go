@@ -116,11 +116,11 @@ func (m *Model) Set(name string, values []float32) error {
 }
 
 // decay returns the L2 penalties of the parameters.
-func (net *Network) decay() []backend.Decay {
+func (net *Network) decay(from, to int) []backend.Decay {
 	var all []backend.Decay
 	for _, w := range net.Weights {
-		if w.L2 > 0 {
-			all = append(all, backend.Decay{Offset: w.Offset, Size: w.Shape.Size(), Lambda: w.L2})
+		if w.L2 > 0 && w.Offset >= from && w.Offset < to {
+			all = append(all, backend.Decay{Offset: w.Offset - from, Size: w.Shape.Size(), Lambda: w.L2})
 		}
 	}
 	return all

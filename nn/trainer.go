@@ -56,8 +56,8 @@ type Trainer struct {
 	data      *source
 	flow      []tensor.Tensor // at the largest batch
 	labels    tensor.Tensor
-	gradients tensor.Tensor
-	optimizer backend.Optimizer
+	gradients tensor.Tensor // of one group at a time
+	groups    groups
 	programs  map[int]*program // by number of images
 	predictor *Predictor
 	measured  *source // what the predictor is asked for after each epoch
@@ -87,10 +87,11 @@ func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
 	}
 	t := &Trainer{config: c, batch: min(c.Batch, c.Data.Len()), programs: map[int]*program{}}
 	t.State = &State{Model: m, Position: Position{Seed: c.Seed, Batch: t.batch, Images: c.Data.Len()}}
-	for _, p := range []*tensor.Tensor{&t.velocities, &t.gradients} {
-		if *p, err = b.Parameters(tensor.Shape{net.ParameterSize}); err != nil {
-			return nil, err
-		}
+	if t.velocities, err = b.Parameters(tensor.Shape{net.ParameterSize}); err != nil {
+		return nil, err
+	}
+	if err := t.makeGroups(); err != nil {
+		return nil, err
 	}
 	if t.labels, err = b.Parameters(tensor.Shape{t.batch}); err != nil {
 		return nil, err
@@ -101,11 +102,6 @@ func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
 			return nil, err
 		}
 		t.flow = append(t.flow, a)
-	}
-	t.optimizer, err = b.SGD(backend.SGDSpec{
-		Size: net.ParameterSize, Decay: net.decay(), Momentum: c.Momentum, Nesterov: true})
-	if err != nil {
-		return nil, err
 	}
 	t.predictor = m.predictor(t.batch, t.flow, t.labels)
 	t.predictor.penalty = t.penalty(runName("penalty", 0))
@@ -168,7 +164,11 @@ func (net *Network) trains() error {
 // penalty returns a function that measures the L2 penalty of the weights, as a run of that name.
 func (t *Trainer) penalty(name string) func() (float64, error) {
 	b := t.Model.backend
-	weigh := func() { t.optimizer.Penalty(t.Model.parameters) }
+	weigh := func() {
+		for i := range t.groups {
+			t.groups[i].penalty()
+		}
+	}
 	return func() (float64, error) {
 		if err := b.Run(name, backend.StepValues{}, weigh); err != nil {
 			return 0, err
@@ -190,7 +190,7 @@ func (t *Trainer) program(n int) (*program, error) {
 		return made, nil
 	}
 	b, m := t.Model.backend, t.Model
-	c := &compiler{Model: m, n: n, gradients: t.gradients, seed: t.Seed}
+	c := &compiler{Model: m, n: n, gradients: t.gradients, groups: t.groups, seed: t.Seed}
 	nodes := m.nodes(false)
 	for i, s := range m.shapes(nodes, n) {
 		c.flow = append(c.flow, b.View(t.flow[i], 0, s))
@@ -210,8 +210,6 @@ func (t *Trainer) program(n int) (*program, error) {
 		loss.Forward(logits, labels)
 		loss.Backward(logits, logits, labels)
 		backward.run()
-		// Ranks that train in parallel on parts of a batch sum their gradients here.
-		t.optimizer.Step(m.parameters, t.velocities, t.gradients)
 	}}
 	t.programs[n] = made
 	return made, nil

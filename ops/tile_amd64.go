@@ -23,7 +23,7 @@ func (l Level) panelTiles(c []float32, ldc, rows int, a []float32, rs, cs int, b
 	}
 	n, large, height := tiles(rows)
 	fetch, to := &b[0], (*float32)(nil)
-	stride, lag, copies := k*l.panelWidth()/4, 0, 0  // a packed panel in quarters
+	stride, lag, copies := k*l.panelWidth()/4, 0, 0   // a packed panel in quarters
 	untilFetch, fetchEvery := 0, n*256/l.panelWidth() // all k rows of it in n·k steps, 256 numbers at a time
 	switch {
 	case len(next.to) > 0:

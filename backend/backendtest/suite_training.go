@@ -108,6 +108,7 @@ func sgdStep(d *device, spec backend.SGDSpec, lr float32, w, v, g []float32) (w2
 }
 
 func (s *suite) sgd() {
+	s.run("of parts", func(s *suite) { s.sgdOfParts() })
 	const lambda = 0.0005
 	for _, c := range []struct {
 		name  string
@@ -170,6 +171,40 @@ func (s *suite) sgdCase(spec backend.SGDSpec) {
 	}
 	if m := d.measured(); len(m) != 1 || !(math.Abs(m[0].Penalty-want) <= sumError(spec.Size)*want) {
 		s.Errorf("measured %+v, want a penalty of %g", m, want)
+	}
+}
+
+// sgdOfParts steps on two parts of one tensor, whose gradients have the same place: what they measure is added.
+func (s *suite) sgdOfParts() {
+	d, ref := s.device(), s.reference()
+	const size, lr = 300, 0.1
+	parts := []struct{ from, to int }{{100, size}, {0, 100}}
+	w, v, g := s.normal(size, 0.1), s.normal(size, 0.01), s.normal(size, 1)
+	wt, vt, gt := d.parameter(tensor.Shape{size}, w), d.parameter(tensor.Shape{size}, v), d.parameter(tensor.Shape{size}, g)
+	wantW, wantV, wantPenalty := make([]float32, size), make([]float32, size), 0.0
+	var steps []func()
+	for i, part := range parts {
+		shape := tensor.Shape{part.to - part.from}
+		spec := backend.SGDSpec{Size: shape.Size(), Decay: []backend.Decay{{Offset: 1, Size: 50, Lambda: 0.1 * float32(i+1)}}, Momentum: 0.9, Nesterov: true}
+		plan, err := d.SGD(spec)
+		p := must(d, plan, err)
+		steps = append(steps, func() {
+			p.Step(d.View(wt, part.from, shape), d.View(vt, part.from, shape), d.View(gt, 0, shape))
+		})
+		partW, partV, penalty := sgdStep(ref, spec, lr, w[part.from:part.to], v[part.from:part.to], g[:shape.Size()])
+		copy(wantW[part.from:], partW)
+		copy(wantV[part.from:], partV)
+		wantPenalty += penalty
+	}
+	d.step(backend.StepValues{LearningRate: lr}, func() {
+		for _, step := range steps {
+			step()
+		}
+	})
+	near(s.T, "w", d.read(wt), wantW, func(int) float64 { return 8 * unit })
+	near(s.T, "v", d.read(vt), wantV, func(int) float64 { return 8 * unit })
+	if m := d.measured(); len(m) != 1 || !(math.Abs(m[0].Penalty-wantPenalty) <= sumError(size)*wantPenalty) {
+		s.Errorf("measured %+v, want a penalty of %g", m, wantPenalty)
 	}
 }
 

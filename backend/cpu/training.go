@@ -73,7 +73,7 @@ func (l *loss) gradJob(worker, job int) {
 	l.d.store(l.b.level, d, from*c)
 }
 
-// sgd is the optimizer of all parameters, in parts with one λ each. What it changes it packs for products on bfloat16.
+// sgd is an optimizer of parameters, in parts with one λ each. What it changes it packs for products on bfloat16.
 type sgd struct {
 	b           *Backend
 	spec        backend.SGDSpec

@@ -93,7 +93,7 @@ struct Update {
 	}
 };
 
-// sgd_step makes a step on all parameters,
+// sgd_step makes a step on parameters,
 //
 //	g' = g + 2λ·w;  v ← m·v − lr·g';  w ← w + m·v − lr·g'  (w ← w + v without nesterov)
 //
