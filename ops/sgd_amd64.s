@@ -18,7 +18,11 @@
 // Y10-Y14        decay, momentum, rate, ofV, ofG
 // Y8, Y9         sums of squares of the lower and upper four
 //
+// All three come from memory, and are asked for AHEAD bytes before they are needed.
+//
 // Need AVX2 and FMA.
+
+#define AHEAD 2048
 
 // SQUARES adds the squares of the numbers in Y0 (X0) to Y8 and Y9.
 #define SQUARES \
@@ -52,6 +56,9 @@ TEXT ·sgdAVX2(SB), NOSPLIT, $0-64
 	XORL         AX, AX
 
 loop:
+	PREFETCHT0 AHEAD(SI)(AX*1)
+	PREFETCHT0 AHEAD(DI)(AX*1)
+	PREFETCHT0 AHEAD(R8)(AX*1)
 	VMOVUPS (SI)(AX*1), Y0
 	SQUARES
 	VMULPS  Y0, Y10, Y2
