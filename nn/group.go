@@ -8,7 +8,8 @@ import (
 )
 
 // group is the parameters of a layer, or of several, which are updated as soon as their gradients are there. The gradients of all groups
-// have the same place in turns: it is no larger than the largest needs, and often in the cache.
+// have the same place in turns: it is no larger than the largest needs, and often in the cache. Between weights, where
+// alignment leaves gaps, it holds what was there before, and so do the parameters' gaps, which nobody reads.
 type group struct {
 	from, to  int // of the parameters
 	optimizer backend.Optimizer
