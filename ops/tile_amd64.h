@@ -33,16 +33,19 @@
 	ADDQ $16, R12            \
 	MOVQ k+72(FP), CX
 
-// FETCH asks for the next four lines of each quarter of a packed panel, stride bytes, from DI on. Four places that are read in order come
-// faster than one, and often few lines disturb PRODUCT's loop more than seldom many.
-#define FETCH(stride) \
+// FETCH asks for the next four lines of each quarter of a packed panel, stride bytes, from DI on, until untilFetch is no longer below 0. Four
+// places that are read in order come faster than one, and often few lines disturb PRODUCT's loop more than seldom many.
+#define FETCH(fetch, stride, fetchEvery) \
+fetch:                    \
 	MOVQ   stride, DX     \
 	LINES((DI))           \
 	LINES((DI)(DX*1))     \
 	LINES((DI)(DX*2))     \
 	LEAQ   (DX)(DX*2), DX \
 	LINES((DI)(DX*1))     \
-	ADDQ   $256, DI
+	ADDQ   $256, DI       \
+	ADDQ   fetchEvery, AX \
+	JLT    fetch
 
 // LINES asks for four lines. It leaves the first-level cache to the operands.
 #define LINES(at) \

@@ -45,10 +45,7 @@
 #define AHEAD(fetch, steps) \
 	SUBQ  $4, AX              \
 	JGE   steps               \
-fetch:                        \
-	FETCH(stride+128(FP))     \
-	ADDQ  fetchEvery+144(FP), AX \
-	JLT   fetch
+	FETCH(fetch, stride+128(FP), fetchEvery+144(FP))
 
 // The first rows of a step; each macro is one row more than the one before.
 #define ROWS1(b) COLUMNS(b); ROW((SI), Y14, Y0, Y1)

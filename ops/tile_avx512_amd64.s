@@ -74,10 +74,7 @@
 	ADDQ    $256, to+144(FP)  \
 	ADDQ    $16, AX           \
 	JMP     steps             \
-fetch:                        \
-	FETCH(stride+128(FP))     \
-	ADDQ    fetchEvery+168(FP), AX \
-	JLT     fetch
+	FETCH(fetch, stride+128(FP), fetchEvery+168(FP))
 
 // The first rows of a step; each macro is one row more than the one before.
 #define ROWS1(b) COLUMNS(b); ROW((SI), Z0, Z1, Z2, Z3)
