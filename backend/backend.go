@@ -125,14 +125,32 @@ type DenseSpec struct {
 	Inference   bool
 	Constant    bool
 	NoInputGrad bool
+	// Part, if not zero, is what the backward passes of this plan are of: some rows of w, and as many columns of x. Other plans have the
+	// others, and Forward is of a plan of the whole. So a large w may be updated part by part, each before the gradients of the next need memory.
+	Part Rows
 }
 
+// Rows are those of a matrix from From on, before To.
+type Rows struct{ From, To int }
+
+// Len returns the number of rows.
+func (r Rows) Len() int { return r.To - r.From }
+
 // Dense is a plan made from a DenseSpec. x and dx are (N, In), y and dy (N, Out),
-// w and dw (In, Out), b and db (Out,).
+// w and dw (In, Out), b and db (Out,). In a plan of a Part w and dw have its rows only, BackwardData leaves the other columns of dx
+// as they are, and db may be nil.
 type Dense interface {
 	Forward(y, x, w, b tensor.Tensor)
 	BackwardFilter(dw, db, dy, x tensor.Tensor)
 	BackwardData(dx, dy, w tensor.Tensor)
+}
+
+// Rows returns which rows of w the backward passes are of.
+func (s DenseSpec) Rows() Rows {
+	if s.Part == (Rows{}) {
+		return Rows{0, s.In}
+	}
+	return s.Part
 }
 
 // BatchNormSpec describes y = γ·(x − mean)/sqrt(variance + ε) + β for each channel

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"time"
 
 	"github.com/lamina-go/lamina/backend"
@@ -90,11 +91,16 @@ func (c *call) since(start time.Time) {
 	c.step.add(cost{time.Since(start).Seconds(), c.work.flop, c.work.bytes})
 }
 
-// costs returns the calls of the fastest step: those of the layers, then those of all of the network.
+// costs returns the calls of the fastest step, those of parts of a layer as one: those of the layers, then those of all of the network.
 func (p *profile) costs() (names []name, costs []cost) {
 	for _, ofLayers := range []bool{true, false} {
 		for _, c := range p.calls {
-			if (c.layer != "") == ofLayers && c.best != (cost{}) {
+			if (c.layer != "") != ofLayers || c.best == (cost{}) {
+				continue
+			}
+			if i := slices.Index(names, c.name); ofLayers && i >= 0 {
+				costs[i].add(c.best)
+			} else {
 				names, costs = append(names, c.name), append(costs, c.best)
 			}
 		}

@@ -24,7 +24,11 @@ func (p *profile) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 // Dense makes a plan of the next layer.
 func (p *profile) Dense(s backend.DenseSpec) (backend.Dense, error) {
 	plan, err := p.Backend.Dense(s)
-	work := cost{flop: 2 * float64(s.N*s.In*s.Out), bytes: p.activationBytes(s.N*(s.In+s.Out)) + floatBytes(s.In*s.Out)}
+	rows := s.Rows().Len()
+	if rows < s.In {
+		p.made-- // it is of the same layer as the last
+	}
+	work := cost{flop: 2 * float64(s.N*rows*s.Out), bytes: p.activationBytes(s.N*(rows+s.Out)) + floatBytes(rows*s.Out)}
 	return p.linear(plan, "dense", fmt.Sprintf("%d→%d", s.In, s.Out), work), err
 }
 

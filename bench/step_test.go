@@ -236,6 +236,42 @@ func TestStepOfNetwork(t *testing.T) {
 	}
 }
 
+// The plans of parts of a layer have its name, and their work is one row.
+func TestStepOfParts(t *testing.T) {
+	p := newProfile(openCPU(t), buildSmall(t), "fp32")
+	s := backend.DenseSpec{N: 2, In: 9, Out: 4}
+	x, y, w := tensor.Shape{s.N, s.In}, tensor.Shape{s.N, s.Out}, tensor.Shape{s.In, s.Out}
+	xs, ys := must(p.Activations(x)), must(p.Activations(y))
+	ws, b := must(p.Parameters(w)), must(p.Parameters(tensor.Shape{s.Out}))
+	must(p.Dense(s)).Forward(ys, xs, ws, b)
+	for _, s.Part = range []backend.Rows{{From: 0, To: 6}, {From: 6, To: 9}} {
+		must(p.Dense(s)).BackwardFilter(p.View(ws, 0, tensor.Shape{s.Part.Len(), s.Out}), nil, ys, xs)
+	}
+	s.Part = backend.Rows{}
+	must(p.Dense(s)).Forward(ys, xs, ws, b)
+	for _, c := range p.calls {
+		c.best = c.step
+	}
+	names, costs := p.costs()
+	want := []name{
+		{"first", "dense", "9→4", forwardPass}, {"first", "dense", "9→4", kernelPass}, {"second", "dense", "9→4", forwardPass}}
+	if d := cmp.Diff(want, names, cmp.AllowUnexported(name{})); d != "" {
+		t.Fatalf("want -, got +:\n%s", d)
+	}
+	for i, c := range costs {
+		if want := float64(2 * s.N * s.In * s.Out); c.flop != want {
+			t.Errorf("%+v: %v operations, want %v", names[i], c.flop, want)
+		}
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 // A network trains to the same bits when it is profiled.
 func TestProfileChangesNothing(t *testing.T) {
 	net := buildSmall(t)

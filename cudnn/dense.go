@@ -17,6 +17,7 @@ import (
 type dense struct {
 	b          *Backend
 	spec       backend.DenseSpec
+	part       backend.Rows // of the weights, for the backward passes
 	x, y, w, c tensor.Shape
 	sums       int64 // of bf16: where in the memory for packed things, behind w, y lies in float32
 }
@@ -60,9 +61,9 @@ func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
 	leave := b.enter()
 	defer leave()
 	d := &dense{
-		b: b, spec: s,
+		b: b, spec: s, part: s.Rows(),
 		x: tensor.Shape{s.N, s.In}, y: tensor.Shape{s.N, s.Out},
-		w: tensor.Shape{s.In, s.Out}, c: tensor.Shape{s.Out},
+		w: tensor.Shape{s.Rows().Len(), s.Out}, c: tensor.Shape{s.Out},
 	}
 	if b.bf16 {
 		d.sums = aligned(b.bytes(d.w.Size()))
@@ -83,8 +84,8 @@ type matrix struct {
 	transposed bool
 }
 
-// product sets c (m, n) to a·b, with sums of k products: activations, or float32 numbers.
-func (d *dense) product(c C.CUdeviceptr, a, b matrix, m, n, k int, float32s bool) {
+// product sets m rows and n columns of c to a·b, with sums of k products: activations, or float32 numbers.
+func (d *dense) product(c, a, b matrix, m, n, k int, float32s bool) {
 	if d.b.err != nil {
 		return
 	}
@@ -104,7 +105,7 @@ func (d *dense) product(c C.CUdeviceptr, a, b matrix, m, n, k int, float32s bool
 	}
 	// cᵀ = bᵀ·aᵀ
 	status := C.lamina_gemm(d.b.api, d.b.cublas, operation(b), operation(a), C.int(n), C.int(m), C.int(k),
-		b.at, C.int(b.columns), a.at, C.int(a.columns), c, C.int(n), kind, kindC)
+		b.at, C.int(b.columns), a.at, C.int(a.columns), c.at, C.int(c.columns), kind, kindC)
 	if status != 0 {
 		d.b.fail(d.b.blas(fmt.Sprintf("the product of a dense layer, %dx%d to %d", d.spec.N, d.spec.In, d.spec.Out), status))
 	}
@@ -125,26 +126,33 @@ func (d *dense) Forward(y, x, w, b tensor.Tensor) {
 	s := &d.spec
 	yAt, xAt, wAt, bias := address(y, d.y), address(x, d.x), address(w, d.w), address(b, d.c)
 	if !d.b.bf16 {
-		d.product(yAt, matrix{xAt, s.In, false}, matrix{wAt, s.Out, false}, s.N, s.Out, s.In, true)
+		d.product(matrix{yAt, s.Out, false}, matrix{xAt, s.In, false}, matrix{wAt, s.Out, false}, s.N, s.Out, s.In, true)
 		d.b.addBias(yAt, bias, s.N, s.Out, s.ReLU)
 		return
 	}
 	sums := d.b.memory.packed.at + C.CUdeviceptr(d.sums)
-	d.product(sums, matrix{xAt, s.In, false}, matrix{d.weights(wAt), s.Out, false}, s.N, s.Out, s.In, true)
+	d.product(matrix{sums, s.Out, false}, matrix{xAt, s.In, false}, matrix{d.weights(wAt), s.Out, false}, s.N, s.Out, s.In, true)
 	d.b.rows("bias_of", s.N, s.Out, pointer(yAt), pointer(sums), pointer(bias), count(s.N), integer(s.Out), flag(s.ReLU))
 }
 
 // BackwardFilter computes dw = xᵀ·dy and db.
 func (d *dense) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 	s := &d.spec
-	dwAt, dbAt, dyAt, xAt := address(dw, d.w), address(db, d.c), address(dy, d.y), address(x, d.x)
-	d.product(dwAt, matrix{xAt, s.In, true}, matrix{dyAt, s.Out, false}, s.In, s.Out, s.N, true)
-	d.b.biasGradient(dbAt, dyAt, s.N, s.Out, s.BatchNorm)
+	dwAt, dyAt := address(dw, d.w), address(dy, d.y)
+	d.product(matrix{dwAt, s.Out, false}, d.columns(x, true), matrix{dyAt, s.Out, false}, d.part.Len(), s.Out, s.N, true)
+	if db != nil {
+		d.b.biasGradient(address(db, d.c), dyAt, s.N, s.Out, s.BatchNorm)
+	}
 }
 
 // BackwardData computes dx = dy·wᵀ.
 func (d *dense) BackwardData(dx, dy, w tensor.Tensor) {
 	s := &d.spec
-	dxAt, dyAt, wAt := address(dx, d.x), address(dy, d.y), address(w, d.w)
-	d.product(dxAt, matrix{dyAt, s.Out, false}, matrix{d.weights(wAt), s.Out, true}, s.N, s.In, s.Out, false)
+	dyAt, wAt := address(dy, d.y), address(w, d.w)
+	d.product(d.columns(dx, false), matrix{dyAt, s.Out, false}, matrix{d.weights(wAt), s.Out, true}, s.N, d.part.Len(), s.Out, false)
+}
+
+// columns returns those columns of x or dx that belong to the plan's part of w.
+func (d *dense) columns(x tensor.Tensor, transposed bool) matrix {
+	return matrix{address(x, d.x) + C.CUdeviceptr(d.b.bytes(d.part.From)), d.spec.In, transposed}
 }

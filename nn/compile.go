@@ -130,17 +130,21 @@ func (c *compiler) node(n node, y, x tensor.Tensor, first bool) (forward, backwa
 		if err != nil {
 			return nil, nil, err
 		}
-		forward, backward = c.linear(p, n, y, x, first)
-		return forward, backward, nil
+		return c.linear(p, n, y, x), c.backwardLinear(p, n.weights, y, x, first), nil
 	case Dense:
-		p, err := c.backend.Dense(backend.DenseSpec{
+		spec := backend.DenseSpec{
 			N: c.n, In: n.in[0], Out: l.Units,
-			BatchNorm: n.norm, ReLU: n.relu, Inference: c.inference, Constant: c.constant, NoInputGrad: first})
+			BatchNorm: n.norm, ReLU: n.relu, Inference: c.inference, Constant: c.constant, NoInputGrad: first}
+		p, err := c.backend.Dense(spec)
 		if err != nil {
 			return nil, nil, err
 		}
-		forward, backward = c.linear(p, n, y, x, first)
-		return forward, backward, nil
+		if parts := c.groups.parts(n.weights[0]); len(parts) > 1 {
+			backward, err = c.denseInParts(spec, parts, n, y, x)
+		} else {
+			backward = c.backwardLinear(p, n.weights, y, x, first)
+		}
+		return c.linear(p, n, y, x), backward, err
 	case BatchNorm:
 		return c.batchNorm(l, n, y, x)
 	}
@@ -151,20 +155,50 @@ func (c *compiler) node(n node, y, x tensor.Tensor, first bool) (forward, backwa
 	return func() { p.Forward(y, x) }, func() { p.Backward(x, y, x) }, nil
 }
 
-// linear returns the calls of a convolution or a dense layer.
-func (c *compiler) linear(p backend.Dense, n node, y, x tensor.Tensor, first bool) (forward, backward func()) {
+// linear returns the forward pass of a convolution or a dense layer.
+func (c *compiler) linear(p backend.Dense, n node, y, x tensor.Tensor) func() {
 	w, b := c.view(c.parameters, n.weights[0]), c.view(c.parameters, n.weights[1])
-	forward = func() { p.Forward(y, x, w, b) }
+	return func() { p.Forward(y, x, w, b) }
+}
+
+// backwardLinear returns the backward passes to a kernel and a bias, if there is one, and from there to the input unless the layer is the first.
+func (c *compiler) backwardLinear(p backend.Dense, weights []Weight, y, x tensor.Tensor, first bool) func() {
 	if c.inference {
-		return forward, nil
+		return nil
 	}
-	dw, db := c.gradient(n.weights[0]), c.gradient(n.weights[1])
-	return forward, func() {
+	w, dw := c.view(c.parameters, weights[0]), c.gradient(weights[0])
+	var db tensor.Tensor
+	if len(weights) > 1 {
+		db = c.gradient(weights[1])
+	}
+	return func() {
 		p.BackwardFilter(dw, db, y, x)
 		if !first {
 			p.BackwardData(x, y, w)
 		}
 	}
+}
+
+// denseInParts returns the backward pass of a dense layer of which several groups have rows. It updates all of them but the last, of the
+// first rows: each when its rows have given their part of the input's gradient.
+func (c *compiler) denseInParts(s backend.DenseSpec, parts []backend.Rows, n node, y, x tensor.Tensor) (backward func(), err error) {
+	weights := slices.Clone(n.weights)
+	kernel := &weights[0] // of a part
+	var calls pass
+	for i, rows := range parts {
+		if i > 0 {
+			calls = append(calls, c.groups.of(*kernel).step)
+		}
+		s.Part = rows
+		p, err := c.backend.Dense(s)
+		if err != nil {
+			return nil, err
+		}
+		kernel.Offset, kernel.Shape = n.weights[0].Offset+rows.From*s.Out, tensor.Shape{rows.Len(), s.Out}
+		calls = append(calls, c.backwardLinear(p, weights, y, x, s.NoInputGrad))
+		weights = weights[:1] // one part computes the bias's gradient
+	}
+	return calls.run, nil
 }
 
 // gradient returns the place of the gradient of a weight.

@@ -7,8 +7,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// group is the parameters of a layer, or of several, which are updated as soon as their gradients are there. The gradients of all groups
-// have the same place in turns: it is no larger than the largest needs, and often in the cache. Between weights, where
+// group is the parameters of a layer, of several, or of some rows of a large dense one, which are updated as soon as their gradients are there. The
+// gradients of all groups have the same place in turns: it is no larger than the largest needs, and often in the cache. Between weights, where
 // alignment leaves gaps, it holds what was there before, and so do the parameters' gaps, which nobody reads.
 type group struct {
 	from, to  int // of the parameters
@@ -24,8 +24,41 @@ func (all groups) of(w Weight) *group {
 	return &all[slices.IndexFunc(all, func(g group) bool { return w.Offset >= g.from })]
 }
 
-// groupSize is how many parameters a group has at least, if there are more before them: for fewer an update is not worth its start.
-var groupSize = 1 << 20
+// groupSize is how many parameters a group has at least, if there are more before them: for fewer an update is not worth its start. partSize
+// is how many of a dense layer's kernel it has at most, or little more, in whole blocks of rows.
+var groupSize, partSize = 1 << 20, 1 << 22
+
+// partRows is the number of rows of a block: backends compute so many at a time, and they fill cache lines.
+const partRows = 64
+
+// starts returns the parameters of the node with which a group may begin.
+func (n node) starts() (starts []int) {
+	if len(n.weights) == 0 {
+		return nil
+	}
+	kernel := n.weights[0]
+	size := kernel.Shape.Size()
+	step := size
+	if l, ok := n.layer.(Dense); ok {
+		step = max(1, partSize/(partRows*l.Units)) * partRows * l.Units
+	}
+	for at := 0; at < size; at += step {
+		starts = append(starts, kernel.Offset+at)
+	}
+	return starts
+}
+
+// parts returns the rows of a dense layer's kernel that each group has, from the last on.
+func (all groups) parts(kernel Weight) (parts []backend.Rows) {
+	units := kernel.Shape[1]
+	for _, g := range all {
+		from, to := max(0, g.from-kernel.Offset), min(kernel.Shape.Size(), g.to-kernel.Offset)
+		if from < to {
+			parts = append(parts, backend.Rows{From: from / units, To: to / units})
+		}
+	}
+	return parts
+}
 
 // step updates the group's parameters. Ranks that train in parallel on parts of a batch sum its gradients before.
 func (g *group) step() { g.optimizer.Step(g.w, g.v, g.g) }
@@ -37,13 +70,12 @@ func (t *Trainer) makeGroups() (err error) {
 	m := t.Model
 	largest, to := 0, m.ParameterSize
 	for _, n := range slices.Backward(m.nodes(false)) {
-		if len(n.weights) == 0 {
-			continue
-		}
-		if from := n.weights[0].Offset; to-from >= groupSize || from == 0 {
-			t.groups = append(t.groups, group{from: from, to: to})
-			largest = max(largest, to-from)
-			to = from
+		for _, from := range slices.Backward(n.starts()) {
+			if to-from >= groupSize || from == 0 {
+				t.groups = append(t.groups, group{from: from, to: to})
+				largest = max(largest, to-from)
+				to = from
+			}
 		}
 	}
 	if t.gradients, err = m.backend.Parameters(tensor.Shape{largest}); err != nil {

@@ -9,15 +9,15 @@ import (
 	"github.com/lamina-go/lamina/backend/cpu"
 )
 
-// TestGroups trains with one group and with as many as there can be: the weights have the same bits, and the largest group is all that
+// TestGroups trains with one group and with as many as there can be, of layers and of parts of dense ones: the weights have the same bits, and the largest group is all that
 // there are gradients for.
 func TestGroups(t *testing.T) {
-	size := groupSize
-	t.Cleanup(func() { groupSize = size })
+	least, most := groupSize, partSize
+	t.Cleanup(func() { groupSize, partSize = least, most })
 	for name, net := range someNetworks(t) {
 		for _, bf16 := range []bool{false, true} {
-			train := func(least int) *Trainer {
-				groupSize = least
+			train := func(least, most int) *Trainer {
+				groupSize, partSize = least, most
 				b, err := cpu.Open(cpu.Options{Threads: 2, BF16: bf16})
 				if err != nil {
 					t.Fatal(err)
@@ -29,14 +29,16 @@ func TestGroups(t *testing.T) {
 				}
 				return trainer
 			}
-			one, many := train(math.MaxInt), train(1)
+			one, many := train(math.MaxInt, 1), train(1, 1)
 			if len(one.groups) != 1 || one.gradients.Shape().Size() != net.ParameterSize {
 				t.Errorf("%s: %d groups, gradients of shape %v, want one of %d", name, len(one.groups), one.gradients.Shape(), net.ParameterSize)
 			}
-			layers, largest := 0, 0
+			parts, largest := 0, 0
 			for _, n := range net.nodes(false) {
-				if len(n.weights) > 0 {
-					layers++
+				if _, ok := n.layer.(Dense); ok {
+					parts += (n.in[0] + partRows - 1) / partRows
+				} else if len(n.weights) > 0 {
+					parts++
 				}
 			}
 			end := net.ParameterSize
@@ -46,9 +48,9 @@ func TestGroups(t *testing.T) {
 				}
 				end, largest = g.from, max(largest, g.to-g.from)
 			}
-			if len(many.groups) != layers || end != 0 || many.gradients.Shape().Size() != largest {
-				t.Errorf("%s: %d groups for %d layers from %d on, gradients of shape %v, the largest has %d",
-					name, len(many.groups), layers, end, many.gradients.Shape(), largest)
+			if len(many.groups) != parts || end != 0 || many.gradients.Shape().Size() != largest {
+				t.Errorf("%s: %d groups, want %d, from %d on, gradients of shape %v, the largest has %d",
+					name, len(many.groups), parts, end, many.gradients.Shape(), largest)
 			}
 			want, got := ofState(t, one.State), ofState(t, many.State)
 			for weight := range want {

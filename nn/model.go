@@ -115,12 +115,13 @@ func (m *Model) Set(name string, values []float32) error {
 	return m.backend.Write(m.view(m.flat(w), w), values)
 }
 
-// decay returns the L2 penalties of the parameters.
+// decay returns the L2 penalties of some of the parameters.
 func (net *Network) decay(from, to int) []backend.Decay {
 	var all []backend.Decay
 	for _, w := range net.Weights {
-		if w.L2 > 0 && w.Offset >= from && w.Offset < to {
-			all = append(all, backend.Decay{Offset: w.Offset - from, Size: w.Shape.Size(), Lambda: w.L2})
+		first, end := max(from, w.Offset), min(to, w.Offset+w.Shape.Size())
+		if w.L2 > 0 && first < end {
+			all = append(all, backend.Decay{Offset: first - from, Size: end - first, Lambda: w.L2})
 		}
 	}
 	return all

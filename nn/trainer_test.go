@@ -35,6 +35,7 @@ func someNetworks(t *testing.T) map[string]*Network {
 		"pool first": build(MaxPool{}, Conv2D{Filters: 3, Kernel: 3}, MaxPool{}, ReLU{}, Flatten{}, Dense{Units: 3}),
 		"BN first":   build(BatchNorm{}, Conv2D{Filters: 3, Kernel: 3}, BatchNorm{}, MaxPool{}, Flatten{}, Dropout{Rate: 0.5}, Dense{Units: 3}),
 		"one layer":  build(Flatten{}, Dense{Units: 3}),
+		"wide dense": build(Flatten{}, Dense{Units: 150, L2: 0.01}, BatchNorm{}, ReLU{}, Dropout{Rate: 0.5}, Dense{Units: 3, L2: 0.01}),
 	}
 }
 

@@ -21,6 +21,8 @@ const (
 	errFusedReLU = "backendtest: ReLU in a layer that is trained"
 	errConstant  = "backendtest: constant weights of a layer that is trained"
 	errInference = "backendtest: training pass of an inference plan"
+	errPart      = "backendtest: part of a dense layer that has no such rows"
+	errForward   = "backendtest: Forward of a plan of a part"
 	errInputGrad = "backendtest: BackwardData of a plan made with NoInputGrad"
 	errRate      = "backendtest: dropout rate outside [0, 1)"
 	errSame      = "backendtest: x and y are the same tensor"

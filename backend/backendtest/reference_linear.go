@@ -11,6 +11,8 @@ type linear struct {
 	ref *reference
 	backend.Conv2DSpec
 	x, y, w tensor.Shape
+	rows    backend.Rows // of each tap, for the backward passes
+	part    bool         // they are not all
 }
 
 func (r *reference) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
@@ -26,7 +28,8 @@ func (r *reference) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	return &linear{r, s,
 		tensor.Shape{s.N, s.H, s.W, s.In},
 		tensor.Shape{s.N, s.H, s.W, s.Out},
-		tensor.Shape{s.Kernel, s.Kernel, s.In, s.Out}}, nil
+		tensor.Shape{s.Kernel, s.Kernel, s.In, s.Out},
+		backend.Rows{From: 0, To: s.In}, false}, nil
 }
 
 func (r *reference) Dense(s backend.DenseSpec) (backend.Dense, error) {
@@ -36,12 +39,17 @@ func (r *reference) Dense(s backend.DenseSpec) (backend.Dense, error) {
 	if s.Constant && !s.Inference {
 		panic(errConstant)
 	}
+	rows := s.Rows()
+	if rows.From < 0 || rows.To > s.In || rows.Len() <= 0 {
+		panic(errPart)
+	}
 	c := backend.Conv2DSpec{N: s.N, H: 1, W: 1, In: s.In, Out: s.Out, Kernel: 1,
 		BatchNorm: s.BatchNorm, ReLU: s.ReLU, Inference: s.Inference, Constant: s.Constant, NoInputGrad: s.NoInputGrad}
 	return &linear{r, c,
 		tensor.Shape{s.N, s.In},
 		tensor.Shape{s.N, s.Out},
-		tensor.Shape{s.In, s.Out}}, nil
+		tensor.Shape{rows.Len(), s.Out},
+		rows, s.Part != backend.Rows{}}, nil
 }
 
 // eachTap calls f for each pixel of y and each tap of the kernel that meets a pixel of
@@ -65,6 +73,9 @@ func (l *linear) eachTap(f func(yPixel, xPixel, tap int)) {
 }
 
 func (l *linear) Forward(y, x, w, b tensor.Tensor) {
+	if l.part {
+		panic(errForward)
+	}
 	yv, xv, wv := l.ref.arg(y, l.y), l.ref.arg(x, l.x), l.ref.arg(w, l.w)
 	bv := l.ref.arg(b, tensor.Shape{l.Out})
 	for i := range yv {
@@ -90,19 +101,21 @@ func (l *linear) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 	if l.Inference {
 		panic(errInference)
 	}
-	dwv, dbv := l.ref.arg(dw, l.w), l.ref.arg(db, tensor.Shape{l.Out})
-	dyv, xv := l.ref.arg(dy, l.y), l.ref.arg(x, l.x)
-	clear(dbv)
-	if !l.BatchNorm { // which takes any constant away again
-		for i, d := range dyv {
-			dbv[i%l.Out] += d
+	dwv, dyv, xv := l.ref.arg(dw, l.w), l.ref.arg(dy, l.y), l.ref.arg(x, l.x)
+	if !l.part || db != nil {
+		dbv := l.ref.arg(db, tensor.Shape{l.Out})
+		clear(dbv)
+		if !l.BatchNorm { // which takes any constant away again
+			for i, d := range dyv {
+				dbv[i%l.Out] += d
+			}
 		}
 	}
 	clear(dwv)
 	l.eachTap(func(yPixel, xPixel, tap int) {
 		dyRow := dyv[yPixel*l.Out:][:l.Out]
-		for i, a := range xv[xPixel*l.In:][:l.In] {
-			dwRow := dwv[(tap*l.In+i)*l.Out:][:l.Out]
+		for i, a := range xv[xPixel*l.In:][l.rows.From:l.rows.To] {
+			dwRow := dwv[(tap*l.rows.Len()+i)*l.Out:][:l.Out]
 			for o := range dwRow {
 				dwRow[o] += a * dyRow[o]
 			}
@@ -118,16 +131,19 @@ func (l *linear) BackwardData(dx, dy, w tensor.Tensor) {
 		panic(errInputGrad)
 	}
 	dxv, dyv, wv := l.ref.arg(dx, l.x), l.ref.arg(dy, l.y), l.ref.arg(w, l.w)
-	clear(dxv)
+	dxRow := func(pixel int) []float64 { return dxv[pixel*l.In:][l.rows.From:l.rows.To] }
+	for pixel := range l.N * l.H * l.W {
+		clear(dxRow(pixel))
+	}
 	l.eachTap(func(yPixel, xPixel, tap int) {
 		dyRow := dyv[yPixel*l.Out:][:l.Out]
-		for i := range l.In {
-			wRow := wv[(tap*l.In+i)*l.Out:][:l.Out]
+		for i := range l.rows.Len() {
+			wRow := wv[(tap*l.rows.Len()+i)*l.Out:][:l.Out]
 			var sum float64
 			for o, d := range dyRow {
 				sum += d * wRow[o]
 			}
-			dxv[xPixel*l.In+i] += sum
+			dxRow(xPixel)[i] += sum
 		}
 	})
 }

@@ -20,12 +20,17 @@ type linearResults struct{ y, dw, db, dx []float32 }
 type linearCase struct {
 	backend.Conv2DSpec
 	dense   bool
-	inPlace bool // dx is x
+	parts   []backend.Rows // that a dense layer has plans of for the backward passes, if not nil
+	inPlace bool           // dx is x
 }
 
 func (c linearCase) String() string {
 	if c.dense {
-		return fmt.Sprintf("n%d_in%d_out%d", c.N, c.In, c.Out)
+		name := fmt.Sprintf("n%d_in%d_out%d", c.N, c.In, c.Out)
+		for _, p := range c.parts {
+			name += fmt.Sprintf("_%d-%d", p.From, p.To)
+		}
+		return name
 	}
 	return fmt.Sprintf("n%d_h%d_w%d_in%d_out%d_k%d", c.N, c.H, c.W, c.In, c.Out, c.Kernel)
 }
@@ -39,10 +44,13 @@ func (c linearCase) shapes() (x, y, w tensor.Shape) {
 }
 
 // plan makes the plan on a backend. Conv2D and Dense have the same methods.
-func (c linearCase) plan(d *device) backend.Dense {
+func (c linearCase) plan(d *device) backend.Dense { return c.planOf(d, backend.Rows{}) }
+
+// planOf makes the plan of a part of a dense layer, or of all if the part is zero.
+func (c linearCase) planOf(d *device, part backend.Rows) backend.Dense {
 	if c.dense {
 		p, err := d.Dense(backend.DenseSpec{N: c.N, In: c.In, Out: c.Out, BatchNorm: c.BatchNorm,
-			ReLU: c.ReLU, Inference: c.Inference, Constant: c.Constant, NoInputGrad: c.NoInputGrad})
+			ReLU: c.ReLU, Inference: c.Inference, Constant: c.Constant, NoInputGrad: c.NoInputGrad, Part: part})
 		return must(d, p, err)
 	}
 	p, err := d.Conv2D(c.Conv2DSpec)
@@ -71,12 +79,7 @@ func (c linearCase) passes(d *device, in linearData) linearResults {
 		dx = d.empty(xs)
 	}
 	dw, db := d.parameter(ws, in.w), d.parameter(tensor.Shape{c.Out}, in.b) // which must be forgotten
-	d.step(backend.StepValues{}, func() {
-		p.BackwardFilter(dw, db, dy, x)
-		if !c.NoInputGrad {
-			p.BackwardData(dx, dy, w)
-		}
-	})
+	c.backward(d, p, dx, dw, db, dy, x, w)
 	out.dw, out.db = d.read(dw), d.read(db)
 	if !c.NoInputGrad {
 		out.dx = d.read(dx)
@@ -88,6 +91,36 @@ func (c linearCase) passes(d *device, in linearData) linearResults {
 	d.unchanged("w", w, in.w)
 	d.unchanged("b", b, in.b)
 	return out
+}
+
+// backward runs the backward passes of the plan, or of those of parts, one part after the other. The last computes db.
+func (c linearCase) backward(d *device, p backend.Dense, dx, dw, db, dy, x, w tensor.Tensor) {
+	passes := func(p backend.Dense, dw, db, w tensor.Tensor) {
+		p.BackwardFilter(dw, db, dy, x)
+		if !c.NoInputGrad {
+			p.BackwardData(dx, dy, w)
+		}
+	}
+	if c.parts == nil {
+		d.step(backend.StepValues{}, func() { passes(p, dw, db, w) })
+		return
+	}
+	plans := make([]backend.Dense, len(c.parts))
+	for i, rows := range c.parts {
+		plans[i] = c.planOf(d, rows)
+	}
+	d.step(backend.StepValues{}, func() {
+		for i, rows := range c.parts {
+			of := func(w tensor.Tensor) tensor.Tensor {
+				return d.View(w, rows.From*c.Out, tensor.Shape{rows.Len(), c.Out})
+			}
+			if i == len(c.parts)-1 {
+				passes(plans[i], of(dw), db, of(w))
+			} else {
+				passes(plans[i], of(dw), nil, of(w))
+			}
+		}
+	})
 }
 
 // again runs a plan of constant weights on other inputs, and then on those that gave want, with another
@@ -195,9 +228,15 @@ func conv(n, h, w, in, out, kernel int) linearCase {
 	return linearCase{Conv2DSpec: backend.Conv2DSpec{N: n, H: h, W: w, In: in, Out: out, Kernel: kernel}}
 }
 
-func denseCase(n, in, out int) linearCase {
+// denseCase is a case of a dense layer, whose backward passes are of the parts that end with these rows, if any.
+func denseCase(n, in, out int, ends ...int) linearCase {
 	c := conv(n, 1, 1, in, out, 1)
 	c.dense = true
+	from := 0
+	for _, to := range ends {
+		c.parts = append(c.parts, backend.Rows{From: from, To: to})
+		from = to
+	}
 	return c
 }
 
@@ -263,7 +302,9 @@ func (s *suite) dense() {
 			cases = append(cases, denseCase(batchSweep[len(cases)%len(batchSweep)], in, out))
 		}
 	}
-	cases = append(cases, denseCase(128, 40, 24), denseCase(80, 512, 10), denseCase(2, 4096, 10), denseCase(3, 512, 4096))
+	cases = append(cases, denseCase(128, 40, 24), denseCase(80, 512, 10), denseCase(2, 4096, 10), denseCase(3, 512, 4096),
+		denseCase(5, 40, 24, 40), denseCase(3, 40, 70, 17, 18, 40), denseCase(33, 200, 130, 64, 128, 200), denseCase(128, 300, 70, 128, 131, 300),
+		denseCase(1, 77, 1, 1, 77), denseCase(4, 130, 512, 64, 130), denseCase(2, 96, 1030, 32, 96))
 	if !testing.Short() {
 		cases = append(cases, denseCase(2, 4096, 4096))
 	}

@@ -15,6 +15,7 @@ import (
 type dense struct {
 	b          *Backend
 	spec       backend.DenseSpec
+	part       backend.Rows // of the weights, for the backward passes
 	x, y, w, c tensor.Shape
 	columns    int        // of the weights that a job of the forward pass takes
 	rows       int        // of the weights that a job of the others takes
@@ -33,17 +34,17 @@ func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
 		return newDenseBF16(b, s)
 	}
 	d := &dense{
-		b: b, spec: s,
+		b: b, spec: s, part: s.Rows(),
 		x: tensor.Shape{s.N, s.In}, y: tensor.Shape{s.N, s.Out},
-		w: tensor.Shape{s.In, s.Out}, c: tensor.Shape{s.Out},
+		w: tensor.Shape{s.Rows().Len(), s.Out}, c: tensor.Shape{s.Out},
 	}
 	// Each job of the forward pass copies x again: two jobs a worker, of at most 1024 columns. Of few images there is little to
 	// copy, and the last job is not to be long.
 	d.columns = ops.GroupColumns * min(max(1, s.Out/(2*b.pool.workers*ops.GroupColumns)), 16, max(1, s.N/2))
 	// About 48 rows, so many that all workers have equally many jobs.
 	workers := b.pool.workers
-	jobs := max(1, (s.In+24*workers)/(48*workers)) * workers
-	d.rows = (s.In + jobs - 1) / jobs
+	jobs := max(1, (d.part.Len()+24*workers)/(48*workers)) * workers
+	d.rows = blocks(d.part.Len(), jobs)
 	d.forwardTask, d.packWeightsTask = d.forwardJob, d.packWeightsJob
 	if s.Constant {
 		d.forwardTask = d.forwardPackedJob
@@ -107,8 +108,10 @@ func (d *dense) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 	d.wData, d.yData, d.xData = d.b.output(dw, d.w).f32, numbers(dy, d.y).f32, numbers(x, d.x).f32
 	d.packed = d.b.common.of(0)
 	d.b.pool.run(blocks(d.spec.Out, d.columns), d.packTask)
-	d.b.pool.run(blocks(d.spec.In, d.rows), d.filterTask)
-	d.biasGradient.run(d.b.output(db, d.c).f32, numbers(dy, d.y), d.spec.BatchNorm)
+	d.b.pool.run(blocks(d.part.Len(), d.rows), d.filterTask)
+	if db != nil {
+		d.biasGradient.run(d.b.output(db, d.c).f32, numbers(dy, d.y), d.spec.BatchNorm)
+	}
 }
 
 func (d *dense) packJob(_, job int) {
@@ -119,10 +122,9 @@ func (d *dense) packJob(_, job int) {
 
 func (d *dense) filterJob(worker, job int) {
 	s := &d.spec
-	i := job * d.rows
-	rows := min(d.rows, s.In-i)
-	d.b.level.GemmPacked(d.wData[i*s.Out:], s.Out, ops.Matrix{Data: d.xData[i:], RowStride: 1, ColStride: s.In},
-		d.packed, rows, s.Out, s.N, ops.Product{}, d.b.scratch(worker))
+	i, end := part(d.part.Len(), d.rows, job)
+	d.b.level.GemmPacked(d.wData[i*s.Out:], s.Out, ops.Matrix{Data: d.xData[d.part.From+i:], RowStride: 1, ColStride: s.In},
+		d.packed, end-i, s.Out, s.N, ops.Product{}, d.b.scratch(worker))
 }
 
 // BackwardData computes dx.
@@ -130,7 +132,7 @@ func (d *dense) BackwardData(dx, dy, w tensor.Tensor) {
 	d.xData, d.yData, d.wData = d.b.output(dx, d.x).f32, numbers(dy, d.y).f32, data(w, d.w)
 	d.packed = d.b.common.of(0)
 	d.b.pool.run(groups(d.spec.N), d.packTransposedTask)
-	d.b.pool.run(blocks(d.spec.In, d.rows), d.dataTask)
+	d.b.pool.run(blocks(d.part.Len(), d.rows), d.dataTask)
 }
 
 func (d *dense) packTransposedJob(_, job int) {
@@ -141,11 +143,10 @@ func (d *dense) packTransposedJob(_, job int) {
 
 func (d *dense) dataJob(worker, job int) {
 	s := &d.spec
-	i := job * d.rows
-	rows := min(d.rows, s.In-i)
-	scratch := d.b.scratch(worker)
-	part, scratch := scratch[:rows*s.N], scratch[rows*s.N:]
-	d.b.level.GemmPacked(part, s.N, ops.Matrix{Data: d.wData[i*s.Out:], RowStride: s.Out, ColStride: 1},
+	i, end := part(d.part.Len(), d.rows, job)
+	rows, scratch := end-i, d.b.scratch(worker)
+	dx, scratch := scratch[:rows*s.N], scratch[rows*s.N:]
+	d.b.level.GemmPacked(dx, s.N, ops.Matrix{Data: d.wData[i*s.Out:], RowStride: s.Out, ColStride: 1},
 		d.packed, rows, s.N, s.Out, ops.Product{}, scratch)
-	d.b.level.Transpose(d.xData[i:], s.In, part, s.N, rows, s.N)
+	d.b.level.Transpose(d.xData[d.part.From+i:], s.In, dx, s.N, rows, s.N)
 }

@@ -14,11 +14,14 @@ import (
 type denseBF16 struct {
 	b          *Backend
 	spec       backend.DenseSpec
+	part       backend.Rows // of the weights, for the backward passes
 	x, y, w, c tensor.Shape
 
 	xData, yData []ops.BF16
 	wData, bias  []float32
-	a, packed    []ops.BF16 // the first operand, in rows as ops.RowBF16 has them or packed as w is, and the second
+	a, packed    []ops.BF16   // the operands: rows as ops.RowBF16 has them, and what is packed
+	weights      *weightsBF16 // where the part of w begins with row
+	row          int
 
 	padTask, forwardTask                func(worker, job int)
 	transposeTask, packTask, filterTask func(worker, job int)
@@ -28,9 +31,9 @@ type denseBF16 struct {
 
 func newDenseBF16(b *Backend, s backend.DenseSpec) (*denseBF16, error) {
 	d := &denseBF16{
-		b: b, spec: s,
+		b: b, spec: s, part: s.Rows(),
 		x: tensor.Shape{s.N, s.In}, y: tensor.Shape{s.N, s.Out},
-		w: tensor.Shape{s.In, s.Out}, c: tensor.Shape{s.Out},
+		w: tensor.Shape{s.Rows().Len(), s.Out}, c: tensor.Shape{s.Out},
 	}
 	d.padTask, d.forwardTask = d.padJob, d.forwardJob
 	d.transposeTask, d.packTask, d.filterTask = d.transposeJob, d.packJob, d.filterJob
@@ -55,7 +58,7 @@ func newDenseBF16(b *Backend, s backend.DenseSpec) (*denseBF16, error) {
 	if err := d.biasGradient.init(b, s.N, s.Out); err != nil {
 		return nil, err
 	}
-	return d, b.reserveCommon(max(s.In*ops.RowBF16(s.N)+ops.PackedMatrixSizeBF16(s.N, s.Out), ops.PackedMatrixSizeBF16(s.Out, s.N)) / 2)
+	return d, b.reserveCommon(max(d.part.Len()*ops.RowBF16(s.N)+ops.PackedMatrixSizeBF16(s.N, s.Out), ops.PackedMatrixSizeBF16(s.Out, s.N)) / 2)
 }
 
 // A job of y has so many of its columns, one of dx so many rows of w. Fewer read the other operand more often, more leave
@@ -116,18 +119,20 @@ func (d *denseBF16) result(worker, columns int) (c, rest []float32) {
 func (d *denseBF16) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 	s := &d.spec
 	d.wData, d.yData, d.xData = d.b.output(dw, d.w).f32, numbers(dy, d.y).bf16, numbers(x, d.x).bf16
-	common, size := ops.AsBF16(d.b.common.of(0)), s.In*ops.RowBF16(s.N)
+	common, size := ops.AsBF16(d.b.common.of(0)), d.part.Len()*ops.RowBF16(s.N)
 	d.a, d.packed = common[:size], common[size:]
-	d.b.pool.run(groups(s.In), d.transposeTask)
+	d.b.pool.run(groups(d.part.Len()), d.transposeTask)
 	d.b.pool.run(groups(s.Out), d.packTask)
-	d.b.pool.run(groups(s.In), d.filterTask)
-	d.biasGradient.run(d.b.output(db, d.c).f32, numbers(dy, d.y), s.BatchNorm)
+	d.b.pool.run(groups(d.part.Len()), d.filterTask)
+	if db != nil {
+		d.biasGradient.run(d.b.output(db, d.c).f32, numbers(dy, d.y), s.BatchNorm)
+	}
 }
 
 func (d *denseBF16) transposeJob(worker, job int) {
 	s := &d.spec
-	i := job * ops.GroupColumns
-	d.b.level.TransposeBF16(d.a[i*ops.RowBF16(s.N):], ops.RowBF16(s.N), d.xData[i:], s.In, s.N, min(ops.GroupColumns, s.In-i), d.b.scratch(worker))
+	i, end := part(d.part.Len(), ops.GroupColumns, job)
+	d.b.level.TransposeBF16(d.a[i*ops.RowBF16(s.N):], ops.RowBF16(s.N), d.xData[d.part.From+i:], s.In, s.N, end-i, d.b.scratch(worker))
 }
 
 func (d *denseBF16) packJob(_, job int) {
@@ -138,8 +143,8 @@ func (d *denseBF16) packJob(_, job int) {
 
 func (d *denseBF16) filterJob(worker, job int) {
 	s := &d.spec
-	i := job * ops.GroupColumns
-	l, n, rows := d.b.level, ops.PadBF16(s.N), min(ops.GroupColumns, s.In-i)
+	i, end := part(d.part.Len(), ops.GroupColumns, job)
+	l, n, rows := d.b.level, ops.PadBF16(s.N), end-i
 	scratch := d.b.scratch(worker)
 	sums, scratch := scratch[:rows*denseGradients], scratch[rows*denseGradients:]
 	for j := 0; j < s.Out; j += denseGradients {
@@ -153,12 +158,12 @@ func (d *denseBF16) filterJob(worker, job int) {
 func (d *denseBF16) BackwardData(dx, dy, w tensor.Tensor) {
 	s := &d.spec
 	d.xData, d.yData = d.b.output(dx, d.x).bf16, numbers(dy, d.y).bf16
-	if d.a = d.b.packedWeights(data(w, d.w), s.Out); d.a == nil {
+	if d.weights, d.row = d.b.packedRows(data(w, d.w), s.Out); d.weights == nil {
 		return
 	}
 	d.packed = ops.AsBF16(d.b.common.of(0))[:ops.PackedMatrixSizeBF16(s.Out, s.N)]
 	d.b.pool.run(groups(s.N), d.turnTask)
-	d.b.pool.run(blocks(s.In, denseInputs), d.dataTask)
+	d.b.pool.run(blocks(d.part.Len(), denseInputs), d.dataTask)
 }
 
 func (d *denseBF16) turnJob(_, job int) {
@@ -169,13 +174,13 @@ func (d *denseBF16) turnJob(_, job int) {
 
 func (d *denseBF16) dataJob(worker, job int) {
 	s, l := &d.spec, d.b.level
-	i, end := part(s.In, denseInputs, job)
+	i, end := part(d.part.Len(), denseInputs, job)
 	rows := end - i
 	c, scratch := d.result(worker, rows)
-	l.GemmPackedRows(c, s.N, d.a, s.In, i, d.packed, rows, s.N, s.Out, scratch)
+	l.GemmPackedRows(c, s.N, d.weights.packed, d.weights.rows, d.row+i, d.packed, rows, s.N, s.Out, scratch)
 	turned := scratch[:s.N*rows]
 	l.Transpose(turned, rows, c, s.N, rows, s.N)
 	for n := range s.N {
-		l.RoundBF16(d.xData[n*s.In+i:][:rows], turned[n*rows:][:rows])
+		l.RoundBF16(d.xData[n*s.In+d.part.From+i:][:rows], turned[n*rows:][:rows])
 	}
 }

@@ -118,7 +118,7 @@ func (o *sgd) split(from, to int, lambda float32) {
 
 // Step updates w and v and measures the penalty of the old w.
 func (o *sgd) Step(w, v, g tensor.Tensor) {
-	o.w, o.v, o.g = o.b.output(w, o.size).f32, o.b.output(v, o.size).f32, data(g, o.size)
+	o.w, o.v, o.g = data(w, o.size), o.b.output(v, o.size).f32, data(g, o.size)
 	o.b.pool.run(len(o.parts), o.stepTask)
 	if len(o.b.weights) > 0 {
 		o.b.pool.run(len(o.parts), o.acrossTask)

@@ -28,11 +28,31 @@ func (b *Backend) packedWeights(w []float32, columns int) []ops.BF16 {
 	if c == nil {
 		return nil
 	}
+	c.refresh()
+	return c.packed
+}
+
+// packedRows is packedWeights of some rows of a matrix: it returns a copy that has them, and with which row they begin, an even one.
+func (b *Backend) packedRows(w []float32, columns int) (c *weightsBF16, row int) {
+	for _, c = range b.weights {
+		at := place(w, c.source)
+		if c.columns == columns && at >= 0 && at%(2*columns) == 0 && at+len(w) <= len(c.source) {
+			c.refresh()
+			return c, at / columns
+		}
+	}
+	if c = b.weightsOf(w, columns); c != nil {
+		c.refresh()
+	}
+	return c, 0
+}
+
+// refresh makes the copy anew if it is stale.
+func (c *weightsBF16) refresh() {
 	if !c.fresh {
-		b.pool.run(blocks(c.rows, weightRows), c.packTask)
+		c.b.pool.run(blocks(c.rows, weightRows), c.packTask)
 		c.fresh = true
 	}
-	return c.packed
 }
 
 // weightsOf returns the copy of w, which the first call makes.
@@ -97,11 +117,15 @@ func (b *Backend) changed(x []float32) {
 	}
 }
 
-// remade tells that the copies of all weights in x have been made anew.
+// remade tells that the weights in x were changed, and packed anew all pairs of rows that begin there. A copy of more stays as fresh as
+// it was, unless x begins within a pair.
 func (b *Backend) remade(x []float32) {
 	for _, c := range b.weights {
-		if at := place(c.source, x); at >= 0 && at+len(c.source) <= len(x) {
+		switch at := place(x, c.source); {
+		case at <= 0 && at+len(x) >= len(c.source):
 			c.fresh = true
+		case at > 0 && at < len(c.source) && at%(2*c.columns) != 0:
+			c.fresh = false
 		}
 	}
 }

@@ -128,6 +128,14 @@ func TestWeightsOfBF16AreThoseOfNow(t *testing.T) {
 				check("a step of just the weights")
 				l.step(l.at+size/3, whole)
 				check("a step of a part")
+				row := l.shape[len(l.shape)-1]
+				l.step(l.at+4*row, l.at+9*row)
+				if !l.Backend.weights[0].fresh {
+					t.Error("a copy is stale after a step of whole pairs of rows")
+				}
+				check("a step of some rows")
+				l.step(l.at+5*row, l.at+8*row)
+				check("a step from within a pair of rows on")
 				l.step(0, l.at+size-1)
 				check("a step without the last")
 				l.step(0, whole)
@@ -166,6 +174,21 @@ func TestWeightsOfBF16AreThoseOfNow(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestRowsOfWeightsBF16 has plans of parts of a layer read the copy of the whole layer.
+func TestRowsOfWeightsBF16(t *testing.T) {
+	const n, in, out = 5, 35, 70
+	b := &benchTensors{open(t, Options{BF16: true}), rand.New(rand.NewPCG(1, 2))}
+	w, bias, x, dy := b.parameter(in, out), b.parameter(out), b.activation(n, in), b.activation(n, out)
+	must(b.Dense(backend.DenseSpec{N: n, In: in, Out: out})).Forward(must(b.Activations(dy.Shape())), x, w, bias)
+	for _, rows := range []backend.Rows{{From: 0, To: 8}, {From: 8, To: 9}, {From: 10, To: in}} {
+		p := must(b.Dense(backend.DenseSpec{N: n, In: in, Out: out, Part: rows}))
+		p.BackwardData(x, dy, b.View(w, rows.From*out, tensor.Shape{rows.Len(), out}))
+	}
+	if len(b.weights) != 1 {
+		t.Errorf("%d copies of one matrix", len(b.weights))
 	}
 }
 
