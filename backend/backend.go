@@ -44,6 +44,9 @@ type Backend interface {
 	// not the meaning: after a write through one, the other's contents are
 	// undefined. It panics if the view does not fit into t.
 	View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.Tensor
+	// Kernel is View for what a Conv2D or a Dense takes as w: it gets the memory for any other form in which the backend keeps
+	// weights, so that no plan fails for want of it. A View of its rows may be the w of a Part.
+	Kernel(parameters tensor.Tensor, offset int, shape tensor.Shape) (tensor.Tensor, error)
 
 	// Write copies src, row-major in the order of the shape, to dst.
 	Write(dst tensor.Tensor, src []float32) error
@@ -127,8 +130,12 @@ type DenseSpec struct {
 	NoInputGrad bool
 	// Part, if not zero, is what the backward passes of this plan are of: some rows of w, and as many columns of x. Other plans have the
 	// others, and Forward is of a plan of the whole. So a large w may be updated part by part, each before the gradients of the next need memory.
+	// It begins and ends at multiples of PartRows, the last one at In.
 	Part Rows
 }
+
+// PartRows is the number of rows in which a Part is measured: plans compute so many at a time, and they fill cache lines.
+const PartRows = 64
 
 // Rows are those of a matrix from From on, before To.
 type Rows struct{ From, To int }

@@ -73,7 +73,7 @@ func convSeconds(b backend.Backend, s backend.Conv2DSpec) (times [len(cpu.ConvPa
 	t := tensors{backend: b}
 	x, y := t.activations(s.N, s.H, s.W, s.In), t.activations(s.N, s.H, s.W, s.Out)
 	dx, dy := t.activations(s.N, s.H, s.W, s.In), t.activations(s.N, s.H, s.W, s.Out)
-	w, bias := t.parameters(s.Kernel, s.Kernel, s.In, s.Out), t.parameters(s.Out)
+	w, bias := t.kernel(s.Kernel, s.Kernel, s.In, s.Out), t.parameters(s.Out)
 	dw, dbias := t.parameters(s.Kernel, s.Kernel, s.In, s.Out), t.parameters(s.Out)
 	for i, f := range []func(){
 		func() { plan.Forward(y, x, w, bias) },

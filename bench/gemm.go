@@ -90,7 +90,7 @@ func denseSeconds(level ops.Level, threads, m, n, k int) (float64, error) {
 	}
 	t := tensors{backend: b}
 	y, x := t.activations(m, n), t.activations(m, k)
-	w, bias := t.parameters(k, n), t.parameters(n)
+	w, bias := t.kernel(k, n), t.parameters(n)
 	return t.seconds(func() { plan.Forward(y, x, w, bias) })
 }
 
@@ -116,6 +116,17 @@ func (t *tensors) activations(shape ...int) tensor.Tensor {
 
 func (t *tensors) parameters(shape ...int) tensor.Tensor {
 	return t.fill(t.backend.Parameters, shape)
+}
+
+// kernel makes the w of a convolution or a dense layer.
+func (t *tensors) kernel(shape ...int) tensor.Tensor {
+	return t.fill(func(shape tensor.Shape) (tensor.Tensor, error) {
+		flat, err := t.backend.Parameters(shape)
+		if err != nil {
+			return nil, err
+		}
+		return t.backend.Kernel(flat, 0, shape)
+	}, shape)
 }
 
 func (t *tensors) fill(alloc func(tensor.Shape) (tensor.Tensor, error), shape tensor.Shape) tensor.Tensor {

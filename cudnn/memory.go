@@ -173,6 +173,11 @@ func (b *Backend) View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.T
 	return &buffer{slices.Clone(shape), whole.at + C.CUdeviceptr(4*offset), n, whole.activations}
 }
 
+// Kernel returns a part of parameters, of which there is no other form.
+func (b *Backend) Kernel(parameters tensor.Tensor, offset int, shape tensor.Shape) (tensor.Tensor, error) {
+	return b.View(parameters, offset, shape), nil
+}
+
 // own returns t as a tensor of this package.
 func own(t tensor.Tensor) *buffer {
 	v, ok := t.(*buffer)

@@ -130,7 +130,11 @@ func (c *compiler) node(n node, y, x tensor.Tensor, first bool) (forward, backwa
 		if err != nil {
 			return nil, nil, err
 		}
-		return c.linear(p, n, y, x), c.backwardLinear(p, n.weights, y, x, first), nil
+		w, forward, err := c.linear(p, n, y, x)
+		if err != nil || c.inference {
+			return forward, nil, err
+		}
+		return forward, c.backwardLinear(p, w, n.weights, y, x, first), nil
 	case Dense:
 		spec := backend.DenseSpec{
 			N: c.n, In: n.in[0], Out: l.Units,
@@ -139,12 +143,15 @@ func (c *compiler) node(n node, y, x tensor.Tensor, first bool) (forward, backwa
 		if err != nil {
 			return nil, nil, err
 		}
-		if parts := c.groups.parts(n.weights[0]); len(parts) > 1 {
-			backward, err = c.denseInParts(spec, parts, n, y, x)
-		} else {
-			backward = c.backwardLinear(p, n.weights, y, x, first)
+		w, forward, err := c.linear(p, n, y, x)
+		if err != nil || c.inference {
+			return forward, nil, err
 		}
-		return c.linear(p, n, y, x), backward, err
+		if parts := c.groups.parts(n.weights[0]); len(parts) > 1 {
+			backward, err = c.denseInParts(spec, parts, w, n.weights, y, x)
+			return forward, backward, err
+		}
+		return forward, c.backwardLinear(p, w, n.weights, y, x, first), nil
 	case BatchNorm:
 		return c.batchNorm(l, n, y, x)
 	}
@@ -155,18 +162,16 @@ func (c *compiler) node(n node, y, x tensor.Tensor, first bool) (forward, backwa
 	return func() { p.Forward(y, x) }, func() { p.Backward(x, y, x) }, nil
 }
 
-// linear returns the forward pass of a convolution or a dense layer.
-func (c *compiler) linear(p backend.Dense, n node, y, x tensor.Tensor) func() {
-	w, b := c.view(c.parameters, n.weights[0]), c.view(c.parameters, n.weights[1])
-	return func() { p.Forward(y, x, w, b) }
+// linear returns the kernel and the forward pass of a convolution or a dense layer.
+func (c *compiler) linear(p backend.Dense, n node, y, x tensor.Tensor) (w tensor.Tensor, forward func(), err error) {
+	w, err = c.backend.Kernel(c.parameters, n.weights[0].Offset, n.weights[0].Shape)
+	b := c.view(c.parameters, n.weights[1])
+	return w, func() { p.Forward(y, x, w, b) }, err
 }
 
-// backwardLinear returns the backward passes to a kernel and a bias, if there is one, and from there to the input unless the layer is the first.
-func (c *compiler) backwardLinear(p backend.Dense, weights []Weight, y, x tensor.Tensor, first bool) func() {
-	if c.inference {
-		return nil
-	}
-	w, dw := c.view(c.parameters, weights[0]), c.gradient(weights[0])
+// backwardLinear returns the backward passes to a kernel w and a bias, if there is one, and on to the input unless the layer is the first.
+func (c *compiler) backwardLinear(p backend.Dense, w tensor.Tensor, weights []Weight, y, x tensor.Tensor, first bool) func() {
+	dw := c.gradient(weights[0])
 	var db tensor.Tensor
 	if len(weights) > 1 {
 		db = c.gradient(weights[1])
@@ -181,9 +186,9 @@ func (c *compiler) backwardLinear(p backend.Dense, weights []Weight, y, x tensor
 
 // denseInParts returns the backward pass of a dense layer of which several groups have rows. It updates all of them but the last, of the
 // first rows: each when its rows have given their part of the input's gradient.
-func (c *compiler) denseInParts(s backend.DenseSpec, parts []backend.Rows, n node, y, x tensor.Tensor) (backward func(), err error) {
-	weights := slices.Clone(n.weights)
-	kernel := &weights[0] // of a part
+func (c *compiler) denseInParts(s backend.DenseSpec, parts []backend.Rows, w tensor.Tensor, weights []Weight, y, x tensor.Tensor) (backward func(), err error) {
+	weights = slices.Clone(weights)
+	kernel, begin := &weights[0], weights[0].Offset
 	var calls pass
 	for i, rows := range parts {
 		if i > 0 {
@@ -194,8 +199,9 @@ func (c *compiler) denseInParts(s backend.DenseSpec, parts []backend.Rows, n nod
 		if err != nil {
 			return nil, err
 		}
-		kernel.Offset, kernel.Shape = n.weights[0].Offset+rows.From*s.Out, tensor.Shape{rows.Len(), s.Out}
-		calls = append(calls, c.backwardLinear(p, weights, y, x, s.NoInputGrad))
+		at := rows.From * s.Out
+		kernel.Offset, kernel.Shape = begin+at, tensor.Shape{rows.Len(), s.Out}
+		calls = append(calls, c.backwardLinear(p, c.backend.View(w, at, kernel.Shape), weights, y, x, s.NoInputGrad))
 		weights = weights[:1] // one part computes the bias's gradient
 	}
 	return calls.run, nil

@@ -48,6 +48,10 @@ func (f *failing) Activations(s tensor.Shape) (tensor.Tensor, error) {
 	return try(f, func() (tensor.Tensor, error) { return f.Backend.Activations(s) })
 }
 
+func (f *failing) Kernel(t tensor.Tensor, offset int, s tensor.Shape) (tensor.Tensor, error) {
+	return try(f, func() (tensor.Tensor, error) { return f.Backend.Kernel(t, offset, s) })
+}
+
 func (f *failing) Write(dst tensor.Tensor, src []float32) error {
 	return errors.Join(f.err(), f.Backend.Write(dst, src))
 }

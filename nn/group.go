@@ -25,11 +25,8 @@ func (all groups) of(w Weight) *group {
 }
 
 // groupSize is how many parameters a group has at least, if there are more before them: for fewer an update is not worth its start. partSize
-// is how many of a dense layer's kernel it has at most, or little more, in whole blocks of rows.
+// is how many of a dense layer's kernel it has at most, or little more.
 var groupSize, partSize = 1 << 20, 1 << 22
-
-// partRows is the number of rows of a block: backends compute so many at a time, and they fill cache lines.
-const partRows = 64
 
 // starts returns the parameters of the node with which a group may begin.
 func (n node) starts() (starts []int) {
@@ -40,7 +37,8 @@ func (n node) starts() (starts []int) {
 	size := kernel.Shape.Size()
 	step := size
 	if l, ok := n.layer.(Dense); ok {
-		step = max(1, partSize/(partRows*l.Units)) * partRows * l.Units
+		block := backend.PartRows * l.Units
+		step = max(1, partSize/block) * block
 	}
 	for at := 0; at < size; at += step {
 		starts = append(starts, kernel.Offset+at)

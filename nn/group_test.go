@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/cpu"
 )
 
@@ -36,7 +37,7 @@ func TestGroups(t *testing.T) {
 			parts, largest := 0, 0
 			for _, n := range net.nodes(false) {
 				if _, ok := n.layer.(Dense); ok {
-					parts += (n.in[0] + partRows - 1) / partRows
+					parts += (n.in[0] + backend.PartRows - 1) / backend.PartRows
 				} else if len(n.weights) > 0 {
 					parts++
 				}

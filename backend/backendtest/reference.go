@@ -22,6 +22,7 @@ const (
 	errConstant  = "backendtest: constant weights of a layer that is trained"
 	errInference = "backendtest: training pass of an inference plan"
 	errPart      = "backendtest: part of a dense layer that has no such rows"
+	errWeights   = "backendtest: w is not of Kernel"
 	errForward   = "backendtest: Forward of a plan of a part"
 	errInputGrad = "backendtest: BackwardData of a plan made with NoInputGrad"
 	errRate      = "backendtest: dropout rate outside [0, 1)"
@@ -47,6 +48,7 @@ type array struct {
 	shape      tensor.Shape
 	data       []float64
 	activation bool
+	kernel     bool
 }
 
 func (a *array) Shape() tensor.Shape { return a.shape }
@@ -54,12 +56,12 @@ func (a *array) Shape() tensor.Shape { return a.shape }
 func (*reference) Name() string { return "reference" }
 
 func (*reference) Parameters(shape tensor.Shape) (tensor.Tensor, error) {
-	return &array{slices.Clone(shape), make([]float64, shape.Size()), false}, nil
+	return &array{shape: slices.Clone(shape), data: make([]float64, shape.Size())}, nil
 }
 
 func (*reference) Activations(shape tensor.Shape) (tensor.Tensor, error) {
 	shape.NHWC() // panics on a wrong rank
-	a := &array{slices.Clone(shape), make([]float64, shape.Size()), true}
+	a := &array{shape: slices.Clone(shape), data: make([]float64, shape.Size()), activation: true}
 	for i := range a.data {
 		a.data[i] = math.NaN()
 	}
@@ -72,7 +74,13 @@ func (*reference) View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.T
 	if offset < 0 || offset > len(a.data) || size > len(a.data)-offset || a.activation && offset != 0 {
 		panic(errView)
 	}
-	return &array{slices.Clone(shape), a.data[offset : offset+size], a.activation}
+	return &array{slices.Clone(shape), a.data[offset : offset+size], a.activation, a.kernel}
+}
+
+func (r *reference) Kernel(parameters tensor.Tensor, offset int, shape tensor.Shape) (tensor.Tensor, error) {
+	w := own(r.View(parameters, offset, shape))
+	w.kernel = true
+	return w, nil
 }
 
 func (*reference) Write(dst tensor.Tensor, src []float32) error {

@@ -40,7 +40,7 @@ func (r *reference) Dense(s backend.DenseSpec) (backend.Dense, error) {
 		panic(errConstant)
 	}
 	rows := s.Rows()
-	if rows.From < 0 || rows.To > s.In || rows.Len() <= 0 {
+	if rows.From < 0 || rows.To > s.In || rows.Len() <= 0 || rows.From%backend.PartRows != 0 || rows.To%backend.PartRows != 0 && rows.To != s.In {
 		panic(errPart)
 	}
 	c := backend.Conv2DSpec{N: s.N, H: 1, W: 1, In: s.In, Out: s.Out, Kernel: 1,
@@ -72,11 +72,18 @@ func (l *linear) eachTap(f func(yPixel, xPixel, tap int)) {
 	}
 }
 
+func (l *linear) weights(w tensor.Tensor) []float64 {
+	if !own(w).kernel {
+		panic(errWeights)
+	}
+	return l.ref.arg(w, l.w)
+}
+
 func (l *linear) Forward(y, x, w, b tensor.Tensor) {
 	if l.part {
 		panic(errForward)
 	}
-	yv, xv, wv := l.ref.arg(y, l.y), l.ref.arg(x, l.x), l.ref.arg(w, l.w)
+	yv, xv, wv := l.ref.arg(y, l.y), l.ref.arg(x, l.x), l.weights(w)
 	bv := l.ref.arg(b, tensor.Shape{l.Out})
 	for i := range yv {
 		yv[i] = bv[i%l.Out]
@@ -130,7 +137,7 @@ func (l *linear) BackwardData(dx, dy, w tensor.Tensor) {
 	if l.NoInputGrad {
 		panic(errInputGrad)
 	}
-	dxv, dyv, wv := l.ref.arg(dx, l.x), l.ref.arg(dy, l.y), l.ref.arg(w, l.w)
+	dxv, dyv, wv := l.ref.arg(dx, l.x), l.ref.arg(dy, l.y), l.weights(w)
 	dxRow := func(pixel int) []float64 { return dxv[pixel*l.In:][l.rows.From:l.rows.To] }
 	for pixel := range l.N * l.H * l.W {
 		clear(dxRow(pixel))

@@ -72,7 +72,7 @@ func TestReferenceLinearGradients(t *testing.T) {
 			b := newTrial(t)
 			xs, ys, ws := c.shapes()
 			p := c.plan(b.device)
-			x, w, bias, y, dy := b.random(xs...), b.random(ws...), b.random(c.Out), b.random(ys...), b.random(ys...)
+			x, w, bias, y, dy := b.random(xs...), b.kernelOf(b.random(ws...), 0, ws), b.random(c.Out), b.random(ys...), b.random(ys...)
 			dx, dw, db := b.random(xs...), b.random(ws...), b.random(c.Out)
 			b.step(backend.StepValues{}, func() {
 				p.BackwardFilter(dw, db, dy, x)

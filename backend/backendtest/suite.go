@@ -151,6 +151,19 @@ func (d *device) parameter(shape tensor.Shape, x []float32) tensor.Tensor {
 	return d.write(must(d, t, err), x)
 }
 
+// kernel makes a tensor of Kernel that holds x.
+func (d *device) kernel(shape tensor.Shape, x []float32) tensor.Tensor {
+	d.t.Helper()
+	return d.kernelOf(d.parameter(shape, x), 0, shape)
+}
+
+// kernelOf makes a tensor of Kernel in parameters.
+func (d *device) kernelOf(parameters tensor.Tensor, offset int, shape tensor.Shape) tensor.Tensor {
+	d.t.Helper()
+	t, err := d.Kernel(parameters, offset, shape)
+	return must(d, t, err)
+}
+
 // activation makes a tensor of Activations that holds x.
 func (d *device) activation(shape tensor.Shape, x []float32) tensor.Tensor {
 	d.t.Helper()

@@ -76,6 +76,7 @@ func build(d *device, state *networkState, batch int, disturb disturbance) *netw
 	weight := func(shape ...int) (w, dw tensor.Tensor) {
 		w, dw = d.View(state.weights, parameters, shape), d.View(state.gs, parameters, shape)
 		if len(shape) > 1 {
+			w = d.kernelOf(state.weights, parameters, shape)
 			decay = append(decay, backend.Decay{Offset: parameters, Size: w.Shape().Size(), Lambda: 0.01})
 		}
 		net.weights = append(net.weights, parameters)

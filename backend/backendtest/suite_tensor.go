@@ -76,7 +76,7 @@ func (s *suite) views() {
 		copy(weights[guard:], w)
 		copy(weights[guard+size+guard:], b)
 		parts := func(t tensor.Tensor) (w, b tensor.Tensor) {
-			return d.View(t, guard, ws), d.View(t, guard+size+guard, tensor.Shape{7})
+			return d.kernelOf(t, guard, ws), d.View(t, guard+size+guard, tensor.Shape{7})
 		}
 		all, gradients := tensor.Shape{len(flat)}, d.parameter(tensor.Shape{len(flat)}, flat)
 		wt, bt := parts(d.parameter(all, weights))
@@ -98,7 +98,7 @@ func (s *suite) views() {
 		lxs, lys, ws := large.shapes()
 		xMemory, yMemory := d.empty(lxs), d.empty(lys)
 		w, b := s.normal(ws.Size(), 1), s.normal(10, 1)
-		wt, bt := d.parameter(ws, w), d.parameter(tensor.Shape{10}, b)
+		wt, bt := d.kernel(ws, w), d.parameter(tensor.Shape{10}, b)
 		dwt, dbt := d.parameter(ws, w), d.parameter(tensor.Shape{10}, b)
 		plans := map[int]backend.Dense{}
 		for _, n := range []int{7, 3} {

@@ -49,34 +49,32 @@ func (c *chunk) free() {
 // arena hands out memory piece by piece from large chunks and frees it as a whole.
 type arena struct {
 	chunks []chunk
-	rest   []float32 // what is left of the last chunk
+	rest   []float32 // what is left of one of them
+	used   int       // numbers that were handed out, with the gaps between pieces
 }
 
 // alloc returns n zeros, aligned to a cache line and sharing none with others.
 func (a *arena) alloc(n int) ([]float32, error) {
 	const line = lineSize / 4
 	size := (n + line - 1) &^ (line - 1)
-	if size > len(a.rest) {
+	from := a.rest
+	if size > len(from) {
 		c, err := newChunk(max(size, chunkSize/4))
 		if err != nil {
 			return nil, err
 		}
 		a.chunks = append(a.chunks, c)
-		a.rest = c.floats
+		from = c.floats
 	}
-	piece := a.rest[:n:n]
-	a.rest = a.rest[size:]
-	return piece, nil
+	a.used += size
+	if rest := from[size:]; size <= len(a.rest) || len(rest) > len(a.rest) {
+		a.rest = rest
+	}
+	return from[:n:n], nil
 }
 
-// bytes returns the size of the pieces that were handed out, with the gaps between them.
-func (a *arena) bytes() int {
-	n := -len(a.rest)
-	for _, c := range a.chunks {
-		n += len(c.floats)
-	}
-	return 4 * n
-}
+// bytes returns the size of what was handed out.
+func (a *arena) bytes() int { return 4 * a.used }
 
 func (a *arena) free() {
 	for i := range a.chunks {

@@ -23,6 +23,11 @@ func (b *benchTensors) parameter(shape ...int) tensor.Tensor {
 	return b.fill(must(b.Parameters(shape)))
 }
 
+// kernel makes the w of a convolution or a dense layer.
+func (b *benchTensors) kernel(shape ...int) tensor.Tensor {
+	return must(b.Kernel(b.parameter(shape...), 0, shape))
+}
+
 func (b *benchTensors) fill(t tensor.Tensor) tensor.Tensor {
 	x := make([]float32, t.Shape().Size())
 	for i := range x {

@@ -30,9 +30,7 @@ func (p *bf16Pass) run(out, in array, kernel []float32, product ops.Product) {
 	if p.turned {
 		columns = p.shape.In
 	}
-	if p.kernel = p.b.packedWeights(kernel, columns); p.kernel == nil {
-		return
-	}
+	p.kernel = p.b.packedWeights(kernel, columns)
 	p.packed = p.kernel
 	if p.turned {
 		p.packed = ops.AsBF16(p.b.common.of(0))[:ops.PackedSizeBF16(p.shape)]

@@ -116,7 +116,7 @@ func TestConstantKernelsAreMadeOnce(t *testing.T) {
 			{"dense", tensor.Shape{3, 50}, tensor.Shape{3, 70}, tensor.Shape{50, 70}, must(b.Dense(
 				backend.DenseSpec{N: 3, In: 50, Out: 70, Inference: true, Constant: true}))},
 		} {
-			x, y, w, bias := b.activation(c.x...), b.activation(c.y...), b.parameter(c.w...), b.parameter(c.y[len(c.y)-1])
+			x, y, w, bias := b.activation(c.x...), b.activation(c.y...), b.kernel(c.w...), b.parameter(c.y[len(c.y)-1])
 			var results [2][]float32
 			for i := range results {
 				c.plan.Forward(y, x, w, bias)

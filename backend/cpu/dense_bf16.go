@@ -19,9 +19,8 @@ type denseBF16 struct {
 
 	xData, yData []ops.BF16
 	wData, bias  []float32
-	a, packed    []ops.BF16   // the operands: rows as ops.RowBF16 has them, and what is packed
-	weights      *weightsBF16 // where the part of w begins with row
-	row          int
+	a, packed    []ops.BF16 // the first operand, in rows as ops.RowBF16 has them or packed as w is, and the second
+	rows, first  int        // of that w, and with which the part begins
 
 	padTask, forwardTask                func(worker, job int)
 	transposeTask, packTask, filterTask func(worker, job int)
@@ -39,7 +38,7 @@ func newDenseBF16(b *Backend, s backend.DenseSpec) (*denseBF16, error) {
 	d.transposeTask, d.packTask, d.filterTask = d.transposeJob, d.packJob, d.filterJob
 	d.turnTask, d.dataTask = d.turnJob, d.dataJob
 	in, out, n := ops.PadBF16(s.In), ops.PadBF16(s.Out), ops.PadBF16(s.N)
-	if err := b.reserve(max(ops.RoundedScratch, denseOutputs*s.N+b.level.GemmScratchBF16(s.N, in))); err != nil {
+	if err := b.reserve(denseOutputs*s.N + b.level.GemmScratchBF16(s.N, in)); err != nil {
 		return nil, err
 	}
 	if err := b.reserveCommon(s.N * ops.RowBF16(s.In) / 2); err != nil {
@@ -85,9 +84,7 @@ func (d *denseBF16) padJob(_, row int) {
 func (d *denseBF16) Forward(y, x, w, b tensor.Tensor) {
 	s := &d.spec
 	d.yData, d.xData, d.bias = d.b.output(y, d.y).bf16, numbers(x, d.x).bf16, data(b, d.c)
-	if d.packed = d.b.packedWeights(data(w, d.w), s.Out); d.packed == nil {
-		return
-	}
+	d.packed = d.b.packedWeights(data(w, d.w), s.Out)
 	d.a = ops.AsBF16(d.b.common.of(0))
 	d.b.pool.run(s.N, d.padTask)
 	d.b.pool.run(blocks(s.Out, denseOutputs), d.forwardTask)
@@ -158,9 +155,7 @@ func (d *denseBF16) filterJob(worker, job int) {
 func (d *denseBF16) BackwardData(dx, dy, w tensor.Tensor) {
 	s := &d.spec
 	d.xData, d.yData = d.b.output(dx, d.x).bf16, numbers(dy, d.y).bf16
-	if d.weights, d.row = d.b.packedRows(data(w, d.w), s.Out); d.weights == nil {
-		return
-	}
+	d.a, d.rows, d.first = d.b.packedRows(data(w, d.w), s.Out)
 	d.packed = ops.AsBF16(d.b.common.of(0))[:ops.PackedMatrixSizeBF16(s.Out, s.N)]
 	d.b.pool.run(groups(s.N), d.turnTask)
 	d.b.pool.run(blocks(d.part.Len(), denseInputs), d.dataTask)
@@ -177,7 +172,7 @@ func (d *denseBF16) dataJob(worker, job int) {
 	i, end := part(d.part.Len(), denseInputs, job)
 	rows := end - i
 	c, scratch := d.result(worker, rows)
-	l.GemmPackedRows(c, s.N, d.weights.packed, d.weights.rows, d.row+i, d.packed, rows, s.N, s.Out, scratch)
+	l.GemmPackedRows(c, s.N, d.a, d.rows, d.first+i, d.packed, rows, s.N, s.Out, scratch)
 	turned := scratch[:s.N*rows]
 	l.Transpose(turned, rows, c, s.N, rows, s.N)
 	for n := range s.N {

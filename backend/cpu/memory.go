@@ -114,6 +114,15 @@ func (b *Backend) View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.T
 	return &buffer{slices.Clone(shape), whole.slice(offset, offset+n), whole.activations}
 }
 
+// Kernel returns a part of the memory of parameters, and makes the copy of it in bfloat16 that products read.
+func (b *Backend) Kernel(parameters tensor.Tensor, offset int, shape tensor.Shape) (tensor.Tensor, error) {
+	w := b.View(parameters, offset, shape)
+	if !b.bf16 {
+		return w, nil
+	}
+	return w, b.addWeights(own(w).f32, shape[len(shape)-1])
+}
+
 // writePixels is the number of pixels that a job of Write takes.
 const writePixels = 64
 

@@ -47,6 +47,9 @@ func newNetwork(b *Backend) *network {
 	at := 0
 	for i, s := range slots {
 		p[i], g[i] = b.View(net.params, at, s), b.View(net.grads, at, s)
+		if len(s) > 1 {
+			p[i] = must(b.Kernel(net.params, at, s))
+		}
 		at += s.Size()
 	}
 	fill := func(t tensor.Tensor, f func() float64) {
@@ -171,7 +174,7 @@ func TestOneImageDoesNotDependOnThreads(t *testing.T) {
 			b := &benchTensors{open(t, o), rand.New(rand.NewPCG(1, 2))}
 			p := must(b.Conv2D(backend.Conv2DSpec{N: 1, H: 4, W: 4, In: in, Out: out, Kernel: 3, Inference: true, Constant: true}))
 			y := b.activation(1, 4, 4, out)
-			p.Forward(y, b.activation(1, 4, 4, in), b.parameter(3, 3, in, out), b.parameter(out))
+			p.Forward(y, b.activation(1, 4, 4, in), b.kernel(3, 3, in, out), b.parameter(out))
 			got := make([]float32, y.Shape().Size())
 			if err := b.Read(got, y); err != nil {
 				t.Fatal(err)

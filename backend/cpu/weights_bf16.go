@@ -6,6 +6,8 @@ import (
 	"github.com/lamina-go/lamina/ops"
 )
 
+const errNoKernel = "cpu: w is not of Kernel"
+
 // weightsBF16 is the copy in bfloat16 of a matrix of parameters, packed as products read it. All plans on the same parameters
 // share one, which stays as long as they do. Whatever writes parameters (see Backend.output) makes it stale. SGD makes it anew
 // while the weights are still in the cache; else the next plan that reads it does.
@@ -21,52 +23,15 @@ type weightsBF16 struct {
 // weightRows is the number of rows that a job packs.
 const weightRows = 64
 
-// packedWeights returns the copy of w, a matrix of so many columns, for a plan that reserved ops.RoundedScratch. Where there is no
-// memory for it, it returns nil, and Run the error.
-func (b *Backend) packedWeights(w []float32, columns int) []ops.BF16 {
-	c := b.weightsOf(w, columns)
-	if c == nil {
+// addWeights makes room for the copy of w, a matrix of so many columns, unless there is one.
+func (b *Backend) addWeights(w []float32, columns int) error {
+	if b.weightsOf(w, columns) != nil {
 		return nil
-	}
-	c.refresh()
-	return c.packed
-}
-
-// packedRows is packedWeights of some rows of a matrix: it returns a copy that has them, and with which row they begin, an even one.
-func (b *Backend) packedRows(w []float32, columns int) (c *weightsBF16, row int) {
-	for _, c = range b.weights {
-		at := place(w, c.source)
-		if c.columns == columns && at >= 0 && at%(2*columns) == 0 && at+len(w) <= len(c.source) {
-			c.refresh()
-			return c, at / columns
-		}
-	}
-	if c = b.weightsOf(w, columns); c != nil {
-		c.refresh()
-	}
-	return c, 0
-}
-
-// refresh makes the copy anew if it is stale.
-func (c *weightsBF16) refresh() {
-	if !c.fresh {
-		c.b.pool.run(blocks(c.rows, weightRows), c.packTask)
-		c.fresh = true
-	}
-}
-
-// weightsOf returns the copy of w, which the first call makes.
-func (b *Backend) weightsOf(w []float32, columns int) *weightsBF16 {
-	for _, c := range b.weights {
-		if &c.source[0] == &w[0] && len(c.source) == len(w) && c.columns == columns {
-			return c
-		}
 	}
 	c := &weightsBF16{b: b, source: w, rows: len(w) / columns, columns: columns}
 	memory, err := b.floats(ops.PackedMatrixSizeBF16(c.rows, columns) / 2)
 	if err != nil {
-		b.failure = err
-		return nil
+		return err
 	}
 	c.packed = ops.AsBF16(memory)
 	c.packTask = func(worker, job int) {
@@ -74,7 +39,46 @@ func (b *Backend) weightsOf(w []float32, columns int) *weightsBF16 {
 		c.pack(worker, p, end)
 	}
 	b.weights = append(b.weights, c)
-	return c
+	return b.reserve(ops.RoundedScratch)
+}
+
+// weightsOf returns the copy of w, nil if there is none.
+func (b *Backend) weightsOf(w []float32, columns int) *weightsBF16 {
+	for _, c := range b.weights {
+		if &c.source[0] == &w[0] && len(c.source) == len(w) && c.columns == columns {
+			return c
+		}
+	}
+	return nil
+}
+
+// packedWeights returns the copy of w, a matrix of so many columns, as w is now.
+func (b *Backend) packedWeights(w []float32, columns int) []ops.BF16 {
+	c := b.weightsOf(w, columns)
+	if c == nil {
+		panic(errNoKernel)
+	}
+	return c.refreshed()
+}
+
+// packedRows returns the copy of a matrix of so many columns that has the rows w, the number of its rows, and with which w begins.
+func (b *Backend) packedRows(w []float32, columns int) (packed []ops.BF16, rows, first int) {
+	for _, c := range b.weights {
+		at := place(w, c.source)
+		if c.columns == columns && at >= 0 && at%columns == 0 && at+len(w) <= len(c.source) {
+			return c.refreshed(), c.rows, at / columns
+		}
+	}
+	panic(errNoKernel)
+}
+
+// refreshed returns the copy, made anew if it is stale.
+func (c *weightsBF16) refreshed() []ops.BF16 {
+	if !c.fresh {
+		c.b.pool.run(blocks(c.rows, weightRows), c.packTask)
+		c.fresh = true
+	}
+	return c.packed
 }
 
 // pack packs the rows from p to end, whole pairs of them; an odd last row is a pair by itself.

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -34,7 +35,7 @@ func newLayerBF16(t *testing.T, o Options, conv bool) *layerBF16 {
 		l.shape = tensor.Shape{3, 3, in, out}
 	}
 	l.parameters = l.parameter(l.shape.Size() + 2*parametersAround)
-	l.w, l.bias = l.View(l.parameters, l.at, l.shape), l.parameter(out)
+	l.w, l.bias = must(l.Kernel(l.parameters, l.at, l.shape)), l.parameter(out)
 	for i, n := range []int{5, 2} {
 		x, y, inference := tensor.Shape{n, in}, tensor.Shape{n, out}, i == 1
 		var p backend.Dense
@@ -54,9 +55,9 @@ func newLayerBF16(t *testing.T, o Options, conv bool) *layerBF16 {
 	return l
 }
 
-func (l *layerBF16) read(x tensor.Tensor) []float32 {
+func (b *benchTensors) read(x tensor.Tensor) []float32 {
 	values := make([]float32, x.Shape().Size())
-	if err := l.Read(values, x); err != nil {
+	if err := b.Read(values, x); err != nil {
 		panic(err)
 	}
 	return values
@@ -101,7 +102,7 @@ func TestWeightsOfBF16AreThoseOfNow(t *testing.T) {
 				check := func(what string) {
 					t.Helper()
 					got := l.results(l.w)
-					own := must(l.Parameters(l.shape))
+					own := must(l.Kernel(must(l.Parameters(l.shape)), 0, l.shape))
 					l.write(own, l.read(l.w))
 					if !slices.Equal(got, l.results(own)) {
 						t.Errorf("after %s: results of other weights", what)
@@ -179,13 +180,20 @@ func TestWeightsOfBF16AreThoseOfNow(t *testing.T) {
 
 // TestRowsOfWeightsBF16 has plans of parts of a layer read the copy of the whole layer.
 func TestRowsOfWeightsBF16(t *testing.T) {
-	const n, in, out = 5, 35, 70
+	const n, in, out = 5, 150, 70
 	b := &benchTensors{open(t, Options{BF16: true}), rand.New(rand.NewPCG(1, 2))}
-	w, bias, x, dy := b.parameter(in, out), b.parameter(out), b.activation(n, in), b.activation(n, out)
-	must(b.Dense(backend.DenseSpec{N: n, In: in, Out: out})).Forward(must(b.Activations(dy.Shape())), x, w, bias)
-	for _, rows := range []backend.Rows{{From: 0, To: 8}, {From: 8, To: 9}, {From: 10, To: in}} {
+	w, bias, x, dy := b.kernel(in, out), b.parameter(out), b.activation(n, in), b.activation(n, out)
+	whole := must(b.Dense(backend.DenseSpec{N: n, In: in, Out: out}))
+	whole.Forward(must(b.Activations(dy.Shape())), x, w, bias)
+	whole.BackwardData(x, dy, w)
+	want := b.read(x)
+	b.fill(x)
+	for _, rows := range []backend.Rows{{From: 64, To: 128}, {From: 128, To: in}, {From: 0, To: 64}} {
 		p := must(b.Dense(backend.DenseSpec{N: n, In: in, Out: out, Part: rows}))
 		p.BackwardData(x, dy, b.View(w, rows.From*out, tensor.Shape{rows.Len(), out}))
+	}
+	if !slices.Equal(b.read(x), want) {
+		t.Error("the parts give another gradient of the input than the whole")
 	}
 	if len(b.weights) != 1 {
 		t.Errorf("%d copies of one matrix", len(b.weights))
@@ -199,12 +207,12 @@ func TestMatricesOfBF16(t *testing.T) {
 	for i := range w {
 		w[i] = float32(i % 256)
 	}
-	if err := b.reserve(ops.RoundedScratch); err != nil {
-		t.Fatal(err)
-	}
 	for range 2 {
 		for _, s := range [][2]int{{70, 66}, {66, 70}, {69, 66}, {1, 66}} {
 			rows, columns := s[0], s[1]
+			if err := b.addWeights(w[:rows*columns], columns); err != nil {
+				t.Fatal(err)
+			}
 			for i, got := range b.packedWeights(w[:rows*columns], columns) {
 				depth := ops.PadBF16(rows)
 				panel, i := i/(64*depth), i%(64*depth)
@@ -227,7 +235,7 @@ func TestMatricesOfBF16(t *testing.T) {
 func TestWeightsOfBF16WithoutMemory(t *testing.T) {
 	b := open(t, Options{BF16: true})
 	w := must(b.floats(1))
-	if err := b.Run("", backend.StepValues{}, func() { b.packedWeights(unsafe.Slice(&w[0], 1<<58), 1<<29) }); err == nil {
-		t.Error("no error for more memory than there can be")
+	if err := b.addWeights(unsafe.Slice(&w[0], 1<<58), 1<<29); !errors.Is(err, backend.ErrMemory) {
+		t.Errorf("error %v for more memory than there can be", err)
 	}
 }
