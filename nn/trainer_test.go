@@ -51,7 +51,7 @@ func newTrainer(t *testing.T, b backend.Backend, net *Network, c Config) *Traine
 // stepMetrics does a step on the first n images and returns what it measured.
 func stepMetrics(t *testing.T, trainer *Trainer, d *Images, n int) backend.StepMetrics {
 	t.Helper()
-	if err := trainer.step(d.Pixels[:n*7*6*2], d.Labels[:n]); err != nil {
+	if err := trainer.step(d.Pixels[:n*len(d.Pixels)/d.Len()], d.Labels[:n]); err != nil {
 		t.Fatal(err)
 	}
 	metrics, err := trainer.Model.backend.Metrics(nil)
