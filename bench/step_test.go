@@ -218,7 +218,7 @@ func TestStepOfNetwork(t *testing.T) {
 
 	rest := table.unexplained()
 	for _, seconds := range []float64{rest.train.seconds, rest.infer.seconds} {
-		if seconds < -1e-9 {
+		if !(seconds >= -1e-9) {
 			t.Errorf("the calls take %v s longer than the whole step", -seconds)
 		}
 	}
@@ -231,7 +231,7 @@ func TestStepOfNetwork(t *testing.T) {
 	}
 	sum := table.sum(name{})
 	if kinds.train.flop != sum.train.flop || kinds.train.bytes != sum.train.bytes || kinds.infer.bytes != sum.infer.bytes ||
-		math.Abs(kinds.train.seconds-sum.train.seconds) > 1e-9 {
+		!(math.Abs(kinds.train.seconds-sum.train.seconds) <= 1e-9) {
 		t.Errorf("the kinds add up to %+v, the calls to %+v", kinds, sum)
 	}
 }

@@ -107,7 +107,7 @@ func TestNormalize(t *testing.T) {
 				divisor = 1
 			}
 			want := (float64(i/3) - float64(n.Mean[i%3])) / divisor
-			if math.Abs(float64(v)-want) > 2e-5 {
+			if !(math.Abs(float64(v)-want) <= 2e-5) {
 				t.Fatalf("std %v: %d in channel %d becomes %g, want %g", std, i/3, i%3, v, want)
 			}
 		}
@@ -160,7 +160,7 @@ func TestDraws(t *testing.T) {
 			sum += v
 			square += v * v
 		}
-		if math.Abs(sum/n) > limit || math.Abs(square/n-1) > limit {
+		if !(math.Abs(sum/n) <= limit) || !(math.Abs(square/n-1) <= limit) {
 			t.Errorf("%s: mean %g, mean square %g of 1", a, sum/n, square/n)
 		}
 		for b, y := range draws {
@@ -172,7 +172,7 @@ func TestDraws(t *testing.T) {
 				for i := range n - lag {
 					product += x[i] * y[i+lag]
 				}
-				if math.Abs(product/n) > limit {
+				if !(math.Abs(product/n) <= limit) {
 					t.Errorf("%s and %s %d images on: correlation %g", a, b, lag, product/n)
 				}
 			}

@@ -47,7 +47,7 @@ func TestShapesAreDistances(t *testing.T) {
 							covered++
 						}
 						for _, e := range []float32{inside(float32(x)+1, float32(y)), inside(float32(x), float32(y)+1)} {
-							if math.Abs(float64(e-d)) > 1.001 {
+							if !(math.Abs(float64(e-d)) <= 1.001) {
 								t.Fatalf("from %g to %g in one pixel", d, e)
 							}
 						}

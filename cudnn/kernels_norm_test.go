@@ -240,10 +240,10 @@ func TestStatisticsFarFromZero(t *testing.T) {
 			if i%3 == 0 {
 				ofMean, ofVariance = ofMean+32*u*50, 32*u*50*50
 			}
-			if got, want := float64(mean.values[i]), wantMean[i]; math.Abs(got-want) > ofMean {
+			if got, want := float64(mean.values[i]), wantMean[i]; !(math.Abs(got-want) <= ofMean) {
 				m.Errorf("mean of channel %d is %g, want %g", i, got, want)
 			}
-			if got, want := float64(variance.values[i]), wantVariance[i]*rows/(rows-1); math.Abs(got-want) > ofVariance*want {
+			if got, want := float64(variance.values[i]), wantVariance[i]*rows/(rows-1); !(math.Abs(got-want) <= ofVariance*want) {
 				m.Errorf("variance of channel %d is %g, want %g", i, got, want)
 			}
 		}

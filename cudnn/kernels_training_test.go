@@ -76,7 +76,7 @@ func (m *machine) loss(n, classes int, logits, labels []float32) {
 	g := geometry{[3]uint32{uint32(n), 1, 1}, [3]uint32{32, 1, 1}}
 	m.launch("softmax_loss", g, metrics, state, x, gl, make([]float64, n), make([]int32, n), m.counters, n, classes)
 	got := metrics[1]
-	if int(got.images) != n || int(got.correct) != want.Correct || got.penalty != 0 || math.Abs(got.loss-want.Loss) > 1e-12*(1+want.Loss) {
+	if int(got.images) != n || int(got.correct) != want.Correct || got.penalty != 0 || !(math.Abs(got.loss-want.Loss) <= 1e-12*(1+want.Loss)) {
 		m.Errorf("%d rows of %d: measured %+v, want %+v", n, classes, got, want)
 	}
 	m.launch("softmax_grad", g, x, x, gl, n, classes) // in the place of the logits; p − 1 is rounded as a double near 1
@@ -176,7 +176,7 @@ func (m *machine) sgd(size, offset int, parts []part, nesterov, copied bool) {
 		same(m.T, "v of "+name, gv.values, v)
 		same(m.T, "g of "+name, gg.values, g)
 		// A thread adds up to 64 squares in float.
-		if got := metrics[1].penalty - measured; math.Abs(measured-penalty) > 32*0x1p-24*penalty || math.Abs(got-penalty) > 32*0x1p-24*penalty {
+		if got := metrics[1].penalty - measured; !(math.Abs(measured-penalty) <= 32*0x1p-24*penalty) || !(math.Abs(got-penalty) <= 32*0x1p-24*penalty) {
 			m.Errorf("penalty of %s is %g and %g, want %g", name, measured, got, penalty)
 		}
 		if copied {

@@ -273,7 +273,7 @@ func (w goldenWeight) compare(t *testing.T, name string, shape []int, values []f
 	for _, v := range values[:min(4, len(values))] {
 		first = append(first, float64(v))
 	}
-	if !slices.Equal(shape, w.Shape) || math.Abs(sum-w.Sum) > rounding*absolute || math.Abs(sumSq-w.SumSq) > rounding*sumSq || !slices.Equal(first, w.First4) {
+	if !slices.Equal(shape, w.Shape) || !(math.Abs(sum-w.Sum) <= rounding*absolute) || !(math.Abs(sumSq-w.SumSq) <= rounding*sumSq) || !slices.Equal(first, w.First4) {
 		t.Errorf("%s: shape %v, sum %v, of squares %v, first %v; want %+v", name, shape, sum, sumSq, first, w)
 	}
 }
@@ -293,7 +293,7 @@ func evaluate(t *testing.T, m *nn.Model, want nn.Result) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if math.Abs(got.Loss-want.Loss) > 1e-4*want.Loss || math.Abs(got.Accuracy-want.Accuracy) > 1e-6 {
+	if !(math.Abs(got.Loss-want.Loss) <= 1e-4*want.Loss) || !(math.Abs(got.Accuracy-want.Accuracy) <= 1e-6) {
 		t.Errorf("evaluation %+v, want %+v", got, want)
 	}
 }

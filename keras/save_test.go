@@ -324,11 +324,11 @@ func TestKerasOpens(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i, v := range got.Logits {
-				if math.Abs(float64(v-want[i])) > 1e-4 {
+				if !(math.Abs(float64(v-want[i])) <= 1e-4) {
 					t.Errorf("Keras %s: logit %d is %v, here %v", got.Keras, i, v, want[i])
 				}
 			}
-			if !got.Compiled || math.Abs(got.Loss-loss.Loss) > 1e-4*loss.Loss || !(got.Step > 0) {
+			if !got.Compiled || !(math.Abs(got.Loss-loss.Loss) <= 1e-4*loss.Loss) || !(got.Step > 0) {
 				t.Errorf("Keras %s: compiled %v, loss %v and %v in a step, here %v", got.Keras, got.Compiled, got.Loss, got.Step, loss.Loss)
 			}
 			for i, row := range m.Table {

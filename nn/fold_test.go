@@ -87,7 +87,7 @@ func TestFolded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if result.Accuracy != wantResult.Accuracy || math.Abs(result.Loss-wantResult.Loss) > 1e-5*wantResult.Loss {
+			if result.Accuracy != wantResult.Accuracy || !(math.Abs(result.Loss-wantResult.Loss) <= 1e-5*wantResult.Loss) {
 				t.Errorf("batches of %d: %+v, want %+v", batch, result, wantResult)
 			}
 			// The weights are those of the time when it was made.

@@ -63,18 +63,18 @@ func TestGoldenInit(t *testing.T) {
 		in.fill(x, w, 1, 0)
 		got, n := momentsOf(x), float64(data.Samples)
 		deviationError := want.Std * math.Sqrt((want.Measured.Kurtosis-1)/4/n)
-		if math.Abs(got.Mean) > 5*want.Std/math.Sqrt(n) || math.Abs(got.Std-want.Std) > 5*deviationError ||
-			math.Abs(got.Kurtosis-want.Measured.Kurtosis) > 5*math.Sqrt2*math.Sqrt(24/n) {
+		if !(math.Abs(got.Mean) <= 5*want.Std/math.Sqrt(n)) || !(math.Abs(got.Std-want.Std) <= 5*deviationError) ||
+			!(math.Abs(got.Kurtosis-want.Measured.Kurtosis) <= 5*math.Sqrt2*math.Sqrt(24/n)) {
 			t.Errorf("drew %+v, want %+v", got, want)
 		}
 		if want.Limit == 0 { // not cut: the largest of n lies well beyond four deviations
-			if got.Max < 4*want.Std || got.Min > -4*want.Std {
+			if !(got.Max >= 4*want.Std && got.Min <= -4*want.Std) {
 				t.Errorf("extremes %v and %v of deviation %v: cut", got.Min, got.Max, want.Std)
 			}
 			return
 		}
 		limit := float64(float32(want.Limit))
-		if got.Max > limit || got.Min < -limit || got.Max < 0.999*limit || got.Min > -0.999*limit {
+		if !(got.Max <= limit && got.Min >= -limit && got.Max >= 0.999*limit && got.Min <= -0.999*limit) {
 			t.Errorf("extremes %v and %v, limit %v", got.Min, got.Max, limit)
 		}
 	}
@@ -88,10 +88,10 @@ func TestGoldenInit(t *testing.T) {
 			if !w.Shape.Equal(k.Shape) || w.FanIn != k.FanIn || w.FanOut != k.FanOut {
 				t.Errorf("kernel %+v, want %+v", w, k)
 			}
-			if got := HeNormal().scale(k.FanIn, k.FanOut); math.Abs(got/k.He.Before-1) > 1e-15 {
+			if got := HeNormal().scale(k.FanIn, k.FanOut); !(math.Abs(got/k.He.Before-1) <= 1e-15) {
 				t.Errorf("he_normal: deviation before the cut %v, want %v", got, k.He.Before)
 			}
-			if got := GlorotUniform().scale(k.FanIn, k.FanOut); math.Abs(got/k.Glorot.Limit-1) > 1e-15 {
+			if got := GlorotUniform().scale(k.FanIn, k.FanOut); !(math.Abs(got/k.Glorot.Limit-1) <= 1e-15) {
 				t.Errorf("glorot_uniform: limit %v, want %v", got, k.Glorot.Limit)
 			}
 			check(t, HeNormal(), w, k.He)

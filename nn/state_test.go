@@ -237,7 +237,7 @@ func TestOpenModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := trainer.History[2].Validation; got.Accuracy != want.Accuracy || math.Abs(got.Loss-want.Loss) > 1e-6*want.Loss {
+	if want := trainer.History[2].Validation; got.Accuracy != want.Accuracy || !(math.Abs(got.Loss-want.Loss) <= 1e-6*want.Loss) {
 		t.Errorf("evaluation %+v, want %+v", got, want)
 	}
 }

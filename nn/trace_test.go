@@ -166,13 +166,13 @@ func TestGoldenTrace(t *testing.T) {
 				t.Fatalf("metrics %v, %v", metrics, err)
 			}
 			got, want := metrics[0], facts.Steps[k]
-			if loss := got.Loss + got.Penalty; math.Abs(loss-want.Loss) > lossTolerance*math.Max(1, want.Loss) {
+			if loss := got.Loss + got.Penalty; !(math.Abs(loss-want.Loss) <= lossTolerance*math.Max(1, want.Loss)) {
 				t.Errorf("step %d: loss %v, want %v", k+1, loss, want.Loss)
 			}
-			if math.Abs(got.Penalty-want.L2) > 1e-5*want.L2 {
+			if !(math.Abs(got.Penalty-want.L2) <= 1e-5*want.L2) {
 				t.Errorf("step %d: penalty %v, want %v", k+1, got.Penalty, want.L2)
 			}
-			if accuracy := float64(got.Correct) / float64(got.Images); got.Images != n || math.Abs(accuracy-want.Accuracy) > 1e-6 {
+			if accuracy := float64(got.Correct) / float64(got.Images); got.Images != n || !(math.Abs(accuracy-want.Accuracy) <= 1e-6) {
 				t.Errorf("step %d: accuracy %v of %d images, want %v", k+1, accuracy, got.Images, want.Accuracy)
 			}
 			if k == 0 {
@@ -192,7 +192,7 @@ func TestGoldenTrace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := facts.Evaluation; math.Abs(result.Loss-want.Loss) > 1e-4*want.Loss || math.Abs(result.Accuracy-want.Accuracy) > 1e-6 {
+			if want := facts.Evaluation; !(math.Abs(result.Loss-want.Loss) <= 1e-4*want.Loss) || !(math.Abs(result.Accuracy-want.Accuracy) <= 1e-6) {
 				t.Errorf("evaluation in batches of %d: %+v, want %+v", batch, result, want)
 			}
 			probabilities, err := predictor.Probabilities(evaluation.Pixels)
@@ -219,7 +219,7 @@ func TestGoldenTrace(t *testing.T) {
 				{"val_loss", row.Validation.Loss, want.ValLoss, 1e-4 * want.ValLoss},
 				{"val_accuracy", row.Validation.Accuracy, want.ValAccuracy, 1e-6},
 			} {
-				if math.Abs(x.got-x.want) > x.tolerance {
+				if !(math.Abs(x.got-x.want) <= x.tolerance) {
 					t.Errorf("%s %v, want %v", x.what, x.got, x.want)
 				}
 			}

@@ -51,7 +51,7 @@ func newTrainer(t *testing.T, b backend.Backend, net *Network, c Config) *Traine
 // stepMetrics does a step on the first n images and returns what it measured.
 func stepMetrics(t *testing.T, trainer *Trainer, d *Images, n int) backend.StepMetrics {
 	t.Helper()
-	if err := trainer.step(d.Pixels[:n*7*6*2], d.Labels[:n]); err != nil {
+	if err := trainer.step(d.Pixels[:n*len(d.Pixels)/d.Len()], d.Labels[:n]); err != nil {
 		t.Fatal(err)
 	}
 	metrics, err := trainer.Model.backend.Metrics(nil)
@@ -95,7 +95,7 @@ func TestGradients(t *testing.T) {
 					}
 					up, down := values[i]+step, values[i]-step
 					want := (at(up) - at(down)) / (float64(up) - float64(down))
-					if math.Abs(float64(gradient[i])-want) > 1e-6 {
+					if !(math.Abs(float64(gradient[i])-want) <= 1e-6) {
 						t.Errorf("%s[%d]: gradient %v, by differences %v", w.Name, i, gradient[i], want)
 					}
 				}
@@ -128,7 +128,7 @@ func TestBackendsAgree(t *testing.T) {
 					golden.Within(t, fmt.Sprintf("%v: %s", level, weight), got, want[weight], 2e-5*max(1, golden.Largest(want[weight])))
 				}
 				a, b := reference.History[0], trainer.History[0]
-				if math.Abs(a.Loss-b.Loss) > 1e-5 || math.Abs(a.Validation.Loss-b.Validation.Loss) > 1e-5 || a.Accuracy != b.Accuracy {
+				if !(math.Abs(a.Loss-b.Loss) <= 1e-5) || !(math.Abs(a.Validation.Loss-b.Validation.Loss) <= 1e-5) || a.Accuracy != b.Accuracy {
 					t.Errorf("%v: epoch %+v, want %+v", level, b, a)
 				}
 			}
@@ -152,7 +152,7 @@ func TestTraining(t *testing.T) {
 	if err := trainer.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if last := epochs[len(epochs)-1]; last.Accuracy < 0.85 || last.Validation.Accuracy < 0.9 || last.Loss > epochs[0].Loss/2 {
+	if last := epochs[len(epochs)-1]; !(last.Accuracy >= 0.85 && last.Validation.Accuracy >= 0.9 && last.Loss <= epochs[0].Loss/2) {
 		t.Errorf("learnt little: %+v after %+v", last, epochs[0])
 	}
 	if diff := cmp.Diff(epochs, trainer.History); diff != "" {

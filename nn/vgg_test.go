@@ -55,8 +55,8 @@ func TestGoldenVGGForward(t *testing.T) {
 				sum += float64(v)
 				squares += float64(v) * float64(v)
 			}
-			if net.Weights[c.Index].Name != c.Name || math.Abs(squares-c.SumSq) > 1e-9*c.SumSq ||
-				math.Abs(sum-c.Sum) > 1e-9*(1+math.Abs(c.Sum)) || [4]float32(values[c.Name]) != c.First4 {
+			if net.Weights[c.Index].Name != c.Name || !(math.Abs(squares-c.SumSq) <= 1e-9*c.SumSq) ||
+				!(math.Abs(sum-c.Sum) <= 1e-9*(1+math.Abs(c.Sum))) || [4]float32(values[c.Name]) != c.First4 {
 				t.Fatalf("%s: weight %d is not that of the formula", name, c.Index)
 			}
 		}
@@ -88,7 +88,7 @@ func TestGoldenVGGForward(t *testing.T) {
 					t.Fatal(err)
 				}
 				loss := want.Loss + float64(options.L2)*want.Squares
-				if math.Abs(result.Loss-loss) > 1e-4*loss {
+				if !(math.Abs(result.Loss-loss) <= 1e-4*loss) {
 					t.Errorf("loss %v, want %v", result.Loss, loss)
 				}
 			})

@@ -176,15 +176,15 @@ func TestMoments(t *testing.T) {
 				for i := c; i < len(x); i += cols {
 					m2 += (float64(x[i]) - mean) * (float64(x[i]) - mean)
 				}
-				if c == 3 && (float32(m.Mean[c]) != x[c] || m.M2[c] > 1e-15*offset*offset*rows) {
+				if c == 3 && (float32(m.Mean[c]) != x[c] || !(m.M2[c] <= 1e-15*offset*offset*rows)) {
 					t.Errorf("%v: column of %g: mean %v, squared deviations %g", l, x[c], m.Mean[c], m.M2[c])
 				}
 				// The pivot is a few deviations from the mean, so the sum over a block has terms
 				// of about 3 with a rounding error of block·2⁻²⁴ each at most.
-				if d := math.Abs(m.Mean[c] - mean); d > 3*block*0x1p-24 {
+				if d := math.Abs(m.Mean[c] - mean); !(d <= 3*block*0x1p-24) {
 					t.Errorf("%v: offset %g, column %d: mean %v, want %v", l, offset, c, m.Mean[c], mean)
 				}
-				if d := math.Abs(m.M2[c] - m2); d > 9*block*0x1p-24*rows {
+				if d := math.Abs(m.M2[c] - m2); !(d <= 9*block*0x1p-24*rows) {
 					t.Errorf("%v: offset %g, column %d: squared deviations %v, want %v", l, offset, c, m.M2[c], m2)
 				}
 			}

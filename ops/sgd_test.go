@@ -37,7 +37,7 @@ func TestSGD(t *testing.T) {
 				equal(t, "w", gotW, newW)
 				equal(t, "v", gotV, newV)
 				for what, got := range map[string]float64{"SGD": gotSquares, "SumSquares": l.SumSquares(g.in(w))} {
-					if math.Abs(got-squares) > 1e-13*squares {
+					if !(math.Abs(got-squares) <= 1e-13*squares) {
 						t.Errorf("Σw² of %s is %v, want %v", what, got, squares)
 					}
 				}
@@ -66,7 +66,7 @@ func TestSoftmax(t *testing.T) {
 			}
 			want := math.Log(sum) - float64(x[label])
 			loss, correct := SoftmaxLoss(x, label)
-			if math.Abs(loss-want) > 1e-12*(1+spread*spread) || correct != (best == label) {
+			if !(math.Abs(loss-want) <= 1e-12*(1+spread*spread)) || correct != (best == label) {
 				t.Errorf("%v, class %d: %v, %v, want %v, %v", x, label, loss, correct, want, best == label)
 			}
 			d := append([]float32(nil), x...)
@@ -76,7 +76,7 @@ func TestSoftmax(t *testing.T) {
 				if i == label {
 					p--
 				}
-				if math.Abs(float64(d[i])-p/4) > 1e-7*math.Abs(p)+1e-15 {
+				if !(math.Abs(float64(d[i])-p/4) <= 1e-7*math.Abs(p)+1e-15) {
 					t.Errorf("gradient %d of %v, class %d: %g, want %g", i, x, label, d[i], p/4)
 				}
 			}

@@ -105,7 +105,7 @@ func TestLogarithmicWhereFarApart(t *testing.T) {
 		t.Error("losses from 1 to 3 have a logarithmic axis")
 	}
 	y := loss.valueAxis(ranges()["far apart"])
-	if !y.logarithmic || math.Abs(y.at(1e4)-0.5) > 1e-9 {
+	if !y.logarithmic || !(math.Abs(y.at(1e4)-0.5) <= 1e-9) {
 		t.Errorf("losses from 1 to 1e8: 1e4 is at %v, want the middle", y.at(1e4))
 	}
 }

@@ -136,7 +136,7 @@ func (s *suite) dropout() {
 		// A share of n elements has the deviation sqrt(p(1 − p)/n); 5 of them are allowed.
 		share := func(what string, hits, n int, p float64) {
 			s.Helper()
-			if got := float64(hits) / float64(n); math.Abs(got-p) > 5*math.Sqrt(p*(1-p)/float64(n)) {
+			if got := float64(hits) / float64(n); !(math.Abs(got-p) <= 5*math.Sqrt(p*(1-p)/float64(n))) {
 				s.Errorf("%s: a share of %.4f, want about %.4f", what, got, p)
 			}
 		}

@@ -17,7 +17,7 @@ func TestWinogradTolerances(t *testing.T) {
 				forward, filter := w.worst(w, n, 10)
 				t.Logf("errors of up to %.2f of the tolerance in the forward pass, %.2f in the kernel's gradient", forward, filter)
 				for _, worst := range []float64{forward, filter} {
-					if worst < 0.05 || worst > 0.5 {
+					if !(worst >= 0.05 && worst <= 0.5) {
 						t.Errorf("an error of %.2f of the tolerance", worst)
 					}
 				}
@@ -29,7 +29,7 @@ func TestWinogradTolerances(t *testing.T) {
 								continue
 							}
 							row[j] = v * (1 + 0x1p-12)
-							if forward, filter := w.worst(wrong, n, 1); forward <= 1 && filter <= 1 {
+							if forward, filter := w.worst(wrong, n, 1); !(forward > 1 || filter > 1) {
 								t.Errorf("%s[%d][%d] wrong: errors of %.2f and %.2f of the tolerance", m, i, j, forward, filter)
 							}
 							row[j] = v

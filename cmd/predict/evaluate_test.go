@@ -40,7 +40,7 @@ func TestEvaluate(t *testing.T) {
 	if e.Accuracy != r.validation.Accuracy || e.Images != 300 {
 		t.Errorf("accuracy %v on %d images, want the %v on 300 that training saw", e.Accuracy, e.Images, r.validation.Accuracy)
 	}
-	if d := e.Loss - r.validation.Loss; d > 1e-5 || d < -1e-5 {
+	if d := e.Loss - r.validation.Loss; !(d <= 1e-5 && d >= -1e-5) {
 		t.Errorf("loss %v, want the %v that training saw", e.Loss, r.validation.Loss)
 	}
 	found := 0

@@ -67,14 +67,14 @@ func checkScores(t testing.TB, got []score, top int, want []float32) {
 	names := shapes().Classes
 	for i, s := range got {
 		class := slices.Index(names, s.Class)
-		if class < 0 || math.Abs(s.Probability-float64(want[class])) > 1e-5 {
+		if class < 0 || !(math.Abs(s.Probability-float64(want[class])) <= 1e-5) {
 			t.Errorf("class %d is %v, want one of %v", i, s, want)
 		}
-		if i > 0 && s.Probability > got[i-1].Probability {
+		if i > 0 && !(s.Probability <= got[i-1].Probability) {
 			t.Errorf("classes out of order: %v", got)
 		}
 	}
-	if got[0].Probability < float64(slices.Max(want))-1e-5 {
+	if !(got[0].Probability >= float64(slices.Max(want))-1e-5) {
 		t.Errorf("the first class is %v, want that of %v", got[0], want)
 	}
 }

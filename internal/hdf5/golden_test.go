@@ -333,7 +333,7 @@ func checkWeights(t *testing.T, g *Group, paths []string, want []weight) {
 		}
 		// The sums are of float64: only the order of adding may differ.
 		bound := float64(len(x)) * 0x1p-52
-		if math.Abs(sum-w.Sum) > bound*abs || math.Abs(sumsq-w.SumSq) > bound*sumsq {
+		if !(math.Abs(sum-w.Sum) <= bound*abs) || !(math.Abs(sumsq-w.SumSq) <= bound*sumsq) {
 			t.Errorf("%s: sum %v, of squares %v, want %v, %v", d.Path(), sum, sumsq, w.Sum, w.SumSq)
 		}
 		var first []float64
