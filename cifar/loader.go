@@ -3,19 +3,19 @@ package cifar
 import (
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"sync"
 )
 
 // Loader gives the batches of a split, epoch by epoch. What an epoch shows is decided
-// by its Plan, so it depends on nothing but the fields here: not on the number
-// of workers, the size of batches, or where in the epoch one begins.
+// by its Plan, so it depends on nothing but the fields here: not on the size of
+// batches, or where in the epoch one begins.
 type Loader struct {
 	Images        Images
 	NumClasses    int
 	Normalization Normalization
 	Augmentation  Augmentation
 	Seed          uint64 // of the order and the augmentation
-	Workers       int    // goroutines that render batches ahead; 0 stands for 1
 }
 
 // InOrder is the epoch that gives the images in their own order, as they are.
@@ -53,42 +53,36 @@ func (l *Loader) Plan(epoch int) []Sample {
 // Batches returns the batches of an epoch: images (n, 32, 32, 3), normalized and
 // augmented, and their class numbers (n,). There are size images in a batch and the rest in
 // the last one; it begins with batch first, counted from 0. Both slices are valid until
-// the next iteration. Workers render ahead of the consumer, and end with the loop.
+// the next iteration. A goroutine renders ahead of the consumer, and ends with the loop.
 func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32] {
 	return func(yield func(images, labels []float32) bool) {
 		plan, size := l.rest(epoch, first, size)
 		if len(plan) == 0 {
 			return
 		}
-		count := (len(plan) + size - 1) / size
-		workers := min(max(l.Workers, 1), count)
-		ring := make([]slot, 2*workers) // two of each worker: it fills one while the other is read
-		for i := range ring {
-			ring[i] = makeSlot(size)
-		}
+		slots := [2]slot{makeSlot(size), makeSlot(size)} // one is filled while the other is read
 		tables := l.Normalization.tables()
 		done := make(chan struct{})
 		var group sync.WaitGroup
 		defer group.Wait()
 		defer close(done)
-		for w := range workers {
-			group.Go(func() {
-				var scratch [imageBytes]float32
-				for b := w; b < count; b += workers {
-					s := &ring[b%len(ring)]
-					select {
-					case <-s.free:
-					case <-done:
-						return
-					}
-					samples := plan[b*size : min((b+1)*size, len(plan))]
-					l.render(s, samples, tables, scratch[:])
-					s.ready <- len(samples)
+		group.Go(func() {
+			var scratch [imageBytes]float32
+			b := 0
+			for samples := range slices.Chunk(plan, size) {
+				s := &slots[b%2]
+				select {
+				case <-s.free:
+				case <-done:
+					return
 				}
-			})
-		}
-		for b := range count {
-			s := &ring[b%len(ring)]
+				l.render(s, samples, tables, scratch[:])
+				s.ready <- len(samples)
+				b++
+			}
+		})
+		for b := range (len(plan) + size - 1) / size {
+			s := &slots[b%2]
 			n := <-s.ready
 			if !yield(s.images[:n*imageBytes], s.labels[:n]) {
 				return
@@ -138,7 +132,7 @@ func (l *Loader) Stored() (pixels []byte, values []float32) {
 	return l.Images.Pixels, values
 }
 
-// slot is a batch in the ring between the workers and the consumer.
+// slot is a batch on its way to the consumer.
 type slot struct {
 	images, labels []float32
 	free           chan struct{}

@@ -103,26 +103,22 @@ func TestBatches(t *testing.T) {
 	}
 }
 
-// The images of an epoch depend neither on the workers nor on where it begins.
-func TestBatchesOfWorkers(t *testing.T) {
+// The images of an epoch do not depend on where it begins.
+func TestBatchesFromWithin(t *testing.T) {
 	l := &Loader{Images: randomImages(50), NumClasses: 10, Normalization: MeanOnly(), Augmentation: SubPixel, Seed: 9}
 	for _, size := range []int{1, 7, 25, 50, 64, math.MaxInt} {
 		wantImages, wantLabels, sizes := collect(l, 2, 0, size)
 		if len(wantLabels) != l.Len() {
 			t.Fatalf("batches of %d: %d images, want %d", size, len(wantLabels), l.Len())
 		}
-		for workers := range 6 {
-			for first := 0; first <= len(sizes)+1; first += 1 + len(sizes)/4 {
-				m := *l
-				m.Workers = workers
-				done := 0
-				for _, n := range sizes[:min(first, len(sizes))] {
-					done += n
-				}
-				images, labels, _ := collect(&m, 2, first, size)
-				if !slices.Equal(images, wantImages[done*imageBytes:]) || !slices.Equal(labels, wantLabels[done:]) {
-					t.Errorf("%d workers, batches of %d from batch %d: other images", workers, size, first)
-				}
+		for first := 0; first <= len(sizes)+1; first += 1 + len(sizes)/4 {
+			done := 0
+			for _, n := range sizes[:min(first, len(sizes))] {
+				done += n
+			}
+			images, labels, _ := collect(l, 2, first, size)
+			if !slices.Equal(images, wantImages[done*imageBytes:]) || !slices.Equal(labels, wantLabels[done:]) {
+				t.Errorf("batches of %d from batch %d: other images", size, first)
 			}
 		}
 	}
@@ -177,32 +173,30 @@ func TestStored(t *testing.T) {
 	}
 }
 
-// However a loop ends, no worker is left behind.
+// However a loop ends, no goroutine is left behind.
 func TestBatchesEnd(t *testing.T) {
-	for _, workers := range []int{1, 2, 5} {
-		for stop := range 9 {
-			t.Run(fmt.Sprint(workers, " workers, stop at ", stop), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { // fails if a goroutine remains
-					l := &Loader{Images: randomImages(16), Normalization: MeanOnly(), Workers: workers}
-					defer func() { recover() }()
-					n := 0
-					for range l.Batches(0, 0, 2) {
-						if n == stop {
-							break
-						}
-						if n == 7 {
-							panic("in the loop")
-						}
-						n++
+	for stop := range 9 {
+		t.Run(fmt.Sprint("stop at ", stop), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // fails if a goroutine remains
+				l := &Loader{Images: randomImages(16), Normalization: MeanOnly()}
+				defer func() { recover() }()
+				n := 0
+				for range l.Batches(0, 0, 2) {
+					if n == stop {
+						break
 					}
-				})
+					if n == 7 {
+						panic("in the loop")
+					}
+					n++
+				}
 			})
-		}
+		})
 	}
 }
 
 func TestBatchesOfNothing(t *testing.T) {
-	l := &Loader{Normalization: MeanOnly(), Workers: 3}
+	l := &Loader{Normalization: MeanOnly()}
 	for range l.Batches(0, 0, 8) {
 		t.Error("a batch of no images")
 	}
@@ -210,7 +204,7 @@ func TestBatchesOfNothing(t *testing.T) {
 
 // The number of batches has no influence on what an epoch allocates.
 func TestBatchesAllocate(t *testing.T) {
-	l := &Loader{Images: randomImages(64), Normalization: MeanOnly(), Augmentation: SubPixel, Workers: 2}
+	l := &Loader{Images: randomImages(64), Normalization: MeanOnly(), Augmentation: SubPixel}
 	allocations := func(size int) float64 {
 		return testing.AllocsPerRun(10, func() {
 			for range l.Batches(0, 0, size) {
@@ -235,16 +229,14 @@ func TestFirst(t *testing.T) {
 func BenchmarkBatches(b *testing.B) {
 	l := &Loader{Images: randomImages(512), Normalization: MeanOnly()}
 	for _, l.Augmentation = range []Augmentation{None, WholePixel, SubPixel} {
-		for _, l.Workers = range []int{1, 2} {
-			b.Run(fmt.Sprintf("%v/workers%d", l.Augmentation, l.Workers), func(b *testing.B) {
-				n := 0
-				for b.Loop() {
-					for _, labels := range l.Batches(0, 0, 128) {
-						n += len(labels)
-					}
+		b.Run(l.Augmentation.String(), func(b *testing.B) {
+			n := 0
+			for b.Loop() {
+				for _, labels := range l.Batches(0, 0, 128) {
+					n += len(labels)
 				}
-				b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "images/s")
-			})
-		}
+			}
+			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "images/s")
+		})
 	}
 }
