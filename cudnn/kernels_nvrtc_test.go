@@ -27,7 +27,7 @@ func TestKernelsCompile(t *testing.T) {
 	if len(found) == 0 {
 		t.Skip("no libnvrtc.so.12: pip install nvidia-cuda-nvrtc-cu12==12.8.93, and set LAMINA_CUDA to the Python environment's folder")
 	}
-	for _, architecture := range []string{"sm_61", "sm_70", "sm_80", "sm_90", "sm_100"} {
+	for _, architecture := range []string{"sm_60", "sm_70", "sm_80", "sm_90", "sm_100"} {
 		for _, options := range []string{"", " -DBF16"} {
 			t.Run(architecture+options, func(t *testing.T) {
 				all := strings.Fields("--std=c++14 --gpu-architecture=" + architecture + options)

@@ -5,7 +5,10 @@ package cudnn
 // #include "launch.h"
 import "C"
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // argument is one of a kernel: 8 bytes that begin with it.
 type argument = C.uint64_t
@@ -70,6 +73,9 @@ func (b *Backend) sumRows(name string, rows, channels int, arguments ...argument
 
 // reserveSums makes room for what each block adds, of up to two sums.
 func (b *Backend) reserveSums(rows, channels int) error {
-	chunks := columns(int64(rows), channels, b.vector(), b.card.multiprocessors, true).grid[1]
-	return b.reserve(&b.memory.sums, 4*2*int64(channels)*int64(chunks))
+	grid := columns(int64(rows), channels, b.vector(), b.card.multiprocessors, true).grid
+	if grid[0] > counters {
+		return fmt.Errorf("cudnn: a layer of %d channels: at most %d can be summed", channels, counters*32/2)
+	}
+	return b.reserve(&b.memory.sums, 4*2*int64(channels)*int64(grid[1]))
 }

@@ -110,8 +110,7 @@ func split(s backend.SGDSpec) (parts []part) {
 
 // Step updates w and v and measures the penalty of the old w.
 func (o *sgd) Step(w, v, g tensor.Tensor) {
-	const noCopy = 0
-	o.launch("sgd_step", pointer(address(w, o.size)), pointer(address(v, o.size)), pointer(address(g, o.size)), noCopy,
+	o.launch("sgd_step", pointer(address(w, o.size)), pointer(address(v, o.size)), pointer(address(g, o.size)),
 		pointer(o.table), pointer(o.penalties), pointer(o.b.state.metrics), pointer(o.b.state.card), pointer(o.b.kernels.counters),
 		number(o.spec.Momentum), flag(o.spec.Nesterov))
 }

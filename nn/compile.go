@@ -214,13 +214,10 @@ func (c *compiler) gradient(w Weight) tensor.Tensor {
 
 func (c *compiler) batchNorm(l BatchNorm, n node, y, x tensor.Tensor) (forward, backward func(), err error) {
 	spec := backend.BatchNormSpec{
-		Shape: x.Shape(), Epsilon: l.epsilon(), Momentum: l.Momentum,
+		Shape: x.Shape(), Epsilon: l.epsilon(), Momentum: l.momentum(),
 		// As the fused kernel that Keras 2 uses for images.
 		Unbiased: len(n.in) == 3,
 		ReLU:     n.relu, Pool: n.pool, Inference: c.inference,
-	}
-	if spec.Momentum == 0 {
-		spec.Momentum = 0.99
 	}
 	p, err := c.backend.BatchNorm(spec)
 	if err != nil {

@@ -58,24 +58,31 @@ func (all groups) parts(kernel Weight) (parts []backend.Rows) {
 	return parts
 }
 
-// step updates the group's parameters. Ranks that train in parallel on parts of a batch sum its gradients before.
+// step updates the group's parameters.
 func (g *group) step() { g.optimizer.Step(g.w, g.v, g.g) }
 
 func (g *group) penalty() { g.optimizer.Penalty(g.w) }
 
-// makeGroups divides the parameters into groups, from the last on, and makes what updates them.
-func (t *Trainer) makeGroups() (err error) {
-	m := t.Model
-	largest, to := 0, m.ParameterSize
-	for _, n := range slices.Backward(m.nodes(false)) {
+// groups divides the parameters into groups, and tells how many the largest has.
+func (net *Network) groups() (all groups, largest int) {
+	to := net.ParameterSize
+	for _, n := range slices.Backward(net.nodes(false)) {
 		for _, from := range slices.Backward(n.starts()) {
 			if to-from >= groupSize || from == 0 {
-				t.groups = append(t.groups, group{from: from, to: to})
+				all = append(all, group{from: from, to: to})
 				largest = max(largest, to-from)
 				to = from
 			}
 		}
 	}
+	return all, largest
+}
+
+// makeGroups makes the groups, and what updates them.
+func (t *Trainer) makeGroups() (err error) {
+	m := t.Model
+	var largest int
+	t.groups, largest = m.Network.groups()
 	if t.gradients, err = m.backend.Parameters(tensor.Shape{largest}); err != nil {
 		return err
 	}

@@ -115,7 +115,8 @@ func (l BatchNorm) output(in tensor.Shape) (tensor.Shape, error) {
 	return in, nil
 }
 
-func (l BatchNorm) epsilon() float32 { return cmp.Or(l.Epsilon, 1e-3) }
+func (l BatchNorm) epsilon() float32  { return cmp.Or(l.Epsilon, 1e-3) }
+func (l BatchNorm) momentum() float32 { return cmp.Or(l.Momentum, 0.99) }
 
 func (l ReLU) output(in tensor.Shape) (tensor.Shape, error) { return in, nil }
 

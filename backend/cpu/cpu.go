@@ -10,10 +10,10 @@
 //	p.forwardTask = p.forwardJob
 //
 // A method of the plan takes the numbers of its tensors (numbers of what it reads, Backend.output of what
-// it writes; both check the shape), leaves them in fields, and calls b.pool.run(jobs, p.forwardTask). A job is
-// a fixed part of the work, which must not depend on the number of workers: any worker may
-// take any job, in any order, so a job writes only what is its own, and a sum over
-// jobs is kept as one part per job and added in order of the jobs afterwards. Then the
+// it writes; both check the shape), leaves them in fields, and calls b.pool.run(jobs, p.forwardTask). Any worker
+// may take any job, in any order, so a job writes only what is its own, and a sum over
+// jobs is kept as one part per job and added in order of the jobs afterwards. How many numbers each of these parts sums must not depend on the
+// number of workers; how many results a job computes may. Then the
 // results are the same, to the bit, with any number of workers. Within a
 // job b.scratch(worker) is memory of the worker, undefined at the start of the job.
 package cpu

@@ -292,6 +292,7 @@ func TestBadCommands(t *testing.T) {
 		{2, []string{"--serve", "port"}, []string{model(t), "--serve", "http://localhost"}},
 		{2, []string{"--serve", "port"}, []string{model(t), "--serve", ""}},
 		{2, []string{"--top 0"}, []string{model(t), picture, "--top", "0"}},
+		{2, []string{"standard input is named twice"}, []string{model(t), "-", picture, "-"}},
 		{2, []string{"--limit -1"}, []string{model(t), "--evaluate", "shapes", "--limit", "-1"}},
 		{2, []string{"--mean", "one number, or 3"}, []string{model(t), picture, "--mean", "1,2"}},
 		{2, []string{"--mean", `"nan" must be a finite number`}, []string{model(t), picture, "--mean", "nan"}},

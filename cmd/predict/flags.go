@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -111,6 +112,9 @@ func (c *command) checkTask() error {
 		if c.flags.Changed(x.flag) && !strings.Contains(x.tasks, tasks[0]) {
 			return fmt.Errorf("--%s: it is for %s, not for %s", x.flag, x.tasks, tasks[0])
 		}
+	}
+	if i := slices.Index(c.pictures, standardIn); i >= 0 && slices.Contains(c.pictures[i+1:], standardIn) {
+		return fmt.Errorf("%s: the standard input is named twice: it is one picture", standardIn)
 	}
 	if c.flags.Changed("serve") {
 		var err error

@@ -196,6 +196,10 @@ func TestSaveBest(t *testing.T) {
 	succeed(t, small(later, "--save", saved, "--epochs", "0")...)
 	succeed(t, "--resume", later, "--save-best")
 	fail(t, 2, []string{"--threads -1", "at least 0"}, "--resume", later, "--threads", "-1")
+	// The best epoch is gone, and to go on would not bring it back.
+	gone := filepath.Join(dir, "gone")
+	succeed(t, small(gone, "--epochs", "2", "--lr", "0.01:1,0.5")...)
+	fail(t, 1, []string{"best epoch, 1, was before", "--save-best=false saves the last\n"}, "--resume", gone, "--save", saved, "--save-best")
 	if !strings.Contains(text, "the model of the best epoch") {
 		t.Errorf("not told:\n%s", text)
 	}

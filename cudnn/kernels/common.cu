@@ -1,7 +1,7 @@
 // The kernels of a training step, without convolutions (cuDNN) and matrix products (cuBLAS).
 //
 // The files of this folder, this one first, are one program. NVRTC compiles it for the card found (compute
-// capability 6.1 and later) when the backend is opened. It includes nothing:
+// capability 6.0 and later) when the backend is opened. It includes nothing:
 //
 //	--gpu-architecture=sm_XX --std=c++14 [-DBF16]
 //

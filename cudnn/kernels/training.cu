@@ -97,17 +97,15 @@ struct Update {
 //
 //	g' = g + 2λ·w;  v ← m·v − lr·g';  w ← w + m·v − lr·g'  (w ← w + v without nesterov)
 //
-// and adds Σ λ·w² of the old w to the metrics of the step. copy, if it is not null, gets the new w as activations.
-// penalties is scratch, (parts,). Block 256, grid the number of parts. Bytes: 20 for a parameter, 22 with a copy of 2.
-KERNEL sgd_step(float *__restrict__ w, float *__restrict__ v, const float *__restrict__ g, act *__restrict__ copy, const Part *parts, double *penalties,
-                StepMetrics *metrics, const StepState *state, unsigned *counters, float momentum, int nesterov) {
+// and adds Σ λ·w² of the old w to the metrics of the step. penalties is scratch, (parts,). Block 256, grid the number of parts. Bytes: 20 for
+// a parameter.
+KERNEL sgd_step(float *__restrict__ w, float *__restrict__ v, const float *__restrict__ g, const Part *parts, double *penalties, StepMetrics *metrics, const StepState *state, unsigned *counters, float momentum, int nesterov) {
 	Part p = parts[blockIdx.x];
 	Update update = {state->learning_rate, momentum, 2 * p.lambda, nesterov != 0};
 	w += p.from, v += p.from, g += p.from;
-	if (copy) copy += p.from;
 	float squares = 0;
 	int done = 0;
-	if (aligned(w, 16) && aligned(v, 16) && aligned(g, 16) && aligned(copy, 4 * sizeof(act))) {
+	if (aligned(w, 16) && aligned(v, 16) && aligned(g, 16)) {
 		done = p.size & ~3;
 #pragma unroll 2
 		for (int i = 4 * threadIdx.x; i < done; i += 4 * 256) {
@@ -118,13 +116,11 @@ KERNEL sgd_step(float *__restrict__ w, float *__restrict__ v, const float *__res
 				update(wi[k], vi[k], gi[k]);
 			}
 			store(w + i, wi), store(v + i, vi);
-			if (copy) store(copy + i, wi);
 		}
 	}
 	for (int i = done + threadIdx.x; i < p.size; i += 256) {
 		squares += w[i] * w[i];
 		update(w[i], v[i], g[i]);
-		if (copy) copy[i] = narrow(w[i]);
 	}
 	penalize(squares, p.lambda, penalties, metrics, state, counters);
 }

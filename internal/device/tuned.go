@@ -16,6 +16,7 @@ import (
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/internal/atomicfile"
+	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/ops"
 )
 
@@ -56,9 +57,9 @@ func ReadTuned(l ops.Level) (cpu.ConvTable, error) {
 	if err != nil {
 		return nil, nil // no cache folder
 	}
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	text, err := infile.ReadFile(path)
+	if opening := (*fs.PathError)(nil); errors.As(err, &opening) {
+		return nil, nil // nothing was stored, or the folder is another user's
 	}
 	var t tuned
 	if err == nil {

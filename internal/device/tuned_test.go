@@ -122,4 +122,7 @@ func TestTunedNowhere(t *testing.T) {
 	if err := CheckTuned(ops.Generic); err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "cache folder") {
 		t.Errorf("error %v, want one that tells of the cache folder %s", err, file)
 	}
+	if table, err := ReadTuned(ops.Generic); table != nil || err != nil {
+		t.Errorf("of a folder that cannot be read: %v, %v", table, err)
+	}
 }

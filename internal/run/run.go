@@ -119,6 +119,8 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	switch {
 	case err == nil:
 		return t.History, nil
+	case errors.Is(err, errBefore): // and would be again
+		return nil, err
 	case dir.HasCheckpoint():
 		return nil, fmt.Errorf("%w; to go on from what is saved: %s", err, j.GoOn)
 	}

@@ -115,6 +115,8 @@ func (s *saver) epoch() error {
 	return s.write()
 }
 
+var errBefore = errors.New("was before this resume")
+
 // end saves after the last epoch. That the best one cannot be saved, for it was too long ago, is an error.
 func (s *saver) end() error {
 	history := s.trainer.History
@@ -125,7 +127,7 @@ func (s *saver) end() error {
 		return nil
 	}
 	if best := Best(history).Epoch; best != s.saved {
-		return fmt.Errorf("--save %s: nothing was saved, for the best epoch, %d, was before this resume: --save-best=false saves the last", s.path, best)
+		return fmt.Errorf("--save %s: nothing was saved, for the best epoch, %d, %w: --save-best=false saves the last", s.path, best, errBefore)
 	}
 	return nil
 }
