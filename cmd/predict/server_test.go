@@ -163,6 +163,7 @@ func TestBadRequests(t *testing.T) {
 		{"form of bad pictures", "POST", predictPath, badType, bytes.NewReader(bad), 415, []string{"not a picture"}},
 		{"form without boundary", "POST", predictPath, "multipart/form-data", bytes.NewReader(short), 400, []string{"boundary"}},
 		{"form cut off", "POST", predictPath, shortType, bytes.NewReader(short[:len(short)-50]), 400, []string{"cut off"}},
+		{"form cut off in its last boundary", "POST", predictPath, shortType, bytes.NewReader(short[:len(short)-4]), 400, []string{"cut off"}},
 		{"form that is none", "POST", predictPath, shortType, bytes.NewReader(picture), 400, []string{"form"}},
 		{"top that is no number", "POST", predictPath + "?top=many", "image/png", bytes.NewReader(picture), 400, []string{"top=many"}},
 		{"top below 1", "POST", predictPath + "?top=0", "image/png", bytes.NewReader(picture), 400, []string{"top=0"}},

@@ -122,7 +122,7 @@ func (s *server) read(ctx context.Context, r *http.Request) ([]upload, error) {
 	form := multipart.NewReader(r.Body, parameters["boundary"])
 	for {
 		part, err := form.NextPart()
-		if errors.Is(err, io.EOF) && len(all) > 0 {
+		if err == io.EOF && len(all) > 0 { // the last boundary; the end of a body without it is wrapped
 			return all, nil
 		}
 		if err == io.EOF {
