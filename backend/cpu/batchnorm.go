@@ -22,17 +22,21 @@ type batchNorm struct {
 	group int          // blocks of a job
 	win   windows      // with Pool
 
-	norm    ops.NormGrad // of the last Forward
-	rstd    []float64    // 1/sqrt(variance + ε)
-	moments ops.Moments
-	sums    [2][]float64
-	parts   []float32 // of each block: two sums for each channel
+	norm  ops.NormGrad // of the last Forward
+	rstd  []float64    // 1/sqrt(variance + ε)
+	sums  [2][]float64 // of all blocks: mean and squared deviations, or what the gradient needs
+	parts []float32    // of each block: two sums for each channel, and the first row
 
 	xData, yData, dxData, dyData              array
-	pivot                                     []float32 // first row of a block
+	gamma, runningMean, runningVariance       []float32
+	dgamma, dbeta                             []float32
 	momentsTask, normTask, sumsTask, gradTask func(worker, job int)
+	joinMomentsTask, joinSumsTask             func(worker, job int)
 	blocks, normBlocks, gradBlocks            int // of x, and of the passes that a pool changes
 }
+
+// joinChannels is the number of channels of which a job joins the sums of all blocks: a line of each.
+const joinChannels = 16
 
 // BatchNorm makes a plan of a batch normalization.
 func (b *Backend) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) {
@@ -55,15 +59,14 @@ func (b *Backend) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) 
 	p.momentsTask = p.grouped(p.blocks, p.momentsBlock)
 	p.normTask, p.sumsTask = p.grouped(p.normBlocks, norm), p.grouped(p.normBlocks, sums)
 	p.gradTask = p.grouped(p.gradBlocks, grad)
+	p.joinMomentsTask, p.joinSumsTask = p.joinMoments, p.joinSums
 	if s.Inference {
 		return p, b.reserveTemporaries(p.rows * c)
 	}
 	p.norm.A, p.norm.B = make([]float32, c), make([]float32, c)
 	p.rstd = make([]float64, c)
-	p.moments.Mean, p.moments.M2 = make([]float64, c), make([]float64, c)
 	p.sums = [2][]float64{make([]float64, c), make([]float64, c)}
-	p.parts = make([]float32, 2*c*max(p.blocks, p.normBlocks))
-	p.pivot = make([]float32, c)
+	p.parts = make([]float32, 3*c*max(p.blocks, p.normBlocks))
 	return p, b.reserveTemporaries(p.rows * c)
 }
 
@@ -81,11 +84,11 @@ func (p *batchNorm) grouped(n int, f func(worker, block int)) func(worker, job i
 // run does a task of n blocks.
 func (p *batchNorm) run(n int, task func(worker, job int)) { p.b.pool.run(blocks(n, p.group), task) }
 
-// part returns the two sums of a block.
-func (p *batchNorm) part(block int) (a, b []float32) {
+// part returns the two sums of a block, and room for its first row.
+func (p *batchNorm) part(block int) (a, b, row []float32) {
 	c := p.c[0]
-	sums := p.parts[2*c*block:][:2*c]
-	return sums[:c], sums[c:]
+	sums := p.parts[3*c*block:][:3*c]
+	return sums[:c], sums[c : 2*c], sums[2*c:]
 }
 
 // block returns where the rows of a block begin and end in x.
@@ -100,31 +103,37 @@ func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 		panic(errInference)
 	}
 	p.yData, p.xData = p.b.output(y, p.y), numbers(x, p.spec.Shape)
-	g, runningMean, runningVariance := data(gamma, p.c), p.b.output(mean, p.c).f32, p.b.output(variance, p.c).f32
+	p.gamma, p.runningMean, p.runningVariance = data(gamma, p.c), p.b.output(mean, p.c).f32, p.b.output(variance, p.c).f32
 	p.norm.Beta = data(beta, p.c)
 
 	p.run(p.blocks, p.momentsTask)
-	p.moments.Reset()
-	for block := range p.blocks {
-		from, to := p.block(block)
-		sum, squares := p.part(block)
-		p.moments.Add((to-from)/p.c[0], sum, squares, p.xData.load(p.b.level, p.pivot, from, from+p.c[0]))
-	}
+	p.b.pool.run(blocks(p.c[0], joinChannels), p.joinMomentsTask)
+	p.run(p.normBlocks, p.normTask)
+}
 
+// joinMoments joins the moments of all blocks, of some channels, and moves the running statistics.
+func (p *batchNorm) joinMoments(_, job int) {
+	from, to := part(p.c[0], joinChannels, job)
+	m := ops.Moments{Mean: p.sums[0][from:to], M2: p.sums[1][from:to]}
+	m.Reset()
+	for block := range p.blocks {
+		first, last := part(p.count, p.rows, block)
+		sum, squares, row := p.part(block)
+		m.Add(last-first, sum[from:to], squares[from:to], row[from:to])
+	}
 	count, momentum := float64(p.count), float64(p.spec.Momentum)
 	correction := 1.0
 	if p.spec.Unbiased {
 		correction = count / max(count-1, 1)
 	}
-	for c, m := range p.moments.Mean {
-		v := p.moments.M2[c] / count
+	for c := from; c < to; c++ {
+		mean, v := p.sums[0][c], p.sums[1][c]/count
 		p.rstd[c] = 1 / math.Sqrt(v+float64(p.spec.Epsilon))
-		p.norm.Mean[c] = float32(m)
-		p.norm.Scale[c] = float32(float64(g[c]) * p.rstd[c])
-		runningMean[c] = float32(momentum*float64(runningMean[c]) + (1-momentum)*m)
-		runningVariance[c] = float32(momentum*float64(runningVariance[c]) + (1-momentum)*v*correction)
+		p.norm.Mean[c] = float32(mean)
+		p.norm.Scale[c] = float32(float64(p.gamma[c]) * p.rstd[c])
+		p.runningMean[c] = float32(momentum*float64(p.runningMean[c]) + (1-momentum)*mean)
+		p.runningVariance[c] = float32(momentum*float64(p.runningVariance[c]) + (1-momentum)*v*correction)
 	}
-	p.run(p.normBlocks, p.normTask)
 }
 
 // Infer normalises by the running statistics.
@@ -145,40 +154,48 @@ func (p *batchNorm) Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor
 		panic(errInference)
 	}
 	p.dxData, p.dyData, p.xData = p.b.output(dx, p.spec.Shape), numbers(dy, p.y), numbers(x, p.spec.Shape)
-	dg, db := p.b.output(dgamma, p.c).f32, p.b.output(dbeta, p.c).f32
+	p.dgamma, p.dbeta = p.b.output(dgamma, p.c).f32, p.b.output(dbeta, p.c).f32
 	tensor.Check(gamma, p.c)
 	p.norm.Beta = data(beta, p.c)
 
 	p.run(p.normBlocks, p.sumsTask)
-	sum, product := p.sums[0], p.sums[1]
+	p.b.pool.run(blocks(p.c[0], joinChannels), p.joinSumsTask)
+	p.run(p.gradBlocks, p.gradTask)
+}
+
+// joinSums adds the sums of all blocks, of some channels.
+func (p *batchNorm) joinSums(_, job int) {
+	from, to := part(p.c[0], joinChannels, job)
+	sum, product := p.sums[0][from:to], p.sums[1][from:to]
 	clear(sum)
 	clear(product)
 	for block := range p.normBlocks {
-		a, b := p.part(block)
+		a, b, _ := p.part(block)
+		a, b = a[from:to], b[from:to]
 		for c := range sum {
 			sum[c] += float64(a[c])
 			product[c] += float64(b[c])
 		}
 	}
-	for c, rstd := range p.rstd {
-		db[c] = float32(sum[c])
-		dg[c] = float32(product[c] * rstd)
+	for i := range sum {
+		c, rstd := from+i, p.rstd[from+i]
+		p.dbeta[c] = float32(sum[i])
+		p.dgamma[c] = float32(product[i] * rstd)
 		scale := float64(p.norm.Scale[c]) / float64(p.count)
-		p.norm.A[c] = float32(scale * sum[c])
-		p.norm.B[c] = float32(scale * product[c] * rstd * rstd)
+		p.norm.A[c] = float32(scale * sum[i])
+		p.norm.B[c] = float32(scale * product[i] * rstd * rstd)
 	}
-	p.run(p.gradBlocks, p.gradTask)
 }
 
 func (p *batchNorm) momentsBlock(worker, block int) {
 	from, to := p.block(block)
-	sum, squares := p.part(block)
-	l, x, tmp := p.b.level, p.xData.slice(from, to), p.b.scratch(worker)
-	pivot := x.load(l, tmp, 0, p.c[0])
+	sum, squares, row := p.part(block)
+	l, x := p.b.level, p.xData.slice(from, to)
 	if x.bf16 != nil {
-		l.ColumnSumsBF16(sum, squares, x.bf16, pivot, tmp[p.c[0]:])
+		l.ColumnSumsBF16(sum, squares, x.bf16, x.load(l, row, 0, p.c[0]), p.b.scratch(worker))
 	} else {
-		l.ColumnSums(sum, squares, x.f32, pivot)
+		copy(row, x.f32)
+		l.ColumnSums(sum, squares, x.f32, row)
 	}
 }
 
@@ -194,7 +211,7 @@ func (p *batchNorm) normBlock(worker, block int) {
 
 func (p *batchNorm) sumsBlock(worker, block int) {
 	from, to := p.block(block)
-	sum, product := p.part(block)
+	sum, product, _ := p.part(block)
 	l, dy, x := p.b.level, p.dyData.slice(from, to), p.xData.slice(from, to)
 	if x.bf16 != nil {
 		l.NormSumsBF16(sum, product, dy.bf16, x.bf16, &p.norm.Norm, p.b.scratch(worker))
@@ -225,7 +242,7 @@ func (p *batchNorm) normPoolBlock(worker, block int) {
 
 func (p *batchNorm) sumsPoolBlock(worker, block int) {
 	from, to, at := p.win.of(block)
-	sum, product := p.part(block)
+	sum, product, _ := p.part(block)
 	l, dy, x := p.b.level, p.dyData.slice(from, to), p.xData.from(at)
 	if x.bf16 != nil {
 		l.NormPoolSumsBF16(sum, product, dy.bf16, x.bf16, p.win.Window, &p.norm.Norm, p.b.scratch(worker))
