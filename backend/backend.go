@@ -134,6 +134,14 @@ type DenseSpec struct {
 	Part Rows
 }
 
+// Rows returns which rows of w the backward passes are of.
+func (s DenseSpec) Rows() Rows {
+	if s.Part == (Rows{}) {
+		return Rows{0, s.In}
+	}
+	return s.Part
+}
+
 // PartRows is the number of rows in which a Part is measured: plans compute so many at a time, and they fill cache lines.
 const PartRows = 64
 
@@ -150,14 +158,6 @@ type Dense interface {
 	Forward(y, x, w, b tensor.Tensor)
 	BackwardFilter(dw, db, dy, x tensor.Tensor)
 	BackwardData(dx, dy, w tensor.Tensor)
-}
-
-// Rows returns which rows of w the backward passes are of.
-func (s DenseSpec) Rows() Rows {
-	if s.Part == (Rows{}) {
-		return Rows{0, s.In}
-	}
-	return s.Part
 }
 
 // BatchNormSpec describes y = γ·(x − mean)/sqrt(variance + ε) + β for each channel

@@ -115,6 +115,7 @@ func (s *saver) epoch() error {
 	return s.write()
 }
 
+// errBefore says of an epoch that its weights are gone.
 var errBefore = errors.New("was before this resume")
 
 // end saves after the last epoch. That the best one cannot be saved, for it was too long ago, is an error.
