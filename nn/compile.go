@@ -134,7 +134,7 @@ func (c *compiler) node(n node, y, x tensor.Tensor, first bool) (forward, backwa
 		if err != nil || c.inference {
 			return forward, nil, err
 		}
-		return forward, c.backwardLinear(p, w, n.weights, y, x, first), nil
+		return forward, c.backwardLinear(p, w, c.gradient(n.weights[0]), c.gradient(n.weights[1]), y, x, first), nil
 	case Dense:
 		spec := backend.DenseSpec{
 			N: c.n, In: n.in[0], Out: l.Units,
@@ -151,7 +151,7 @@ func (c *compiler) node(n node, y, x tensor.Tensor, first bool) (forward, backwa
 			backward, err = c.denseInParts(spec, parts, w, n.weights, y, x)
 			return forward, backward, err
 		}
-		return forward, c.backwardLinear(p, w, n.weights, y, x, first), nil
+		return forward, c.backwardLinear(p, w, c.gradient(n.weights[0]), c.gradient(n.weights[1]), y, x, first), nil
 	case BatchNorm:
 		return c.batchNorm(l, n, y, x)
 	}
@@ -169,13 +169,8 @@ func (c *compiler) linear(p backend.Dense, n node, y, x tensor.Tensor) (w tensor
 	return w, func() { p.Forward(y, x, w, b) }, err
 }
 
-// backwardLinear returns the backward passes to a kernel w and a bias, if there is one, and on to the input unless the layer is the first.
-func (c *compiler) backwardLinear(p backend.Dense, w tensor.Tensor, weights []Weight, y, x tensor.Tensor, first bool) func() {
-	dw := c.gradient(weights[0])
-	var db tensor.Tensor
-	if len(weights) > 1 {
-		db = c.gradient(weights[1])
-	}
+// backwardLinear returns the backward passes of a convolution, a dense layer or a part of one. The first layer's input needs no gradient.
+func (c *compiler) backwardLinear(p backend.Dense, w, dw, db, y, x tensor.Tensor, first bool) func() {
 	return func() {
 		p.BackwardFilter(dw, db, y, x)
 		if !first {
@@ -187,22 +182,21 @@ func (c *compiler) backwardLinear(p backend.Dense, w tensor.Tensor, weights []We
 // denseInParts returns the backward pass of a dense layer of which several groups have rows. It updates all of them but the last, of the
 // first rows: each when its rows have given their part of the input's gradient.
 func (c *compiler) denseInParts(s backend.DenseSpec, parts []backend.Rows, w tensor.Tensor, weights []Weight, y, x tensor.Tensor) (backward func(), err error) {
-	weights = slices.Clone(weights)
-	kernel, begin := &weights[0], weights[0].Offset
+	db := c.gradient(weights[1])
 	var calls pass
 	for i, rows := range parts {
-		if i > 0 {
-			calls = append(calls, c.groups.of(*kernel).step)
-		}
 		s.Part = rows
 		p, err := c.backend.Dense(s)
 		if err != nil {
 			return nil, err
 		}
-		at := rows.From * s.Out
-		kernel.Offset, kernel.Shape = begin+at, tensor.Shape{rows.Len(), s.Out}
-		calls = append(calls, c.backwardLinear(p, c.backend.View(w, at, kernel.Shape), weights, y, x, s.NoInputGrad))
-		weights = weights[:1] // one part computes the bias's gradient
+		at, part := rows.From*s.Out, weights[0]
+		part.Offset, part.Shape = part.Offset+at, tensor.Shape{rows.Len(), s.Out}
+		calls = append(calls, c.backwardLinear(p, c.backend.View(w, at, part.Shape), c.gradient(part), db, y, x, s.NoInputGrad))
+		db = nil // the first part has computed it
+		if i < len(parts)-1 {
+			calls = append(calls, c.groups.of(part).step)
+		}
 	}
 	return calls.run, nil
 }

@@ -12,7 +12,6 @@ type linear struct {
 	backend.Conv2DSpec
 	x, y, w tensor.Shape
 	rows    backend.Rows // of each tap, for the backward passes
-	part    bool         // they are not all
 }
 
 func (r *reference) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
@@ -29,7 +28,7 @@ func (r *reference) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 		tensor.Shape{s.N, s.H, s.W, s.In},
 		tensor.Shape{s.N, s.H, s.W, s.Out},
 		tensor.Shape{s.Kernel, s.Kernel, s.In, s.Out},
-		backend.Rows{From: 0, To: s.In}, false}, nil
+		backend.Rows{From: 0, To: s.In}}, nil
 }
 
 func (r *reference) Dense(s backend.DenseSpec) (backend.Dense, error) {
@@ -49,7 +48,7 @@ func (r *reference) Dense(s backend.DenseSpec) (backend.Dense, error) {
 		tensor.Shape{s.N, s.In},
 		tensor.Shape{s.N, s.Out},
 		tensor.Shape{rows.Len(), s.Out},
-		rows, s.Part != backend.Rows{}}, nil
+		rows}, nil
 }
 
 // eachTap calls f for each pixel of y and each tap of the kernel that meets a pixel of
@@ -72,6 +71,10 @@ func (l *linear) eachTap(f func(yPixel, xPixel, tap int)) {
 	}
 }
 
+// isPart reports whether the plan is of some rows of a dense layer.
+func (l *linear) isPart() bool { return l.rows.Len() < l.In }
+
+// weights returns the numbers of w.
 func (l *linear) weights(w tensor.Tensor) []float64 {
 	if !own(w).kernel {
 		panic(errWeights)
@@ -80,7 +83,7 @@ func (l *linear) weights(w tensor.Tensor) []float64 {
 }
 
 func (l *linear) Forward(y, x, w, b tensor.Tensor) {
-	if l.part {
+	if l.isPart() {
 		panic(errForward)
 	}
 	yv, xv, wv := l.ref.arg(y, l.y), l.ref.arg(x, l.x), l.weights(w)
@@ -109,7 +112,7 @@ func (l *linear) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 		panic(errInference)
 	}
 	dwv, dyv, xv := l.ref.arg(dw, l.w), l.ref.arg(dy, l.y), l.ref.arg(x, l.x)
-	if !l.part || db != nil {
+	if db != nil || !l.isPart() {
 		dbv := l.ref.arg(db, tensor.Shape{l.Out})
 		clear(dbv)
 		if !l.BatchNorm { // which takes any constant away again

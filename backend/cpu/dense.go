@@ -44,7 +44,7 @@ func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
 	// About 48 rows, so many that all workers have equally many jobs.
 	workers := b.pool.workers
 	jobs := max(1, (d.part.Len()+24*workers)/(48*workers)) * workers
-	d.rows = blocks(d.part.Len(), jobs)
+	d.rows = (d.part.Len() + jobs - 1) / jobs
 	d.forwardTask, d.packWeightsTask = d.forwardJob, d.packWeightsJob
 	if s.Constant {
 		d.forwardTask = d.forwardPackedJob
