@@ -57,20 +57,21 @@ type arena struct {
 func (a *arena) alloc(n int) ([]float32, error) {
 	const line = lineSize / 4
 	size := (n + line - 1) &^ (line - 1)
-	from := a.rest
-	if size > len(from) {
-		c, err := newChunk(max(size, chunkSize/4))
-		if err != nil {
-			return nil, err
-		}
-		a.chunks = append(a.chunks, c)
-		from = c.floats
-	}
 	a.used += size
-	if rest := from[size:]; size <= len(a.rest) || len(rest) > len(a.rest) {
+	if size <= len(a.rest) {
+		piece := a.rest[:n:n]
+		a.rest = a.rest[size:]
+		return piece, nil
+	}
+	c, err := newChunk(max(size, chunkSize/4))
+	if err != nil {
+		return nil, err
+	}
+	a.chunks = append(a.chunks, c)
+	if rest := c.floats[size:]; len(rest) > len(a.rest) {
 		a.rest = rest
 	}
-	return from[:n:n], nil
+	return c.floats[:n:n], nil
 }
 
 // bytes returns the size of what was handed out.
