@@ -132,6 +132,18 @@ func TestDevices(t *testing.T) {
 	}
 }
 
+func TestTooWide(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	b := openFake(t, Options{})
+	defer b.Close()
+	const widest = 16 * counters // each block sums 16 columns
+	if _, err := b.Dense(backend.DenseSpec{N: 1, In: 1, Out: widest}); err != nil {
+		t.Error(err)
+	}
+	_, err := b.Dense(backend.DenseSpec{N: 1, In: 1, Out: widest + 16})
+	says(t, err, "262160 channels", "take the cpu backend")
+}
+
 func TestOutOfMemory(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("FAKE_MEMORY", "104857600")

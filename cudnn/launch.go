@@ -75,7 +75,7 @@ func (b *Backend) sumRows(name string, rows, channels int, arguments ...argument
 func (b *Backend) reserveSums(rows, channels int) error {
 	grid := columns(int64(rows), channels, b.vector(), b.card.multiprocessors, true).grid
 	if grid[0] > counters {
-		return fmt.Errorf("cudnn: a layer of %d channels: at most %d can be summed", channels, counters*32/2)
+		return fmt.Errorf("cudnn: a layer of %d channels has more than this backend can sum: take the cpu backend", channels)
 	}
 	return b.reserve(&b.memory.sums, 4*2*int64(channels)*int64(grid[1]))
 }

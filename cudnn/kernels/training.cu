@@ -99,7 +99,8 @@ struct Update {
 //
 // and adds Σ λ·w² of the old w to the metrics of the step. penalties is scratch, (parts,). Block 256, grid the number of parts. Bytes: 20 for
 // a parameter.
-KERNEL sgd_step(float *__restrict__ w, float *__restrict__ v, const float *__restrict__ g, const Part *parts, double *penalties, StepMetrics *metrics, const StepState *state, unsigned *counters, float momentum, int nesterov) {
+KERNEL sgd_step(float *__restrict__ w, float *__restrict__ v, const float *__restrict__ g, const Part *parts, double *penalties,
+                StepMetrics *metrics, const StepState *state, unsigned *counters, float momentum, int nesterov) {
 	Part p = parts[blockIdx.x];
 	Update update = {state->learning_rate, momentum, 2 * p.lambda, nesterov != 0};
 	w += p.from, v += p.from, g += p.from;
