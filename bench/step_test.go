@@ -239,13 +239,14 @@ func TestStepOfNetwork(t *testing.T) {
 // The plans of parts of a layer have its name, and their work is one row.
 func TestStepOfParts(t *testing.T) {
 	p := newProfile(openCPU(t), buildSmall(t), "fp32")
-	s := backend.DenseSpec{N: 2, In: 9, Out: 4}
+	s := backend.DenseSpec{N: 2, In: 100, Out: 4}
 	x, y, w := tensor.Shape{s.N, s.In}, tensor.Shape{s.N, s.Out}, tensor.Shape{s.In, s.Out}
 	xs, ys := must(p.Activations(x)), must(p.Activations(y))
-	ws, b := must(p.Parameters(w)), must(p.Parameters(tensor.Shape{s.Out}))
+	flat, b := must(p.Parameters(w)), must(p.Parameters(tensor.Shape{s.Out}))
+	ws := must(p.Kernel(flat, 0, w))
 	must(p.Dense(s)).Forward(ys, xs, ws, b)
-	for _, s.Part = range []backend.Rows{{From: 0, To: 6}, {From: 6, To: 9}} {
-		must(p.Dense(s)).BackwardFilter(p.View(ws, 0, tensor.Shape{s.Part.Len(), s.Out}), nil, ys, xs)
+	for _, s.Part = range []backend.Rows{{From: 0, To: 64}, {From: 64, To: 100}} {
+		must(p.Dense(s)).BackwardFilter(p.View(flat, 0, tensor.Shape{s.Part.Len(), s.Out}), nil, ys, xs)
 	}
 	s.Part = backend.Rows{}
 	must(p.Dense(s)).Forward(ys, xs, ws, b)
@@ -254,7 +255,7 @@ func TestStepOfParts(t *testing.T) {
 	}
 	names, costs := p.costs()
 	want := []name{
-		{"first", "dense", "9→4", forwardPass}, {"first", "dense", "9→4", kernelPass}, {"second", "dense", "9→4", forwardPass}}
+		{"first", "dense", "100→4", forwardPass}, {"first", "dense", "100→4", kernelPass}, {"second", "dense", "100→4", forwardPass}}
 	if d := cmp.Diff(want, names, cmp.AllowUnexported(name{})); d != "" {
 		t.Fatalf("want -, got +:\n%s", d)
 	}

@@ -173,7 +173,7 @@ func factTable(m *meter, all []need, batch int) report.Table {
 	} {
 		t.Rows = append(t.Rows, []report.Cell{report.Text(row.what), report.Number(megabytes(row.estimate)), report.Number(megabytes(row.fact))})
 	}
-	t.Notes = []string{"Here gradients of weights have one place in turns and that of an output takes its place, while normalization keeps what it was given besides what it gives."}
+	t.Notes = []string{"Here gradients of weights have one place in turns and that of an output takes its place, while normalization keeps what it was given besides what it gives. With bf16 the working memory has a copy of the weights."}
 	return t
 }
 

@@ -122,11 +122,11 @@ func (s *server) read(ctx context.Context, r *http.Request) ([]upload, error) {
 	form := multipart.NewReader(r.Body, parameters["boundary"])
 	for {
 		part, err := form.NextPart()
-		if err == io.EOF && len(all) > 0 { // the last boundary; the end of a body without it is wrapped
+		if err == io.EOF { // the last boundary; the end of a body without it is wrapped
+			if len(all) == 0 {
+				return nil, problemf(http.StatusBadRequest, "the form has no pictures")
+			}
 			return all, nil
-		}
-		if err == io.EOF {
-			return nil, problemf(http.StatusBadRequest, "the form has no pictures")
 		}
 		if err != nil {
 			return nil, brokenBody(err)
