@@ -145,6 +145,6 @@ func (l Level) convRun(y, x, packed []float32, s ConvShape, block *ConvBlock, fi
 		if p.Bias != nil {
 			bias = p.Bias[j:]
 		}
-		l.windowPanel(out, x, s.In, 1, packed[j*s.taps()*s.In:], segs, s.In, bias, flags, ahead{}, scratch)
+		l.windowPanel(out, x, s.In, 1, packed[j*s.taps()*s.In:], segs, s.In, bias, flags, prefetch{}, scratch)
 	}
 }

@@ -89,7 +89,7 @@ func (l Level) ConvBackwardFilter(dw, dy, x []float32, s ConvShape, job FilterJo
 				}}
 				for p := range panels {
 					l.panel(sums[(p*s.taps()+t)*channels*width:], width, channels, x, 1, s.In,
-						packed[p*depth*width:], width, seg[:], (to-from)*s.N, nil, tileAdd, ahead{})
+						packed[p*depth*width:], width, seg[:], (to-from)*s.N, nil, tileAdd, prefetch{})
 				}
 			}
 		}

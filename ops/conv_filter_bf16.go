@@ -163,7 +163,7 @@ func (l Level) ConvBackwardFilterBF16(dw []float32, dy, x []BF16, s ConvShape, j
 				}
 				begun[t] = true
 				for g := range r.groups {
-					l.panelBF16(sums[t*tap+g*panelBF16:], ldc, channels, turnedX, depth, turnedDY[g*r.pixels*panelBF16*depth:], segs, depth, flags, aheadBF16{}, scratch)
+					l.panelBF16(sums[t*tap+g*panelBF16:], ldc, channels, turnedX, depth, turnedDY[g*r.pixels*panelBF16*depth:], segs, depth, flags, prefetchBF16{}, scratch)
 				}
 			}
 		}

@@ -103,7 +103,7 @@ func (l Level) gemmBlock(c []float32, ldc int, a, b Matrix, packed []float32, m,
 	width := l.panelWidth()
 	rows, _, stride := l.gemmBlocks(m, n)
 	rows = min(m, rows)
-	if b.ColStride != 1 || !l.packsAhead(rows, k) {
+	if b.ColStride != 1 || !l.packsNext(rows, k) {
 		l.packPanels(packed, k*width, b.Data, b.RowStride, b.ColStride, k, n)
 		l.GemmPacked(c, ldc, a, packed, m, n, k, p, scratch)
 		return
@@ -120,9 +120,9 @@ func (l Level) gemmBlock(c []float32, ldc int, a, b Matrix, packed []float32, m,
 		if j == 0 || columns < width {
 			l.packPanels(panel, apart, b.Data[j:], b.RowStride, 1, k, columns)
 		}
-		next := ahead{}
+		next := prefetch{}
 		if j+2*width <= n {
-			next = ahead{b.Data[j+width:], b.RowStride, packed[(j+width)*k%ring:]}
+			next = prefetch{b.Data[j+width:], b.RowStride, packed[(j+width)*k%ring:]}
 		}
 		l.windowPanel(window{c[j:], ldc, rows, columns}, block.Data, block.RowStride, block.ColStride, panel,
 			start[:], k, p.bias(j), p.flags(), next, scratch[rows*k:])
@@ -146,7 +146,7 @@ func (l Level) GemmPacked(c []float32, ldc int, a Matrix, packed []float32, m, n
 			edge := scratch[rows*depth:]
 			for j := 0; j < n; j += width {
 				out := window{c[i*ldc+j:], ldc, rows, min(width, n-j)}
-				next := ahead{from: packed[min(nextPanel(j, width, n, p0, depth, k), len(packed)):]}
+				next := prefetch{from: packed[min(nextPanel(j, width, n, p0, depth, k), len(packed)):]}
 				l.windowPanel(out, block.Data, block.RowStride, block.ColStride, packed[j*k+p0*width:], start[:], depth, part.bias(j), part.flags(), next, edge)
 			}
 		}
@@ -196,7 +196,7 @@ type window struct {
 // windowPanel is panel for a C of any number of columns up to a panel's width. Where it has
 // fewer, the panel is computed in scratch, of (rows + 1)·width floats. bias may be nil, and
 // longer than the window.
-func (l Level) windowPanel(out window, a []float32, rs, cs int, b []float32, segs []segment, k int, bias []float32, flags int, next ahead, scratch []float32) {
+func (l Level) windowPanel(out window, a []float32, rs, cs int, b []float32, segs []segment, k int, bias []float32, flags int, next prefetch, scratch []float32) {
 	width := l.panelWidth()
 	if out.columns == width {
 		l.panel(out.c, out.ldc, out.rows, a, rs, cs, b, width, segs, k, bias, flags, next)

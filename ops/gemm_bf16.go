@@ -21,9 +21,9 @@ func (l Level) GemmScratchBF16(m, k int) int {
 func (l Level) GemmBF16(c []float32, ldc int, a []BF16, lda int, packed []BF16, m, n, k int, scratch []float32) {
 	for p0 := 0; p0 < k; p0 += gemmDepthBF16 {
 		depth := min(gemmDepthBF16, k-p0)
-		next := func(j int) aheadBF16 {
+		next := func(j int) prefetchBF16 {
 			at := nextPanel(j, panelBF16, n, p0, depth, k)
-			return aheadBF16{packed[min(at, len(packed)):], panelBF16 * depth / 8}
+			return prefetchBF16{packed[min(at, len(packed)):], panelBF16 * depth / 8}
 		}
 		for i := 0; i < m; i += gemmRowsBF16 {
 			l.gemmBlockBF16(c[i*ldc:], ldc, a[i*lda+p0:], lda, packed, min(gemmRowsBF16, m-i), n, k, p0, depth, next, scratch)
@@ -46,9 +46,9 @@ func (l Level) GemmPackedRows(c []float32, ldc int, a []BF16, aRows, i0 int, pac
 			for j := 0; j < depth; j += panelBF16 {
 				l.separatePairs(block[j:], lda, a[at(i, p0+j):], rows, min(panelBF16, depth-j))
 			}
-			next := func(j int) aheadBF16 {
+			next := func(j int) prefetchBF16 {
 				if j*8 >= depth {
-					return aheadBF16{} // all that is deep
+					return prefetchBF16{} // all that is deep
 				}
 				to := at(i+rows, p0)
 				switch {
@@ -57,7 +57,7 @@ func (l Level) GemmPackedRows(c []float32, ldc int, a []BF16, aRows, i0 int, pac
 				case i+rows == m:
 					to = at(m, 0)
 				}
-				return aheadBF16{a[min(to+j/panelBF16*8*panel, len(a)):], panel}
+				return prefetchBF16{a[min(to+j/panelBF16*8*panel, len(a)):], panel}
 			}
 			l.gemmBlockBF16(c[i*ldc:], ldc, block, lda, packed, rows, n, k, p0, depth, next, scratch[rows*lda/2:])
 		}
@@ -65,7 +65,7 @@ func (l Level) GemmPackedRows(c []float32, ldc int, a []BF16, aRows, i0 int, pac
 }
 
 // gemmBlockBF16 multiplies a block of a by depth rows of all panels of b from p0 on. Beside panel j what next(j) tells is fetched.
-func (l Level) gemmBlockBF16(c []float32, ldc int, a []BF16, lda int, packed []BF16, rows, n, k, p0, depth int, next func(j int) aheadBF16, scratch []float32) {
+func (l Level) gemmBlockBF16(c []float32, ldc int, a []BF16, lda int, packed []BF16, rows, n, k, p0, depth int, next func(j int) prefetchBF16, scratch []float32) {
 	var start [1]segment
 	flags := 0
 	if p0 > 0 {

@@ -5,26 +5,28 @@ import (
 	"gonum.org/v1/gonum/blas/gonum"
 )
 
-// segment is one stretch of the sum over k in a product: where it begins in a and b,
-// in elements. A convolution has one for each tap that sees the image.
+// segment is one range of the sum over k in a product: the element at which it begins in a and in
+// b. A convolution has one for each tap that sees the image.
 type segment struct {
 	a, b int
 }
 
 const (
-	tileAdd  = 1 << iota // add to what c holds; else start from the bias
-	tileReLU             // c = max(0, c) at the end
+	tileAdd  = 1 << iota // add to c; else start from the bias
+	tileReLU             // epilogue: c = max(0, c)
 )
 
-// ahead is the panel of B that the next call multiplies by, for the kernel to bring nearer while it computes. It is packed and
-// as deep as this one; or it is not, has rows stride apart, and is copied too, if the kernel packsAhead.
-type ahead struct {
+// prefetch is the panel of B that the next call multiplies by. The kernel prefetches it while it
+// computes. It is packed and as deep as this one. Or, if the kernel packsNext, it has rows stride
+// apart, and the kernel packs it too.
+type prefetch struct {
 	from   []float32
 	stride int
 	to     []float32 // nil if from is packed
 }
 
-// panelWidth returns the number of columns of a packed panel of B at this level.
+// panelWidth returns the number of columns of a packed panel of B: the width NR of l's register
+// tile.
 func (l Level) panelWidth() int {
 	if l == AVX2 {
 		return 16
@@ -32,17 +34,18 @@ func (l Level) panelWidth() int {
 	return 64
 }
 
-// panel computes rows rows and one panel's width of columns of
+// panel is the microkernel over a whole panel: it computes rows rows and panelWidth columns of
 //
 //	c = (c if flags&tileAdd, else bias, else 0) + Σ over segs of a·b
 //
-// with a[s.a + i*rs + p*cs] and b[s.b + p*ldb + j], p < k. One of rs and cs is 1, k and
-// the number of segments are positive, bias may be nil and next empty.
-func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int, segs []segment, k int, bias []float32, flags int, next ahead) {
+// with a[s.a + i*rs + p*cs] and b[s.b + p*ldb + j], p < k. One of rs and cs is 1. k and the number
+// of segments are positive. bias may be nil and next empty.
+func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int,
+	segs []segment, k int, bias []float32, flags int, next prefetch) {
 	if rows == 0 {
 		return
 	}
-	// The kernels do not look at lengths: touch the last element of each operand here.
+	// The kernels do not check lengths: touch the last element of each operand here.
 	width := l.panelWidth()
 	_ = c[(rows-1)*ldc+width-1]
 	for _, s := range segs {
@@ -59,10 +62,11 @@ func (l Level) panel(c []float32, ldc, rows int, a []float32, rs, cs int, b []fl
 	l.panelTiles(c, ldc, rows, a, rs, cs, b, ldb, segs, k, bias, flags, next)
 }
 
-// panelGeneric is gonum's matrix product, a block of at most 64 rows at a time: of that
-// size gonum computes in the calling goroutine and allocates nothing. It leaves out products with a zero of a, so that a NaN
-// or an infinity of b beside zeros only is lost.
-func panelGeneric(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int, segs []segment, k int, bias []float32, flags int) {
+// panelGeneric is gonum's matrix product, a block of at most 64 rows at a time: at that size gonum
+// computes in the calling goroutine and allocates nothing. It skips products with a zero of a, so a
+// NaN or an infinity of b that meets only zeros is lost.
+func panelGeneric(c []float32, ldc, rows int, a []float32, rs, cs int, b []float32, ldb int,
+	segs []segment, k int, bias []float32, flags int) {
 	width := Generic.panelWidth()
 	trans, lda := blas.NoTrans, rs
 	if cs != 1 || rs < k {
@@ -78,7 +82,8 @@ func panelGeneric(c []float32, ldc, rows int, a []float32, rs, cs int, b []float
 			}
 		}
 		for _, s := range segs {
-			gonum.Implementation{}.Sgemm(trans, blas.NoTrans, m, width, k, 1, a[s.a+i*rs:], lda, b[s.b:], ldb, 1, c[i*ldc:], ldc)
+			gonum.Implementation{}.Sgemm(trans, blas.NoTrans, m, width, k,
+				1, a[s.a+i*rs:], lda, b[s.b:], ldb, 1, c[i*ldc:], ldc)
 		}
 		if flags&tileReLU != 0 {
 			for r := range m {

@@ -1,106 +1,124 @@
-// What the float32 products have in common at every width of vectors: how they walk through tiles, segments and steps.
-// The .s files that include this say how a step and a tile of C are computed, and all that there is to the registers.
+// The control flow of the AVX2, AVX-512 and AVX-512 BF16 microkernels: how they walk through the
+// tiles of a panel, the segments of the sum over k, and the steps of a segment.
+//
+// A .s file that includes this defines
+//
+//	LOGSIZE           the binary logarithm of the bytes of an element of a and b
+//	ACC1(f)-ACC6(f)   f(accumulators of that row of the register tile)
+//	PREFETCHROW(at)   prefetches a row of c
+//	PRODUCT1-PRODUCT6 the product of a tile of that many rows, which ends with a jump to finish
+//
+// and reads the fields of panelArgs, which are on its frame and change while it runs. Registers:
+//
+//	DI, DX     row of c, ldc in bytes
+//	SI, BX     next elements of a and b;  R8, R9, R10 = rs, 3rs, 5rs in bytes
+//	R12, R13   next segment, segments left;  CX steps of k left
+//	AX         rows of the tile
 
-// STRIDES loads the distances of rows and steps.
 #define STRIDES \
-	MOVQ ldc+8(FP), DX  \
-	SHLQ $2, DX         \
-	MOVQ rs+24(FP), R8  \
-	SHLQ $2, R8         \
-	LEAQ (R8)(R8*2), R9  \
-	LEAQ (R8)(R8*4), R10 \
-	MOVQ cs+32(FP), R11 \
-	SHLQ $2, R11        \
-	MOVQ ldb+48(FP), R15 \
-	SHLQ $2, R15        \
-	LEAQ (R15)(R15*2), R14
+	MOVQ p_ldc+panelArgs_ldc(FP), DX \
+	SHLQ $2, DX                      \
+	MOVQ p_rs+panelArgs_rs(FP), R8   \
+	SHLQ $LOGSIZE, R8                \
+	LEAQ (R8)(R8*2), R9              \
+	LEAQ (R8)(R8*4), R10
 
-// TILE begins a tile: DI points to its first row of c, AX has its rows.
+// TILE begins a tile: DI is its first row of c, AX its number of rows.
 #define TILE \
-	MOVQ c+0(FP), DI     \
-	MOVQ segs+56(FP), R12 \
-	MOVQ n+64(FP), R13   \
-	MOVQ height+96(FP), AX
+	MOVQ p_c+panelArgs_c(FP), DI        \
+	MOVQ p_segs+panelArgs_segs(FP), R12 \
+	MOVQ p_n+panelArgs_n(FP), R13       \
+	MOVQ p_height+panelArgs_height(FP), AX
 
-// SEGMENT points SI and BX to the next segment, in CX the steps.
+// PREFETCHTILE prefetches the tile's rows of c, which are needed after the product.
+#define PREFETCHTILE(prefetch) \
+	MOVQ DI, SI       \
+	MOVQ AX, CX       \
+prefetch:             \
+	PREFETCHROW((SI)) \
+	ADDQ DX, SI       \
+	DECQ CX           \
+	JNZ  prefetch
+
+// SEGMENT points SI and BX to the next segment and sets CX to its steps.
 #define SEGMENT \
-	MOVQ (R12), SI           \
-	MOVQ 8(R12), BX          \
-	SHLQ $2, SI              \
-	SHLQ $2, BX              \
-	ADDQ a+16(FP), SI        \
-	ADDQ b+40(FP), BX        \
-	ADDQ $16, R12            \
-	MOVQ k+72(FP), CX
+	MOVQ (R12), SI              \
+	MOVQ 8(R12), BX             \
+	SHLQ $LOGSIZE, SI           \
+	SHLQ $LOGSIZE, BX           \
+	ADDQ p_a+panelArgs_a(FP), SI \
+	ADDQ p_b+panelArgs_b(FP), BX \
+	ADDQ $16, R12               \
+	MOVQ p_k+panelArgs_k(FP), CX
 
-// FETCH asks for the next four lines of each quarter of a packed panel, stride bytes, from DI on, until untilFetch is no longer below 0. Four
-// places that are read in order come faster than one, and often few lines disturb PRODUCT's loop more than seldom many.
-#define FETCH(fetch, stride, fetchEvery) \
-fetch:                    \
-	MOVQ   stride, DX     \
-	LINES((DI))           \
-	LINES((DI)(DX*1))     \
-	LINES((DI)(DX*2))     \
-	LEAQ   (DX)(DX*2), DX \
-	LINES((DI)(DX*1))     \
-	ADDQ   $256, DI       \
-	ADDQ   fetchEvery, AX \
-	JLT    fetch
+// PRODUCTS runs the product of a tile of rows rows.
+#define PRODUCTS(rows) \
+	CMPQ rows, $6 \
+	JEQ  six      \
+	CMPQ rows, $5 \
+	JEQ  five     \
+	CMPQ rows, $4 \
+	JEQ  four     \
+	CMPQ rows, $3 \
+	JEQ  three    \
+	CMPQ rows, $2 \
+	JEQ  two      \
+	PRODUCT1      \
+two:              \
+	PRODUCT2      \
+three:            \
+	PRODUCT3      \
+four:             \
+	PRODUCT4      \
+five:             \
+	PRODUCT5      \
+six:              \
+	PRODUCT6
 
-// LINES asks for four lines. It leaves the first-level cache to the operands.
-#define LINES(at) \
-	PREFETCHT1 at    \
-	PREFETCHT1 64at  \
-	PREFETCHT1 128at \
-	PREFETCHT1 192at
+// ALLROWS applies f to the accumulators of six rows.
+#define ALLROWS(f) \
+	ACC1(f) \
+	ACC2(f) \
+	ACC3(f) \
+	ACC4(f) \
+	ACC5(f) \
+	ACC6(f)
 
-// STEP adds one step to the accumulators, by the columns at b, and goes on in a.
-#define STEP(rows, b) \
-	rows(b)  \
-	ADDQ R11, SI
+// EACHROW applies f to the accumulators of the tile's AX rows, with DI at their row of c. It leaves
+// DI at the last one. The label done follows it.
+#define EACHROW(f, done) \
+	ACC1(f)      \
+	CMPQ AX, $1  \
+	JEQ  done    \
+	ADDQ DX, DI  \
+	ACC2(f)      \
+	CMPQ AX, $2  \
+	JEQ  done    \
+	ADDQ DX, DI  \
+	ACC3(f)      \
+	CMPQ AX, $3  \
+	JEQ  done    \
+	ADDQ DX, DI  \
+	ACC4(f)      \
+	CMPQ AX, $4  \
+	JEQ  done    \
+	ADDQ DX, DI  \
+	ACC5(f)      \
+	CMPQ AX, $5  \
+	JEQ  done    \
+	ADDQ DX, DI  \
+	ACC6(f)
 
-// PRODUCT adds the products of all segments to the accumulators, four steps at a
-// time, before which it does AHEAD, which may jump to the label after it. The other arguments are labels.
-// Six rows of four registers are 143 instructions a turn, as the processor counts them: newer ones of Intel replay a loop of up to 144 from a
-// queue behind the decoders, which leaves more power for the multiply-adds.
-#define PRODUCT(rows, segment, four, fetch, steps, last, one, next) \
-segment:                  \
-	SEGMENT               \
-	SUBQ       $4, CX     \
-	JLT        last       \
-	PCALIGN    $32        \
-four:                     \
-	AHEAD(fetch, steps) \
-steps:                    \
-	STEP(rows, (BX))        \
-	STEP(rows, (BX)(R15*1)) \
-	STEP(rows, (BX)(R15*2)) \
-	STEP(rows, (BX)(R14*1)) \
-	LEAQ       (BX)(R15*4), BX \
-	SUBQ       $4, CX     \
-	JGE        four       \
-last:                     \
-	ADDQ       $4, CX     \
-	JZ         next       \
-one:                      \
-	STEP(rows, (BX))      \
-	ADDQ       R15, BX    \
-	DECQ       CX         \
-	JNZ        one        \
-next:                     \
-	DECQ       R13        \
-	JNZ        segment    \
-	JMP        finish
-
-// NEXTTILE goes on to the next tile, from the last row of c of this one. The arguments are labels.
+// NEXTTILE moves c and a past this tile, whose last row of c is at DI, and jumps to the next one.
+// The first large tiles have height rows, the others one less. The arguments are labels.
 #define NEXTTILE(tile, same) \
-	ADDQ  DX, DI          \
-	MOVQ  DI, c+0(FP)     \
-	IMULQ R8, AX          \
-	ADDQ  AX, a+16(FP)    \
-	DECQ  large+88(FP)    \
-	JNZ   same            \
-	DECQ  height+96(FP)   \
-same:                     \
-	DECQ  tiles+80(FP)    \
+	ADDQ  DX, DI                     \
+	MOVQ  DI, p_c+panelArgs_c(FP)    \
+	IMULQ R8, AX                     \
+	ADDQ  AX, p_a+panelArgs_a(FP)    \
+	DECQ  p_large+panelArgs_large(FP) \
+	JNZ   same                       \
+	DECQ  p_height+panelArgs_height(FP) \
+same:                                \
+	DECQ  p_tiles+panelArgs_tiles(FP) \
 	JNZ   tile

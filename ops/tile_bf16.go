@@ -1,12 +1,12 @@
 package ops
 
-const errDepthBF16 = "ops: sum over k of bf16 is no multiple of 32"
+const errDepthBF16 = "ops: the depth of a bf16 product is not a multiple of 32"
 
-// aheadBF16 is what the next calls read, for the kernel to bring nearer while it computes, if it can: lines of eight places that are
-// apart numbers from each other, of each as many as rows/32·k/16.
-type aheadBF16 struct {
-	from  []BF16
-	apart int
+// prefetchBF16 is what the next calls read. A kernel that can prefetches it while it computes:
+// eight streams of rows/32·k/16 cache lines, which begin stride elements from each other.
+type prefetchBF16 struct {
+	from   []BF16
+	stride int
 }
 
 // panelBF16 computes rows rows and the 64 columns of one packed panel of
@@ -14,11 +14,12 @@ type aheadBF16 struct {
 //	c = (c if flags&tileAdd, else 0) + Σ over segs of a·b
 //
 // with a[s.a + i*rs + p] and the p-th row of the panel at b[s.b:], p < k. k is a positive multiple
-// of 32, as is that of PadBF16, and there is a segment. Sums are float32.
+// of 32, as from PadBF16, and there is at least one segment. Sums are float32.
 //
-// Levels below AVX512BF16 have no such products: they widen both operands in scratch, of
+// Levels below AVX512BF16 have no bf16 products: they widen both operands in scratch, of
 // l.scratchBF16() floats, and multiply those, which takes somewhat longer than float32 would.
-func (l Level) panelBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16, segs []segment, k, flags int, next aheadBF16, scratch []float32) {
+func (l Level) panelBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16,
+	segs []segment, k, flags int, next prefetchBF16, scratch []float32) {
 	if rows == 0 {
 		return
 	}
@@ -29,7 +30,7 @@ func (l Level) panelBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16,
 	}
 }
 
-// checkPanelBF16 touches the last element of each operand, since the kernels do not look at lengths.
+// checkPanelBF16 touches the last element of each operand, since the kernels do not check lengths.
 func checkPanelBF16(rows int, a []BF16, rs int, b []BF16, segs []segment, k int) {
 	if k%depthBF16 != 0 {
 		panic(errDepthBF16)
@@ -44,8 +45,10 @@ func checkPanelBF16(rows int, a []BF16, rs int, b []BF16, segs []segment, k int)
 //
 //	y = Σ over segs of a·b + p.Bias
 //
-// and the ReLU that p asks for, as panelBF16 does, and rounds it. scratch is of rows·64 floats, and what panelBF16 needs.
-func (l Level) panelRounded(y []BF16, ldy, rows, columns int, a []BF16, rs int, b []BF16, segs []segment, k int, p Product, scratch []float32) {
+// with the ReLU of p, as panelBF16 does, and rounds it. scratch has rows·64 floats plus what
+// panelBF16 needs.
+func (l Level) panelRounded(y []BF16, ldy, rows, columns int, a []BF16, rs int, b []BF16,
+	segs []segment, k int, p Product, scratch []float32) {
 	if columns == panelBF16 && l.panelTilesRounded(y, ldy, rows, a, rs, b, segs, k, p, scratch) {
 		return
 	}
@@ -62,7 +65,8 @@ func (l Level) panelRounded(y []BF16, ldy, rows, columns int, a []BF16, rs int, 
 	n := len(segs)
 	runs := min(n, (n*k+convDepth-1)/convDepth)
 	for r := range runs {
-		l.panelBF16(sums, panelBF16, rows, a, rs, b, segs[n*r/runs:n*(r+1)/runs], k, flags, aheadBF16{}, scratch)
+		run := segs[n*r/runs : n*(r+1)/runs]
+		l.panelBF16(sums, panelBF16, rows, a, rs, b, run, k, flags, prefetchBF16{}, scratch)
 		flags = tileAdd
 	}
 	if p.ReLU {
@@ -73,7 +77,8 @@ func (l Level) panelRounded(y []BF16, ldy, rows, columns int, a []BF16, rs int, 
 	}
 }
 
-// Blocks in which panelWidened widens a and b; the sum of so many steps of k is added to c as one.
+// Blocks in which panelWidened widens a and b. The sum of widenedDepth steps of k is added to c as
+// one.
 const (
 	widenedRows  = 64
 	widenedDepth = 512
@@ -87,7 +92,8 @@ func (l Level) scratchBF16() int {
 	return (widenedRows + panelBF16) * widenedDepth
 }
 
-func (l Level) panelWidened(c []float32, ldc, rows int, a []BF16, rs int, b []BF16, segs []segment, k, flags int, scratch []float32) {
+func (l Level) panelWidened(c []float32, ldc, rows int, a []BF16, rs int, b []BF16,
+	segs []segment, k, flags int, scratch []float32) {
 	width := l.panelWidth()
 	var start [1]segment
 	for _, s := range segs {
@@ -100,7 +106,8 @@ func (l Level) panelWidened(c []float32, ldc, rows int, a []BF16, rs int, b []BF
 				m := min(widenedRows, rows-i)
 				l.widenRows(wideA, a[s.a+i*rs+p0:], rs, m, depth)
 				for j := 0; j < panelBF16; j += width {
-					l.panel(c[i*ldc+j:], ldc, m, wideA, depth, 1, wideB[j*depth:], width, start[:], depth, nil, flags, ahead{})
+					l.panel(c[i*ldc+j:], ldc, m, wideA, depth, 1, wideB[j*depth:], width,
+						start[:], depth, nil, flags, prefetch{})
 				}
 			}
 			flags |= tileAdd
@@ -108,7 +115,7 @@ func (l Level) panelWidened(c []float32, ldc, rows int, a []BF16, rs int, b []BF
 	}
 }
 
-// widenRows sets m rows of n numbers, without gaps, to those of src, rs apart.
+// widenRows sets m contiguous rows of n elements to those of src, rs apart.
 func (l Level) widenRows(dst []float32, src []BF16, rs, m, n int) {
 	if rs == n {
 		l.WidenBF16(dst[:m*n], src[:m*n])
@@ -119,7 +126,7 @@ func (l Level) widenRows(dst []float32, src []BF16, rs, m, n int) {
 	}
 }
 
-// splitPanel turns depth rows of a panel of bf16 to panels of this level's width in float32.
+// splitPanel converts depth rows of a bf16 panel to float32 panels of this level's width.
 func (l Level) splitPanel(dst []float32, src []BF16, depth int) {
 	if l.splitWide(dst, src, depth) {
 		return

@@ -13,23 +13,24 @@ import (
 	"unsafe"
 )
 
-// generated are the files of which asm2plan9s writes lines, each with its instructions and in how
-// many lines they stand.
+// generated are the files with lines written by asm2plan9s: for each, its instructions and the
+// number of lines with each.
 var generated = map[string]map[string]int{
 	"batchnorm_bf16_amd64.s":      {"VCVTNEPS2BF16": 1},
 	"batchnorm_pool_bf16_amd64.s": {"VCVTNEPS2BF16": 2},
 	"pack_bf16_amd64.s":           {"VCVTNE2PS2BF16": 1},
 	"tile_bf16_avx512_amd64.s":    {"VDPBF16PS": 24},
 	"tile_bf16_amx_amd64.s": {
-		"LDTILECFG": 1, "TILEZERO": 4, "TILELOADD": 10, "TILELOADDT1": 2, "TDPBF16PS": 4, "TILESTORED": 4, "TILERELEASE": 1, "VCVTNE2PS2BF16": 1,
+		"LDTILECFG": 1, "TILEZERO": 4, "TILELOADD": 10, "TILELOADDT1": 2, "TDPBF16PS": 4, "TILESTORED": 4,
+		"TILERELEASE": 1, "VCVTNE2PS2BF16": 1,
 	},
 	"../internal/fmapeak/fmapeak_bf16_amd64.s": {
 		"VDPBF16PS": 24, "LDTILECFG": 1, "TILEZERO": 6, "TILELOADD": 2, "TDPBF16PS": 6, "TILERELEASE": 1,
 	},
 }
 
-// asm2plan9s says nothing of a line that it does not take for an instruction: see that each has its
-// bytes, and that no bytes stand there without their instruction.
+// asm2plan9s ignores a line in which it finds no instruction. So check that each instruction has
+// bytes, and that all bytes have an instruction.
 func TestInstructionsAreAssembled(t *testing.T) {
 	assembled := regexp.MustCompile(`^\s+LONG \$0x[0-9a-f]{8}(; WORD \$0x[0-9a-f]{4})?(; BYTE \$0x[0-9a-f]{2})? +(\\ )?// ([A-Z0-9]+)`)
 	like := regexp.MustCompile(`(LONG|WORD|BYTE) \$|// *(VDPBF16PS|VCVTNE|TDPBF16PS|TILE|LDTILECFG)`)
@@ -43,7 +44,7 @@ func TestInstructionsAreAssembled(t *testing.T) {
 			if m := assembled.FindStringSubmatch(line); m != nil {
 				got[m[len(m)-1]]++
 			} else if like.MatchString(line) {
-				t.Errorf("%s:%d: bytes without an instruction, or one without bytes: %s", file, i+1, line)
+				t.Errorf("%s:%d: bytes without an instruction, or an instruction without bytes: %s", file, i+1, line)
 			}
 		}
 		for name, n := range want {
@@ -66,7 +67,7 @@ func TestGenerateChangesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Without their bytes the lines must come out the same, too.
+		// Lines without their bytes must come out the same, too.
 		bytes := regexp.MustCompile(`(?:LONG|WORD|BYTE) \$0x[^/\\]*`)
 		bare := bytes.ReplaceAllStringFunc(string(want), func(s string) string { return strings.Repeat(" ", len(s)) })
 		for _, before := range []string{string(want), bare} {
@@ -88,7 +89,7 @@ func TestGenerateChangesNothing(t *testing.T) {
 	}
 }
 
-// TestSplitPanel tries the panels of both widths: the kernel for them needs AVX2 only.
+// TestSplitPanel splits into panels of both widths: the kernel needs AVX2 only.
 func TestSplitPanel(t *testing.T) {
 	if !hasAVX2 {
 		t.Skip("this machine has no AVX2")

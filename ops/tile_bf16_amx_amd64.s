@@ -1,8 +1,9 @@
 //go:build !noasm
 
+#include "go_asm.h"
 #include "textflag.h"
 
-// The product of the AMX level: blocks of height rows and the 64 columns of a panel.
+// The bf16 microkernel of AMX: blocks of height rows and the 64 columns of a panel. In Go:
 //
 //    for range blocks {
 //        for i := range height { // at most 32
@@ -20,37 +21,41 @@
 //            }
 //        }
 //        a = a[height*rs:]
-//        if y == nil { c = c[height*ldc:] } else { y = y[height*ldy:] } // c is for one block then
+//        if y == nil { c = c[height*ldc:] } else { y = y[height*ldy:] } // then c holds one block
 //    }
 //
-// The sum goes by runs of run segments, so that a's rows stay in the first-level cache while both halves of 32 columns
-// use them; between runs it waits in c. A half is two by two tiles of C. A tile of C or a
-// has (height+1)/2 rows. The second begins at row height/2, so if height is odd both have the middle
-// row: they read it before either is written, and write the same. Rounding one half goes on while the
-// tiles of the next are computed. With every step of k lines come to the second-level cache: if apart is 0, two of what the next
-// block reads of the last segment, which of taps in order of memory is what none before has read; else one
-// of each of eight places from next on, apart numbers from each other.
+// Segments are summed in runs of run, so that the rows of a stay in L1 while both halves of 32
+// columns use them. Between runs the sum waits in c. A half is two by two tiles of C.
+//
+// A tile of C or a has (height+1)/2 rows. The lower one begins at row height/2, so if height is odd
+// both tiles contain the middle row: both read it before either is written, and both write the same
+// values. One half is rounded while the tiles of the next are computed.
+//
+// Each step of k prefetches lines into L2. If stride is 0, two lines of the next block's a in the
+// last segment: with taps in memory order, no earlier step has read them. Else one line of each of
+// eight streams, which begin at next, stride elements from each other.
 //
 // TMM0-TMM3  tiles of C: upper left, upper right, lower left, lower right
-// TMM4-TMM5  tiles of a, upper and lower: 32 of k
+// TMM4-TMM5  tiles of a, upper and lower: 32 steps of k
 // TMM6-TMM7  tiles of b, left and right: 16 pairs of 16 columns
-// DI, DX     c of the block, its rows ldc bytes apart
-// SI, R15    where a is read, upper and lower;  R8 rs bytes;  AX what is fetched ahead
-// BX, R9     where b is read, 256 bytes from row to row
-// R10, R11   apart in bytes, a place
-// R12, R13   segments, how many are left of the run;  CX steps of k left
+// DI, DX     c of the block, ldc in bytes
+// SI, R15    next elements of a, upper and lower;  R8 rs in bytes;  AX next address to prefetch
+// BX, R9     next elements of b, 256 bytes from row to row
+// R10, R11   stride in bytes, an address
+// R12, R13   next segment, segments left of the run;  CX steps of k left
 // R14        0 in the left half, 128 in the right: bytes of 32 columns, in c and in b
-//            of rounding: AX, BX row of c and of y, CX rows left, SI ldy bytes
-// Z0-Z2      numbers to be rounded;  Z3 0 with tileReLU, else minus infinity
-// in the frame: first segment of the run, how many it has, how many are left with it; what is fetched ahead; from the upper
-//            rows to the lower, in bytes of c and of a
+//            when rounding: AX, BX row of c and of y, CX rows left, SI ldy in bytes
+// Z0-Z2      floats to round;  Z3 0 with tileReLU, else minus infinity
+// on the frame: first segment of the run, its segments, segments left with it; next address to
+//            prefetch; from the upper rows to the lower, in bytes of c and of a
 //
-// The system keeps the tiles of a thread only while they are configured, and Go may move what runs
-// to another thread: they are configured and released in here. A call cannot be preempted, so it
-// must not take long: 256 rows and k 4608 are 52 µs at the peak of 2.9 TFLOP/s.
+// Linux keeps the tile registers of a thread only while they are configured, and Go may move a
+// goroutine to another thread. So the kernel configures and releases them. A call cannot be
+// preempted and must be short: 256 rows and k 4608 take 52 µs at the peak of 2.9 TFLOP/s.
 //
-// There are no tails of columns or of k. Needs AMX-TILE, AMX-BF16 and AVX512-BF16, and that the system allows
-// tiles (see requestAMX). AMX-BF16 and the rounding take subnormal numbers as zero.
+// There are no tails of columns or of k. Needs AMX-TILE, AMX-BF16 and AVX512-BF16, and the
+// permission of the operating system (see requestAMX). AMX-BF16 and the rounding treat subnormals
+// as zero.
 
 // HALF points AX and CX to this half of the block's upper and lower rows in c.
 #define HALF \
@@ -58,61 +63,61 @@
 	LEAQ (DI)(R14*1), AX   \
 	ADDQ AX, CX
 
-// func tileAMX(c *float32, ldc int, a *BF16, rs int, b *BF16, segs *segment, n, k, blocks, height int, config *tileConfig, flags int, bias *float32, y *BF16, ldy int, run int, next *BF16, apart int)
-TEXT ·tileAMX(SB), NOSPLIT, $48-144
-	MOVQ config+80(FP), AX
+// func panelAMX(p amxArgs)
+TEXT ·panelAMX(SB), NOSPLIT, $48-amxArgs__size
+	MOVQ p_config+amxArgs_config(FP), AX
 	LONG $0x4978e2c4; BYTE $0x00                                 // LDTILECFG [RAX]
-	MOVQ c+0(FP), DI
-	MOVQ ldc+8(FP), DX
-	MOVQ rs+24(FP), R8
+	MOVQ p_c+amxArgs_c(FP), DI
+	MOVQ p_ldc+amxArgs_ldc(FP), DX
+	MOVQ p_rs+amxArgs_rs(FP), R8
 	SHLQ $2, DX
 	SHLQ $1, R8
 	MOVQ $256, R9
-	MOVQ height+72(FP), R10
+	MOVQ p_height+amxArgs_height(FP), R10
 	SHRQ $1, R10
 	MOVQ R10, R11
 	IMULQ DX, R10
 	IMULQ R8, R11
 	MOVQ  R10, lowerC-40(SP)
 	MOVQ  R11, lowerA-48(SP)
-	MOVQ  next+128(FP), AX
-	MOVQ  AX, ahead-32(SP)
+	MOVQ  p_next+amxArgs_next(FP), AX
+	MOVQ  AX, prefetch-32(SP)
 	VPXORD Z3, Z3, Z3
-	TESTQ  $2, flags+88(FP)
+	TESTQ  $2, p_flags+amxArgs_flags(FP)
 	JNZ    block
 	MOVL   $0xff800000, AX
 	VPBROADCASTD AX, Z3
 
 block:
-	MOVQ  n+48(FP), AX
-	MOVQ  segs+40(FP), R12
+	MOVQ  p_n+amxArgs_n(FP), AX
+	MOVQ  p_segs+amxArgs_segs(FP), R12
 	MOVQ  AX, left-8(SP)
 	MOVQ  R12, first-16(SP)
-	CMPQ  apart+136(FP), $0
+	CMPQ  p_stride+amxArgs_stride(FP), $0
 	JNE   run
 	DECQ  AX
 	SHLQ  $4, AX
 	MOVQ  (R12)(AX*1), CX
-	MOVQ  height+72(FP), AX
+	MOVQ  p_height+amxArgs_height(FP), AX
 	IMULQ R8, AX
-	ADDQ  a+16(FP), AX
+	ADDQ  p_a+amxArgs_a(FP), AX
 	LEAQ  (AX)(CX*2), AX
-	MOVQ  AX, ahead-32(SP)
+	MOVQ  AX, prefetch-32(SP)
 
 run:
 	MOVQ    left-8(SP), AX
-	CMPQ    AX, run+120(FP)
-	CMOVQGT run+120(FP), AX
+	CMPQ    AX, p_run+amxArgs_run(FP)
+	CMOVQGT p_run+amxArgs_run(FP), AX
 	MOVQ    AX, count-24(SP)
 	XORL    R14, R14
 
 half:
 	MOVQ  left-8(SP), AX
-	CMPQ  AX, n+48(FP)
+	CMPQ  AX, p_n+amxArgs_n(FP)
 	JNE   load
-	TESTQ $1, flags+88(FP)
+	TESTQ $1, p_flags+amxArgs_flags(FP)
 	JNZ   load
-	MOVQ  bias+96(FP), AX
+	MOVQ  p_bias+amxArgs_bias(FP), AX
 	TESTQ AX, AX
 	JNZ   biased
 	LONG $0x497be2c4; BYTE $0xc0                                 // TILEZERO TMM0
@@ -140,21 +145,21 @@ load:
 loaded:
 	MOVQ first-16(SP), R12
 	MOVQ count-24(SP), R13
-	MOVQ ahead-32(SP), AX
+	MOVQ prefetch-32(SP), AX
 
 segment:
 	MOVQ (R12), SI
 	MOVQ 8(R12), BX
 	SHLQ $1, SI
 	SHLQ $1, BX
-	ADDQ a+16(FP), SI
-	ADDQ b+32(FP), BX
+	ADDQ p_a+amxArgs_a(FP), SI
+	ADDQ p_b+amxArgs_b(FP), BX
 	MOVQ lowerA-48(SP), R15
 	ADDQ SI, R15
 	ADDQ R14, BX
 	ADDQ $16, R12
-	MOVQ k+56(FP), CX
-	MOVQ apart+136(FP), R10
+	MOVQ p_k+amxArgs_k(FP), CX
+	MOVQ p_stride+amxArgs_stride(FP), R10
 	SHLQ $1, R10
 	PCALIGN $32
 
@@ -168,7 +173,7 @@ step:
 	LONG $0x5c4ae2c4; BYTE $0xd5                                 // TDPBF16PS TMM2, TMM5, TMM6
 	LONG $0x5c42e2c4; BYTE $0xdd                                 // TDPBF16PS TMM3, TMM5, TMM7
 	TESTQ R10, R10
-	JNZ   places
+	JNZ   streams
 	PREFETCHT1 (AX)
 	PREFETCHT1 64(AX)
 	ADDQ $128, AX
@@ -180,14 +185,14 @@ fetched:
 	JNZ  step
 	DECQ R13
 	JNZ  segment
-	MOVQ AX, ahead-32(SP)
+	MOVQ AX, prefetch-32(SP)
 
 	HALF
 	LONG $0x4b7ae2c4; WORD $0x1004                               // TILESTORED [RAX+RDX*1], TMM0
 	LONG $0x4b7ae2c4; WORD $0x104c; BYTE $0x40                   // TILESTORED [RAX+RDX*1+64], TMM1
 	LONG $0x4b7ae2c4; WORD $0x1114                               // TILESTORED [RCX+RDX*1], TMM2
 	LONG $0x4b7ae2c4; WORD $0x115c; BYTE $0x40                   // TILESTORED [RCX+RDX*1+64], TMM3
-	MOVQ y+104(FP), BX
+	MOVQ p_y+amxArgs_y(FP), BX
 	TESTQ BX, BX
 	JZ   stored
 	MOVQ count-24(SP), AX
@@ -197,8 +202,8 @@ fetched:
 	SHRQ $1, CX
 	ADDQ CX, BX
 	LEAQ (DI)(R14*1), AX
-	MOVQ height+72(FP), CX
-	MOVQ ldy+112(FP), SI
+	MOVQ p_height+amxArgs_height(FP), CX
+	MOVQ p_ldy+amxArgs_ldy(FP), SI
 	SHLQ $1, SI
 
 round:
@@ -222,29 +227,29 @@ stored:
 	JMP  run
 
 summed:
-	MOVQ  height+72(FP), AX
+	MOVQ  p_height+amxArgs_height(FP), AX
 	MOVQ  AX, CX
 	IMULQ R8, CX
-	ADDQ  CX, a+16(FP)
-	CMPQ  y+104(FP), $0
+	ADDQ  CX, p_a+amxArgs_a(FP)
+	CMPQ  p_y+amxArgs_y(FP), $0
 	JEQ   below
-	MOVQ  ldy+112(FP), CX
+	MOVQ  p_ldy+amxArgs_ldy(FP), CX
 	SHLQ  $1, CX
 	IMULQ CX, AX
-	ADDQ  AX, y+104(FP)
-	DECQ  blocks+64(FP)
+	ADDQ  AX, p_y+amxArgs_y(FP)
+	DECQ  p_blocks+amxArgs_blocks(FP)
 	JNZ   block
 	JMP   done
 
 below:
 	IMULQ DX, AX
 	ADDQ  AX, DI
-	DECQ  blocks+64(FP)
+	DECQ  p_blocks+amxArgs_blocks(FP)
 	JNZ   block
 
 	JMP   done
 
-places:
+streams:
 	PREFETCHT1 (AX)
 	PREFETCHT1 (AX)(R10*1)
 	LEAQ       (AX)(R10*2), R11

@@ -2,10 +2,12 @@
 
 package ops
 
-func (Level) panelTilesBF16(_ []float32, _, _ int, _ []BF16, _ int, _ []BF16, _ []segment, _, _ int, _ aheadBF16) bool {
+func (Level) panelTilesBF16(_ []float32, _, _ int, _ []BF16, _ int, _ []BF16,
+	_ []segment, _, _ int, _ prefetchBF16) bool {
 	return false
 }
 
-func (Level) panelTilesRounded(_ []BF16, _, _ int, _ []BF16, _ int, _ []BF16, _ []segment, _ int, _ Product, _ []float32) bool {
+func (Level) panelTilesRounded(_ []BF16, _, _ int, _ []BF16, _ int, _ []BF16,
+	_ []segment, _ int, _ Product, _ []float32) bool {
 	return false
 }

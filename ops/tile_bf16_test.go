@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// eachBF16Level runs f for every level, since all differ in products of bf16, and says which ones the
+// eachBF16Level runs f at every level, since all differ in bf16 products, and skips those that the
 // machine lacks.
 func eachBF16Level(t *testing.T, f func(t *testing.T, l Level)) {
 	for l := Generic; l <= AMX; l++ {
@@ -21,14 +21,16 @@ func eachBF16Level(t *testing.T, f func(t *testing.T, l Level)) {
 	}
 }
 
-// TestPanelBF16 takes each number of rows, and depths and segments in turns: the sums must be those
-// of the numbers given, up to the rounding of float32.
+// TestPanelBF16 covers each number of rows with alternating depths and numbers of segments. Sums
+// must be exact up to the rounding of float32.
 func TestPanelBF16(t *testing.T) {
 	eachBF16Level(t, func(t *testing.T, l Level) {
 		for rows := range 71 {
 			k := []int{32, 64, 96, widenedDepth + 32}[rows%4]
 			for segments := 1; segments <= 3; segments++ {
-				t.Run(fmt.Sprint(rows, k, segments), func(t *testing.T) { testPanelBF16(t, l, rows, k, segments, rows%3 == 0) })
+				t.Run(fmt.Sprint(rows, k, segments), func(t *testing.T) {
+					testPanelBF16(t, l, rows, k, segments, rows%3 == 0)
+				})
 			}
 		}
 	})
@@ -54,7 +56,7 @@ func testPanelBF16(t *testing.T, l Level, rows, k, segments int, add bool) {
 	if add {
 		flags = tileAdd
 	}
-	l.panelBF16(c, ldc, rows, a, rs, b, segs, k, flags, aheadBF16{}, scratch)
+	l.panelBF16(c, ldc, rows, a, rs, b, segs, k, flags, prefetchBF16{}, scratch)
 	checkA()
 	checkB()
 	checkC()
@@ -81,15 +83,15 @@ func testPanelBF16(t *testing.T, l Level, rows, k, segments int, add bool) {
 	}
 }
 
-// TestPanelWidened compares the levels without products of bf16 with the sums that they stand for, to
-// the bit: of each segment in stretches of widenedDepth, each added to c when it is done. A row
-// is of numbers so small that its sums are subnormal.
+// TestPanelWidened compares the levels without bf16 products, bit by bit, with the sums that they
+// stand for: each segment in ranges of widenedDepth, added to c one after the other. One row has
+// values so small that its sums are subnormal.
 func TestPanelWidened(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {
 		rng := rand.New(rand.NewPCG(1, 2))
 		for _, rows := range []int{1, 6, 17, widenedRows + 1} {
 			for _, k := range []int{32, 160, widenedDepth, 2*widenedDepth + 32} {
-				for _, gap := range []int{0, 5} { // rows of a with and without numbers between them
+				for _, gap := range []int{0, 5} { // between the rows of a
 					rs := k + gap
 					a, b := randomBF16(rng, (rows+1)*rs), randomBF16(rng, 2*k*panelBF16)
 					for i := range a[rows*rs:] {
@@ -101,9 +103,10 @@ func TestPanelWidened(t *testing.T) {
 					for _, flags := range []int{0, tileAdd} {
 						want := slices.Clone(c)
 						panelPlain(l, want, rows, a, rs, b, segs[:1+flags], k, flags)
-						l.panelBF16(c, panelBF16, rows, a, rs, b, segs[:1+flags], k, flags, aheadBF16{}, make([]float32, l.scratchBF16()))
-						if !slices.EqualFunc(c, want, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) }) {
-							t.Fatalf("%d rows %d apart, k %d, flags %d: other bits", rows, rs, k, flags)
+						l.panelBF16(c, panelBF16, rows, a, rs, b, segs[:1+flags], k, flags, prefetchBF16{},
+							make([]float32, l.scratchBF16()))
+						if !slices.EqualFunc(c, want, sameBits) {
+							t.Fatalf("%d rows, stride %d, k %d, flags %d: bits differ", rows, rs, k, flags)
 						}
 					}
 				}
@@ -112,9 +115,11 @@ func TestPanelWidened(t *testing.T) {
 	})
 }
 
-// panelPlain is panelWidened with c's rows without gaps. The generic level adds each product to c, and Go
-// makes one instruction of both, which rounds once, where a machine has it (arm64);
-// in the others a multiply-add rounds once, as float64 does what it adds here.
+func sameBits(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) }
+
+// panelPlain is panelWidened with contiguous rows of c. The generic level adds each product to c,
+// where Go may fuse both into one instruction that rounds once (arm64). At the other levels an FMA
+// rounds once, as the sum in float64 does here.
 func panelPlain(l Level, c []float32, rows int, a []BF16, rs int, b []BF16, segs []segment, k, flags int) {
 	for _, s := range segs {
 		for p0 := 0; p0 < k; p0 += widenedDepth {
@@ -142,17 +147,18 @@ func panelPlain(l Level, c []float32, rows int, a []BF16, rs int, b []BF16, segs
 	}
 }
 
-func TestPanelBF16RefusesDepth(t *testing.T) {
+func TestPanelBF16RejectsDepth(t *testing.T) {
 	defer func() {
 		if recover() != errDepthBF16 {
 			t.Errorf("no panic with %q", errDepthBF16)
 		}
 	}()
 	k := 33
-	Generic.panelBF16(make([]float32, 64), 64, 1, make([]BF16, k), k, make([]BF16, 64*k), make([]segment, 1), k, 0, aheadBF16{}, nil)
+	Generic.panelBF16(make([]float32, 64), 64, 1, make([]BF16, k), k, make([]BF16, 64*k),
+		make([]segment, 1), k, 0, prefetchBF16{}, nil)
 }
 
-// BenchmarkPanel is the product of a panel that stays in the cache, in float32 and bf16.
+// BenchmarkPanel multiplies by a panel that stays in the cache, in float32 and bf16.
 func BenchmarkPanel(b *testing.B) {
 	const rows = 256
 	for _, k := range []int{64, 576, 1152} {
@@ -166,7 +172,8 @@ func BenchmarkPanel(b *testing.B) {
 			b.Run(fmt.Sprintf("bf16/%d/%v", k, l), func(b *testing.B) {
 				scratch := make([]float32, l.scratchBF16())
 				for b.Loop() {
-					l.panelBF16(c, panelBF16, rows, a, k, panel, make([]segment, 1), k, 0, aheadBF16{}, scratch)
+					l.panelBF16(c, panelBF16, rows, a, k, panel, make([]segment, 1), k, 0, prefetchBF16{},
+						scratch)
 				}
 				report(b, flop)
 			})
@@ -175,7 +182,7 @@ func BenchmarkPanel(b *testing.B) {
 			b.Run(fmt.Sprintf("float32/%d/%v", k, l), func(b *testing.B) {
 				a, panel, w := random(rng, rows*k), random(rng, k*panelBF16), l.panelWidth()
 				for b.Loop() {
-					l.panel(c, w, rows, a, k, 1, panel, w, make([]segment, 1), k, nil, 0, ahead{})
+					l.panel(c, w, rows, a, k, 1, panel, w, make([]segment, 1), k, nil, 0, prefetch{})
 				}
 				report(b, flop*float64(w)/panelBF16)
 			})

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestPanel computes panels of every height that tiles can have, with rows of b as a packed panel has them and
-// further apart. Numbers of grid make the result exact.
+// TestPanel computes panels of every tile height, with the rows of b as in a packed panel and
+// further apart. The values of grid make the result exact.
 func TestPanel(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {
 		for rows := 1; rows <= 3*6+1; rows++ {
@@ -39,12 +39,12 @@ func testPanel(t *testing.T, l Level, rows, k, ldb int, byRow bool, flags int) {
 	bias := g.in(grid(rng, width))
 	before := grid(rng, (rows-1)*ldc+width)
 	c := g.inOut(before)
-	l.panel(c, ldc, rows, a, rs, cs, b, ldb, segs, k, bias, flags, ahead{})
+	l.panel(c, ldc, rows, a, rs, cs, b, ldb, segs, k, bias, flags, prefetch{})
 	g.check(t)
 
 	want := make([]float64, len(before))
 	for i, v := range before {
-		want[i] = float64(v) // between the rows it stays
+		want[i] = float64(v) // unchanged between the rows
 	}
 	for i := range rows {
 		for j := range width {

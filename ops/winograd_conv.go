@@ -154,7 +154,7 @@ func (l Level) WinogradForward(y, x, u []float32, w Winograd, s ConvShape, job *
 				next = (k+1)*uStride + first*s.In
 			}
 			l.panel(m[k*mStride+j:], columns, rows, v[k*vStride:], s.In, 1,
-				u[k*uStride+(first+j)*s.In:], width, zero[:], s.In, start, 0, ahead{from: u[min(next, len(u)):]})
+				u[k*uStride+(first+j)*s.In:], width, zero[:], s.In, start, 0, prefetch{from: u[min(next, len(u)):]})
 		}
 	}
 

@@ -105,7 +105,7 @@ func (l Level) WinogradBackwardFilter(dw, dy, x []float32, w Winograd, s ConvSha
 			for k := range products {
 				for j := 0; j < columns; j += width {
 					l.panel(du[k*uStride+i0*columns+j:], columns, channels, v[k*vStride:], 1, channels,
-						d[k*dStride+j:], columns, zero[:], rows, nil, tileAdd, ahead{})
+						d[k*dStride+j:], columns, zero[:], rows, nil, tileAdd, prefetch{})
 				}
 			}
 		}
