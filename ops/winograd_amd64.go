@@ -2,103 +2,29 @@
 
 package ops
 
-// Each function is in winograd_amd64.h: its name tells the algorithm and the transform.
+// winogradArgs are the arguments of the Winograd kernels; see Level.apply.
+type winogradArgs struct {
+	dst, src         *[36]*float32
+	rows, n          int
+	dstStep, srcStep int
+	tmp              *float32
+	index            int // of the transform: algorithm by algorithm, as the table in winograd_kernels.h
+	floor            float32
+}
 
 //go:noescape
-func f4InputAVX2(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
+func winogradAVX2(p winogradArgs)
 
 //go:noescape
-func f4OutputAVX2(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32, floor float32)
+func winogradAVX512(p winogradArgs)
 
-//go:noescape
-func f4GradientAVX2(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func f4KernelAVX2(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func f4FromKernelAVX2(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func f2InputAVX2(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func f2OutputAVX2(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32, floor float32)
-
-//go:noescape
-func f2GradientAVX2(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func f2KernelAVX2(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func f2FromKernelAVX2(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func map2InputAVX2(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func map2OutputAVX2(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32, floor float32)
-
-//go:noescape
-func map2GradientAVX2(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func map2KernelAVX2(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func map2FromKernelAVX2(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func f4InputAVX512(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func f4OutputAVX512(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32, floor float32)
-
-//go:noescape
-func f4GradientAVX512(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func f4KernelAVX512(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func f4FromKernelAVX512(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func f2InputAVX512(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func f2OutputAVX512(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32, floor float32)
-
-//go:noescape
-func f2GradientAVX512(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func f2KernelAVX512(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func f2FromKernelAVX512(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func map2InputAVX512(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func map2OutputAVX512(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32, floor float32)
-
-//go:noescape
-func map2GradientAVX512(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func map2KernelAVX512(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-//go:noescape
-func map2FromKernelAVX512(dst, src *[36]*float32, rows, n, dstStep, srcStep int, tmp *float32)
-
-func (l Level) applyTo(w Winograd, k transform, dst, src *planes, rows, n, dstStep, srcStep int, floor float32, tmp []float32) {
+func (l Level) applyTo(w Winograd, k transform, dst, src *planes, rows, n, dstStep, srcStep int,
+	floor float32, tmp []float32) {
 	if l == Generic {
 		applyGeneric(w, k, dst, src, rows, n, dstStep, srcStep, floor)
 		return
 	}
+	const transforms = int(fromKernel) + 1
 	var d, s [36]*float32
 	from, to := w.sides(k)
 	for i := range from * from {
@@ -107,97 +33,13 @@ func (l Level) applyTo(w Winograd, k transform, dst, src *planes, rows, n, dstSt
 	for i := range to * to {
 		d[i] = &dst[i][0]
 	}
+	p := winogradArgs{
+		dst: &d, src: &s, rows: rows, n: n, dstStep: dstStep, srcStep: srcStep,
+		tmp: &tmp[0], index: int(w)*transforms + int(k), floor: floor,
+	}
 	if l >= AVX512 {
-		applyAVX512(w, k, &d, &s, rows, n, dstStep, srcStep, floor, &tmp[0])
+		winogradAVX512(p)
 	} else {
-		applyAVX2(w, k, &d, &s, rows, n, dstStep, srcStep, floor, &tmp[0])
-	}
-}
-
-func applyAVX2(w Winograd, k transform, dst, src *[36]*float32, rows, n, dstStep, srcStep int, floor float32, tmp *float32) {
-	switch w {
-	case F4:
-		switch k {
-		case toInput:
-			f4InputAVX2(dst, src, rows, n, dstStep, srcStep, tmp)
-		case toOutput:
-			f4OutputAVX2(dst, src, rows, n, dstStep, srcStep, tmp, floor)
-		case toGradient:
-			f4GradientAVX2(dst, src, rows, n, dstStep, srcStep, tmp)
-		case toKernel:
-			f4KernelAVX2(dst, src, rows, n, dstStep, srcStep, tmp)
-		case fromKernel:
-			f4FromKernelAVX2(dst, src, rows, n, dstStep, srcStep, tmp)
-		}
-	case F2:
-		switch k {
-		case toInput:
-			f2InputAVX2(dst, src, rows, n, dstStep, srcStep, tmp)
-		case toOutput:
-			f2OutputAVX2(dst, src, rows, n, dstStep, srcStep, tmp, floor)
-		case toGradient:
-			f2GradientAVX2(dst, src, rows, n, dstStep, srcStep, tmp)
-		case toKernel:
-			f2KernelAVX2(dst, src, rows, n, dstStep, srcStep, tmp)
-		case fromKernel:
-			f2FromKernelAVX2(dst, src, rows, n, dstStep, srcStep, tmp)
-		}
-	case Map2:
-		switch k {
-		case toInput:
-			map2InputAVX2(dst, src, rows, n, dstStep, srcStep, tmp)
-		case toOutput:
-			map2OutputAVX2(dst, src, rows, n, dstStep, srcStep, tmp, floor)
-		case toGradient:
-			map2GradientAVX2(dst, src, rows, n, dstStep, srcStep, tmp)
-		case toKernel:
-			map2KernelAVX2(dst, src, rows, n, dstStep, srcStep, tmp)
-		case fromKernel:
-			map2FromKernelAVX2(dst, src, rows, n, dstStep, srcStep, tmp)
-		}
-	}
-}
-
-func applyAVX512(w Winograd, k transform, dst, src *[36]*float32, rows, n, dstStep, srcStep int, floor float32, tmp *float32) {
-	switch w {
-	case F4:
-		switch k {
-		case toInput:
-			f4InputAVX512(dst, src, rows, n, dstStep, srcStep, tmp)
-		case toOutput:
-			f4OutputAVX512(dst, src, rows, n, dstStep, srcStep, tmp, floor)
-		case toGradient:
-			f4GradientAVX512(dst, src, rows, n, dstStep, srcStep, tmp)
-		case toKernel:
-			f4KernelAVX512(dst, src, rows, n, dstStep, srcStep, tmp)
-		case fromKernel:
-			f4FromKernelAVX512(dst, src, rows, n, dstStep, srcStep, tmp)
-		}
-	case F2:
-		switch k {
-		case toInput:
-			f2InputAVX512(dst, src, rows, n, dstStep, srcStep, tmp)
-		case toOutput:
-			f2OutputAVX512(dst, src, rows, n, dstStep, srcStep, tmp, floor)
-		case toGradient:
-			f2GradientAVX512(dst, src, rows, n, dstStep, srcStep, tmp)
-		case toKernel:
-			f2KernelAVX512(dst, src, rows, n, dstStep, srcStep, tmp)
-		case fromKernel:
-			f2FromKernelAVX512(dst, src, rows, n, dstStep, srcStep, tmp)
-		}
-	case Map2:
-		switch k {
-		case toInput:
-			map2InputAVX512(dst, src, rows, n, dstStep, srcStep, tmp)
-		case toOutput:
-			map2OutputAVX512(dst, src, rows, n, dstStep, srcStep, tmp, floor)
-		case toGradient:
-			map2GradientAVX512(dst, src, rows, n, dstStep, srcStep, tmp)
-		case toKernel:
-			map2KernelAVX512(dst, src, rows, n, dstStep, srcStep, tmp)
-		case fromKernel:
-			map2FromKernelAVX512(dst, src, rows, n, dstStep, srcStep, tmp)
-		}
+		winogradAVX2(p)
 	}
 }

@@ -1,8 +1,9 @@
 //go:build !noasm
 
+#include "go_asm.h"
 #include "textflag.h"
 
-// Winograd's transforms with vectors of 8 numbers: see winograd_amd64.h. Needs AVX2 and FMA.
+// Winograd's transforms with vectors of 8 floats: see winograd_amd64.h. Needs AVX2 and FMA.
 
 #define BYTES 32
 #define V0 Y0
@@ -22,20 +23,6 @@
 #define V14 Y14
 #define V15 Y15
 
-#define F4INPUT ·f4InputAVX2
-#define F4OUTPUT ·f4OutputAVX2
-#define F4GRADIENT ·f4GradientAVX2
-#define F4KERNEL ·f4KernelAVX2
-#define F4FROMKERNEL ·f4FromKernelAVX2
-#define F2INPUT ·f2InputAVX2
-#define F2OUTPUT ·f2OutputAVX2
-#define F2GRADIENT ·f2GradientAVX2
-#define F2KERNEL ·f2KernelAVX2
-#define F2FROMKERNEL ·f2FromKernelAVX2
-#define MAP2INPUT ·map2InputAVX2
-#define MAP2OUTPUT ·map2OutputAVX2
-#define MAP2GRADIENT ·map2GradientAVX2
-#define MAP2KERNEL ·map2KernelAVX2
-#define MAP2FROMKERNEL ·map2FromKernelAVX2
+#define WINOGRAD ·winogradAVX2
 
 #include "winograd_amd64.h"

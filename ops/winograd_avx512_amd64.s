@@ -1,8 +1,9 @@
 //go:build !noasm
 
+#include "go_asm.h"
 #include "textflag.h"
 
-// Winograd's transforms with vectors of 16 numbers: see winograd_amd64.h. Needs AVX512F and AVX512DQ.
+// Winograd's transforms with vectors of 16 floats: see winograd_amd64.h. Needs AVX512F and AVX512DQ.
 
 #define BYTES 64
 #define V0 Z0
@@ -22,20 +23,6 @@
 #define V14 Z14
 #define V15 Z15
 
-#define F4INPUT ·f4InputAVX512
-#define F4OUTPUT ·f4OutputAVX512
-#define F4GRADIENT ·f4GradientAVX512
-#define F4KERNEL ·f4KernelAVX512
-#define F4FROMKERNEL ·f4FromKernelAVX512
-#define F2INPUT ·f2InputAVX512
-#define F2OUTPUT ·f2OutputAVX512
-#define F2GRADIENT ·f2GradientAVX512
-#define F2KERNEL ·f2KernelAVX512
-#define F2FROMKERNEL ·f2FromKernelAVX512
-#define MAP2INPUT ·map2InputAVX512
-#define MAP2OUTPUT ·map2OutputAVX512
-#define MAP2GRADIENT ·map2GradientAVX512
-#define MAP2KERNEL ·map2KernelAVX512
-#define MAP2FROMKERNEL ·map2FromKernelAVX512
+#define WINOGRAD ·winogradAVX512
 
 #include "winograd_amd64.h"

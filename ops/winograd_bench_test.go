@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// benchWinograd runs f for each shape that F4 or Map2 can compute. As for the direct way, operations are
-// those on pixels of the image: a share of the peak may pass 100 %.
+// benchWinograd runs f for each shape that F4 or Map2 can compute. It counts the operations of the
+// direct algorithm, so a share of the peak may exceed 100 %.
 func benchWinograd(b *testing.B, f func(l Level, w Winograd, s ConvShape) (pass func())) {
 	benchConv(b, func(l Level, s ConvShape) func() {
 		w := F4
@@ -54,15 +54,15 @@ func BenchmarkWinogradBackwardFilter(b *testing.B) {
 			for i := range jobs {
 				l.WinogradBackwardFilter(dw[jobs[i].Split], dy, x, w, s, &jobs[i], scratch)
 			}
-			for _, part := range dw[1:] {
-				Add(dw[0], part)
+			for _, partial := range dw[1:] {
+				Add(dw[0], partial)
 			}
 		}
 	})
 }
 
-// The transforms alone, of a block of 48 rows and 64 channels: they are bound by loads and stores, so GB/s
-// of what they read and write tells how well they do.
+// The transforms alone, of a block of 48 rows and 64 channels. Loads and stores limit them, so the
+// figure to watch is GB/s read and written.
 func BenchmarkWinogradTransform(b *testing.B) {
 	const rows, n = 48, 64
 	for _, w := range []Winograd{F4, F2, Map2} {

@@ -1,9 +1,9 @@
 package ops
 
-// matrix is a matrix of at most 6 by 6 numbers, the others 0.
+// matrix is a matrix of at most 6 by 6 elements; the others are 0.
 type matrix [6][6]float32
 
-// matrix returns the matrix of a transform, of as many rows as the side of what it writes.
+// matrix returns the matrix of a transform: sides(k) of from columns and to rows.
 func (w Winograd) matrix(k transform) matrix {
 	bt, g, at := w.matrices()
 	switch k {
@@ -73,8 +73,9 @@ func transposed(m matrix) (t matrix) {
 	return t
 }
 
-// applyGeneric is apply in Go: matrix · src · matrixᵀ for each number.
-func applyGeneric(w Winograd, k transform, dst, src *planes, rows, n, dstStep, srcStep int, floor float32) {
+// applyGeneric is apply in Go: matrix · src · matrixᵀ for each element.
+func applyGeneric(w Winograd, k transform, dst, src *planes, rows, n, dstStep, srcStep int,
+	floor float32) {
 	m := w.matrix(k)
 	from, to := w.sides(k)
 	var tmp [36]float32

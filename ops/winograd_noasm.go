@@ -2,6 +2,7 @@
 
 package ops
 
-func (l Level) applyTo(w Winograd, k transform, dst, src *planes, rows, n, dstStep, srcStep int, floor float32, _ []float32) {
+func (l Level) applyTo(w Winograd, k transform, dst, src *planes, rows, n, dstStep, srcStep int,
+	floor float32, _ []float32) {
 	applyGeneric(w, k, dst, src, rows, n, dstStep, srcStep, floor)
 }

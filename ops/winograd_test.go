@@ -17,7 +17,7 @@ var winogradShapes = []ConvShape{
 	{4, 8, 8, 80, 112, 3},
 	{1, 13, 6, 64, 64, 3},
 	{66, 4, 4, 80, 144, 3},
-	{130, 4, 4, 16, 144, 3}, // the kernel's gradient in jobs of two groups and of one
+	{130, 4, 4, 16, 144, 3}, // kernel gradient in jobs of two column blocks and of one
 }
 
 func TestWinograd(t *testing.T) {
@@ -35,9 +35,9 @@ func TestWinograd(t *testing.T) {
 	})
 }
 
-// testWinograd compares the three passes with the direct ones. The error of an element depends on
-// the elements about it, so it is measured by the root mean square of the result: for F4
-// a few times 1e-6 are expected (an element may have some times more).
+// testWinograd compares the three passes with the direct algorithm. The error of an element depends
+// on its neighbours, so the test compares root mean squares: F4 has an error of a few 1e-6 (single
+// elements may have several times that).
 func testWinograd(t *testing.T, l Level, w Winograd, s ConvShape) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	pixels := s.N * s.H * s.W
@@ -87,18 +87,18 @@ func testWinograd(t *testing.T, l Level, w Winograd, s ConvShape) {
 	gradient := func(workers int) []float32 {
 		jobs, splits := w.FilterJobs(s, workers)
 		scratch, checkScratch := guarded(t, l.WinogradFilterScratch(w, s, jobs))
-		parts := make([][]float32, splits)
-		for i := range parts {
+		partials := make([][]float32, splits)
+		for i := range partials {
 			var check func()
-			parts[i], check = guarded(t, len(kernel))
+			partials[i], check = guarded(t, len(kernel))
 			defer check()
 		}
 		for i := range jobs {
-			l.WinogradBackwardFilter(parts[jobs[i].Split], dy, x, w, s, &jobs[i], scratch)
+			l.WinogradBackwardFilter(partials[jobs[i].Split], dy, x, w, s, &jobs[i], scratch)
 		}
 		checkScratch()
 		dw := make([]float32, len(kernel))
-		for _, p := range parts {
+		for _, p := range partials {
 			Add(dw, p)
 		}
 		return dw
@@ -108,15 +108,15 @@ func testWinograd(t *testing.T, l Level, w Winograd, s ConvShape) {
 		t.Error("dw depends on the number of workers")
 	}
 	jobs, splits := s.FilterJobs()
-	part := make([][]float32, splits)
-	for i := range part {
-		part[i] = make([]float32, len(kernel))
+	partials := make([][]float32, splits)
+	for i := range partials {
+		partials[i] = make([]float32, len(kernel))
 	}
 	scratch := make([]float32, l.FilterScratch(s, jobs))
 	for _, j := range jobs {
-		l.ConvBackwardFilter(part[j.Split], dy, x, s, j, scratch)
+		l.ConvBackwardFilter(partials[j.Split], dy, x, s, j, scratch)
 	}
-	for _, p := range part {
+	for _, p := range partials {
 		Add(want, p)
 	}
 	checkRMS(t, "dw", got, want)
