@@ -1,29 +1,28 @@
 package ops
 
-// Batch normalization (https://arxiv.org/abs/1502.03167) of rows of channels: a matrix
-// [rows][C], C = len(Norm.Mean). Forward is a pass for the statistics (ColumnSums, Moments) and
-// one that normalises; backward is a pass for two sums (NormSums) and one for
-// the gradient (NormGrad). What follows the normalization, ReLU and a 2x2 max pool, is part of
-// these passes; the forms with a pool are in batchnorm_pool.go.
+// Batch normalization (https://arxiv.org/abs/1502.03167) of rows of channels: a matrix [rows][C],
+// with C = len(Norm.Mean). Forward is a pass for the statistics (ColumnSums, Moments) and one that
+// normalizes. Backward is a pass for two sums (NormSums) and one for the gradient (NormGrad). A
+// ReLU and a 2x2 max pool that follow are fused into these passes; batchnorm_pool.go has the pool.
 
-// Norm is what happens to element x of channel c once the statistics are known:
+// Norm normalizes element x of channel c, once the statistics are known:
 //
 //	z = (x − Mean[c])·Scale[c] + Beta[c]
 //	y = max(Floor, z)
 //
-// Floor is 0 where a ReLU follows and −Inf where none does.
+// Floor is 0 if a ReLU follows, else −Inf.
 type Norm struct {
 	Mean, Scale, Beta []float32 // (C,)
 	Floor             float32
 }
 
-// at returns z. The conversion keeps the compiler from fusing the product and the sum, so
-// that the backward pass sees the z of the forward pass.
+// at returns z. The conversion keeps the compiler from fusing the product and the sum, so that the
+// backward pass sees the z of the forward pass.
 func (n *Norm) at(x float32, c int) float32 {
 	return float32((x-n.Mean[c])*n.Scale[c]) + n.Beta[c]
 }
 
-// check panics unless slices of these lengths have whole rows of C, as many each.
+// check panics unless slices of these lengths have the same number of whole rows.
 func (n *Norm) check(length int, others ...int) {
 	c := len(n.Mean)
 	if c == 0 || len(n.Scale) != c || len(n.Beta) != c || length%c != 0 {
@@ -42,13 +41,13 @@ func (n *Norm) checkSums(sum, product []float32) {
 	}
 }
 
-// ColumnSums computes for each column c of x, a matrix of rows of len(pivot) numbers,
+// ColumnSums computes for each column c of x, a matrix of rows of len(pivot) elements,
 //
 //	sum[c] = Σ (x[r][c] − pivot[c]),  squares[c] = Σ (x[r][c] − pivot[c])²
 //
-// The nearer the pivot is to the mean, the less is lost when the mean is taken out of the
-// squares: with a row of x itself as the pivot at most a factor of the number of
-// rows, and a column of equal numbers gives exact zeros. A few hundred rows a call are accurate.
+// The nearer the pivot is to the mean, the less precision is lost when the mean is subtracted from
+// the squares. With a row of x as the pivot the loss is at most a factor of the number of rows, and
+// a column of equal values gives exact zeros. A few hundred rows a call are accurate.
 func (l Level) ColumnSums(sum, squares, x, pivot []float32) {
 	checkColumns(sum, squares, len(x), pivot)
 	clear(sum)
@@ -63,7 +62,7 @@ func checkColumns(sum, squares []float32, length int, pivot []float32) {
 	}
 }
 
-// columnSums is ColumnSums for the columns from the given one on.
+// columnSums is ColumnSums for the columns from from on.
 func columnSums(sum, squares, x, pivot []float32, from int) {
 	cols := len(pivot)
 	if from == cols {
@@ -78,8 +77,7 @@ func columnSums(sum, squares, x, pivot []float32, from int) {
 	}
 }
 
-// Moments are the mean of each channel and the sum of the squared deviations from it,
-// over Count rows.
+// Moments are the mean of each channel and the sum of squared deviations from it, over Count rows.
 type Moments struct {
 	Count    float64
 	Mean, M2 []float64 // (C,)
@@ -92,8 +90,8 @@ func (m *Moments) Reset() {
 	clear(m.M2)
 }
 
-// Add joins the moments of more rows, as ColumnSums measured them, by the formula of
-// Chan, Golub and LeVeque (1979).
+// Add merges the sums that ColumnSums computed for more rows, by the formula of Chan, Golub and
+// LeVeque (1979).
 func (m *Moments) Add(rows int, sum, squares, pivot []float32) {
 	count := float64(rows)
 	total := m.Count + count
@@ -108,7 +106,7 @@ func (m *Moments) Add(rows int, sum, squares, pivot []float32) {
 	m.Count = total
 }
 
-// Normalize sets y to the normalised x. y may be x.
+// Normalize sets y to the normalized x. y may be x.
 func (l Level) Normalize(y, x []float32, n *Norm) {
 	n.check(len(x), len(y))
 	normalize(y, x, n, l.normalizeWide(y, x, n))
@@ -126,7 +124,7 @@ func normalize(y, x []float32, n *Norm, from int) {
 	}
 }
 
-// NormSums computes for each channel, of the gradient g of z,
+// NormSums computes for each channel, with the gradient g of z,
 //
 //	g = dy where z > Floor, else 0
 //	sum[c] = Σ g,  product[c] = Σ g·(x − Mean[c])
@@ -156,7 +154,8 @@ func normSums(sum, product, dy, x []float32, n *Norm, from int) {
 	}
 }
 
-// NormGrad is what the gradient of x takes from the sums over all m rows: with γ/σ = Scale,
+// NormGrad has the coefficients of the gradient of x, from the sums over all m rows: with γ/σ =
+// Scale,
 //
 //	dx = Scale[c]·g − A[c] − (x − Mean[c])·B[c]
 //	A = Scale·Σg/m,  B = Scale·Σg·(x − Mean)/(σ²·m)

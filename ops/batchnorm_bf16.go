@@ -1,17 +1,17 @@
 package ops
 
-// Batch normalization of bf16, beside float32 parameters and sums: each method computes what
-// the one without BF16 in its name does on the widened numbers, and rounds what is stored (subnormal numbers, from
-// AVX512BF16 on, to zero). Where the level or the number of channels has no kernel for that, the numbers are
-// widened to tmp, which has room for all of x and dy, or y.
+// Batch normalization of bf16, with float32 parameters and sums. Each method computes what the one
+// without BF16 in its name does on the widened values, and rounds what it stores (from AVX512BF16
+// on, subnormals to zero). If there is no kernel for the level or the number of channels, it widens
+// the values to tmp, which holds all of x and dy, or y.
 
-// widen returns x as float32, in tmp, and what is left of tmp.
+// widen returns x as float32, in tmp, and the rest of tmp.
 func (l Level) widen(x []BF16, tmp []float32) (widened, rest []float32) {
 	l.WidenBF16(tmp[:len(x)], x)
 	return tmp[:len(x)], tmp[len(x):]
 }
 
-// widenWindow returns n numbers of each of the four blocks of a window, one after the other.
+// widenWindow returns n elements of each of the four blocks of a window, one after the other.
 func (l Level) widenWindow(x []BF16, w Window, n int, tmp []float32) (widened []float32, dense Window, rest []float32) {
 	for i, at := range w.starts() {
 		l.WidenBF16(tmp[i*n:][:n], x[at:][:n])
@@ -19,7 +19,7 @@ func (l Level) widenWindow(x []BF16, w Window, n int, tmp []float32) (widened []
 	return tmp[:4*n], Window{Right: n, Down: 2 * n}, tmp[4*n:]
 }
 
-// roundWindow rounds x, of n numbers for each of the four blocks, to a window.
+// roundWindow rounds x, n elements for each of the four blocks, to a window.
 func (l Level) roundWindow(y []BF16, w Window, n int, x []float32) {
 	for i, at := range w.starts() {
 		l.RoundBF16(y[at:][:n], x[i*n:][:n])

@@ -1,12 +1,6 @@
-// What the kernels of batch normalization of bf16 have in common: 16 numbers are widened where they
-// are read and rounded where they are written.
-//
-// Columns are counted in bytes of bf16, in AX up to DX; a float32 is at (R)(AX*2).
-// Z15 holds the floor.
+// Loads of bf16 for the batch normalization kernels: 16 values are widened where they are read.
 
-#define NOT_LESS_EQUAL $0x16 // unordered is true, quiet
-
-// WIDEN sets z to 16 numbers of bf16.
+// WIDEN sets z to 16 values of bf16.
 #define WIDEN(x, z) \
 	VPMOVZXWD x, z   \
 	VPSLLD $16, z, z

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// gridBF16 returns multiples of 1/8 as grid does, all of which are numbers of bf16.
+// gridBF16 returns multiples of 1/8 as grid does; bf16 represents all of them.
 func gridBF16(rng *rand.Rand, n int) []BF16 {
 	x := make([]BF16, n)
 	Generic.RoundBF16(x, grid(rng, n))
@@ -20,7 +20,7 @@ func widened(x []BF16) []float32 {
 	return y
 }
 
-// equalBF16 compares with what is exact before it is rounded.
+// equalBF16 compares got with want, which is exact, rounded.
 func equalBF16(t *testing.T, what string, got []BF16, want []float64) {
 	t.Helper()
 	for i := range got {
@@ -50,7 +50,7 @@ func TestNormBF16(t *testing.T) {
 		equal(t, "sum", sum, want.sum)
 		equal(t, "product", product, want.product)
 		equalBF16(t, "dx", dx, want.grads(widened(x)))
-		equalBF16(t, "dx in the place of x", inPlace, want.grads(widened(x)))
+		equalBF16(t, "dx in place", inPlace, want.grads(widened(x)))
 		g.check(t)
 		checkY()
 		checkDX()
@@ -68,7 +68,7 @@ func TestNormPoolBF16(t *testing.T) {
 		y, checkY := guardedBF16(t, len(dy))
 		inPlace, checkInPlace := guardedBF16(t, size)
 		copy(inPlace, x)
-		dx := slices.Clone(x) // which also shows what is written between the blocks
+		dx := slices.Clone(x) // also shows what is written between the blocks
 		sum, product, tmp := g.out(cols), g.out(cols), g.out(5*len(dy))
 		l.NormalizePoolBF16(y, x, w, &gn.Norm, tmp)
 		l.NormPoolSumsBF16(sum, product, dy, x, w, &gn.Norm, tmp)
@@ -78,7 +78,7 @@ func TestNormPoolBF16(t *testing.T) {
 		equal(t, "sum", sum, want.sum)
 		equal(t, "product", product, want.product)
 		equalBF16(t, "dx", dx, want.grads(widened(x)))
-		equalBF16(t, "dx in the place of x", inPlace, want.grads(widened(x)))
+		equalBF16(t, "dx in place", inPlace, want.grads(widened(x)))
 		g.check(t)
 		checkY()
 		checkInPlace()
@@ -103,8 +103,8 @@ func TestColumnSumsBF16(t *testing.T) {
 	})
 }
 
-// Of numbers whose results are rounded, the kernels must give the bits that the float32 kernels of the same
-// level and RoundBF16 give: sums are added in the same order.
+// Where results are rounded, the kernels must give the same bits as the float32 kernels of the same
+// level followed by RoundBF16: sums are added in the same order.
 func TestNormBF16IsRounded(t *testing.T) {
 	const rows, cols = 37, 48
 	rng := rand.New(rand.NewPCG(9, 10))

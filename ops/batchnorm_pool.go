@@ -1,7 +1,7 @@
 package ops
 
-// Window is the place of the 2x2 window of a max pool in a tensor HWNC: four blocks of
-// N·C numbers, at x[0:], x[Right:], x[Down:] and x[Down+Right:], in row-major order.
+// Window is the layout of the 2x2 window of a max pool in an HWNC tensor: four blocks of N·C
+// elements, at x[0:], x[Right:], x[Down:] and x[Down+Right:], in row-major order.
 type Window struct {
 	Right, Down int // N·C and W·N·C
 }
@@ -9,7 +9,7 @@ type Window struct {
 // starts returns where the four blocks begin.
 func (w Window) starts() [4]int { return [...]int{0, w.Right, w.Down, w.Down + w.Right} }
 
-// windowBlocks returns n numbers of each of the four blocks of a window.
+// windowBlocks returns n elements of each of the four blocks of a window.
 func windowBlocks[T float32 | BF16](w Window, x []T, n int) (b [4][]T) {
 	for i, at := range w.starts() {
 		b[i] = x[at:][:n]
@@ -17,8 +17,8 @@ func windowBlocks[T float32 | BF16](w Window, x []T, n int) (b [4][]T) {
 	return b
 }
 
-// NormalizePool sets each element of y to the maximum of the normalised elements of the four
-// blocks at x. len(y) is the length of a block, or of a part of whole rows.
+// NormalizePool sets each element of y to the maximum of the normalized elements of the four blocks
+// at x. len(y) is the length of a block, or of a range of whole rows of it.
 func (l Level) NormalizePool(y, x []float32, w Window, n *Norm) {
 	n.check(len(y))
 	blocks := windowBlocks(w, x, len(y))
@@ -35,8 +35,8 @@ func (l Level) NormalizePool(y, x []float32, w Window, n *Norm) {
 	}
 }
 
-// poolAt returns the largest z at element i of the four blocks, in channel c, and which block
-// has it first.
+// poolAt returns the largest z at element i of the four blocks, in channel c, and the first block
+// that has it.
 func poolAt(x *[4][]float32, n *Norm, i, c int) (best float32, block int) {
 	best = n.at(x[0][i], c)
 	for b := 1; b < 4; b++ {
@@ -47,8 +47,8 @@ func poolAt(x *[4][]float32, n *Norm, i, c int) (best float32, block int) {
 	return best, block
 }
 
-// NormPoolSums is NormSums where a 2x2 max pool follows: dy goes to the first of
-// the largest elements of each window.
+// NormPoolSums is NormSums before a 2x2 max pool: dy goes to the first of the largest elements of
+// each window.
 func (l Level) NormPoolSums(sum, product, dy, x []float32, w Window, n *Norm) {
 	n.check(len(dy))
 	n.checkSums(sum, product)
@@ -73,8 +73,7 @@ func (l Level) NormPoolSums(sum, product, dy, x []float32, w Window, n *Norm) {
 	}
 }
 
-// NormPoolGrad is NormGrad where a 2x2 max pool follows: it sets the four blocks at dx,
-// which may be x.
+// NormPoolGrad is NormGrad before a 2x2 max pool: it sets the four blocks at dx, which may be x.
 func (l Level) NormPoolGrad(dx, dy, x []float32, w Window, n *NormGrad) {
 	n.check(len(dy))
 	blocks, grads := windowBlocks(w, x, len(dy)), windowBlocks(w, dx, len(dy))

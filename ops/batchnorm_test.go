@@ -8,7 +8,7 @@ import (
 )
 
 // eachNorm runs f at the given levels for matrices of many sizes, with and without a ReLU. All
-// values are multiples of 1/8, so that z, and whether it is above the floor, is exact.
+// values are multiples of 1/8, so z is exact, and so is its comparison with the floor.
 func eachNorm(t *testing.T, levels []Level, f func(t *testing.T, l Level, rows, cols int, n *NormGrad, rng *rand.Rand)) {
 	for _, l := range levels {
 		for _, cols := range []int{1, 7, 8, 9, 15, 16, 17, 64, 65} {
@@ -27,8 +27,8 @@ func eachNorm(t *testing.T, levels []Level, f func(t *testing.T, l Level, rows, 
 	}
 }
 
-// normReference is the meaning of all the kernels in float64, for a window of one block or
-// four, at the places at.
+// normReference computes all the kernels in float64, for a window of one block or four, at offsets
+// at.
 type normReference struct {
 	y, sum, product []float64
 	dx              map[int]float64
@@ -61,7 +61,7 @@ func newNormReference(x, dy []float32, at []int, n *NormGrad) normReference {
 	return r
 }
 
-// grads returns what a slice that was x becomes.
+// grads returns what x becomes when the gradient is written to it.
 func (r normReference) grads(x []float32) []float64 {
 	dx := make([]float64, len(x))
 	for i, v := range x {
@@ -94,11 +94,11 @@ func TestNorm(t *testing.T) {
 		l.NormGrad(dx, g.in(dy), g.in(x), gn)
 		l.NormGrad(dxInPlace, g.in(dy), dxInPlace, gn)
 		equal(t, "y", y, want.y)
-		equal(t, "y in the place of x", yInPlace, want.y)
+		equal(t, "y in place", yInPlace, want.y)
 		equal(t, "sum", sum, want.sum)
 		equal(t, "product", product, want.product)
 		equal(t, "dx", dx, want.grads(x))
-		equal(t, "dx in the place of x", dxInPlace, want.grads(x))
+		equal(t, "dx in place", dxInPlace, want.grads(x))
 		g.check(t)
 	})
 }
@@ -124,7 +124,7 @@ func TestNormPool(t *testing.T) {
 		equal(t, "sum", sum, want.sum)
 		equal(t, "product", product, want.product)
 		equal(t, "dx", dx, want.grads(outside))
-		equal(t, "dx in the place of x", dxInPlace, want.grads(x))
+		equal(t, "dx in place", dxInPlace, want.grads(x))
 		g.check(t)
 	})
 }
@@ -147,8 +147,8 @@ func TestColumnSums(t *testing.T) {
 	})
 }
 
-// Statistics by blocks must be right where the mean is large beside the deviation, and exact for
-// a column of equal numbers.
+// Statistics by blocks must be right when the mean is large compared to the deviation, and exact
+// for a column of equal values.
 func TestMoments(t *testing.T) {
 	const rows, cols, block = 5000, 11, 512
 	rng := rand.New(rand.NewPCG(5, 6))
@@ -164,9 +164,9 @@ func TestMoments(t *testing.T) {
 			m := Moments{Mean: make([]float64, cols), M2: make([]float64, cols)}
 			sum, squares := make([]float32, cols), make([]float32, cols)
 			for from := 0; from < rows; from += block {
-				part := x[from*cols : min(rows, from+block)*cols]
-				l.ColumnSums(sum, squares, part, part[:cols])
-				m.Add(len(part)/cols, sum, squares, part[:cols])
+				block := x[from*cols : min(rows, from+block)*cols]
+				l.ColumnSums(sum, squares, block, block[:cols])
+				m.Add(len(block)/cols, sum, squares, block[:cols])
 			}
 			for c := range cols {
 				var mean, m2 float64

@@ -21,16 +21,16 @@ func splitAVX2(dst *float32, s, w int, src *BF16, pairs int)
 
 func (l Level) widenWide(dst []float32, src []BF16) int {
 	n := l.whole(len(src))
-	for i := 0; i < n; i += pieceSize {
-		widenAVX2(&dst[i], &src[i], min(pieceSize, n-i))
+	for i := 0; i < n; i += chunkSize {
+		widenAVX2(&dst[i], &src[i], min(chunkSize, n-i))
 	}
 	return n
 }
 
 func (l Level) roundWide(dst []BF16, src []float32) int {
 	n := l.whole(len(src))
-	for i := 0; i < n; i += pieceSize {
-		roundAVX2(&dst[i], &src[i], min(pieceSize, n-i))
+	for i := 0; i < n; i += chunkSize {
+		roundAVX2(&dst[i], &src[i], min(chunkSize, n-i))
 	}
 	return n
 }

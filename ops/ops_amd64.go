@@ -42,24 +42,24 @@ func (l Level) whole(n int) int {
 
 func (l Level) reluWide(y, x []float32) int {
 	n := l.whole(len(x))
-	for i := 0; i < n; i += pieceSize {
-		reluAVX2(&y[i], &x[i], min(pieceSize, n-i))
+	for i := 0; i < n; i += chunkSize {
+		reluAVX2(&y[i], &x[i], min(chunkSize, n-i))
 	}
 	return n
 }
 
 func (l Level) reluGradWide(dx, dy, x []float32) int {
 	n := l.whole(len(x))
-	for i := 0; i < n; i += pieceSize {
-		reluGradAVX2(&dx[i], &dy[i], &x[i], min(pieceSize, n-i))
+	for i := 0; i < n; i += chunkSize {
+		reluGradAVX2(&dx[i], &dy[i], &x[i], min(chunkSize, n-i))
 	}
 	return n
 }
 
 func (l Level) maxPoolWide(y []float32, x *[4][]float32) int {
 	n := l.whole(len(y))
-	for i := 0; i < n; i += pieceSize {
-		maxPoolAVX2(&y[i], &x[0][i], &x[1][i], &x[2][i], &x[3][i], min(pieceSize, n-i))
+	for i := 0; i < n; i += chunkSize {
+		maxPoolAVX2(&y[i], &x[0][i], &x[1][i], &x[2][i], &x[3][i], min(chunkSize, n-i))
 	}
 	return n
 }
@@ -67,24 +67,24 @@ func (l Level) maxPoolWide(y []float32, x *[4][]float32) int {
 // maxPoolBF16Wide does a multiple of 16 numbers.
 func (l Level) maxPoolBF16Wide(y []BF16, x *[4][]BF16) int {
 	n := l.whole(len(y)) &^ 15
-	for i := 0; i < n; i += pieceSize {
-		maxPoolBF16AVX2(&y[i], &x[0][i], &x[1][i], &x[2][i], &x[3][i], min(pieceSize, n-i))
+	for i := 0; i < n; i += chunkSize {
+		maxPoolBF16AVX2(&y[i], &x[0][i], &x[1][i], &x[2][i], &x[3][i], min(chunkSize, n-i))
 	}
 	return n
 }
 
 func (l Level) maxPoolGradWide(dx *[4][]float32, dy []float32, x *[4][]float32) int {
 	n := l.whole(len(dy))
-	for i := 0; i < n; i += pieceSize {
-		maxPoolGradAVX2(&dx[0][i], &dy[i], &x[0][i], &x[1][i], &x[2][i], &x[3][i], min(pieceSize, n-i))
+	for i := 0; i < n; i += chunkSize {
+		maxPoolGradAVX2(&dx[0][i], &dy[i], &x[0][i], &x[1][i], &x[2][i], &x[3][i], min(chunkSize, n-i))
 	}
 	return n
 }
 
 func (l Level) dropoutWide(y, x []float32, keep []byte, scale float32) int {
 	n := l.whole(len(x))
-	for i := 0; i < n; i += pieceSize {
-		dropoutAVX2(&y[i], &x[i], &keep[i/8], min(pieceSize, n-i), scale)
+	for i := 0; i < n; i += chunkSize {
+		dropoutAVX2(&y[i], &x[i], &keep[i/8], min(chunkSize, n-i), scale)
 	}
 	return n
 }
@@ -96,25 +96,25 @@ func (l Level) dropoutMaskWide(keep []byte, block uint32, seed uint64, layer uin
 	}
 	n := len(keep) &^ 3
 	key := [2]uint32{uint32(seed), uint32(seed >> 32)}
-	for i := 0; i < n; i += pieceSize / 8 {
+	for i := 0; i < n; i += chunkSize / 8 {
 		counter := [4]uint32{block + uint32(2*i), layer, uint32(step), uint32(step >> 32)}
-		dropoutMaskAVX2(&keep[i], &counter, &key, min(pieceSize/8, n-i)/4, threshold)
+		dropoutMaskAVX2(&keep[i], &counter, &key, min(chunkSize/8, n-i)/4, threshold)
 	}
 	return n
 }
 
 func (l Level) sgdWide(w, v, g []float32, s SGD, ofV, ofG float32) (n int, squares float64) {
 	n = l.whole(len(w))
-	for i := 0; i < n; i += pieceSize {
-		squares += sgdAVX2(&w[i], &v[i], &g[i], min(pieceSize, n-i), 2*s.Lambda, s.Momentum, s.LearningRate, ofV, ofG)
+	for i := 0; i < n; i += chunkSize {
+		squares += sgdAVX2(&w[i], &v[i], &g[i], min(chunkSize, n-i), 2*s.Lambda, s.Momentum, s.LearningRate, ofV, ofG)
 	}
 	return n, squares
 }
 
 func (l Level) sumSquaresWide(x []float32) (n int, sum float64) {
 	n = l.whole(len(x))
-	for i := 0; i < n; i += pieceSize {
-		sum += sumSquaresAVX2(&x[i], min(pieceSize, n-i))
+	for i := 0; i < n; i += chunkSize {
+		sum += sumSquaresAVX2(&x[i], min(chunkSize, n-i))
 	}
 	return n, sum
 }

@@ -17,7 +17,7 @@ import (
 // number of lines with each.
 var generated = map[string]map[string]int{
 	"batchnorm_bf16_amd64.s":      {"VCVTNEPS2BF16": 1},
-	"batchnorm_pool_bf16_amd64.s": {"VCVTNEPS2BF16": 2},
+	"batchnorm_pool_bf16_amd64.s": {"VCVTNEPS2BF16": 1},
 	"pack_bf16_amd64.s":           {"VCVTNE2PS2BF16": 1},
 	"tile_bf16_avx512_amd64.s":    {"VDPBF16PS": 24},
 	"tile_bf16_amx_amd64.s": {

@@ -24,11 +24,14 @@
 #define RUN 512 // bytes; the 36 runs of tmp leave almost half of L1
 
 // A column of a square src, or a row of tmp, to V0, V1, …
-#define COLUMN6(c) LOAD(c, V0); LOAD(6+c, V1); LOAD(12+c, V2); LOAD(18+c, V3); LOAD(24+c, V4); LOAD(30+c, V5)
+#define COLUMN6(c) \
+	LOAD(c, V0); LOAD(6+c, V1); LOAD(12+c, V2); LOAD(18+c, V3); LOAD(24+c, V4); LOAD(30+c, V5)
 #define COLUMN4(c) LOAD(c, V0); LOAD(4+c, V1); LOAD(8+c, V2); LOAD(12+c, V3)
 #define COLUMN3(c) LOAD(c, V0); LOAD(3+c, V1); LOAD(6+c, V2)
 #define COLUMN2(c) LOAD(c, V0); LOAD(2+c, V1)
-#define ROW6(r) LOADT(6*r, V0); LOADT(6*r+1, V1); LOADT(6*r+2, V2); LOADT(6*r+3, V3); LOADT(6*r+4, V4); LOADT(6*r+5, V5)
+#define ROW6(r) \
+	LOADT(6*r, V0); LOADT(6*r+1, V1); LOADT(6*r+2, V2); \
+	LOADT(6*r+3, V3); LOADT(6*r+4, V4); LOADT(6*r+5, V5)
 #define ROW4(r) LOADT(4*r, V0); LOADT(4*r+1, V1); LOADT(4*r+2, V2); LOADT(4*r+3, V3)
 #define ROW3(r) LOADT(3*r, V0); LOADT(3*r+1, V1); LOADT(3*r+2, V2)
 #define ROW2(r) LOADT(2*r, V0); LOADT(2*r+1, V1)
@@ -43,7 +46,8 @@
 #define TOROW3(r, v0, v1, v2) STORE(v0, 3*r); STORE(v1, 3*r+1); STORE(v2, 3*r+2)
 #define TOROW4(r, v0, v1, v2, v3) STORE(v0, 4*r); STORE(v1, 4*r+1); STORE(v2, 4*r+2); STORE(v3, 4*r+3)
 #define TOROW6(r, v0, v1, v2, v3, v4, v5) \
-	STORE(v0, 6*r); STORE(v1, 6*r+1); STORE(v2, 6*r+2); STORE(v3, 6*r+3); STORE(v4, 6*r+4); STORE(v5, 6*r+5)
+	STORE(v0, 6*r); STORE(v1, 6*r+1); STORE(v2, 6*r+2); \
+	STORE(v3, 6*r+3); STORE(v4, 6*r+4); STORE(v5, 6*r+5)
 
 // FETCHCOLUMN and FETCHROW prefetch what follows column c of src, or row r of dst: the next one,
 // and after the last the first one a run further.
