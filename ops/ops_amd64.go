@@ -2,8 +2,8 @@
 
 package ops
 
-// Each kernel is in its .s file in Go. They do a multiple of 8 numbers; the methods call
-// them for pieces and return how many are done.
+// The kernels compute a multiple of 8 elements. The methods call them for chunks and return how many
+// elements are done. The .s files have each loop in Go.
 
 //go:noescape
 func reluAVX2(y, x *float32, n int)
@@ -27,12 +27,12 @@ func dropoutAVX2(y, x *float32, keep *byte, n int, scale float32)
 func dropoutMaskAVX2(keep *byte, counter *[4]uint32, key *[2]uint32, n int, threshold uint32)
 
 //go:noescape
-func sgdAVX2(w, v, dw *float32, n int, decay, momentum, rate, ofV, ofG float32) (squares float64)
+func sgdAVX2(w, v, dw *float32, n int, c sgdCoefficients) (squares float64)
 
 //go:noescape
 func sumSquaresAVX2(x *float32, n int) (sum float64)
 
-// whole returns how many of n numbers fill whole vectors, none below AVX2.
+// whole returns how many of n elements fill whole vectors, none below AVX2.
 func (l Level) whole(n int) int {
 	if l < AVX2 {
 		return 0
@@ -64,7 +64,7 @@ func (l Level) maxPoolWide(y []float32, x *[4][]float32) int {
 	return n
 }
 
-// maxPoolBF16Wide does a multiple of 16 numbers.
+// maxPoolBF16Wide computes a multiple of 16 elements.
 func (l Level) maxPoolBF16Wide(y []BF16, x *[4][]BF16) int {
 	n := l.whole(len(y)) &^ 15
 	for i := 0; i < n; i += chunkSize {
@@ -89,8 +89,9 @@ func (l Level) dropoutWide(y, x []float32, keep []byte, scale float32) int {
 	return n
 }
 
-// dropoutMaskWide does a multiple of 4 bytes.
-func (l Level) dropoutMaskWide(keep []byte, block uint32, seed uint64, layer uint32, step uint64, threshold uint32) int {
+// dropoutMaskWide computes a multiple of 4 bytes.
+func (l Level) dropoutMaskWide(keep []byte, block uint32, seed uint64, layer uint32, step uint64,
+	threshold uint32) int {
 	if l < AVX2 {
 		return 0
 	}
@@ -103,10 +104,10 @@ func (l Level) dropoutMaskWide(keep []byte, block uint32, seed uint64, layer uin
 	return n
 }
 
-func (l Level) sgdWide(w, v, g []float32, s SGD, ofV, ofG float32) (n int, squares float64) {
+func (l Level) sgdWide(w, v, g []float32, c sgdCoefficients) (n int, squares float64) {
 	n = l.whole(len(w))
 	for i := 0; i < n; i += chunkSize {
-		squares += sgdAVX2(&w[i], &v[i], &g[i], min(chunkSize, n-i), 2*s.Lambda, s.Momentum, s.LearningRate, ofV, ofG)
+		squares += sgdAVX2(&w[i], &v[i], &g[i], min(chunkSize, n-i), c)
 	}
 	return n, squares
 }

@@ -2,17 +2,6 @@
 
 package ops
 
-// Without assembly no column and no element is done by vectors.
-
-func (Level) columnSumsWide(_, _, _, _ []float32) int                          { return 0 }
-func (Level) normalizeWide(_, _ []float32, _ *Norm) int                        { return 0 }
-func (Level) normSumsWide(_, _, _, _ []float32, _ *Norm) int                   { return 0 }
-func (Level) normGradWide(_, _, _ []float32, _ *NormGrad) int                  { return 0 }
-func (Level) normalizePoolWide(_ []float32, _ *[4][]float32, _ *Norm) int      { return 0 }
-func (Level) normPoolSumsWide(_, _, _ []float32, _ *[4][]float32, _ *Norm) int { return 0 }
-func (Level) normPoolGradWide(_ *[4][]float32, _ []float32, _ *[4][]float32, _ *NormGrad) int {
-	return 0
-}
 func (Level) reluWide(_, _ []float32) int                                       { return 0 }
 func (Level) reluGradWide(_, _, _ []float32) int                                { return 0 }
 func (Level) maxPoolWide(_ []float32, _ *[4][]float32) int                      { return 0 }
@@ -22,5 +11,5 @@ func (Level) dropoutWide(_, _ []float32, _ []byte, _ float32) int               
 func (Level) dropoutMaskWide(_ []byte, _ uint32, _ uint64, _ uint32, _ uint64, _ uint32) int {
 	return 0
 }
-func (Level) sgdWide(_, _, _ []float32, _ SGD, _, _ float32) (int, float64) { return 0, 0 }
-func (Level) sumSquaresWide([]float32) (int, float64)                       { return 0, 0 }
+func (Level) sgdWide(_, _, _ []float32, _ sgdCoefficients) (int, float64) { return 0, 0 }
+func (Level) sumSquaresWide([]float32) (int, float64)                     { return 0, 0 }

@@ -8,23 +8,23 @@
 //		squares += w[i]*w[i] // in float64
 //		d := dw[i] + decay*w[i]
 //		v[i] = momentum*v[i] - rate*d
-//		w[i] = w[i] + ofV*v[i] - ofG*d
+//		w[i] = w[i] + wV*v[i] - wG*d
 //	}
 //
 // Each product and sum is rounded to float32, none is fused.
 //
 // SI, DI, R8     w, v, dw
-// AX, DX         place in bytes, end
-// Y10-Y14        decay, momentum, rate, ofV, ofG
+// AX, DX         offset in bytes, end
+// Y10-Y14        decay, momentum, rate, wV, wG
 // Y8, Y9         sums of squares of the lower and upper four
 //
-// All three come from memory, and are asked for AHEAD bytes before they are needed.
+// All three come from memory, and are prefetched DISTANCE bytes ahead.
 //
 // Need AVX2 and FMA.
 
-#define AHEAD 2048
+#define DISTANCE 2048
 
-// SQUARES adds the squares of the numbers in Y0 (X0) to Y8 and Y9.
+// SQUARES adds the squares of the floats in Y0 (X0) to Y8 and Y9.
 #define SQUARES \
 	VCVTPS2PD    X0, Y5       \
 	VEXTRACTF128 $1, Y0, X6   \
@@ -32,33 +32,33 @@
 	VFMADD231PD  Y5, Y5, Y8   \
 	VFMADD231PD  Y6, Y6, Y9
 
-// TOTAL gives in X8 the sum of Y8 and Y9.
+// TOTAL leaves the sum of Y8 and Y9 in X8.
 #define TOTAL \
 	VADDPD       Y9, Y8, Y8   \
 	VEXTRACTF128 $1, Y8, X9   \
 	VADDPD       X9, X8, X8   \
 	VHADDPD      X8, X8, X8
 
-// func sgdAVX2(w, v, dw *float32, n int, decay, momentum, rate, ofV, ofG float32) (squares float64)
+// func sgdAVX2(w, v, dw *float32, n int, c sgdCoefficients) (squares float64)
 TEXT ·sgdAVX2(SB), NOSPLIT, $0-64
 	MOVQ         w+0(FP), SI
 	MOVQ         v+8(FP), DI
 	MOVQ         dw+16(FP), R8
 	MOVQ         n+24(FP), DX
-	VBROADCASTSS decay+32(FP), Y10
-	VBROADCASTSS momentum+36(FP), Y11
-	VBROADCASTSS rate+40(FP), Y12
-	VBROADCASTSS ofV+44(FP), Y13
-	VBROADCASTSS ofG+48(FP), Y14
+	VBROADCASTSS c_decay+32(FP), Y10
+	VBROADCASTSS c_momentum+36(FP), Y11
+	VBROADCASTSS c_rate+40(FP), Y12
+	VBROADCASTSS c_wV+44(FP), Y13
+	VBROADCASTSS c_wG+48(FP), Y14
 	VXORPD       Y8, Y8, Y8
 	VXORPD       Y9, Y9, Y9
 	SHLQ         $2, DX
 	XORL         AX, AX
 
 loop:
-	PREFETCHT0 AHEAD(SI)(AX*1)
-	PREFETCHT0 AHEAD(DI)(AX*1)
-	PREFETCHT0 AHEAD(R8)(AX*1)
+	PREFETCHT0 DISTANCE(SI)(AX*1)
+	PREFETCHT0 DISTANCE(DI)(AX*1)
+	PREFETCHT0 DISTANCE(R8)(AX*1)
 	VMOVUPS (SI)(AX*1), Y0
 	SQUARES
 	VMULPS  Y0, Y10, Y2
@@ -71,7 +71,7 @@ loop:
 	VADDPS  Y1, Y0, Y0
 	VMULPS  Y2, Y14, Y2
 	VSUBPS  Y2, Y0, Y0
-	VMOVUPS Y0, (SI)(AX*1)       // w = w + ofV*v − ofG*d
+	VMOVUPS Y0, (SI)(AX*1)       // w = w + wV*v − wG*d
 	ADDQ    $32, AX
 	CMPQ    AX, DX
 	JLT     loop
