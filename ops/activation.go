@@ -32,17 +32,17 @@ func (l Level) MaxPool(y, x []float32, w Window) {
 	}
 }
 
-// MaxPoolBF16 is MaxPool of bf16.
+// MaxPoolBF16 is MaxPool in bf16.
 func (l Level) MaxPoolBF16(y, x []BF16, w Window) {
 	b := windowBlocks(w, x, len(y))
 	for i := l.maxPoolBF16Wide(y, &b); i < len(y); i++ {
 		most := max(b[0][i].Float32(), b[1][i].Float32(), b[2][i].Float32(), b[3][i].Float32())
-		y[i] = roundBF16(most) // is one of them, so nothing is rounded
+		y[i] = roundBF16(most) // exact: it is one of them
 	}
 }
 
-// MaxPoolGrad sets the four blocks of the window at dx: each element of dy goes to the first
-// of the largest at x, and the others get 0. dx may be x.
+// MaxPoolGrad sets the four blocks of the window at dx: each element of dy goes to the first of the
+// largest elements at x, and the others get 0. dx may be x.
 func (l Level) MaxPoolGrad(dx, dy, x []float32, w Window) {
 	b, d := windowBlocks(w, x, len(dy)), windowBlocks(w, dx, len(dy))
 	for i := l.maxPoolGradWide(&d, dy, &b); i < len(dy); i++ {
@@ -59,7 +59,7 @@ func (l Level) MaxPoolGrad(dx, dy, x []float32, w Window) {
 	}
 }
 
-// MaxPoolGradBF16 is MaxPoolGrad of bf16, with room in tmp for five times as many numbers as dy has.
+// MaxPoolGradBF16 is MaxPoolGrad in bf16. tmp has five times as many elements as dy.
 func (l Level) MaxPoolGradBF16(dx, dy, x []BF16, w Window, tmp []float32) {
 	wide, dense, rest := l.widenWindow(x, w, len(dy), tmp)
 	grad, _ := l.widen(dy, rest)

@@ -34,13 +34,13 @@ func TestReLU(t *testing.T) {
 		l.ReLUGrad(inPlace, g.in(dy), inPlace)
 		equal(t, "y", got, y)
 		equal(t, "dx", gotGrad, dx)
-		equal(t, "dx in the place of x", inPlace, dx)
+		equal(t, "dx in place", inPlace, dx)
 		g.check(t)
 	})
 }
 
-// spread makes four blocks of n numbers with gaps between them, as parts of larger blocks
-// have, and returns where each is.
+// spread returns a window of four blocks of n elements with gaps between them, as ranges of larger
+// blocks have, the size of the tensor, and the offset of each block.
 func spread(n int) (w Window, size int, at [4]int) {
 	w = Window{Right: n + 3, Down: 2*n + 11}
 	return w, w.Down + w.Right + n, [4]int{0, w.Right, w.Down, w.Down + w.Right}
@@ -76,7 +76,7 @@ func TestMaxPool(t *testing.T) {
 		l.MaxPoolGrad(gotInPlace, g.in(dy), gotInPlace, w)
 		equal(t, "y", got, y)
 		equal(t, "dx", gotGrad, dx)
-		equal(t, "dx in the place of x", gotInPlace, inPlace)
+		equal(t, "dx in place", gotInPlace, inPlace)
 		g.check(t)
 	})
 }
@@ -86,7 +86,7 @@ func TestMaxPoolBF16(t *testing.T) {
 		w, size, at := spread(n)
 		x, dy := gridBF16(rng, size), gridBF16(rng, n)
 		want, wantGrad := make([]float64, n), make([]float64, size)
-		for i, v := range x { // between the blocks dx stays as it is
+		for i, v := range x { // dx is unchanged between the blocks
 			wantGrad[i] = float64(v.Float32())
 		}
 		for i := range want {
@@ -106,13 +106,13 @@ func TestMaxPoolBF16(t *testing.T) {
 		l.MaxPoolBF16(y, x, w)
 		l.MaxPoolGradBF16(dx, dy, dx, w, make([]float32, 5*n))
 		equalBF16(t, "y", y, want)
-		equalBF16(t, "dx in the place of x", dx, wantGrad)
+		equalBF16(t, "dx in place", dx, wantGrad)
 		checkY()
 		checkDX()
 	})
 }
 
-// A NaN must reach the output wherever it is, in every lane and block.
+// A NaN in any lane and block must reach the output.
 func TestNaNPasses(t *testing.T) {
 	const n = 19
 	nan := float32(math.NaN())
@@ -158,7 +158,7 @@ func TestNaNPasses(t *testing.T) {
 				l.ReLUGrad(y, ones, x[at[k]:][:n])
 				for j, v := range y {
 					if (v == 1) != (i == j) {
-						t.Errorf("%v: gradient of the ReLU of NaN at %d: element %d is %g", l, i, j, v)
+						t.Errorf("%v: ReLU gradient of NaN at %d: element %d is %g", l, i, j, v)
 					}
 				}
 			}

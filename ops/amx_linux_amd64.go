@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// requestAMX asks the kernel for the tile registers. They are a large state, which Linux keeps
-// only for a process that has asked; it holds for all threads, also those that run already.
+// requestAMX requests the tile registers from the kernel. They are a large state, which Linux saves
+// only for processes that request it. The permission holds for all threads, including running ones.
 func requestAMX() error {
 	const (
 		requestPermission = 0x1023 // ARCH_REQ_XCOMP_PERM

@@ -4,4 +4,4 @@ package ops
 
 import "errors"
 
-func requestAMX() error { return errors.New("AMX is asked for on Linux only") }
+func requestAMX() error { return errors.New("AMX is supported on Linux only") }

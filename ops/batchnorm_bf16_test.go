@@ -170,7 +170,7 @@ func TestNormBF16IsRounded(t *testing.T) {
 	}
 }
 
-// A NaN must reach the output of every lane and block.
+// A NaN in any lane and block must reach the output.
 func TestNaNPassesBF16(t *testing.T) {
 	const n = 32
 	norm := &Norm{Mean: make([]float32, n), Scale: make([]float32, n), Beta: make([]float32, n)}

@@ -9,17 +9,16 @@ import (
 
 // eachNorm runs f at the given levels for matrices of many sizes, with and without a ReLU. All
 // values are multiples of 1/8, so z is exact, and so is its comparison with the floor.
-func eachNorm(t *testing.T, levels []Level, f func(t *testing.T, l Level, rows, cols int, n *NormGrad, rng *rand.Rand)) {
+func eachNorm(t *testing.T, levels []Level,
+	f func(t *testing.T, l Level, rows, cols int, n *NormGrad, rng *rand.Rand)) {
 	for _, l := range levels {
 		for _, cols := range []int{1, 7, 8, 9, 15, 16, 17, 64, 65} {
 			for _, rows := range []int{0, 1, 2, 3, 7, 1500} {
 				for _, floor := range []float32{0, float32(math.Inf(-1))} {
 					t.Run(fmt.Sprintf("%v/%dx%d/%g", l, rows, cols, floor), func(t *testing.T) {
 						rng := rand.New(rand.NewPCG(uint64(rows), uint64(cols)))
-						f(t, l, rows, cols, &NormGrad{
-							Norm: Norm{Mean: grid(rng, cols), Scale: grid(rng, cols), Beta: grid(rng, cols), Floor: floor},
-							A:    grid(rng, cols), B: grid(rng, cols),
-						}, rng)
+						n := Norm{Mean: grid(rng, cols), Scale: grid(rng, cols), Beta: grid(rng, cols), Floor: floor}
+						f(t, l, rows, cols, &NormGrad{Norm: n, A: grid(rng, cols), B: grid(rng, cols)}, rng)
 					})
 				}
 			}

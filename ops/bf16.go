@@ -5,23 +5,23 @@ import (
 	"unsafe"
 )
 
-// BF16 is a number of 8 significant bits: the upper half of a float32, with its range.
+// BF16 is a bfloat16: the upper half of a float32, with its range and 8 significant bits.
 type BF16 uint16
 
-// Float32 returns the same number.
+// Float32 returns b as a float32, which is exact.
 func (b BF16) Float32() float32 { return math.Float32frombits(uint32(b) << 16) }
 
-// AsBF16 returns the memory of x, twice as many numbers.
+// AsBF16 returns the memory of x as twice as many elements.
 func AsBF16(x []float32) []BF16 {
 	return unsafe.Slice((*BF16)(unsafe.Pointer(unsafe.SliceData(x))), 2*len(x))
 }
 
-// asPairs returns the memory of x, a whole number of pairs of which each has the place of a float32.
+// asPairs returns the memory of x as half as many float32, each of which is a pair.
 func asPairs(x []BF16) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(x))), len(x)/2)
 }
 
-// WidenBF16 sets dst to src, of the same length.
+// WidenBF16 sets dst to src. Both have the same length.
 func (l Level) WidenBF16(dst []float32, src []BF16) {
 	if len(dst) != len(src) {
 		panic(errLength)
@@ -31,8 +31,8 @@ func (l Level) WidenBF16(dst []float32, src []BF16) {
 	}
 }
 
-// RoundBF16 sets dst to the numbers nearest to those of src, of the same length; of two that are
-// as near, to the even one. A NaN stays one. All levels give the same bits.
+// RoundBF16 sets dst to src, rounded to nearest, ties to even. Both have the same length. A NaN
+// stays a NaN. All levels give the same bits.
 func (l Level) RoundBF16(dst []BF16, src []float32) {
 	if len(dst) != len(src) {
 		panic(errLength)
@@ -45,7 +45,7 @@ func (l Level) RoundBF16(dst []BF16, src []float32) {
 func roundBF16(x float32) BF16 {
 	bits := math.Float32bits(x)
 	if x != x {
-		return BF16(bits>>16 | 0x40) // quiet, so that not all of the fraction can be lost
+		return BF16(bits>>16 | 0x40) // quiet, so that the fraction is not zero
 	}
 	return BF16((bits + 0x7fff + bits>>16&1) >> 16)
 }

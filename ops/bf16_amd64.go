@@ -2,7 +2,7 @@
 
 package ops
 
-// Each kernel is in bf16_amd64.s in Go.
+// bf16_amd64.s has the loop of each kernel in Go.
 
 //go:noescape
 func widenAVX2(dst *float32, src *BF16, n int)
@@ -35,7 +35,7 @@ func (l Level) roundWide(dst []BF16, src []float32) int {
 	return n
 }
 
-// interleaveWide does columns in whole vectors of 16, and tells how many.
+// interleaveWide computes whole vectors of 16 columns and returns the number of columns.
 func (l Level) interleaveWide(dst []BF16, ldd int, src []BF16, lds, pairs, n int) int {
 	n &^= 15
 	if l < AVX2 || n == 0 || pairs == 0 {
@@ -46,7 +46,7 @@ func (l Level) interleaveWide(dst []BF16, ldd int, src []BF16, lds, pairs, n int
 	return n
 }
 
-// separateWide does whole pairs of rows, and tells how many rows that is.
+// separateWide computes whole pairs of rows and returns the number of rows.
 func (l Level) separateWide(dst []BF16, ldd int, panel []BF16, pairs, n int) int {
 	if l < AVX2 || pairs == 0 {
 		return 0
@@ -56,7 +56,7 @@ func (l Level) separateWide(dst []BF16, ldd int, panel []BF16, pairs, n int) int
 	return 2 * pairs
 }
 
-// splitWide does what splitPanel describes, if the level has a kernel for it.
+// splitWide is splitPanel at the levels that have a kernel for it. It reports whether l has one.
 func (l Level) splitWide(dst []float32, src []BF16, depth int) bool {
 	if l < AVX2 {
 		return false

@@ -2,27 +2,36 @@
 
 #include "textflag.h"
 
-// Conversion between float32 and bf16, and pairs of rows. In Go:
+// Conversion between float32 and bf16, and to and from pairs of rows. In Go:
 //
 //	widen       dst[i] = float32 of the bits src[i]<<16, for i < n
-//	round       dst[i] = (bits + 0x7fff + bits>>16&1) >> 16, of a NaN bits>>16 | 0x40, where
+//	round       dst[i] = (bits + 0x7fff + bits>>16&1) >> 16, or bits>>16 | 0x40 for a NaN, where
 //	            bits are those of src[i], for i < n
 //	interleave  dst[2*(p*ldd+j)] = src[2*p*lds+j]
 //	            dst[2*(p*ldd+j)+1] = src[(2*p+1)*lds+j], for p < pairs, j < n
 //	separate    dst[2*p*ldd+j] = src[128*p+2*j]
 //	            dst[(2*p+1)*ldd+j] = src[128*p+2*j+1], for p < pairs, j < n
 //	split       dst[s*j+2*w*p+i] = float32 of the bits src[128*p+2*(16*j+i)]<<16
-//	            dst[s*j+2*w*p+w+i] = of src[128*p+2*(16*j+i)+1]<<16, for p < pairs, j < 4, i < 16
+//	            dst[s*j+2*w*p+w+i] = that of src[128*p+2*(16*j+i)+1]<<16, for p < pairs, j < 4, i < 16
 //
-// n is a multiple of 8, for interleave of 16, for separate of 32, and positive, as pairs is. widen and round do 32
-// numbers a turn, then 8. round and separate fetch src 2 KiB ahead: weights come from memory.
+// n is a positive multiple of 8, for interleave of 16, for separate of 32; pairs is positive. widen
+// and round do 32 elements an iteration, then 8. round and separate prefetch src 2 KiB ahead:
+// weights come from memory.
 //
-// SI, DI   src, dst;  CX numbers left;  of interleave:
-// SI, BX   two rows of src, R8 bytes apart;  DI row of dst, R9 bytes apart
-// AX, DX   place in src's rows and its end;  CX pairs of rows left;  of separate:
-// SI       row of src;  DI, BX two rows of dst, R9 bytes apart;  AX, DX place in these and its end;  CX rows left;  Y15 the lower halves;  of split:
-// SI       row of src, 64 pairs;  DI, R8 where the numbers of its first 16 pairs go, first and second
-// R9, R10  s, 3s bytes;  DX w bytes;  CX rows left;  Y15 the upper halves, as a mask
+// widen, round:
+// SI, DI   src, dst;  CX elements left
+//
+// interleave:
+// SI, BX   two rows of src, R8 bytes apart;  DI row of dst, R9 bytes from the next
+// AX, DX   offset in the rows of src, end;  CX pairs of rows left
+//
+// separate:
+// SI       row of src;  DI, BX two rows of dst, R9 bytes apart
+// AX, DX   offset in the rows of dst, end;  CX pairs of rows left;  Y15 mask of the lower halves
+//
+// split:
+// SI       row of src, 64 pairs;  DI, R8 dst of the first 16 pairs, first and second elements
+// R9, R10  s, 3s in bytes;  DX w in bytes;  CX pairs of rows left;  Y15 mask of the upper halves
 //
 // Need AVX2.
 
@@ -76,7 +85,7 @@ GLOBL rounding<>(SB), RODATA|NOPTR, $12
 
 #define UNORDERED $0x03
 
-// ROUND leaves in y the rounded bits of the floats at src, in the lower halves.
+// ROUND leaves the rounded bits of the floats at src in the lower halves of y.
 #define ROUND(src, y, t, nan) \
 	VMOVUPS   src, y              \
 	VPSRLD    $16, y, t           \
@@ -106,7 +115,7 @@ four:
 	ROUND(32(SI), Y1, Y5, Y9)
 	ROUND(64(SI), Y2, Y6, Y10)
 	ROUND(96(SI), Y3, Y7, Y11)
-	VPACKUSDW Y1, Y0, Y0      // lower and upper half of both in turns
+	VPACKUSDW Y1, Y0, Y0      // lower and upper halves of both, alternating
 	VPACKUSDW Y3, Y2, Y2
 	VPERMQ    $0xd8, Y0, Y0   // in order
 	VPERMQ    $0xd8, Y2, Y2
@@ -183,11 +192,11 @@ TEXT ·separateAVX2(SB), NOSPLIT, $0-40
 	VPCMPEQD Y15, Y15, Y15
 	VPSRLD   $16, Y15, Y15
 
-separate:
+row:
 	LEAQ (DI)(R9*1), BX
 	XORL AX, AX
 
-part:
+column:
 	PREFETCHT0 2048(SI)(AX*2)
 	PREFETCHT0 2112(SI)(AX*2)
 	VMOVDQU   (SI)(AX*2), Y0
@@ -202,7 +211,7 @@ part:
 	VPSRLD    $16, Y1, Y1
 	VPSRLD    $16, Y2, Y2
 	VPSRLD    $16, Y3, Y3
-	VPACKUSDW Y5, Y4, Y4     // lower and upper half of both in turns
+	VPACKUSDW Y5, Y4, Y4     // lower and upper halves of both, alternating
 	VPACKUSDW Y7, Y6, Y6
 	VPACKUSDW Y1, Y0, Y0
 	VPACKUSDW Y3, Y2, Y2
@@ -216,16 +225,17 @@ part:
 	VMOVDQU   Y2, 32(BX)(AX*1)
 	ADDQ      $64, AX
 	CMPQ      AX, DX
-	JLT       part
+	JLT       column
 
 	ADDQ $256, SI
 	LEAQ (DI)(R9*2), DI
 	DECQ CX
-	JNZ  separate
+	JNZ  row
 	VZEROUPPER
 	RET
 
-// SPLIT sets 16 numbers at low to the first of the pairs at o(SI), and 16 at high to the second.
+// SPLIT sets 16 floats at low to the first elements of the pairs at o(SI), and 16 at high to the
+// second.
 #define SPLIT(o, low, high) \
 	VMOVDQU o(SI), Y0      \
 	VMOVDQU 32+o(SI), Y1   \

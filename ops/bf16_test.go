@@ -9,7 +9,7 @@ import (
 	"unsafe"
 )
 
-// randomBF16 returns normal numbers.
+// randomBF16 returns normally distributed values.
 func randomBF16(rng *rand.Rand, n int) []BF16 {
 	x := make([]BF16, n)
 	Generic.RoundBF16(x, random(rng, n))
@@ -43,7 +43,7 @@ func TestWidenBF16(t *testing.T) {
 			check()
 			for i, v := range dst {
 				if math.Float32bits(v) != uint32(src[i])<<16 {
-					t.Fatalf("%d numbers: %#04x gives %#08x", n, src[i], math.Float32bits(v))
+					t.Fatalf("%d elements: %#04x gives %#08x", n, src[i], math.Float32bits(v))
 				}
 			}
 		}
@@ -55,7 +55,7 @@ func nearest(x float32) BF16 {
 	toZero := BF16(math.Float32bits(x) >> 16)
 	away := toZero + 1
 	value := func(b BF16) float64 {
-		if b&0x7fff == 0x7f80 { // beyond the largest number, as if it were one more
+		if b&0x7fff == 0x7f80 { // infinity stands for the next larger value
 			return math.Copysign(0x1p128, float64(x))
 		}
 		return float64(b.Float32())
@@ -67,7 +67,7 @@ func nearest(x float32) BF16 {
 	return away
 }
 
-// TestRoundBF16 takes for each upper half of a float32 lower halves around the tie.
+// TestRoundBF16 covers each upper half of a float32, with lower halves around the tie.
 func TestRoundBF16(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var src []float32
@@ -94,7 +94,8 @@ func TestRoundBF16(t *testing.T) {
 						t.Fatalf("%g gives %g", x, got.Float32())
 					}
 				case got != nearest(x):
-					t.Fatalf("%g (%#08x) gives %g, want %g", x, math.Float32bits(x), got.Float32(), nearest(x).Float32())
+					t.Fatalf("%g (%#08x) gives %g, want %g",
+						x, math.Float32bits(x), got.Float32(), nearest(x).Float32())
 				}
 			}
 		}
@@ -135,12 +136,13 @@ func TestPackMatrixBF16(t *testing.T) {
 	})
 }
 
-// TestPackRounded packs a matrix in two parts, to an aligned place or not, and compares with PackMatrixBF16 of the rounded matrix.
+// TestPackRounded packs a matrix in two ranges of rows, to an aligned slice or not, and compares
+// with PackMatrixBF16 of the rounded matrix.
 func TestPackRounded(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	eachLevel(t, func(t *testing.T, l Level) {
 		for _, k := range []int{1, 2, 31, 32, 33, 65, 128, 300} {
-			for _, n := range []int{1, 16, 63, 65, roundedNumbers/2 + 1} {
+			for _, n := range []int{1, 16, 63, 65, roundedElements/2 + 1} {
 				ldb := n + n%3
 				b := random(rng, k*ldb)
 				size := PackedMatrixSizeBF16(k, n)
@@ -166,7 +168,7 @@ func TestPackRounded(t *testing.T) {
 					Generic.PackMatrixBF16(want, MatrixBF16{rounded, ldb, 1}, k, j, min(panelBF16, n-j))
 				}
 				if !slices.Equal(got, want) {
-					t.Fatalf("%d x %d, rows %d apart: not the matrix rounded and packed", k, n, ldb)
+					t.Fatalf("%d x %d, ldb %d: not the matrix rounded and packed", k, n, ldb)
 				}
 			}
 		}
@@ -237,5 +239,7 @@ func BenchmarkBF16(b *testing.B) {
 	})
 	const images = 128
 	dst, scratch := make([]BF16, 64*images), make([]float32, TransposeScratchBF16(images))
-	run("Transpose/128x64", 4*len(dst), func(l Level) { l.TransposeBF16(dst, images, src, columns, images, 64, scratch) })
+	run("Transpose/128x64", 4*len(dst), func(l Level) {
+		l.TransposeBF16(dst, images, src, columns, images, 64, scratch)
+	})
 }

@@ -2,7 +2,8 @@
 
 #include "textflag.h"
 
-// Rows of few numbers spread out: the taps of a convolution of a picture's colours.
+// Short rows copied to a larger stride: the taps of a convolution over the colours of an image. In
+// Go:
 //
 //	for i := range n { // positive
 //		for j := range 4 {
@@ -10,10 +11,11 @@
 //		}
 //	}
 //
-// lds is 1 to 4. A row is one load and one store of 64 bits, so that both go beyond it if lds is less than 4.
+// lds is 1 to 4. A row is one load and one store of 64 bits, so both exceed the row if lds is less
+// than 4.
 //
-// SI, R8  row of src and its length in bytes;  DI, R9 row of dst and their distance in bytes
-// CX      rows left;  DX the numbers of a row, as a mask;  AX a row
+// SI, R8  row of src, lds in bytes;  DI, R9 row of dst, ldd in bytes
+// CX      rows left;  DX mask of the elements of a row;  AX a row
 //
 // Needs nothing but amd64.
 

@@ -6,8 +6,8 @@ import (
 	"github.com/lamina-go/lamina/internal/philox"
 )
 
-// DropoutMask sets bit i%8 of keep[i/8] where a dropout layer keeps element first+i at a step, as
-// package philox tells by a threshold, and clears it elsewhere. first is a multiple of 8.
+// DropoutMask sets bit i%8 of keep[i/8] if a dropout layer keeps element first+i at a step, by the
+// threshold of package philox, and clears it otherwise. first is a multiple of 8.
 func (l Level) DropoutMask(keep []byte, first int, seed uint64, layer uint32, step uint64, threshold uint32) {
 	block := uint32(first / 4)
 	for i := l.dropoutMaskWide(keep, block, seed, layer, step, threshold); i < len(keep); i++ {
@@ -20,14 +20,14 @@ func (l Level) DropoutMask(keep []byte, first int, seed uint64, layer uint32, st
 // bitsFrom returns in bit i whether word i is at least the threshold.
 func bitsFrom(words [4]uint32, threshold uint32) (b byte) {
 	for i, w := range words {
-		_, less := bits.Sub32(w, threshold, 0) // no branch: half of all would be foreseen wrongly
+		_, less := bits.Sub32(w, threshold, 0) // no branch: half of them would be mispredicted
 		b |= byte(1-less) << i
 	}
 	return b
 }
 
-// Dropout sets y[i] = x[i]·scale where bit i%8 of keep[i/8] is set, else 0: the forward pass, and
-// with gradients for x and y the backward pass. y may be x.
+// Dropout sets y[i] = x[i]·scale where bit i%8 of keep[i/8] is set, else 0. This is the forward
+// pass, and the backward pass with gradients for x and y. y may be x.
 func (l Level) Dropout(y, x []float32, keep []byte, scale float32) {
 	if len(y) != len(x) || len(keep) < (len(x)+7)/8 {
 		panic(errLength)

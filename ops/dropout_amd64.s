@@ -4,31 +4,31 @@
 
 // The mask of a dropout layer, by Philox4x32-10, 8 blocks of four words at a time. In Go:
 //
-//	for i := range 4*n { // n turns of 4 bytes
+//	for i := range 4*n { // n iterations of 4 bytes
 //		low := philox.Block([4]uint32{block+2*i, counter[1], counter[2], counter[3]}, key)
 //		high := philox.Block([4]uint32{block+2*i+1, …}, key)
 //		keep[i] = bitsFrom(low, threshold) | bitsFrom(high, threshold)<<4
 //	}
 //
-// where block is counter[0]. A word stands in the lower half of a lane of 64 bits, whose upper half is
-// anything: so a product is there at once, and its upper word by one shift.
+// where block is counter[0]. A word is in the lower half of a 64-bit lane, whose upper half is
+// undefined. So a lane holds a whole product, and one shift gives its upper word.
 //
 // Y0-Y3, Y4-Y7   words of 4 even and of 4 odd blocks;  Y8, Y9 products, at the end bits
-// Y10, Y11       what is added to the key each round;  Y12, Y13 the multipliers
+// Y10, Y11       increments of the key in each round;  Y12, Y13 multipliers
 // Y14, Y15       the key of the round;  at the end Y15 the threshold
-// DI, CX         keep, turns left;  AX the next even block
+// DI, CX         keep, iterations left;  AX the next even block
 // SI, BX         counter, key
 //
 // Needs AVX2.
 
-// Multipliers and additions to the key.
+// Multipliers and increments of the key.
 DATA philox<>+0(SB)/4, $0xD2511F53
 DATA philox<>+4(SB)/4, $0xCD9E8D57
 DATA philox<>+8(SB)/4, $0x9E3779B9
 DATA philox<>+12(SB)/4, $0xBB67AE85
 GLOBL philox<>(SB), RODATA|NOPTR, $16
 
-// The even blocks of a turn.
+// The even blocks of an iteration.
 DATA even<>+0(SB)/8, $0
 DATA even<>+8(SB)/8, $2
 DATA even<>+16(SB)/8, $4
@@ -63,7 +63,7 @@ GLOBL gather<>(SB), RODATA|NOPTR, $16
 	VPADDD Y10, Y14, Y14   \
 	VPADDD Y11, Y15, Y15
 
-// KEPT leaves in even the bit where a word is at least the threshold, for each block in its lane.
+// KEPT leaves the bit in even where a word is at least the threshold, for each block in its lane.
 #define KEPT(even, odd, bit) \
 	VPSLLQ   $32, odd, odd          \
 	VPBLENDD $0xaa, odd, even, even \
@@ -83,12 +83,12 @@ TEXT ·dropoutMaskAVX2(SB), NOSPLIT, $0-36
 	VPBROADCASTD philox<>+8(SB), Y10
 	VPBROADCASTD philox<>+12(SB), Y11
 
-turn:
+iteration:
 	VMOVD        AX, X0
 	VPBROADCASTD X0, Y0
 	VPADDD       even<>(SB), Y0, Y0
 	VPCMPEQD     Y4, Y4, Y4
-	VPSUBD       Y4, Y0, Y4          // the odd ones
+	VPSUBD       Y4, Y0, Y4          // the odd blocks
 	VPBROADCASTD 4(SI), Y1
 	VPBROADCASTD 8(SI), Y2
 	VPBROADCASTD 12(SI), Y3
@@ -121,7 +121,7 @@ turn:
 	VPOR           Y3, Y2, Y2
 	VPOR           Y2, Y0, Y0
 	VPSRLQ         $32, Y0, Y1
-	VPOR           Y1, Y0, Y0         // a byte in each lane of 64 bits
+	VPOR           Y1, Y0, Y0         // a byte in each 64-bit lane
 	VBROADCASTI128 gather<>(SB), Y1
 	VPSHUFB        Y1, Y0, Y0
 	VEXTRACTI128   $1, Y0, X1
@@ -130,6 +130,6 @@ turn:
 	ADDQ           $4, DI
 	ADDL           $8, AX
 	DECQ           CX
-	JNZ            turn
+	JNZ            iteration
 	VZEROUPPER
 	RET

@@ -9,8 +9,8 @@ import (
 	"github.com/lamina-go/lamina/internal/philox"
 )
 
-// TestDropoutMask takes blocks that wrap around, words of the counter and the key that have all bits, and the
-// thresholds that keep all and almost nothing.
+// TestDropoutMask covers blocks that wrap around, counters and keys of full width, and thresholds
+// that keep everything and almost nothing.
 func TestDropoutMask(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {
 		rng := rand.New(rand.NewPCG(7, 8))
@@ -30,7 +30,8 @@ func TestDropoutMask(t *testing.T) {
 							}
 						}
 						if got != want {
-							t.Fatalf("%d bytes from element %d on, threshold %#x: byte %d is %08b, want %08b", n, first, threshold, i, got, want)
+							t.Fatalf("%d bytes from element %d on, threshold %#x: byte %d is %08b, want %08b",
+								n, first, threshold, i, got, want)
 						}
 					}
 					if whole[0] != 0xa5 || whole[n+1] != 0xa5 {
@@ -60,7 +61,7 @@ func TestDropout(t *testing.T) {
 		l.Dropout(got, g.in(x), keep, 2.5)
 		l.Dropout(inPlace, inPlace, keep, 2.5)
 		equal(t, "y", got, y)
-		equal(t, "y in the place of x", inPlace, y)
+		equal(t, "y in place", inPlace, y)
 		g.check(t)
 	})
 }

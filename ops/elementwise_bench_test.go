@@ -13,8 +13,8 @@ type rowsBenchmark struct {
 	a, x, y []float32
 }
 
-// run runs f at every level, block by block of 2¹⁵ numbers as the engine does; passes is
-// how many of the tensors f reads or writes.
+// run runs f at every level, block by block of 2¹⁵ elements as the engine does. passes is the
+// number of tensors that f reads or writes.
 func (r *rowsBenchmark) run(name string, passes float64, f func(l Level, a, x, y []float32, n *NormGrad)) {
 	for _, cols := range []int{64, 512} {
 		for _, l := range FloatLevels() {
@@ -53,16 +53,22 @@ func BenchmarkElementwise(b *testing.B) {
 	})
 	r.run("NormGrad", 3, func(l Level, a, x, y []float32, n *NormGrad) { l.NormGrad(x, a, x, n) })
 	w := Window{1 << 13, 1 << 14}
-	r.run("NormalizePool", 1.25, func(l Level, a, x, y []float32, n *NormGrad) { l.NormalizePool(y[:1<<13], x, w, &n.Norm) })
+	r.run("NormalizePool", 1.25, func(l Level, a, x, y []float32, n *NormGrad) {
+		l.NormalizePool(y[:1<<13], x, w, &n.Norm)
+	})
 	r.run("NormPoolSums", 1.25, func(l Level, a, x, y []float32, n *NormGrad) {
 		s, p := sums(n)
 		l.NormPoolSums(s, p, a[:1<<13], x, w, &n.Norm)
 	})
-	r.run("NormPoolGrad", 2.25, func(l Level, a, x, y []float32, n *NormGrad) { l.NormPoolGrad(x, a[:1<<13], x, w, n) })
+	r.run("NormPoolGrad", 2.25, func(l Level, a, x, y []float32, n *NormGrad) {
+		l.NormPoolGrad(x, a[:1<<13], x, w, n)
+	})
 	r.run("ReLU", 2, func(l Level, a, x, y []float32, n *NormGrad) { l.ReLU(y, x) })
 	r.run("ReLUGrad", 3, func(l Level, a, x, y []float32, n *NormGrad) { l.ReLUGrad(x, a, x) })
 	r.run("MaxPool", 1.25, func(l Level, a, x, y []float32, n *NormGrad) { l.MaxPool(y[:1<<13], x, w) })
-	r.run("MaxPoolGrad", 2.25, func(l Level, a, x, y []float32, n *NormGrad) { l.MaxPoolGrad(x, a[:1<<13], x, w) })
+	r.run("MaxPoolGrad", 2.25, func(l Level, a, x, y []float32, n *NormGrad) {
+		l.MaxPoolGrad(x, a[:1<<13], x, w)
+	})
 	r.run("Dropout", 2, func(l Level, a, x, y []float32, n *NormGrad) { l.Dropout(y, x, keep, 2) })
 	r.run("SGD", 5, func(l Level, a, x, y []float32, n *NormGrad) {
 		l.SGD(x, y, a, SGD{LearningRate: 1e-9, Momentum: 0.9, Lambda: 1e-9, Nesterov: true})

@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// guards hands out slices with guard values round them, and finds at the end what was
-// written outside them, or to an input.
+// guards allocates slices between guard values. check finds writes outside of the slices, and to
+// inputs.
 type guards struct {
 	whole  [][]float32
-	inputs [][]float32 // what whole was, nil for an output
+	inputs [][]float32 // a copy of whole at the start, nil for an output
 }
 
 const (
@@ -35,7 +35,7 @@ func (g *guards) in(x []float32) []float32 {
 	return inner
 }
 
-// out returns n undefined numbers.
+// out returns n undefined elements.
 func (g *guards) out(n int) []float32 {
 	_, inner := g.slice(n)
 	g.inputs = append(g.inputs, nil)
@@ -64,8 +64,8 @@ func (g *guards) check(t *testing.T) {
 	}
 }
 
-// grid returns n random multiples of 1/8 from −3 to 3: sums of some products of them have
-// no rounding error in float32, so kernels must be exact, and ties and zeros are common.
+// grid returns n random multiples of 1/8 from −3 to 3. Sums of some products of them have no
+// rounding error in float32, so kernels must be exact. Ties and zeros are common.
 func grid(rng *rand.Rand, n int) []float32 {
 	x := make([]float32, n)
 	for i := range x {

@@ -7,23 +7,23 @@ import (
 	"strings"
 )
 
-// Level is a set of kernels by the instructions they may use. The kernels are its
-// methods: a program takes Best() once and calls them on it. At a level that the machine
-// lacks they must not be called.
+// Level is an ISA level: a set of kernels by the instructions that they may use. The kernels are
+// its methods: a program takes Best() once and calls them on it. It must not call them at a level
+// that the machine lacks.
 type Level uint8
 
-// The levels, each including those before it. The zero Level is none.
+// The levels. Each includes those before it. The zero Level is none.
 const (
 	Generic    Level = iota + 1 // Go, with gonum's matrix product
 	AVX2                        // AVX2 and FMA
 	AVX512                      // AVX-512 F, BW, DQ and VL
-	AVX512BF16                  // AVX-512 BF16: products of bf16; for float32 the same as AVX512
-	AMX                         // AMX TILE and BF16: the same on tiles
+	AVX512BF16                  // AVX-512 BF16: products of bf16; float32 as AVX512
+	AMX                         // AMX TILE and BF16: products of bf16 on tiles
 )
 
 var levelNames = [...]string{"none", "generic", "avx2", "avx512", "avx512bf16", "amx"}
 
-// String returns the level's name as LAMINA_LEVEL takes it.
+// String returns the level's name, as in LAMINA_LEVEL.
 func (l Level) String() string {
 	if int(l) >= len(levelNames) {
 		return strconv.Itoa(int(l))
@@ -34,7 +34,7 @@ func (l Level) String() string {
 // LevelVariable is the environment variable that lowers the level.
 const LevelVariable = "LAMINA_LEVEL"
 
-// Levels returns the levels that this machine and build have, lowest first.
+// Levels returns the levels of this machine and build, lowest first.
 func Levels() []Level {
 	levels := []Level{Generic}
 	if hasAVX2 {
@@ -61,12 +61,12 @@ func FloatLevels() []Level {
 // Float returns the level of FloatLevels whose float32 kernels l has.
 func (l Level) Float() Level { return min(l, AVX512) }
 
-// AMXRefused tells why Levels ends below AMX on a processor that has it: the system does not
-// give its registers to this process. It is nil where nothing was refused.
+// AMXRefused returns why Levels ends below AMX on a processor that has it: the operating system
+// does not give this process the tile registers. Otherwise it returns nil.
 func AMXRefused() error { return amxRefused }
 
-// Best returns the highest level of this machine, or the one that LAMINA_LEVEL names:
-// an error if it names none, or one that the machine or the build lacks.
+// Best returns the highest level of this machine, or the one that LAMINA_LEVEL names. It returns an
+// error if the variable names no level, or one that the machine or the build lacks.
 func Best() (Level, error) {
 	levels := Levels()
 	name := os.Getenv(LevelVariable)

@@ -9,14 +9,14 @@ var (
 	hasAVX512     = hasAVX2 && cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL)
 	hasAVX512BF16 = hasAVX512 && cpuid.CPU.Supports(cpuid.AVX512BF16)
 
-	cacheL2 = cpuid.CPU.Cache.L2 // bytes of the second-level cache, -1 if not known
+	cacheL2 = cpuid.CPU.Cache.L2 // bytes of L2, -1 if not known
 
-	hasAMX, amxRefused = askAMX(hasAVX512BF16 && cpuid.CPU.Supports(cpuid.AMXTILE, cpuid.AMXBF16))
+	hasAMX, amxRefused = detectAMX(hasAVX512BF16 && cpuid.CPU.Supports(cpuid.AMXTILE, cpuid.AMXBF16))
 )
 
-// askAMX tells whether this process may use AMX, given whether the processor has it, and if it
-// has, why not.
-func askAMX(processor bool) (bool, error) {
+// detectAMX reports whether this process may use AMX, given whether the processor has it. If the
+// processor has it and the process may not use it, the error says why.
+func detectAMX(processor bool) (bool, error) {
 	if !processor {
 		return false, nil
 	}

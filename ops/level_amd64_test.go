@@ -8,15 +8,15 @@ import (
 	"github.com/klauspost/cpuid/v2"
 )
 
-func TestAskAMX(t *testing.T) {
-	if has, err := askAMX(false); has || err != nil {
-		t.Errorf("of a processor without it: %v, %v", has, err)
+func TestDetectAMX(t *testing.T) {
+	if has, err := detectAMX(false); has || err != nil {
+		t.Errorf("without the processor: %v, %v", has, err)
 	}
-	has, err := askAMX(true)
+	has, err := detectAMX(true)
 	if has != (err == nil) {
 		t.Errorf("%v, with error %v", has, err)
 	}
 	if has && !cpuid.CPU.Supports(cpuid.AMXTILE) {
-		t.Error("the system allows what the processor lacks")
+		t.Error("the system permits AMX, which the processor lacks")
 	}
 }

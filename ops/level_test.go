@@ -23,28 +23,29 @@ func TestBestTakesEachLevel(t *testing.T) {
 		}
 	}
 	t.Setenv(LevelVariable, "avx9")
-	if _, err := Best(); err == nil || !strings.Contains(err.Error(), "avx9") || !strings.Contains(err.Error(), "generic") {
+	_, err := Best()
+	if err == nil || !strings.Contains(err.Error(), "avx9") || !strings.Contains(err.Error(), "generic") {
 		t.Errorf("avx9: error %v", err)
 	}
 }
 
-// Every level finds its float32 kernels among FloatLevels, each of which is its own.
+// Each level has its float32 kernels at one of FloatLevels, and each of those has its own.
 func TestFloatLevels(t *testing.T) {
 	float := FloatLevels()
 	for _, l := range Levels() {
 		if !slices.Contains(float, l.Float()) {
-			t.Errorf("%v has the kernels of %v, which is none of %v", l, l.Float(), float)
+			t.Errorf("%v has the kernels of %v, which is not in %v", l, l.Float(), float)
 		}
 	}
 	for _, l := range float {
 		if l.Float() != l || l > AVX512 {
-			t.Errorf("%v is no level of float32", l)
+			t.Errorf("%v is not a float32 level", l)
 		}
 	}
 }
 
 func TestAMXIsRefusedOrThere(t *testing.T) {
 	if err := AMXRefused(); err != nil && slices.Contains(Levels(), AMX) {
-		t.Errorf("AMX is among the levels, and refused: %v", err)
+		t.Errorf("AMX is in Levels, and refused: %v", err)
 	}
 }

@@ -2,8 +2,8 @@
 
 package ops
 
-// The kernels compute a multiple of 8 elements. The methods call them for chunks and return how many
-// elements are done. The .s files have each loop in Go.
+// The kernels compute a multiple of 8 elements. The methods call them for chunks and return how
+// many elements are done. The .s files have each loop in Go.
 
 //go:noescape
 func reluAVX2(y, x *float32, n int)

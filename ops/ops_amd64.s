@@ -2,24 +2,24 @@
 
 #include "textflag.h"
 
-// Element-wise kernels on n numbers, a multiple of 8, at least 8; Go does the rest. In Go,
-// for each i < n:
+// Element-wise kernels on n elements, a multiple of 8, at least 8; Go does the rest. In Go, for
+// each i < n:
 //
 //	relu         y[i] = max(0, x[i])
 //	reluGrad     dx[i] = dy[i] if !(x[i] <= 0), else 0
 //	maxPool      y[i] = max(x0[i], x1[i], x2[i], x3[i])
-//	maxPoolBF16  the same of bf16, n a multiple of 16: those with odd i are the upper halves of pairs, the
-//	             others are shifted there
+//	maxPoolBF16  the same in bf16, n a multiple of 16: elements with odd i are the upper halves of
+//	             pairs, the others are shifted there
 //	maxPoolGrad  dxk[i] = dy[i] for the first k with xk[i] == max(x0[i], …), else 0
 //	dropout      y[i] = x[i]*scale if keep[i/8]>>(i%8)&1 == 1, else 0
 //
-// A NaN passes each of them but the last, which drops it where the bit is clear; of a window that has a
-// NaN the gradient goes to one of the blocks, not always the generic form's.
+// All but the last propagate a NaN; dropout drops it where the bit is clear. In a window with a NaN
+// the gradient goes to one of the blocks, not always that of the generic form.
 //
 // SI, DI, R12, R13  x, or the four blocks of it
 // BX, R8            y or dx, dy;  keep
 // R14, R15          from x to dx in bytes, an address
-// AX, DX            place in bytes, end
+// AX, DX            offset in bytes, end
 //
 // Need AVX2.
 
@@ -37,7 +37,7 @@ TEXT ·reluAVX2(SB), NOSPLIT, $0-24
 
 loop:
 	VMOVUPS (SI)(AX*1), Y0
-	VMAXPS  Y0, Y15, Y0     // the second source is the result where one is a NaN: x
+	VMAXPS  Y0, Y15, Y0     // if one is a NaN the result is the second source, x
 	VMOVUPS Y0, (BX)(AX*1)
 	ADDQ    $32, AX
 	CMPQ    AX, DX
@@ -66,7 +66,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// MAX is a = max(a, b), NaN if either is: one order of the operands gives b then, the other a.
+// MAX is a = max(a, b), a NaN if either is: one order of the operands gives b then, the other a.
 #define MAX(a, b, t) \
 	VMAXPS a, b, t  \
 	VMAXPS b, a, a  \
@@ -101,7 +101,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// PAIRS sets even and odd to float32 of 16 numbers of bf16.
+// PAIRS sets even and odd to 16 values of bf16, as float32.
 #define PAIRS(x, even, odd) \
 	VMOVDQU x, odd         \
 	VPSLLD  $16, odd, even \
@@ -140,7 +140,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// ROUTE stores what is left of dy in Y10 to dx where x is the largest, else 0.
+// ROUTE stores dx, which is what is left of dy in Y10 where x is the largest, else 0.
 #define ROUTE(x, v) \
 	VCMPPS  EQUAL, Y8, v, Y9      \
 	VANDPS  Y9, Y10, v            \
@@ -148,7 +148,7 @@ loop:
 	LEAQ    (x)(AX*1), R15        \
 	VMOVUPS v, (R15)(R14*1)
 
-// The four blocks of dx lie apart as those of x do.
+// The four blocks of dx are as far apart as those of x.
 //
 // func maxPoolGradAVX2(dx0, dy, x0, x1, x2, x3 *float32, n int)
 TEXT ·maxPoolGradAVX2(SB), NOSPLIT, $0-56
@@ -167,13 +167,13 @@ loop:
 	LOAD
 	VMAXPS  Y1, Y0, Y8
 	VMAXPS  Y2, Y8, Y8
-	VMAXPS  Y3, Y8, Y8             // the largest, NaN if the last is
+	VMAXPS  Y3, Y8, Y8             // the largest, a NaN if the last is
 	VMOVUPS (R8)(AX*1), Y10
 	ROUTE(SI, Y0)
 	ROUTE(DI, Y1)
 	ROUTE(R12, Y2)
 	LEAQ    (R13)(AX*1), R15
-	VMOVUPS Y10, (R15)(R14*1)      // the rest is that of the last block
+	VMOVUPS Y10, (R15)(R14*1)      // the last block gets the rest
 	ADDQ    $32, AX
 	CMPQ    AX, DX
 	JLT     loop

@@ -2,9 +2,8 @@ package ops
 
 import "gonum.org/v1/gonum/blas/gonum"
 
-// Packed matrices: B as panels of panelWidth columns, each panel k rows of that many
-// numbers in a row, so that a product reads it from one end to the other. Columns beyond
-// the matrix are zero.
+// Packed matrices: B as panels of panelWidth columns. A panel is k contiguous rows, so a product
+// reads it sequentially. Columns beyond the matrix are zero.
 
 // packedSize returns the number of floats of a packed matrix of k rows and n columns.
 func (l Level) packedSize(k, n int) int {
@@ -12,7 +11,7 @@ func (l Level) packedSize(k, n int) int {
 	return (n + w - 1) / w * w * k
 }
 
-// packPanels packs b, k rows and n columns with element (p, j) at p*rs + j*cs; one of the
+// packPanels packs b, of k rows and n columns with element (p, j) at p*rs + j*cs. One of the
 // strides is 1. Panel i goes to dst[i*stride:].
 func (l Level) packPanels(dst []float32, stride int, b []float32, rs, cs, k, n int) {
 	width := l.panelWidth()
@@ -28,7 +27,8 @@ func (l Level) packPanels(dst []float32, stride int, b []float32, rs, cs, k, n i
 	}
 }
 
-// packRows is packPanels where rows of b are contiguous, with panels of width columns and without the zeros. b is read in order.
+// packRows is packPanels for contiguous rows of b and panels of width columns, without the zeros.
+// It reads b sequentially.
 func (l Level) packRows(dst []float32, stride, width int, b []float32, rs, k, n int) {
 	rows, columns := l.packRowsWide(dst, stride, width, b, rs, k, n)
 	for p := range k {

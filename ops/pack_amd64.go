@@ -5,8 +5,8 @@ package ops
 //go:noescape
 func packAVX(dst *float32, stride int, src *float32, rs, k, panels, pieces int)
 
-// packRowsWide packs whole panels of the first rows, if 16 divides width, and returns how many rows and columns
-// these are.
+// packRowsWide packs whole panels of the first rows, if 16 divides width. It returns the number of
+// rows and columns that it packed.
 func (l Level) packRowsWide(dst []float32, stride, width int, b []float32, rs, k, n int) (rows, columns int) {
 	rows, columns = k&^3, n/width*width
 	if l == Generic || rows == 0 || columns == 0 || width%16 != 0 {
@@ -20,7 +20,8 @@ func (l Level) packRowsWide(dst []float32, stride, width int, b []float32, rs, k
 //go:noescape
 func transposeAVX(dst *float32, ldd int, src *float32, lds, m, n int)
 
-// transposeWide transposes whole tiles of 8 by 8, and returns how many rows and columns these are.
+// transposeWide transposes whole tiles of 8 by 8. It returns the number of rows and columns that it
+// transposed.
 func (l Level) transposeWide(dst []float32, ldd int, src []float32, lds, m, n int) (rows, columns int) {
 	rows, columns = m&^7, n&^7
 	if l == Generic || rows == 0 || columns == 0 {

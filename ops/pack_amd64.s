@@ -2,7 +2,7 @@
 
 #include "textflag.h"
 
-// The packing of a matrix whose rows are contiguous: panels panels of pieces pieces of 16 columns.
+// Packing of a matrix with contiguous rows: panels panels of pieces pieces of 16 columns. In Go:
 //
 //	for p := range k { // a multiple of 4
 //		for i := range panels {
@@ -13,14 +13,14 @@
 //	}
 //
 // SI, R11      four rows of src, and the next columns in the first of them
-// R9, R10      rs, 3rs bytes
-// DI, R12      where the four rows go in the first panel, and in this one
-// R8, BX, R13  stride, bytes of a row of a panel, thrice that
+// R9, R10      rs, 3rs in bytes
+// DI, R12      the four rows of the first panel, and of this one
+// R8, BX, R13  stride in bytes, bytes of a row of a panel, thrice that
 // DX, CX, AX   rows, panels and pieces left;  R15 the next piece of the panel
 //
-// Four rows at a time: src is read as four streams, and a panel is written in runs that do not fall
-// on one place of the cache alone, as rows of panels a power of two apart do. A step is 8 loads
-// and 8 stores. Needs AVX.
+// Four rows at a time: src is read as four streams, and a panel is written in runs of four rows.
+// Single rows, which are a power of two apart from panel to panel, would compete for one set of the
+// cache. A step is 8 loads and 8 stores. Needs AVX.
 
 // func packAVX(dst *float32, stride int, src *float32, rs, k, panels, pieces int)
 TEXT ·packAVX(SB), NOSPLIT, $0-56

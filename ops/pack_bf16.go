@@ -1,13 +1,13 @@
 package ops
 
-// Packed matrices of bf16: B as panels of panelBF16 columns. The products of bf16 sum two steps
-// of k at a time, so a panel has a row for each pair of B's rows, and in it for each column the
-// pair of their numbers. Rows are filled up with zeros to a multiple of depthBF16, columns to a
-// whole panel.
+// Packed matrices of bf16: B as panels of panelBF16 columns. bf16 instructions sum two steps of k
+// at a time. So a panel has a row for each pair of B's rows, with the two elements of each column
+// next to each other. Rows are padded with zeros to a multiple of depthBF16, columns to a whole
+// panel.
 
 const (
 	panelBF16 = GroupColumns
-	depthBF16 = 32 // what a tile of AMX holds of k
+	depthBF16 = 32 // steps of k in an AMX tile
 )
 
 // MatrixBF16 is a Matrix of bf16.
@@ -16,8 +16,8 @@ type MatrixBF16 struct {
 	RowStride, ColStride int
 }
 
-// PadBF16 returns k rounded up to the multiple of 32 to which operands are filled up with zeros
-// along the sum over k.
+// PadBF16 returns k rounded up to a multiple of 32. Operands are padded with zeros to it along the
+// sum over k.
 func PadBF16(k int) int { return (k + depthBF16 - 1) / depthBF16 * depthBF16 }
 
 // PackedMatrixSizeBF16 returns the number of elements of a packed matrix of k rows and n columns.
@@ -42,15 +42,16 @@ func (l Level) PackMatrixBF16(packed []BF16, b MatrixBF16, k, j, columns int) {
 	}
 }
 
-// roundedNumbers of whole rows of B are rounded at a time, few enough to stay in the first-level cache.
-const roundedNumbers = 1 << 13
+// roundedElements of whole rows of B are rounded at a time, few enough to stay in L1.
+const roundedElements = 1 << 13
 
-// RoundedScratch is the number of floats that PackRounded and TurnKernelBF16 need.
-const RoundedScratch = roundedNumbers / 2
+// RoundedScratch is the number of floats of scratch that PackRounded and TurnKernelBF16 need.
+const RoundedScratch = roundedElements / 2
 
-// PackRounded packs rows p0 to p0+k of a matrix of depth rows and n columns for GemmBF16, rounded; a level whose products take subnormal
-// numbers as zero may round them to zero. b begins at row p0 and has rows ldb apart; p0 is even, as k is if these are not the last
-// rows. b is read in order.
+// PackRounded rounds rows p0 to p0+k of a matrix of depth rows and n columns and packs them for
+// GemmBF16. A level whose products treat subnormals as zero may round them to zero. b begins at row
+// p0 and has row stride ldb. p0 is even, and so is k unless these are the last rows. b is read
+// sequentially.
 func (l Level) PackRounded(packed []BF16, depth int, b []float32, ldb, p0, k, n int, scratch []float32) {
 	size := panelBF16 * PadBF16(depth)
 	rows, columns := l.packRoundedWide(packed[p0*panelBF16:], size, b, ldb, k, n)
@@ -65,12 +66,13 @@ func (l Level) PackRounded(packed []BF16, depth int, b []float32, ldb, p0, k, n 
 	}
 }
 
-// packRounded rounds k rows of n columns and interleaves them in panels that are stride apart.
+// packRounded rounds k rows of n columns and interleaves them in panels, stride elements from one
+// to the next.
 func (l Level) packRounded(packed []BF16, stride int, b []float32, ldb, k, n int, scratch []float32) {
 	rounded := AsBF16(scratch[:RoundedScratch])
-	for j0 := 0; j0 < n; j0 += roundedNumbers / 2 {
-		columns := min(roundedNumbers/2, n-j0)
-		step := roundedNumbers / columns &^ 1
+	for j0 := 0; j0 < n; j0 += roundedElements / 2 {
+		columns := min(roundedElements/2, n-j0)
+		step := roundedElements / columns &^ 1
 		for p := 0; p < k; p += step {
 			rows := min(step, k-p)
 			for i := range rows {
@@ -84,7 +86,7 @@ func (l Level) packRounded(packed []BF16, stride int, b []float32, ldb, k, n int
 	}
 }
 
-// interleave sets rows of ldd pairs, as many as PadBF16(k) has, as interleavePairs does, and the others zero.
+// interleave is interleavePairs with zeros up to PadBF16(k) rows.
 func (l Level) interleave(dst []BF16, ldd int, src []BF16, lds, k, n int) {
 	l.interleavePairs(dst, ldd, src, lds, k, n)
 	clear(dst[(k+1)/2*2*ldd : PadBF16(k)*ldd])
@@ -94,7 +96,7 @@ func (l Level) interleave(dst []BF16, ldd int, src []BF16, lds, k, n int) {
 //
 //	dst[2*(p*ldd+j)], dst[2*(p*ldd+j)+1] = src[2*p*lds+j], src[(2*p+1)*lds+j]
 //
-// and zero where src, k rows and n columns, has no such element.
+// and zero where src, of k rows and n columns, has no such element.
 func (l Level) interleavePairs(dst []BF16, ldd int, src []BF16, lds, k, n int) {
 	done := l.interleaveWide(dst, ldd, src, lds, k/2, n)
 	if done < n || n < ldd {
@@ -116,7 +118,8 @@ func (l Level) interleavePairs(dst []BF16, ldd int, src []BF16, lds, k, n int) {
 	}
 }
 
-// separatePairs is the reverse of interleavePairs for a panel: it sets k rows of n numbers, a multiple of 32, ldd apart.
+// separatePairs is the inverse of interleavePairs for a panel: it sets k rows of n elements, a
+// multiple of 32, with row stride ldd.
 func (l Level) separatePairs(dst []BF16, ldd int, panel []BF16, k, n int) {
 	done := l.separateWide(dst, ldd, panel, k/2, n)
 	for i := done; i < k; i++ {
@@ -127,11 +130,11 @@ func (l Level) separatePairs(dst []BF16, ldd int, panel []BF16, k, n int) {
 	}
 }
 
-// interleaveColumns sets, in a panel, rows from p0 on to a matrix of k rows and n columns, of which
+// interleaveColumns sets the rows of a panel from p0 on to a matrix of k rows and n columns, whose
 // element (p, j) is src[j*cs+p].
 func (l Level) interleaveColumns(panel []BF16, p0 int, src []BF16, cs, k, n int) {
 	p := 0
-	if p0%2 == 0 && cs%2 == 0 { // pairs stand together: transpose them as numbers of 32 bits
+	if p0%2 == 0 && cs%2 == 0 { // pairs are adjacent: transpose them as 32-bit values
 		p = k &^ 1
 		l.Transpose(asPairs(panel[p0*panelBF16:]), panelBF16, asPairs(src), cs/2, n, p/2)
 	}
@@ -143,11 +146,11 @@ func (l Level) interleaveColumns(panel []BF16, p0 int, src []BF16, cs, k, n int)
 	}
 }
 
-// TransposeScratchBF16 returns the number of floats that TransposeBF16 needs for n rows.
+// TransposeScratchBF16 returns the number of floats of scratch that TransposeBF16 needs for n rows.
 func TransposeScratchBF16(n int) int { return PadBF16(n) / 2 * panelBF16 }
 
-// TransposeBF16 sets dst[j*ldd+i] = src[i*lds+j] for n rows i and c columns j, zero for the
-// i from n to PadBF16(n). ldd is even.
+// TransposeBF16 sets dst[j*ldd+i] = src[i*lds+j] for n rows i and c columns j, and zero for i from
+// n to PadBF16(n). ldd is even.
 func (l Level) TransposeBF16(dst []BF16, ldd int, src []BF16, lds, n, c int, scratch []float32) {
 	pairs := PadBF16(n) / 2
 	for j := 0; j < c; j += panelBF16 {

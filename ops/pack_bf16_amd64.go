@@ -9,7 +9,8 @@ import "unsafe"
 //go:noescape
 func packAVX512BF16(dst *BF16, stride int, src *float32, lds, pairs, panels int)
 
-// packRoundedWide packs whole pairs of rows of whole panels, which are stride apart, and returns how many rows and columns these are.
+// packRoundedWide packs whole pairs of rows of whole panels, stride elements from one to the next.
+// It returns the number of rows and columns that it packed.
 func (l Level) packRoundedWide(packed []BF16, stride int, b []float32, ldb, k, n int) (rows, columns int) {
 	rows, columns = k&^1, n/panelBF16*panelBF16
 	if l < AVX512BF16 || rows == 0 || columns == 0 || uintptr(unsafe.Pointer(&packed[0]))%64 != 0 {

@@ -2,7 +2,7 @@
 
 #include "textflag.h"
 
-// Rows of float32 rounded and packed, pair by pair:
+// Rows of float32 rounded to bf16 and packed, pair by pair. In Go:
 //
 //    for p := range pairs {
 //        for j := range 64*panels {
@@ -11,12 +11,14 @@
 //        }
 //    }
 //
-// SI, BX   pair of rows of src, R8 bytes apart;  AX, DX place in them and its end
-// R10      row of a panel, R9 bytes from the next panel's;  DI that of the first panel;  CX pairs left
-// Z31      place in two rounded rows of each number of their pairs
+// SI, BX   pair of rows of src, R8 bytes apart;  AX, DX offset in them, end
+// R10      row of a panel, R9 bytes from that of the next panel;  DI that of the first panel
+// CX       pairs left
+// Z31      permutation of two rounded rows to pairs
 //
-// Stores pass by the caches, which a network's weights do not fit into: dst must be aligned to 64 bytes. There are no tails: Go
-// does them. Needs AVX512F, AVX512BW and AVX512_BF16, which rounds subnormal numbers to zero.
+// Stores are non-temporal, since a network's weights do not fit into the caches: dst must be
+// aligned to 64 bytes. There are no tails: Go does them. Needs AVX512F, AVX512BW and AVX512_BF16,
+// which rounds subnormals to zero.
 
 DATA paired<>+0(SB)/8, $0x0011000100100000
 DATA paired<>+8(SB)/8, $0x0013000300120002
@@ -28,7 +30,7 @@ DATA paired<>+48(SB)/8, $0x001d000d001c000c
 DATA paired<>+56(SB)/8, $0x001f000f001e000e
 GLOBL paired<>(SB), RODATA|NOPTR, $64
 
-// ROUND leaves in Z0 the 16 numbers of the upper row, rounded, and then those of the lower.
+// ROUND rounds and stores 16 pairs, o bytes after the current ones of src and of the panel.
 #define ROUND(o) \
 	VMOVUPS o(SI)(AX*1), Z0                                      \
 	VMOVUPS o(BX)(AX*1), Z1                                      \

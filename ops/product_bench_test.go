@@ -10,8 +10,8 @@ import (
 	"gonum.org/v1/gonum/blas/gonum"
 )
 
-// reportSpeed reports the speed of b's loop, of which each turn has so many floating-point
-// operations, also as a share of the peak of one core.
+// reportSpeed reports the speed of b's loop, with flop floating-point operations an iteration, also
+// as a share of the peak of one core.
 func reportSpeed(b *testing.B, flop, peak float64) {
 	speed := flop * float64(b.N) / b.Elapsed().Seconds() / 1e9
 	b.ReportMetric(speed, "GFLOP/s")
@@ -51,7 +51,7 @@ func BenchmarkGemm(b *testing.B) {
 				reportSpeed(b, flop, peak[l])
 			})
 		}
-		b.Run(name+"/gonum", func(b *testing.B) { // on all cores that it finds
+		b.Run(name+"/gonum", func(b *testing.B) { // on all cores
 			b.SetBytes(bytes)
 			for b.Loop() {
 				gonum.Implementation{}.Sgemm(blas.NoTrans, blas.NoTrans, s.m, s.n, s.k, 1, a, s.k, bm, s.n, 0, c, s.n)
@@ -86,7 +86,8 @@ func usefulFlop(s ConvShape) float64 {
 	return 2 * float64(taps) * float64(s.In) * float64(s.Out)
 }
 
-// benchConv runs f for each shape and level, on one core; f returns nil for what does not exist.
+// benchConv runs f for each shape and level, on one core. f returns nil if the algorithm does not
+// exist.
 func benchConv(b *testing.B, f func(l Level, s ConvShape) (pass func())) {
 	peak := peaks()
 	for _, v := range benchShapes {
@@ -109,8 +110,8 @@ func benchConv(b *testing.B, f func(l Level, s ConvShape) (pass func())) {
 
 func BenchmarkConvForward(b *testing.B) { benchConv(b, forwardPass) }
 
-// The backward pass to the input is a forward pass with other channels and the kernel
-// turned.
+// The backward pass to the input is a forward pass with the channels exchanged and the kernel
+// rotated by 180°.
 func BenchmarkConvBackwardData(b *testing.B) {
 	benchConv(b, func(l Level, s ConvShape) func() {
 		s.In, s.Out = s.Out, s.In
@@ -121,7 +122,8 @@ func BenchmarkConvBackwardData(b *testing.B) {
 func forwardPass(l Level, s ConvShape) func() {
 	rng := rand.New(rand.NewPCG(1, 2))
 	pixels := s.N * s.H * s.W
-	x, y, kernel := random(rng, pixels*s.In), make([]float32, pixels*s.Out), random(rng, s.taps()*s.In*s.Out)
+	x, y := random(rng, pixels*s.In), make([]float32, pixels*s.Out)
+	kernel := random(rng, s.taps()*s.In*s.Out)
 	packed, scratch := make([]float32, l.PackedSize(s)), make([]float32, l.ConvScratch())
 	blocks := s.Blocks()
 	return func() {
@@ -151,8 +153,8 @@ func BenchmarkConvBackwardFilter(b *testing.B) {
 			for _, job := range jobs {
 				l.ConvBackwardFilter(dw[job.Split], dy, x, s, job, scratch)
 			}
-			for _, part := range dw[1:] {
-				Add(dw[0], part)
+			for _, partial := range dw[1:] {
+				Add(dw[0], partial)
 			}
 		}
 	})

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Rounding each product and sum to float32 by itself, as the reference here, is part of the meaning.
+// Each product and sum must be rounded to float32 separately, as in the reference here.
 func TestSGD(t *testing.T) {
 	for _, s := range []SGD{
 		{LearningRate: 0.1, Momentum: 0.9, Lambda: 5e-4, Nesterov: true},
@@ -21,7 +21,8 @@ func TestSGD(t *testing.T) {
 				newW, newV := make([]float64, n), make([]float64, n)
 				squares := 0.0
 				for i := range n {
-					w[i], v[i], grad[i] = float32(rng.NormFloat64()), float32(rng.NormFloat64()), float32(rng.NormFloat64())
+					w[i], v[i] = float32(rng.NormFloat64()), float32(rng.NormFloat64())
+					grad[i] = float32(rng.NormFloat64())
 					squares += float64(w[i]) * float64(w[i])
 					d := grad[i] + float32(2*s.Lambda*w[i]) // conversions keep products from being fused
 					vi := float32(s.Momentum*v[i]) - float32(s.LearningRate*d)
@@ -87,7 +88,7 @@ func TestSoftmax(t *testing.T) {
 	}
 	for label, want := range []bool{false, true, false} {
 		if _, correct := SoftmaxLoss([]float32{1, 2, 2}, label); correct != want {
-			t.Errorf("class %d of equals: correct is %v", label, correct)
+			t.Errorf("class %d of equal logits: correct is %v", label, correct)
 		}
 	}
 	if loss, correct := SoftmaxLoss([]float32{0, float32(math.NaN())}, 0); !math.IsNaN(loss) || correct {
@@ -106,7 +107,7 @@ func TestSwapAxes(t *testing.T) {
 	SwapAxes(back, dst, cols, rows, n, 0, rows)
 	for i := range src {
 		if got := dst[(i/n%cols*rows+i/n/cols)*n+i%n]; got != src[i] || back[i] != src[i] {
-			t.Fatalf("element %d came to be %g, and %g when swapped back", i, got, back[i])
+			t.Fatalf("element %d became %g, and %g when swapped back", i, got, back[i])
 		}
 	}
 }

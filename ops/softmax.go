@@ -8,7 +8,7 @@ const errLabel = "ops: label is not a class"
 //
 //	log Σ exp(logits[i]) − logits[label]
 //
-// and whether the largest logit, the first of equals, is that of the class.
+// and whether the largest logit, the first if several are equal, is that of the class.
 func SoftmaxLoss(logits []float32, label int) (loss float64, correct bool) {
 	if label < 0 || label >= len(logits) {
 		panic(errLabel)

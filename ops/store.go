@@ -1,8 +1,9 @@
 package ops
 
-// StoreRows copies rows of n numbers: row i is src[i*lds:], and goes to dst[i*ldd:]. It passes by the caches, for what is not read
-// again while they hold it: else each line of dst would first be read from memory. Make rows 1 KiB long or longer: memory takes
-// shorter ones a third slower.
+// StoreRows copies rows of n elements, row i from src[i*lds:] to dst[i*ldd:], with non-temporal
+// stores that bypass the caches. Use it for data that is not read again soon: ordinary stores would
+// first read each line of dst from memory. Rows should be 1 KiB or longer: shorter ones take a
+// third longer.
 func (l Level) StoreRows(dst []float32, ldd int, src []float32, lds, rows, n int) {
 	if l.storeRowsWide(dst, ldd, src, lds, rows, n) {
 		return

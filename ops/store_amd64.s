@@ -2,7 +2,7 @@
 
 #include "textflag.h"
 
-// Rows copied past the caches:
+// Rows copied with non-temporal stores. In Go:
 //
 //	for i := range rows {
 //		for j := range cols { // a positive multiple of 16
@@ -10,10 +10,10 @@
 //		}
 //	}
 //
-// DI, R8  row of dst, ldd bytes;  SI, R9 row of src, lds bytes
+// DI, R8  row of dst, ldd in bytes;  SI, R9 row of src, lds in bytes
 // AX, DX  column in bytes, end of the columns;  CX rows left
 //
-// A step is a line, which is written at once: dst is aligned to 64 bytes, as is ldd. Needs AVX.
+// A step writes a whole cache line: dst and ldd are aligned to 64 bytes. Needs AVX.
 
 // func storeRowsAVX(dst *float32, ldd int, src *float32, lds, rows, cols int)
 TEXT ·storeRowsAVX(SB), NOSPLIT, $0-48

@@ -17,8 +17,8 @@ const (
 )
 
 // prefetch is the panel of B that the next call multiplies by. The kernel prefetches it while it
-// computes. It is packed and as deep as this one. Or, if the kernel packsNext, it has rows stride
-// apart, and the kernel packs it too.
+// computes. It is packed and as deep as this one. Or, if the kernel packsNext, it has row stride
+// stride, and the kernel packs it too.
 type prefetch struct {
 	from   []float32
 	stride int

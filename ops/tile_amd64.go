@@ -18,7 +18,7 @@ const prefetchRows = 16
 // control flow. The kernels change them on their frame. panelAVX512BF16 has a and b of BF16 and
 // reads nothing from cs, ldb, bias, and from next on.
 type panelArgs struct {
-	c                    *float32 // of rows ldc apart
+	c                    *float32 // with row stride ldc
 	ldc                  int
 	a                    unsafe.Pointer // element (i, p) of a segment at i*rs + p*cs
 	rs, cs               int

@@ -115,7 +115,7 @@ func (l Level) panelWidened(c []float32, ldc, rows int, a []BF16, rs int, b []BF
 	}
 }
 
-// widenRows sets m contiguous rows of n elements to those of src, rs apart.
+// widenRows sets m contiguous rows of n elements to those of src, with row stride rs.
 func (l Level) widenRows(dst []float32, src []BF16, rs, m, n int) {
 	if rs == n {
 		l.WidenBF16(dst[:m*n], src[:m*n])

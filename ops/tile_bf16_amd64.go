@@ -14,9 +14,9 @@ func panelAVX512BF16(p panelArgs)
 
 // amxArgs are the arguments of panelAMX, which changes some on its frame.
 type amxArgs struct {
-	c              *float32 // of rows ldc apart
+	c              *float32 // with row stride ldc
 	ldc            int
-	a              *BF16 // of rows rs apart
+	a              *BF16 // with row stride rs
 	rs             int
 	b              *BF16
 	segs           *segment
@@ -25,7 +25,7 @@ type amxArgs struct {
 	config         *tileConfig
 	flags          int
 	bias           *float32
-	y              *BF16 // of rows ldy apart; nil for sums that stay in c
+	y              *BF16 // with row stride ldy; nil for sums that stay in c
 	ldy            int
 	run            int   // segments summed at a time
 	next           *BF16 // as prefetchBF16

@@ -59,7 +59,8 @@ func TestInstructionsAreAssembled(t *testing.T) {
 }
 
 func TestGenerateChangesNothing(t *testing.T) {
-	if version, err := exec.Command("as", "--version").Output(); err != nil || !strings.HasPrefix(string(version), "GNU") {
+	version, err := exec.Command("as", "--version").Output()
+	if err != nil || !strings.HasPrefix(string(version), "GNU") {
 		t.Skip("no GNU assembler, as, on this machine")
 	}
 	for file := range generated {

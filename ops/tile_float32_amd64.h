@@ -14,7 +14,7 @@
 //		}
 //	}
 //
-// Besides what tile_amd64.h asks for, a .s file that includes this defines
+// Besides the macros for tile_amd64.h, a .s file that includes this defines
 //
 //	ROWS1(b)-ROWS6(b)  a step of the first rows of a tile, with the columns at b
 //	COLUMNS(b)         loads the columns at b
@@ -29,7 +29,7 @@
 //	R15, R14   ldb, 3ldb in bytes
 //	DI, AX, DX during the product: next address to prefetch, steps until then (countdown), free
 //
-// Rows of a are a constant stride apart, so six of them need one pointer and three strides.
+// Rows of a have a constant stride, so six of them need one pointer and three strides.
 //
 // The kernel prefetches the next panel into L2 while it multiplies. countdown falls by the steps
 // that are done. Below 0, FETCH prefetches lines of a packed panel and adds interval to it, so that

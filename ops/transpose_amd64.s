@@ -2,7 +2,7 @@
 
 #include "textflag.h"
 
-// Transposition in tiles of 8 by 8.
+// Transposition in tiles of 8 by 8. In Go:
 //
 //	for i := range m { // m and n are multiples of 8
 //		for j := range n {
@@ -10,12 +10,12 @@
 //		}
 //	}
 //
-// SI, R8, R9   rows of src and their stride, thrice the stride
-// DI, R10, R11 rows of dst and their stride, thrice the stride
-// R12, R13     first tile of a band: src, dst;  CX, DX: tiles left along n, rows left of m
+// SI, R8, R9   row of src;  lds, 3lds in bytes
+// DI, R10, R11 row of dst;  ldd, 3ldd in bytes
+// R12, R13     first tile of a band: src, dst;  CX, DX: columns left of n, rows left of m
 //
-// Pairs of rows are interleaved by 32 bits, then by 64, then the 128-bit halves are
-// exchanged: 8 loads, 24 shuffles, 8 stores. Needs AVX.
+// Pairs of rows are interleaved by 32 bits, then by 64, then the 128-bit halves are exchanged: 8
+// loads, 24 shuffles, 8 stores. Needs AVX.
 
 // func transposeAVX(dst *float32, ldd int, src *float32, lds, m, n int)
 TEXT ·transposeAVX(SB), NOSPLIT, $0-48

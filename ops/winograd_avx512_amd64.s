@@ -3,7 +3,8 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// Winograd's transforms with vectors of 16 floats: see winograd_amd64.h. Needs AVX512F and AVX512DQ.
+// Winograd's transforms with vectors of 16 floats: see winograd_amd64.h. Needs AVX512F and
+// AVX512DQ.
 
 #define WINOGRAD ·winogradAVX512
 

@@ -41,13 +41,14 @@ func TestWinograd(t *testing.T) {
 func testWinograd(t *testing.T, l Level, w Winograd, s ConvShape) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	pixels := s.N * s.H * s.W
-	x, kernel, bias, dy := random(rng, pixels*s.In), random(rng, 9*s.In*s.Out), random(rng, s.Out), random(rng, pixels*s.Out)
+	x, kernel := random(rng, pixels*s.In), random(rng, 9*s.In*s.Out)
+	bias, dy := random(rng, s.Out), random(rng, pixels*s.Out)
 
-	forward := func(s ConvShape, x []float32, turned bool, p Product, workers int) []float32 {
+	forward := func(s ConvShape, x []float32, rotated bool, p Product, workers int) []float32 {
 		u, checkU := guarded(t, l.WinogradKernelSize(w, s))
 		scratch, checkScratch := guarded(t, l.WinogradKernelScratch())
 		for g := range s.Groups() {
-			l.WinogradKernel(u, kernel, w, s, g, turned, scratch)
+			l.WinogradKernel(u, kernel, w, s, g, rotated, scratch)
 		}
 		checkU()
 		checkScratch()
@@ -61,11 +62,11 @@ func testWinograd(t *testing.T, l Level, w Winograd, s ConvShape) {
 		checkScratch()
 		return y
 	}
-	direct := func(s ConvShape, x []float32, turned bool, p Product) []float32 {
+	direct := func(s ConvShape, x []float32, rotated bool, p Product) []float32 {
 		packed, scratch := make([]float32, l.PackedSize(s)), make([]float32, l.ConvScratch())
 		y := make([]float32, pixels*s.Out)
 		for g := range s.Groups() {
-			if turned {
+			if rotated {
 				l.PackKernelTurned(packed, kernel, s, g)
 			} else {
 				l.PackKernel(packed, kernel, s, g)
@@ -80,9 +81,9 @@ func testWinograd(t *testing.T, l Level, w Winograd, s ConvShape) {
 	if !slices.Equal(forward(s, x, false, Product{}, 1), forward(s, x, false, Product{}, 16)) {
 		t.Error("y depends on the number of workers")
 	}
-	turned := s
-	turned.In, turned.Out = s.Out, s.In
-	checkRMS(t, "dx", forward(turned, dy, true, Product{}, 1), direct(turned, dy, true, Product{}))
+	rotated := s
+	rotated.In, rotated.Out = s.Out, s.In
+	checkRMS(t, "dx", forward(rotated, dy, true, Product{}, 1), direct(rotated, dy, true, Product{}))
 
 	gradient := func(workers int) []float32 {
 		jobs, splits := w.FilterJobs(s, workers)

@@ -1,6 +1,6 @@
-// Package fmapeak measures how many floating-point operations a second the machine can do at
-// most: independent multiply-adds on registers, nothing else. Benchmarks give their
-// speed as a share of it, so that a figure means the same on another machine.
+// Package fmapeak measures the peak floating-point throughput of the machine: independent FMAs on
+// registers, nothing else. Benchmarks report their speed as a share of it, so that figures of
+// different machines can be compared.
 package fmapeak
 
 import (
@@ -9,17 +9,17 @@ import (
 )
 
 const (
-	calls   = 100                    // the best of so many
+	calls   = 100                    // of which the best counts
 	perCall = 2 * time.Millisecond   // long enough to start goroutines, short enough to run undisturbed
-	perStep = 100 * time.Microsecond // for the first guess of the number of iterations
-	perNow  = 200 * time.Microsecond // a clock that was lowered rises after a millisecond or more
+	perStep = 100 * time.Microsecond // for the first estimate of the number of iterations
+	perNow  = 200 * time.Microsecond // a lowered clock rises after a millisecond or more
 )
 
 const errLevel = "fmapeak: level is not one of package ops, or not in this build"
 
-// Measure returns the peak in GFLOP/s (a multiply-add counts as two) of so many cores
-// together, at a level named as in package ops, one of ops.Levels: of products of bfloat16 at avx512bf16 and amx, of float32 at
-// the others. generic is what scalar Go code reaches.
+// Measure returns the peak of cores cores together in GFLOP/s (an FMA counts as two). level is the
+// name of one of ops.Levels. At avx512bf16 and amx the peak is of bf16 products, at the others of
+// float32; generic is that of scalar Go code. It panics if the build has no such level.
 func Measure(level string, cores int) float64 {
 	kernel, flop := kernelOf(level)
 	iterations := 1000
@@ -42,8 +42,9 @@ func Measure(level string, cores int) float64 {
 	return best / 1e9
 }
 
-// Now returns in GFLOP/s what one core does at the clock that it has now, of which Measure returned peak: processors lower the clock for kernels
-// that need much power, and leave it there for a while.
+// Now returns the throughput of one core in GFLOP/s at its current clock; peak is what Measure
+// returned. Processors lower the clock for kernels that need much power, and keep it low for a
+// while.
 func Now(level string, peak float64) float64 {
 	kernel, flop := kernelOf(level)
 	iterations := int(peak*1e9*perNow.Seconds())/flop + 1
@@ -54,11 +55,12 @@ func Now(level string, peak float64) float64 {
 
 const genericFlop = 2 * 12
 
-// generic does iterations of 12 independent multiply-adds, s = s*a + b, of numbers that the compiler does not know: it
-// would compute one sum for all if they were the same.
+// generic does iterations of 12 independent multiply-adds, s = s*a + b, of values that the compiler
+// does not know: if they were the same it would compute one sum for all.
 func generic(iterations int) {
 	a, b, s := operands()
-	s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11 := s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11]
+	s0, s1, s2, s3, s4, s5 := s[0], s[1], s[2], s[3], s[4], s[5]
+	s6, s7, s8, s9, s10, s11 := s[6], s[7], s[8], s[9], s[10], s[11]
 	for range iterations {
 		s0 = s0*a + b
 		s1 = s1*a + b
@@ -76,12 +78,12 @@ func generic(iterations int) {
 	keep(s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9 + s10 + s11)
 }
 
-// operands has no body that the compiler sees. With these numbers sums stay near 2.
+// operands hides its values from the compiler. With them the sums stay near 2.
 //
 //go:noinline
 func operands() (a, b float32, s [12]float32) { return 0.5, 1, [12]float32{} }
 
-// keep has none either, so that the sums are computed.
+// keep makes the compiler compute the sums.
 //
 //go:noinline
 func keep(float32) {}

@@ -2,7 +2,7 @@
 
 package fmapeak
 
-// What Go's assembler does not know is written as bytes beside it, with the assembler of GNU.
+// Instructions that Go's assembler lacks are written as bytes, which asm2plan9s gets from GNU as.
 //
 //go:generate go tool asm2plan9s fmapeak_bf16_amd64.s
 
@@ -14,22 +14,22 @@ const (
 	amxFlop        = 2 * 6 * 16 * 16 * 32
 )
 
-// avx2 does iterations of 12 independent multiply-adds of eight numbers each.
+// avx2 does iterations of 12 independent FMAs of 8 floats each.
 //
 //go:noescape
 func avx2(iterations int)
 
-// avx512 does iterations of 24 independent multiply-adds of sixteen numbers each.
+// avx512 does iterations of 24 independent FMAs of 16 floats each.
 //
 //go:noescape
 func avx512(iterations int)
 
-// avx512BF16 does iterations of 24 independent sums of sixteen products of pairs each.
+// avx512BF16 does iterations of 24 independent VDPBF16PS of 16 pairs each.
 //
 //go:noescape
 func avx512BF16(iterations int)
 
-// amx does iterations of 6 independent products of 16 by 32 and 32 by 16 numbers each.
+// amx does iterations of 6 independent products of 16 by 32 and 32 by 16 elements each.
 //
 //go:noescape
 func amx(iterations int)

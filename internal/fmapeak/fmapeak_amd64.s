@@ -2,7 +2,7 @@
 
 #include "textflag.h"
 
-// Multiply-adds on registers only, as a loop of Go would be:
+// FMAs on registers only. In Go:
 //
 //	for range iterations {
 //		for i := range sum { // all of sum in registers
@@ -10,13 +10,13 @@
 //		}
 //	}
 //
-// An FMA takes four cycles and two start in each, so eight sums in flight are enough; there are
-// more so that the loop's own two instructions do not count. iterations is at least 1.
+// An FMA has a latency of four cycles and two start in each, so eight sums in flight are enough.
+// There are more, so that the two instructions of the loop do not count. iterations is at least 1.
 
 // func avx2(iterations int)
 //
 // Y0-Y11 sums, Y14 a, Y15 b, CX iterations.
-// CPU: AVX2, FMA.
+// Needs AVX2, FMA.
 TEXT ·avx2(SB), NOSPLIT, $0-8
 	MOVQ iterations+0(FP), CX
 	MOVL $0x3f800000, AX // 1.0
@@ -57,7 +57,7 @@ loop:
 // func avx512(iterations int)
 //
 // Z0-Z23 sums, Z24 a, Z25 b, CX iterations.
-// CPU: AVX-512 F, DQ.
+// Needs AVX-512 F, DQ.
 TEXT ·avx512(SB), NOSPLIT, $0-8
 	MOVQ iterations+0(FP), CX
 	MOVL $0x3f800000, AX // 1.0

@@ -2,20 +2,21 @@
 
 #include "textflag.h"
 
-// Products of pairs of bf16, as fmapeak_amd64.s has them of float32:
+// Products of pairs of bf16 on registers, as those of float32 in fmapeak_amd64.s. In Go:
 //
 //    for range iterations {
-//        for i := range sum { // all of sum in registers, each a block of numbers
+//        for i := range sum { // all of sum in registers, each a block
 //            sum[i] += a * b
 //        }
 //    }
 //
-// The numbers are ones: with zeros the units need less power, and may run faster than any product does.
+// All values are 1: with zeros the units need less power, and may run faster than in any real
+// product.
 
 // func avx512BF16(iterations int)
 //
 // Z0-Z23 sums, Z24 a, Z25 b, CX iterations.
-// CPU: AVX-512 F and BF16.
+// Needs AVX-512 F and BF16.
 TEXT ·avx512BF16(SB), NOSPLIT, $0-8
 	MOVQ iterations+0(FP), CX
 	MOVL $0x3f803f80, AX // 1.0, 1.0
@@ -76,7 +77,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// The configuration of the tiles: palette 1, eight of 16 rows of 64 bytes.
+// The configuration of the tiles: palette 1, eight tiles of 16 rows of 64 bytes.
 DATA tiles<>+0(SB)/8, $1
 DATA tiles<>+8(SB)/8, $0
 DATA tiles<>+16(SB)/8, $0x0040004000400040
@@ -99,8 +100,9 @@ GLOBL ones<>(SB), RODATA|NOPTR, $64
 
 // func amx(iterations int)
 //
-// TMM0-TMM5 sums, TMM6 a, TMM7 b, CX iterations. A product takes 52 cycles and one starts every 16.
-// CPU: AMX-TILE and AMX-BF16, which the system allows (see ops.Levels).
+// TMM0-TMM5 sums, TMM6 a, TMM7 b, CX iterations. A product has a latency of 52 cycles and one
+// starts every 16. Needs AMX-TILE and AMX-BF16, with permission of the operating system (see
+// ops.Levels).
 TEXT ·amx(SB), NOSPLIT, $0-8
 	MOVQ iterations+0(FP), CX
 	LEAQ tiles<>(SB), AX
@@ -112,7 +114,7 @@ TEXT ·amx(SB), NOSPLIT, $0-8
     LONG $0x497be2c4; BYTE $0xe0                                 // TILEZERO TMM4
     LONG $0x497be2c4; BYTE $0xe8                                 // TILEZERO TMM5
 	LEAQ ones<>(SB), AX
-	XORL DX, DX // rows that are the same
+	XORL DX, DX // all rows are the same
     LONG $0x4b7be2c4; WORD $0x1034                               // TILELOADD TMM6, [RAX+RDX*1]
     LONG $0x4b7be2c4; WORD $0x103c                               // TILELOADD TMM7, [RAX+RDX*1]
 	PCALIGN $32

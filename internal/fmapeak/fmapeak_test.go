@@ -7,7 +7,7 @@ import (
 	"github.com/lamina-go/lamina/ops"
 )
 
-// Every level runs and gives a rate. How high it is belongs to the machine.
+// Each level runs and gives a rate, whatever the machine reaches.
 func TestMeasure(t *testing.T) {
 	for _, level := range ops.Levels() {
 		for _, cores := range []int{1, 2} {
