@@ -44,7 +44,7 @@ func (l Level) panelTilesBF16(c []float32, ldc, rows int, a []BF16, rs int, b []
 }
 
 // panelTilesRounded does what panelRounded describes for a whole panel, if the level has a kernel for it.
-func (l Level) panelTilesRounded(y []BF16, ldy, rows int, a []BF16, rs int, b []BF16, segs []segment, k int, p Product, scratch []float32) bool {
+func (l Level) panelTilesRounded(y []BF16, ldy, rows int, a []BF16, rs int, b []BF16, segs []segment, k int, p Epilogue, scratch []float32) bool {
 	if l < AMX {
 		return false
 	}

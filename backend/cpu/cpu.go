@@ -89,7 +89,7 @@ func Open(o Options) (*Backend, error) {
 	b := &Backend{
 		level:   o.Level,
 		bf16:    o.BF16,
-		conv:    cmp.Or(o.Conv, "auto"),
+		conv:    cmp.Or(o.Conv, automatic),
 		table:   o.Table,
 		chosen:  chosen,
 		pool:    newPool(threads, defaultSpins),

@@ -185,5 +185,5 @@ func own(t tensor.Tensor) *buffer {
 
 // data returns the numbers of a tensor of Parameters after checking its shape.
 func data(t tensor.Tensor, shape tensor.Shape) []float32 {
-	return numbers(t, shape).f32
+	return input(t, shape).f32
 }

@@ -34,7 +34,7 @@ func (b *Backend) SoftmaxLoss(s backend.LossSpec) (backend.Loss, error) {
 
 // Forward measures the mean loss and the correct images.
 func (l *loss) Forward(logits, labels tensor.Tensor) {
-	l.x, l.y = numbers(logits, l.logits), data(labels, l.labels)
+	l.x, l.y = input(logits, l.logits), data(labels, l.labels)
 	l.b.pool.run(blocks(l.labels[0], l.rows), l.lossTask)
 	m := &l.b.current
 	m.Images = l.labels[0]
@@ -48,7 +48,7 @@ func (l *loss) Forward(logits, labels tensor.Tensor) {
 
 // Backward computes dlogits.
 func (l *loss) Backward(dlogits, logits, labels tensor.Tensor) {
-	l.d, l.x, l.y = l.b.output(dlogits, l.logits), numbers(logits, l.logits), data(labels, l.labels)
+	l.d, l.x, l.y = l.b.output(dlogits, l.logits), input(logits, l.logits), data(labels, l.labels)
 	l.b.pool.run(blocks(l.labels[0], l.rows), l.gradTask)
 }
 

@@ -214,7 +214,7 @@ func TestMatricesOfBF16(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i, got := range b.packedWeights(w[:rows*columns], columns) {
-				depth := ops.PadBF16(rows)
+				depth := ops.PackedMatrixSizeBF16(rows, 1) / 64
 				panel, i := i/(64*depth), i%(64*depth)
 				p, j := i/128*2+i%2, 64*panel+i%128/2
 				want := float32(0)
