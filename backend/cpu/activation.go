@@ -22,13 +22,13 @@ type activation struct {
 
 // Forward computes y.
 func (a *activation) Forward(y, x tensor.Tensor) {
-	a.yData, a.xData = a.b.output(y, a.y), input(x, a.x)
+	a.yData, a.xData = output(y, a.y), input(x, a.x)
 	a.b.pool.run(a.forwardJobs, a.forwardTask)
 }
 
 // Backward computes dx.
 func (a *activation) Backward(dx, dy, x tensor.Tensor) {
-	a.dx, a.dy, a.xData = a.b.output(dx, a.x), input(dy, a.y), input(x, a.x)
+	a.dx, a.dy, a.xData = output(dx, a.x), input(dy, a.y), input(x, a.x)
 	a.b.pool.run(a.backwardJobs, a.backwardTask)
 }
 

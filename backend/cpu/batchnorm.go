@@ -102,8 +102,8 @@ func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 	if p.spec.Inference {
 		panic(errInference)
 	}
-	p.yData, p.xData = p.b.output(y, p.y), input(x, p.spec.Shape)
-	p.gamma, p.runningMean, p.runningVariance = data(gamma, p.c), p.b.output(mean, p.c).f32, p.b.output(variance, p.c).f32
+	p.yData, p.xData = output(y, p.y), input(x, p.spec.Shape)
+	p.gamma, p.runningMean, p.runningVariance = data(gamma, p.c), output(mean, p.c).f32, output(variance, p.c).f32
 	p.norm.Beta = data(beta, p.c)
 
 	p.run(p.blocks, p.momentsTask)
@@ -138,7 +138,7 @@ func (p *batchNorm) joinMoments(_, job int) {
 
 // Infer normalises by the running statistics.
 func (p *batchNorm) Infer(y, x, gamma, beta, mean, variance tensor.Tensor) {
-	p.yData, p.xData = p.b.output(y, p.y), input(x, p.spec.Shape)
+	p.yData, p.xData = output(y, p.y), input(x, p.spec.Shape)
 	g, v := data(gamma, p.c), data(variance, p.c)
 	p.norm.Beta = data(beta, p.c)
 	copy(p.norm.Mean, data(mean, p.c))
@@ -153,8 +153,8 @@ func (p *batchNorm) Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor
 	if p.spec.Inference {
 		panic(errInference)
 	}
-	p.dxData, p.dyData, p.xData = p.b.output(dx, p.spec.Shape), input(dy, p.y), input(x, p.spec.Shape)
-	p.dgamma, p.dbeta = p.b.output(dgamma, p.c).f32, p.b.output(dbeta, p.c).f32
+	p.dxData, p.dyData, p.xData = output(dx, p.spec.Shape), input(dy, p.y), input(x, p.spec.Shape)
+	p.dgamma, p.dbeta = output(dgamma, p.c).f32, output(dbeta, p.c).f32
 	tensor.Check(gamma, p.c)
 	p.norm.Beta = data(beta, p.c)
 

@@ -68,19 +68,19 @@ func newLinear[S ops.ConvShape | ops.DenseShape, T ops.Element](b *Backend, spec
 
 // Forward computes y = x·w + b.
 func (l *linear) Forward(y, x, w, b tensor.Tensor) {
-	l.forward.run(l.b.output(y, l.y), input(x, l.x), l.kernel(w), ops.Epilogue{Bias: data(b, l.bias), ReLU: l.relu})
+	l.forward.run(output(y, l.y), input(x, l.x), l.kernel(w), ops.Epilogue{Bias: data(b, l.bias), ReLU: l.relu})
 }
 
 // BackwardData computes dx from dy.
 func (l *linear) BackwardData(dx, dy, w tensor.Tensor) {
-	l.inputGradient.run(l.b.output(dx, l.x), input(dy, l.y), l.kernel(w), ops.Epilogue{})
+	l.inputGradient.run(output(dx, l.x), input(dy, l.y), l.kernel(w), ops.Epilogue{})
 }
 
 // BackwardFilter computes dw, and db unless that is nil.
 func (l *linear) BackwardFilter(dw, db, dy, x tensor.Tensor) {
-	l.kernelGradient.run(l.b.output(dw, l.w).f32, input(dy, l.y), input(x, l.x))
+	l.kernelGradient.run(output(dw, l.w).f32, input(dy, l.y), input(x, l.x))
 	if db != nil {
-		l.biasGradient.run(l.b.output(db, l.bias).f32, input(dy, l.y), l.batchNorm)
+		l.biasGradient.run(output(db, l.bias).f32, input(dy, l.y), l.batchNorm)
 	}
 }
 
@@ -88,8 +88,7 @@ func (l *linear) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 func (l *linear) kernel(w tensor.Tensor) array {
 	a := input(w, l.w)
 	if l.b.bf16 {
-		packed, _, _ := l.b.packedRows(a.f32, l.bias[0])
-		return array{bf16: packed}
+		return array{bf16: own(w).packedBF16(l.rows, l.from)}
 	}
 	return a
 }

@@ -48,7 +48,7 @@ func (l *loss) Forward(logits, labels tensor.Tensor) {
 
 // Backward computes dlogits.
 func (l *loss) Backward(dlogits, logits, labels tensor.Tensor) {
-	l.d, l.x, l.y = l.b.output(dlogits, l.logits), input(logits, l.logits), data(labels, l.labels)
+	l.d, l.x, l.y = output(dlogits, l.logits), input(logits, l.logits), data(labels, l.labels)
 	l.b.pool.run(blocks(l.labels[0], l.rows), l.gradTask)
 }
 
@@ -79,6 +79,7 @@ type sgd struct {
 	spec        backend.SGDSpec
 	size        tensor.Shape
 	parts       []decayed
+	target      *buffer // of Step
 	w, v, g     []float32
 	stepTask    func(worker, job int)
 	acrossTask  func(worker, job int)
@@ -118,11 +119,12 @@ func (o *sgd) split(from, to int, lambda float32) {
 
 // Step updates w and v and measures the penalty of the old w.
 func (o *sgd) Step(w, v, g tensor.Tensor) {
-	o.w, o.v, o.g = data(w, o.size), o.b.output(v, o.size).f32, data(g, o.size)
+	o.target = own(w)
+	o.w, o.v, o.g = data(w, o.size), output(v, o.size).f32, data(g, o.size)
 	o.b.pool.run(len(o.parts), o.stepTask)
-	if len(o.b.weights) > 0 {
+	if len(o.target.root.copies) > 0 {
 		o.b.pool.run(len(o.parts), o.acrossTask)
-		o.b.remade(o.w)
+		o.target.repacked()
 	}
 	o.measure()
 }
@@ -151,8 +153,8 @@ func (o *sgd) stepJob(worker, job int) {
 		Lambda:       p.lambda,
 		Nesterov:     o.spec.Nesterov,
 	})
-	for _, c := range o.b.weights {
-		at := place(c.source, o.w)
+	for _, c := range o.target.root.copies {
+		at := c.offset - o.target.offset
 		c.packInside(worker, p.from-at, p.to-at)
 	}
 }
@@ -160,8 +162,8 @@ func (o *sgd) stepJob(worker, job int) {
 // acrossJob packs rows of which more than one part has changed something.
 func (o *sgd) acrossJob(worker, job int) {
 	p := &o.parts[job]
-	for _, c := range o.b.weights {
-		at := place(c.source, o.w)
+	for _, c := range o.target.root.copies {
+		at := c.offset - o.target.offset
 		c.packAcross(worker, p.from-at, p.to-at)
 	}
 }

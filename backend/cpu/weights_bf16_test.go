@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"unsafe"
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/ops"
@@ -109,8 +108,9 @@ func TestWeightsOfBF16AreThoseOfNow(t *testing.T) {
 					}
 				}
 				check("nothing")
-				if n := len(l.Backend.weights); n != 2 {
-					t.Errorf("%d copies of 2 matrices", n)
+				again := own(must(l.Kernel(l.parameters, l.at, l.shape)))
+				if n := len(again.root.copies); n != 1 || again.packed != own(l.w).packed {
+					t.Errorf("%d copies of one matrix", n)
 				}
 				l.fill(l.w)
 				check("a write")
@@ -131,7 +131,7 @@ func TestWeightsOfBF16AreThoseOfNow(t *testing.T) {
 				check("a step of a part")
 				row := l.shape[len(l.shape)-1]
 				l.step(l.at+4*row, l.at+9*row)
-				if !l.Backend.weights[0].fresh {
+				if !own(l.w).packed.fresh {
 					t.Error("a copy is stale after a step of whole pairs of rows")
 				}
 				check("a step of some rows")
@@ -170,7 +170,7 @@ func TestWeightsOfBF16AreThoseOfNow(t *testing.T) {
 				l.step(0, whole)
 				l.fill(l.View(l.parameters, 0, tensor.Shape{l.at}))
 				l.fill(l.View(l.parameters, l.at+size, tensor.Shape{parametersAround}))
-				if !l.Backend.weights[0].fresh {
+				if !own(l.w).packed.fresh {
 					t.Error("a copy is stale where nothing changed")
 				}
 			})
@@ -195,25 +195,32 @@ func TestRowsOfWeightsBF16(t *testing.T) {
 	if !slices.Equal(b.read(x), want) {
 		t.Error("the parts give another gradient of the input than the whole")
 	}
-	if len(b.weights) != 1 {
-		t.Errorf("%d copies of one matrix", len(b.weights))
+	if n := len(own(w).root.copies); n != 1 {
+		t.Errorf("%d copies of one matrix", n)
+	}
+	other := must(b.Dense(backend.DenseSpec{N: n, In: in, Out: out, Part: backend.Rows{From: 64, To: 128}}))
+	if !panics(func() { other.BackwardData(x, dy, b.View(w, 0, tensor.Shape{64, out})) }) {
+		t.Error("other rows of the weights than those of the plan: no panic")
+	}
+	if !panics(func() { whole.Forward(dy, x, b.parameter(in, out), bias) }) {
+		t.Error("weights that are not of Kernel: no panic")
 	}
 }
 
-// TestMatricesOfBF16 has the same numbers as matrices of two shapes, and matrices that begin at the same place.
+// TestMatricesOfBF16 has the same elements as matrices of two shapes, and matrices with the same
+// first element.
 func TestMatricesOfBF16(t *testing.T) {
 	b := open(t, Options{BF16: true})
-	w := data(must(b.Parameters(tensor.Shape{70, 66})), tensor.Shape{70, 66})
+	parameters := must(b.Parameters(tensor.Shape{70, 66}))
+	w := data(parameters, parameters.Shape())
 	for i := range w {
 		w[i] = float32(i % 256)
 	}
 	for range 2 {
-		for _, s := range [][2]int{{70, 66}, {66, 70}, {69, 66}, {1, 66}} {
-			rows, columns := s[0], s[1]
-			if err := b.addWeights(w[:rows*columns], columns); err != nil {
-				t.Fatal(err)
-			}
-			for i, got := range b.packedWeights(w[:rows*columns], columns) {
+		for _, shape := range []tensor.Shape{{70, 66}, {66, 70}, {69, 66}, {1, 66}} {
+			rows, columns := shape[0], shape[1]
+			kernel := own(must(b.Kernel(parameters, 0, shape)))
+			for i, got := range kernel.packedBF16(rows, 0) {
 				depth := ops.PackedMatrixSizeBF16(rows, 1) / 64
 				panel, i := i/(64*depth), i%(64*depth)
 				p, j := i/128*2+i%2, 64*panel+i%128/2
@@ -227,15 +234,20 @@ func TestMatricesOfBF16(t *testing.T) {
 			}
 		}
 	}
-	if len(b.weights) != 4 {
-		t.Errorf("%d copies of 4 matrices", len(b.weights))
+	if n := len(own(parameters).root.copies); n != 4 {
+		t.Errorf("%d copies of 4 matrices", n)
 	}
 }
 
 func TestWeightsOfBF16WithoutMemory(t *testing.T) {
 	b := open(t, Options{BF16: true})
-	w := must(b.floats(1))
-	if err := b.addWeights(unsafe.Slice(&w[0], 1<<58), 1<<29); !errors.Is(err, backend.ErrMemory) {
-		t.Errorf("error %v for more memory than there can be", err)
+	shape := tensor.Shape{1 << 10, 1 << 10}
+	w := must(b.Parameters(shape))
+	b.limit = b.Bytes()
+	if _, err := b.Kernel(w, 0, shape); !errors.Is(err, backend.ErrMemory) {
+		t.Errorf("error %v for more memory than there is", err)
+	}
+	if n := len(own(w).root.copies); n != 0 {
+		t.Errorf("%d copies without memory", n)
 	}
 }
