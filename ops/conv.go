@@ -36,6 +36,15 @@ func (s ConvShape) transposed() ConvShape {
 	return s
 }
 
+// worthSplits returns how many of some splits a kernel gradient should have: as each writes and
+// reads a gradient, at most so many that this is no more traffic than x and dy.
+func (s ConvShape) worthSplits(splits int) int {
+	for splits > 1 && 2*splits*s.depth()*s.Out > s.rows()*(s.In+s.Out) {
+		splits /= 2
+	}
+	return splits
+}
+
 // columnBlock is the number of output channels that a job computes at least: a column block.
 const columnBlock = 64
 

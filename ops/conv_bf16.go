@@ -1,8 +1,9 @@
 package ops
 
-// The direct algorithm on bf16. Rows and columns are divided as in float32; the sums are float32 until
-// y is rounded. Where the input channels don't fill whole steps of 32, the im2col matrix is made
-// after all, a block of rows at a time: its rows need less padding than each of their taps would.
+// The direct algorithm on bf16. Rows and columns are divided as in float32; the sums are float32
+// until y is rounded. Where the input channels don't fill whole steps of 32, the im2col matrix is
+// made after all, a block of rows at a time: its rows need less padding than each of their taps
+// would.
 
 // DirectBF16 is the direct algorithm on bf16. It fits all shapes.
 var DirectBF16 ConvAlgorithm[BF16] = directBF16{}
@@ -38,7 +39,7 @@ func newDirectPassBF16(l Level, s ConvShape, rotated bool) *directPassBF16 {
 // the packed column block of the kernel is read once, and stays in the L2 cache.
 const rangeRowsBF16 = 1024
 
-// rangesBF16 groups the blocks of rows, each range for some jobs, so that these are enough for a few workers.
+// rangesBF16 divides the blocks of rows into ranges, so many that there are enough jobs.
 func (s ConvShape) rangesBF16() [][]convBlock {
 	const enough = 16
 	most := min(s.rows()*s.columnBlocks()/enough, rangeRowsBF16)
@@ -133,8 +134,8 @@ func (p *directPassBF16) Run(y, x, packed []BF16, e Epilogue, job int, scratch [
 	}
 }
 
-// gather makes the rows of the im2col matrix of a block, with stride depth and zeros for taps outside the
-// image.
+// gather makes the rows of the im2col matrix of a block, with stride depth and zeros for taps
+// outside the image.
 func (l Level) gather(rows, x []BF16, s *ConvShape, block *convBlock, depth int) {
 	clear(rows)
 	for _, tap := range block.taps[:block.tapsInside] { // in order: gatherWide writes zeros where the next begins

@@ -70,7 +70,8 @@ func each(rng *rand.Rand, n, work int, f func(i int)) {
 func testConvBF16(t *testing.T, l Level, s ConvShape) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	pixels := s.rows()
-	x, w, bias, dy := randomBF16(rng, pixels*s.In), randomBF16(rng, s.depth()*s.Out), random(rng, s.Out), randomBF16(rng, pixels*s.Out)
+	x, w, dy := randomBF16(rng, pixels*s.In), randomBF16(rng, s.depth()*s.Out), randomBF16(rng, pixels*s.Out)
+	bias := random(rng, s.Out)
 	kernel := packedBF16(l, w, s.depth(), s.Out)
 	inside := func(h, w int) bool { return h >= 0 && h < s.H && w >= 0 && w < s.W }
 	// position returns where element i of an array HWNC of so many channels is.
@@ -139,8 +140,8 @@ func testConvBF16(t *testing.T, l Level, s ConvShape) {
 	})
 }
 
-// TestGemmBF16 multiplies by a in rows and by a packed, of which these are not the first rows and whose last column is missing where b
-// has zeros.
+// TestGemmBF16 multiplies by a in rows and by a packed, of which these are not the first rows and
+// whose last column is missing where b has zeros.
 func TestGemmBF16(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	eachBF16Level(t, func(t *testing.T, l Level) {
@@ -190,7 +191,8 @@ func TestGemmBF16(t *testing.T) {
 	})
 }
 
-// TestConvBF16PassesNaN has NaN in an image: it must come out of each pixel that sees it, with a ReLU too.
+// TestConvBF16PassesNaN has NaN in an image: it must come out of each pixel that sees it, with a
+// ReLU too.
 func TestConvBF16PassesNaN(t *testing.T) {
 	eachBF16Level(t, func(t *testing.T, l Level) {
 		for _, s := range []ConvShape{{33, 3, 3, 32, 64, 1}, {33, 3, 3, 3, 64, 1}, {2, 3, 3, 32, 10, 1}} {
@@ -243,8 +245,8 @@ func gradientBF16(l Level, s ConvShape) func() {
 	return benchGradient(DirectBF16.KernelGradient(l, s, 1), s.depth()*s.Out, dy, x)
 }
 
-// benchConvBF16 runs f for each shape at the levels with kernels in assembly, on one core. The share is of the peak of
-// what the level multiplies: float32 where it widens.
+// benchConvBF16 runs f for each shape at the levels with kernels in assembly, on one core. The
+// share is of the peak of what the level multiplies: float32 where it widens.
 func benchConvBF16(b *testing.B, f func(l Level, s ConvShape) (pass func())) {
 	for _, v := range benchShapes {
 		for _, l := range Levels() {

@@ -1,8 +1,8 @@
 package ops
 
-// gathered reports whether the direct algorithm makes the im2col matrix, with zeros for the padding.
-// Few rows of a small image see the same taps, and a panel of the kernel takes longer to read than
-// to multiply. With the matrix each panel is read once, for all rows.
+// gathered reports whether the direct algorithm makes the im2col matrix, with zeros for the
+// padding. Few rows of a small image see the same taps, and a panel of the kernel takes longer to
+// read than to multiply. With the matrix each panel is read once, for all rows.
 func (s ConvShape) gathered() bool { return s.N == 1 && s.Kernel == 3 && s.H*s.W <= 64 }
 
 // gatheredPass is a directPass that makes the im2col matrix, in each job for itself.

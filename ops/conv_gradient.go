@@ -27,13 +27,9 @@ type gradientJob struct {
 // the number of workers.
 func newDirectGradient(l Level, s ConvShape) *directGradient {
 	// About 16 jobs at least, and as little traffic as possible: a job of all input channels reads
-	// x and dy once, but each split writes and reads a gradient more.
+	// x and dy once.
 	const enough = 16
-	splits := max(1, min(enough/s.columnBlocks(), s.H))
-	gradient := s.depth() * s.Out
-	for splits > 1 && 2*splits*gradient > s.N*s.H*s.W*(s.In+s.Out) {
-		splits /= 2
-	}
+	splits := s.worthSplits(max(1, min(enough/s.columnBlocks(), s.H)))
 	ins := divUp(s.In, 64)
 	for ins*8 < s.In && ins*splits*s.columnBlocks() < enough {
 		ins++

@@ -1,10 +1,10 @@
 package ops
 
-// The kernel gradient on bf16. The sum is over images and pixels, so both operands are transposed first:
-// x to a block of (channels, images) for each pixel, and dy to pairs of images, padded with zeros to
-// a multiple of 32. A job does this itself, for some pixels of some images at a time, so that the
-// blocks stay in the L2 cache. Transposing x again for each block of output channels costs less than
-// memory traffic would.
+// The kernel gradient on bf16. The sum is over images and pixels, so both operands are transposed
+// first: x to a block of (channels, images) for each pixel, and dy to pairs of images, padded with
+// zeros to a multiple of 32. A job does this itself, for some pixels of some images at a time, so
+// that the blocks stay in the L2 cache. Transposing x again for each block of output channels costs
+// less than memory traffic would.
 
 // directGradientBF16 is a kernel gradient by the direct algorithm.
 type directGradientBF16 struct {
@@ -17,8 +17,8 @@ type directGradientBF16 struct {
 	splits  int
 }
 
-// gradientJobBF16 is a block of dw: some input and some output channels, summed over some pixels and
-// some images. The jobs of a split are all of dw, summed over the same.
+// gradientJobBF16 is a block of dw: some input and some output channels, summed over some pixels
+// and some images. The jobs of a split are all of dw, summed over the same.
 type gradientJobBF16 struct {
 	split                          int
 	i0, i1, j0, j1, p0, p1, n0, n1 int
@@ -30,8 +30,8 @@ const (
 	gradientOutBF16 = 2 * columnBlock
 )
 
-// gradientDepthBF16 is how many pixels times images are transposed at a time. The more, the less often
-// sums are loaded and stored.
+// gradientDepthBF16 is how many pixels times images are transposed at a time. The more, the less
+// often sums are loaded and stored.
 const gradientDepthBF16 = 2048
 
 // imagesBF16 returns how many images are transposed at a time: few where rows of the image are
@@ -54,8 +54,8 @@ func (s ConvShape) productBF16() ConvShape {
 	return s
 }
 
-// newDirectGradientBF16 divides the gradient by the shape and the level only, so that the sums don't
-// depend on the number of workers.
+// newDirectGradientBF16 divides the gradient by the shape and the level only, so that the sums
+// don't depend on the number of workers.
 func newDirectGradientBF16(l Level, shape ConvShape) *directGradientBF16 {
 	const enough = 16
 	s := shape.productBF16()
@@ -63,10 +63,7 @@ func newDirectGradientBF16(l Level, shape ConvShape) *directGradientBF16 {
 	if s.Kernel > 1 {
 		ins = divUp(s.In, gradientInBF16)
 	}
-	splits := max(1, enough/(ins*outs))
-	for splits > 1 && 2*splits*s.depth()*s.Out > s.N*s.H*s.W*(s.In+s.Out) {
-		splits /= 2 // each writes and reads a gradient more
-	}
+	splits := s.worthSplits(max(1, enough/(ins*outs)))
 	images := l.imagesBF16(s)
 	blocks := divUp(s.N, images)
 	byImage := min(splits, blocks) // rows of x at the edge of a split are transposed for both

@@ -49,8 +49,8 @@ func (s DenseShape) jobColumns(workers int) int {
 	return columnBlock * min(max(1, s.Out/(2*workers*columnBlock)), 16, max(1, s.N/2))
 }
 
-// jobRows returns how many rows of w a job of the gradients takes: about 48, so that all workers have
-// equally many jobs.
+// jobRows returns how many rows of w a job of the gradients takes: about 48, so that all workers
+// have equally many jobs.
 func (s DenseShape) jobRows(workers int) int {
 	jobs := max(1, (s.rows()+24*workers)/(48*workers)) * workers
 	return divUp(s.rows(), jobs)

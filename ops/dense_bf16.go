@@ -23,8 +23,8 @@ func (denseBF16) KernelGradient(l Level, s DenseShape, _ int) Gradient[BF16] {
 	return &denseGradientBF16{l, s}
 }
 
-// How many columns of w a job of y takes, and how many rows a job of dx: with fewer the other operand is read
-// more often, with more there are too few jobs.
+// How many columns of w a job of y takes, and how many rows a job of dx: with fewer the other
+// operand is read more often, with more there are too few jobs.
 const (
 	denseColumnsBF16 = 4 * columnBlock
 	denseRowsBF16    = 2 * columnBlock

@@ -20,7 +20,8 @@ const gemmDepth = 512
 //	         rows a power of two apart share few sets of a cache. Copying pays if many rows
 //	         are multiplied by many columns.
 //
-// The blocks of some columns of a product are no larger than those of all, so the same scratch does.
+// The blocks of some columns of a product are no larger than those of all, so the same scratch
+// does.
 func (l Level) gemmBlocks(m, n int) (rows, columns, stride int) {
 	switch {
 	case n <= l.panelWidth(): // A is read only once
@@ -83,9 +84,9 @@ func (l Level) GemmScratch(m, n, k int) int {
 	return l.packedSize(min(k, gemmDepth), min(n, columns)) + rows*min(k, gemmDepth) + (rows+1)*l.panelWidth()
 }
 
-// Gemm computes c = a·b and the epilogue, with a of m rows and k columns, b of k rows and n columns,
-// and c of m rows with stride ldc. Each element is the sum over k in order, whatever the other
-// sizes are.
+// Gemm computes c = a·b and the epilogue, with a of m rows and k columns, b of k rows and n
+// columns, and c of m rows with stride ldc. Each element is the sum over k in order, whatever the
+// other sizes are.
 func (l Level) Gemm(c []float32, ldc int, a, b Matrix, m, n, k int, e Epilogue, scratch []float32) {
 	_, most, _ := l.gemmBlocks(m, n)
 	packed := scratch[:l.packedSize(min(k, gemmDepth), min(n, most))]
@@ -157,9 +158,9 @@ func (l Level) gemmPacked(c []float32, ldc int, a Matrix, packed []float32, m, n
 	}
 }
 
-// nextPanel returns where the panel begins that a product of n columns reads after the panel of width
-// columns from j on and depth rows from p0 on, of k. After the last panel this is the one of the
-// columns after the n, which the next job reads.
+// nextPanel returns where the panel begins that a product of n columns reads after the panel of
+// width columns from j on and depth rows from p0 on, of k. After the last panel this is the one of
+// the columns after the n, which the next job reads.
 func nextPanel(j, width, n, p0, depth, k int) int {
 	switch {
 	case j+width < n:
@@ -175,8 +176,8 @@ func (m Matrix) from(i, j int) Matrix {
 	return Matrix{m.Data[i*m.RowStride+j*m.ColStride:], m.RowStride, m.ColStride}
 }
 
-// rowsOf returns some rows and columns of a for a product to read: in place, if the rows have at most
-// the given stride, or copied to dst without gaps.
+// rowsOf returns some rows and columns of a for a product to read: in place, if the rows have at
+// most the given stride, or copied to dst without gaps.
 func (l Level) rowsOf(a Matrix, dst []float32, rows, columns, stride int) Matrix {
 	if a.ColStride != 1 {
 		for c := range columns {
@@ -198,9 +199,11 @@ type blockC struct {
 	rows, columns int
 }
 
-// panelOf is panel for a C of at most a panel's width. If C is narrower, the panel is computed in scratch,
-// of (rows + 1)·width floats. bias may be nil, and longer than C is wide.
-func (l Level) panelOf(out blockC, a []float32, rs, cs int, b []float32, segs []segment, k int, bias []float32, flags int, next ahead, scratch []float32) {
+// panelOf is panel for a C of at most a panel's width. If C is narrower, the panel is computed in
+// scratch, of (rows + 1)·width floats. bias may be nil, and longer than C is wide.
+func (l Level) panelOf(out blockC, a []float32, rs, cs int, b []float32, segs []segment, k int, bias []float32,
+	flags int, next ahead, scratch []float32) {
+
 	width := l.panelWidth()
 	if out.columns == width {
 		l.panel(out.c, out.ldc, out.rows, a, rs, cs, b, width, segs, k, bias, flags, next)

@@ -6,8 +6,8 @@ const (
 	gemmDepthBF16 = 1024
 )
 
-// strideBF16 returns the stride that rows of k elements of an a for gemmBF16 should have: padBF16(k) and
-// a tile's row more, as rows a power of two apart share few sets of L1.
+// strideBF16 returns the stride that rows of k elements of an a for gemmBF16 should have:
+// padBF16(k) and a tile's row more, as rows a power of two apart share few sets of L1.
 func strideBF16(k int) int { return padBF16(k) + depthBF16 }
 
 // gemmScratchBF16 returns the number of floats that gemmBF16 and gemmPackedRows need.
@@ -15,10 +15,10 @@ func (l Level) gemmScratchBF16(m, k int) int {
 	return min(m, gemmRowsBF16)*(strideBF16(min(k, gemmDepthBF16))/2+panelBF16) + l.scratchBF16()
 }
 
-// gemmBF16 computes c = a·b with a of m rows with stride lda and k columns, the n columns of b packed by
-// packMatrixBF16, and c of m rows with stride ldc. k is a multiple of 32: the rows of a are padded
-// with zeros, as b is. While it reads a panel of b it prefetches the next, after the last that of
-// the columns after the n.
+// gemmBF16 computes c = a·b with a of m rows with stride lda and k columns, the n columns of b
+// packed by packMatrixBF16, and c of m rows with stride ldc. k is a multiple of 32: the rows of a
+// are padded with zeros, as b is. While it reads a panel of b it prefetches the next, after the
+// last that of the columns after the n.
 func (l Level) gemmBF16(c []float32, ldc int, a []BF16, lda int, packed []BF16, m, n, k int, scratch []float32) {
 	for p0 := 0; p0 < k; p0 += gemmDepthBF16 {
 		depth := min(gemmDepthBF16, k-p0)
@@ -32,9 +32,9 @@ func (l Level) gemmBF16(c []float32, ldc int, a []BF16, lda int, packed []BF16, 
 	}
 }
 
-// gemmPackedRows computes c = a·b with m rows, from i0 on, of an a that is packed too and has aRows rows;
-// b has as many rows as a has columns, padded to padBF16(k). i0 is even. While it reads a block of a
-// it prefetches the next, after the last that of the rows after the m.
+// gemmPackedRows computes c = a·b with m rows, from i0 on, of an a that is packed too and has aRows
+// rows; b has as many rows as a has columns, padded to padBF16(k). i0 is even. While it reads a
+// block of a it prefetches the next, after the last that of the rows after the m.
 func (l Level) gemmPackedRows(c []float32, ldc int, a []BF16, aRows, i0 int, packed []BF16, m, n, k int, scratch []float32) {
 	k = padBF16(k)
 	panel := padBF16(aRows) * panelBF16 // of a
@@ -66,9 +66,11 @@ func (l Level) gemmPackedRows(c []float32, ldc int, a []BF16, aRows, i0 int, pac
 	}
 }
 
-// gemmBlockBF16 multiplies a block of a by depth rows of all panels of b from p0 on. While it reads panel j it
-// prefetches next(j).
-func (l Level) gemmBlockBF16(c []float32, ldc int, a []BF16, lda int, packed []BF16, rows, n, k, p0, depth int, next func(j int) aheadBF16, scratch []float32) {
+// gemmBlockBF16 multiplies a block of a by depth rows of all panels of b from p0 on. While it reads
+// panel j it prefetches next(j).
+func (l Level) gemmBlockBF16(c []float32, ldc int, a []BF16, lda int, packed []BF16, rows, n, k, p0, depth int,
+	next func(j int) aheadBF16, scratch []float32) {
+
 	var start [1]segment
 	flags := 0
 	if p0 > 0 {

@@ -106,8 +106,8 @@ func TestGemmPacked(t *testing.T) {
 	})
 }
 
-// TestPackPanels packs matrices of both orders into panels with something between them. The levels' packing
-// needs no more than AVX, whatever their width, so AVX-512's is tested where there is AVX2.
+// TestPackPanels packs matrices of both orders into panels with something between them. The levels'
+// packing needs no more than AVX, whatever their width, so AVX-512's is tested where there is AVX2.
 func TestPackPanels(t *testing.T) {
 	levels := FloatLevels()
 	if last := levels[len(levels)-1]; last == AVX2 {

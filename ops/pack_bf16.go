@@ -45,7 +45,7 @@ func (l Level) packMatrixBF16(packed []BF16, b matrixBF16, k, j, columns int) {
 // roundedNumbers of whole rows of B are rounded at a time, few enough to stay in the first-level cache.
 const roundedNumbers = 1 << 13
 
-// RoundedScratch is the number of floats that PackRounded and TurnKernelBF16 need.
+// RoundedScratch is the number of floats that PackRounded needs.
 const RoundedScratch = roundedNumbers / 2
 
 // PackRounded packs rows p0 to p0+k of a matrix of depth rows and n columns for gemmBF16, rounded; a level whose products take subnormal

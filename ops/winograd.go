@@ -167,8 +167,8 @@ func (w Winograd) sides(k transform) (from, to int) {
 }
 
 // apply computes a transform for rows rows of n floats of all planes; n is a multiple of 16. The
-// rows have strides dstStep and srcStep. toOutput sets what is below floor to floor. tmp is a buffer of
-// tmpSize floats.
+// rows have strides dstStep and srcStep. toOutput sets what is below floor to floor. tmp is a
+// buffer of tmpSize floats.
 func (l Level) apply(w Winograd, k transform, dst, src *planes, rows, n, dstStep, srcStep int, floor float32, tmp []float32) {
 	from, to := w.sides(k)
 	_ = tmp[tmpSize-1]
@@ -186,3 +186,13 @@ func (l Level) apply(w Winograd, k transform, dst, src *planes, rows, n, dstStep
 
 // tmpSize is the size of 36 runs of the kernels (RUN in winograd_amd64.h), and what aligns them.
 const tmpSize = 36*512/4 + 16
+
+// workspace is the scratch of a job that is not in use.
+type workspace []float32
+
+// take returns n floats of it.
+func (w *workspace) take(n int) []float32 {
+	taken := (*w)[:n]
+	*w = (*w)[n:]
+	return taken
+}

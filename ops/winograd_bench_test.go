@@ -21,8 +21,8 @@ func BenchmarkWinogradForward(b *testing.B) { benchWinograd(b, forwardPass) }
 
 func BenchmarkWinogradBackwardFilter(b *testing.B) { benchWinograd(b, kernelGradient) }
 
-// The transforms alone, of a block of 48 rows and 64 channels: they are bound by loads and stores, so GB/s
-// of what they read and write shows how well they do.
+// The transforms alone, of a block of 48 rows and 64 channels: they are bound by loads and stores,
+// so GB/s of what they read and write shows how well they do.
 func BenchmarkWinogradTransform(b *testing.B) {
 	const rows, n = 48, 64
 	for _, w := range []Winograd{F4, F2, Map2} {

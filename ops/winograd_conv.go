@@ -18,9 +18,9 @@ type winogradJob struct {
 	first, columns int
 }
 
-// newWinogradPass divides a pass among workers. A job that computes all columns transforms its inputs
-// once, so the columns are divided only where there are fewer blocks of rows than workers. The
-// result doesn't depend on it.
+// newWinogradPass divides a pass among workers. A job that computes all columns transforms its
+// inputs once, so the columns are divided only where there are fewer blocks of rows than workers.
+// The result doesn't depend on it.
 func newWinogradPass(l Level, w Winograd, s ConvShape, rotated bool, workers int) *winogradPass {
 	p := &winogradPass{level: l, algorithm: w, shape: s, rotated: rotated}
 	blocks := w.blocks(s, winogradRows(s))
@@ -33,8 +33,8 @@ func newWinogradPass(l Level, w Winograd, s ConvShape, rotated bool, workers int
 	return p
 }
 
-// winogradRows returns about how many rows a block should have: with many the kernel is read less often,
-// with few the matrices V and M stay in L2.
+// winogradRows returns about how many rows a block should have: with many the kernel is read less
+// often, with few the matrices V and M stay in L2.
 func winogradRows(s ConvShape) int {
 	switch {
 	case s.In <= 64:
@@ -55,7 +55,8 @@ func (p *winogradPass) PackedSize() int { return p.algorithm.products() * p.kern
 func (p *winogradPass) PackJobs() int   { return p.shape.columnBlocks() }
 func (p *winogradPass) Jobs() int       { return len(p.jobs) }
 
-// Pack transforms and packs a column block of the kernel. A rotated one is (3, 3, Out, In) in memory.
+// Pack transforms and packs a column block of the kernel. A rotated one is (3, 3, Out, In) in
+// memory.
 func (p *winogradPass) Pack(packed, kernel []float32, job int, scratch []float32) {
 	l, s := p.level, &p.shape
 	products, stride := p.algorithm.products(), p.kernelStride()
@@ -117,13 +118,9 @@ func (p *winogradPass) Run(y, x, packed []float32, e Epilogue, job int, scratch 
 	width, rows := l.panelWidth(), b.rows()
 	columns, first := l.wholePanels(j.columns), j.first
 	vStride, mStride, uStride := planeStride(rows*s.In), planeStride(rows*columns), p.kernelStride()
-	take := func(n int) []float32 {
-		taken := scratch[:n]
-		scratch = scratch[n:]
-		return taken
-	}
-	tmp, v, m := take(tmpSize), take(products*vStride), take(products*mStride)
-	other, bias := take(b.images*max(s.In, s.Out)), take(columns)
+	space := workspace(scratch)
+	tmp, v, m := space.take(tmpSize), space.take(products*vStride), space.take(products*mStride)
+	other, bias := space.take(b.images*max(s.In, s.Out)), space.take(columns)
 
 	var src, dst planes
 	clear(other)
@@ -146,7 +143,7 @@ func (p *winogradPass) Run(y, x, packed []float32, e Epilogue, job int, scratch 
 			if k == ones {
 				start = bias[j:]
 			}
-			// The panels are many times larger than L2: prefetch the next one meanwhile.
+			// The panels are many times larger than L2: prefetch the next one.
 			next := k*uStride + (first+j+width)*s.In
 			if j+width == columns {
 				next = (k+1)*uStride + first*s.In

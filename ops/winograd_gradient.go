@@ -11,7 +11,8 @@ type winogradGradient struct {
 	splits    int
 }
 
-// winogradGradientJob is some output channels of dw, from the first on, summed over some blocks of rows.
+// winogradGradientJob is some output channels of dw, from the first on, summed over some blocks of
+// rows.
 type winogradGradientJob struct {
 	split          int
 	first, columns int
@@ -23,13 +24,9 @@ type winogradGradientJob struct {
 func newWinogradGradient(l Level, w Winograd, s ConvShape, workers int) *winogradGradient {
 	const enough = 16
 	blocks := w.blocks(s, winogradGradientRows)
-	splits := max(1, min(enough/s.columnBlocks(), len(blocks)))
-	gradient := s.depth() * s.Out
-	for splits > 1 && 2*splits*gradient > s.N*s.H*s.W*(s.In+s.Out) {
-		splits /= 2
-	}
-	// Two column blocks to a job, if that leaves two jobs to each worker and the sums of all workers
-	// stay in L3.
+	splits := s.worthSplits(max(1, min(enough/s.columnBlocks(), len(blocks))))
+	// Two column blocks to a job, if that leaves two jobs to each worker and the sums of all
+	// workers stay in L3.
 	columns := columnBlock
 	if s.In <= 256 && splits*s.columnBlocks() >= 4*workers {
 		columns = 2 * columnBlock
@@ -79,14 +76,10 @@ func (g *winogradGradient) Run(dw, dy, x, _ []float32, jobIndex int, scratch []f
 	rows := job.maxRows()
 	columns := l.wholePanels(job.columns)
 	uStride, dStride, vStride := planeStride(s.In*columns), planeStride(rows*columns), planeStride(rows*columnBlock)
-	take := func(n int) []float32 {
-		taken := scratch[:n]
-		scratch = scratch[n:]
-		return taken
-	}
-	tmp, du := take(tmpSize), take(products*uStride)
-	d, v := take(products*dStride), take(products*vStride)
-	other := take(rows * max(s.In, s.Out))
+	space := workspace(scratch)
+	tmp, du := space.take(tmpSize), space.take(products*uStride)
+	d, v := space.take(products*dStride), space.take(products*vStride)
+	other := space.take(rows * max(s.In, s.Out))
 	clear(other)
 	clear(du) // [product][In][columns]
 	if job.columns < columns {

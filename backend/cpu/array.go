@@ -9,11 +9,11 @@ import (
 // by block, computes on, and rounds again:
 //
 //	x := in.load(l, tmp, from, to)
-//	y := out.place(tmp, from, to)
+//	y := out.dst(tmp, from, to)
 //	compute(y, x)
 //	out.store(l, y, from)
 //
-// With float32 load and place return the elements themselves, and store does nothing.
+// With float32 load and dst return the elements themselves, and store does nothing.
 type array struct {
 	f32  []float32
 	bf16 []ops.BF16
@@ -60,7 +60,7 @@ func (a array) slice(from, to int) array {
 // from returns the elements from at on.
 func (a array) from(at int) array { return a.slice(at, a.len()) }
 
-// load returns the elements from from to to; bfloat16 is widened to tmp.
+// load returns the elements from from to to; bf16 is widened to tmp.
 func (a array) load(l ops.Level, tmp []float32, from, to int) []float32 {
 	if a.bf16 == nil {
 		return a.f32[from:to]
@@ -70,15 +70,15 @@ func (a array) load(l ops.Level, tmp []float32, from, to int) []float32 {
 	return tmp
 }
 
-// place returns where the elements from from to to are to be computed: tmp, for bfloat16.
-func (a array) place(tmp []float32, from, to int) []float32 {
+// dst returns where a job computes the elements from from to to: tmp, for bf16.
+func (a array) dst(tmp []float32, from, to int) []float32 {
 	if a.bf16 == nil {
 		return a.f32[from:to]
 	}
 	return tmp[:to-from]
 }
 
-// store rounds what was computed in place to the elements from from on.
+// store rounds x, which was computed in dst, to the elements from from on.
 func (a array) store(l ops.Level, x []float32, from int) {
 	if a.bf16 != nil {
 		l.RoundBF16(a.bf16[from:][:len(x)], x)

@@ -29,12 +29,12 @@ func ConvAlgorithms() []string {
 	return names
 }
 
-// ConvTable says by which algorithm a pass of a convolution is computed: the key is its ConvName, the
-// value one of ConvAlgorithms, without "auto", or "map2".
+// ConvTable says by which algorithm a pass of a convolution is computed: the key is its ConvName,
+// the value one of ConvAlgorithms, without "auto", or "map2".
 type ConvTable map[string]string
 
-// ConvPasses are the passes of a convolution: Forward, BackwardData, BackwardFilter, and Forward with
-// Conv2DSpec.Constant.
+// ConvPasses are the passes of a convolution: Forward, BackwardData, BackwardFilter, and Forward
+// with Conv2DSpec.Constant.
 var ConvPasses = [...]string{passForward, passInput, passKernel, passConstant}
 
 const (
@@ -44,8 +44,8 @@ const (
 	passConstant = "inference" // the kernel is packed once
 )
 
-// ConvName is the name of a pass in a ConvTable: "forward 128x32x32 64→64", images first. s is the shape of
-// the forward pass.
+// ConvName is the name of a pass in a ConvTable: "forward 128x32x32 64→64", images first. s is the
+// shape of the forward pass.
 func ConvName(pass string, s ops.ConvShape) string {
 	return fmt.Sprintf("%s %dx%dx%d %d→%d", pass, s.N, s.H, s.W, s.In, s.Out)
 }
@@ -81,8 +81,8 @@ func (t ConvTable) Check() error {
 // computed directly.
 func (b *Backend) ConvTable() ConvTable { return maps.Clone(b.chosen) }
 
-// convAlgorithm returns the algorithm of a pass of a convolution, and notes it if there was a choice. s
-// is the shape of the forward pass.
+// convAlgorithm returns the algorithm of a pass of a convolution, and notes it if there was a
+// choice. s is the shape of the forward pass.
 func (b *Backend) convAlgorithm(pass string, s ops.ConvShape) ops.ConvAlgorithm[float32] {
 	if s.Kernel == 1 {
 		return ops.Direct
@@ -104,8 +104,8 @@ func (b *Backend) convAlgorithm(pass string, s ops.ConvShape) ops.ConvAlgorithm[
 	return a
 }
 
-// fastest returns the fastest algorithm. Measured by "bench tune" and on whole networks, batch 128, against the
-// direct algorithm:
+// fastest returns the fastest algorithm. Measured by "bench tune" and on whole networks, batch 128,
+// against the direct algorithm:
 //
 //	Intel Sapphire Rapids, AVX-512  F4 and Map2 from 64 channels on: 1.4 to 2.7 times as fast in every
 //	                                pass of VGG; F2 always slower than F4
@@ -114,10 +114,11 @@ func (b *Backend) convAlgorithm(pass string, s ops.ConvShape) ops.ConvAlgorithm[
 //	                                F2 slower than F4 in all passes
 //	AMD Zen 4, AVX-512              whole networks only; layer by layer still to be measured
 //
-// Of few rows the transform of the kernel takes too long. Where it is done once, reading the kernel is what
-// takes the time: that of F4 is four times as large as the kernel, that of F2 less than twice, that of Map2 as
-// large. Batches from 1 to 16, Sapphire Rapids: from 8 rows on F2 is 1.1 to 2 times as fast as the
-// direct algorithm, and F4 faster than F2 from about 32 on (AVX2: 16). The generic level has no fast transforms.
+// Of few rows the transform of the kernel takes too long. Where it is done once, reading the kernel
+// is what takes the time: that of F4 is four times as large as the kernel, that of F2 less than
+// twice, that of Map2 as large. Batches from 1 to 16, Sapphire Rapids: from 8 rows on F2 is 1.1 to
+// 2 times as fast as the direct algorithm, and F4 faster than F2 from about 32 on (AVX2: 16). The
+// generic level has no fast transforms.
 func (b *Backend) fastest(pass string, s ops.ConvShape) ops.ConvAlgorithm[float32] {
 	constant := pass == passConstant
 	switch {

@@ -10,7 +10,8 @@ import (
 	"github.com/lamina-go/lamina/ops"
 )
 
-// A table decides for "auto" what it names, and what was chosen makes another backend choose the same.
+// A table decides for "auto" what it names, and what was chosen makes another backend choose the
+// same.
 func TestConvTable(t *testing.T) {
 	spec := backend.Conv2DSpec{N: 4, H: 8, W: 8, In: 64, Out: 64, Kernel: 3}
 	shape := ops.ConvShape{N: 4, H: 8, W: 8, In: 64, Out: 64, Kernel: 3}
@@ -21,10 +22,12 @@ func TestConvTable(t *testing.T) {
 	}
 	first := open(t, Options{Table: table})
 	plan := must(first.Conv2D(spec)).(*linear)
-	if p := plan.forward.(*pass[float32]).algorithm; !reflect.DeepEqual(p, ops.F2.Forward(first.level, shape, first.pool.workers)) {
+	level, workers := first.level, first.pool.workers
+	forward, inputGradient := ops.F2.Forward(level, shape, workers), ops.Direct.InputGradient(level, shape, workers)
+	if p := plan.forward.(*pass[float32]).algorithm; !reflect.DeepEqual(p, forward) {
 		t.Errorf("forward by %T, want F2", p)
 	}
-	if p := plan.inputGradient.(*pass[float32]).algorithm; !reflect.DeepEqual(p, ops.Direct.InputGradient(first.level, shape, first.pool.workers)) {
+	if p := plan.inputGradient.(*pass[float32]).algorithm; !reflect.DeepEqual(p, inputGradient) {
 		t.Errorf("input gradient by %T, want the direct algorithm", p)
 	}
 	chosen := first.ConvTable()
@@ -64,7 +67,9 @@ func TestConstantKernelsOfFewRows(t *testing.T) {
 		b := open(t, Options{})
 		shape := ops.ConvShape{N: c.n, H: c.size, W: c.size, In: 64, Out: 64, Kernel: 3}
 		for _, constant := range []bool{false, true} {
-			must(b.Conv2D(backend.Conv2DSpec{N: c.n, H: c.size, W: c.size, In: 64, Out: 64, Kernel: 3, Inference: true, Constant: constant}))
+			must(b.Conv2D(backend.Conv2DSpec{
+				N: c.n, H: c.size, W: c.size, In: 64, Out: 64, Kernel: 3, Inference: true, Constant: constant,
+			}))
 		}
 		chosen := b.ConvTable()
 		if got := [2]string{chosen[ConvName(passForward, shape)], chosen[ConvName(passConstant, shape)]}; got != c.want {

@@ -141,7 +141,7 @@ func (b *Backend) Write(dst tensor.Tensor, src []float32) error {
 		return nil
 	}
 	n, h, w, c := t.shape.NHWC()
-	b.written = written{t.array, t.place(b.common.of(0), 0, len(src)), src, n, h * w, c}
+	b.written = written{t.array, t.dst(b.common.of(0), 0, len(src)), src, n, h * w, c}
 	b.pool.run(blocks(h*w, writePixels), b.writeTask)
 	b.written = written{}
 	return nil
@@ -156,7 +156,7 @@ type written struct {
 
 func (b *Backend) writeJob(_, job int) {
 	w := &b.written
-	from, to := part(w.pixels, writePixels, job)
+	from, to := blockRange(w.pixels, writePixels, job)
 	ops.SwapAxes(w.x, w.src, w.n, w.pixels, w.channels, from, to)
 	size := w.n * w.channels // of a pixel
 	w.dst.store(b.level, w.x[from*size:to*size], from*size)

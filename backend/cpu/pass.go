@@ -134,7 +134,7 @@ func (g *gradient[T]) sum(split int) []float32 {
 
 // addJob adds a block of the partial sums to the result, in order of the splits.
 func (g *gradient[T]) addJob(_, job int) {
-	from, to := part(g.size, blockSize, job)
+	from, to := blockRange(g.size, blockSize, job)
 	for split := 1; split < g.algorithm.Splits(); split++ {
 		ops.Add(g.dw[from:to], g.sum(split)[from:to])
 	}

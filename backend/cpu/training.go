@@ -53,7 +53,7 @@ func (l *loss) Backward(dlogits, logits, labels tensor.Tensor) {
 }
 
 func (l *loss) lossJob(worker, job int) {
-	from, to := part(l.labels[0], l.rows, job)
+	from, to := blockRange(l.labels[0], l.rows, job)
 	c := l.logits[1]
 	x := l.x.load(l.b.level, l.b.scratch(worker), from*c, to*c)
 	for i := from; i < to; i++ {
@@ -62,10 +62,10 @@ func (l *loss) lossJob(worker, job int) {
 }
 
 func (l *loss) gradJob(worker, job int) {
-	from, to := part(l.labels[0], l.rows, job)
+	from, to := blockRange(l.labels[0], l.rows, job)
 	c := l.logits[1]
 	tmp := l.b.scratch(worker)
-	x, d := l.x.load(l.b.level, tmp, from*c, to*c), l.d.place(tmp, from*c, to*c)
+	x, d := l.x.load(l.b.level, tmp, from*c, to*c), l.d.dst(tmp, from*c, to*c)
 	for i := from; i < to; i++ {
 		at := (i - from) * c
 		ops.SoftmaxGrad(d[at:][:c], x[at:][:c], int(l.y[i]), 1/float64(l.labels[0]))
@@ -112,7 +112,7 @@ func (b *Backend) SGD(s backend.SGDSpec) (backend.Optimizer, error) {
 
 func (o *sgd) split(from, to int, lambda float32) {
 	for i := range blocks(to-from, blockSize) {
-		a, b := part(to-from, blockSize, i)
+		a, b := blockRange(to-from, blockSize, i)
 		o.parts = append(o.parts, decayed{from: from + a, to: from + b, lambda: lambda})
 	}
 }

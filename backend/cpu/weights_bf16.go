@@ -13,9 +13,9 @@ type root struct {
 	copies []*weightsBF16
 }
 
-// weightsBF16 is the copy in bf16 of a matrix of parameters, packed as products read it. It is shared
-// by all plans and lives as long as the parameters. A write of these makes it stale. SGD packs it
-// again while the weights are in the cache; otherwise the next plan that reads it does.
+// weightsBF16 is the copy in bf16 of a matrix of parameters, packed as products read it. It is
+// shared by all plans and lives as long as the parameters. A write of these makes it stale. SGD
+// packs it again while the weights are in the cache; otherwise the next plan that reads it does.
 type weightsBF16 struct {
 	b             *Backend
 	source        []float32
@@ -53,15 +53,15 @@ func (r *root) packed(source []float32, offset, columns int) (*weightsBF16, erro
 	}
 	c.packed = ops.AsBF16(memory)
 	c.packTask = func(worker, job int) {
-		p, end := part(c.rows, weightRows, job)
+		p, end := blockRange(c.rows, weightRows, job)
 		c.pack(worker, p, end)
 	}
 	r.copies = append(r.copies, c)
 	return c, r.b.reserve(ops.RoundedScratch)
 }
 
-// packedBF16 returns the packed matrix of so many rows of which t has those from the given one on. If
-// the copy is stale, it is packed first.
+// packedBF16 returns the packed matrix of so many rows of which t has those from the given one on.
+// If the copy is stale, it is packed first.
 func (t *buffer) packedBF16(rows, from int) []ops.BF16 {
 	c := t.packed
 	if c == nil || c.rows != rows || c.columns != t.shape[len(t.shape)-1] || t.offset != c.offset+from*c.columns {
@@ -115,8 +115,8 @@ func (t *buffer) changed() {
 	}
 }
 
-// repacked marks copies as fresh if all their elements are in t, after t was changed and all pairs of
-// rows that begin in t were packed. Other copies stay as fresh as they were, but stale if t
+// repacked marks copies as fresh if all their elements are in t, after t was changed and all pairs
+// of rows that begin in t were packed. Other copies stay as fresh as they were, but stale if t
 // begins within a pair of their rows.
 func (t *buffer) repacked() {
 	for _, c := range t.root.copies {

@@ -12,7 +12,7 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// layerBF16 is a layer on a part of one tensor of parameters, with plans of two batches.
+// layerBF16 is a layer in one tensor of parameters, with plans of two batches.
 type layerBF16 struct {
 	*benchTensors
 	parameters  tensor.Tensor
@@ -23,13 +23,16 @@ type layerBF16 struct {
 	x, y        [2]tensor.Tensor
 }
 
-const parametersAround = 333 // numbers before and after the weights
+const parametersAround = 333 // elements before and after the weights
 
 // newLayerBF16 makes a convolution or a dense layer, of an odd number of rows.
 func newLayerBF16(t *testing.T, o Options, conv bool) *layerBF16 {
 	const in, out = 35, 70
 	o.BF16 = true
-	l := &layerBF16{benchTensors: &benchTensors{open(t, o), rand.New(rand.NewPCG(1, 2))}, at: parametersAround, shape: tensor.Shape{in, out}}
+	l := &layerBF16{
+		benchTensors: &benchTensors{open(t, o), rand.New(rand.NewPCG(1, 2))},
+		at:           parametersAround, shape: tensor.Shape{in, out},
+	}
 	if conv {
 		l.shape = tensor.Shape{3, 3, in, out}
 	}
@@ -77,7 +80,7 @@ func (l *layerBF16) results(w tensor.Tensor) (all []float32) {
 	return slices.Concat(l.read(l.y[0]), l.read(l.y[1]), l.read(dx))
 }
 
-// step is a step of SGD on part of the parameters, divided in places that are not those of the weights' rows.
+// step is a step of SGD on some of the parameters, divided within rows of the weights.
 func (l *layerBF16) step(from, to int) {
 	s := backend.SGDSpec{Size: to - from, Momentum: 0.9, Nesterov: true}
 	for at := 7; at < s.Size; at += 1000 {
@@ -90,8 +93,8 @@ func (l *layerBF16) step(from, to int) {
 	}
 }
 
-// TestWeightsOfBF16AreThoseOfNow changes the weights in each way that there is, and compares what comes of them with what comes of
-// a copy of them in a tensor of its own.
+// TestWeightsOfBF16AreThoseOfNow changes the weights in each way that there is, and compares what
+// comes of them with what comes of a copy of them in a tensor of its own.
 func TestWeightsOfBF16AreThoseOfNow(t *testing.T) {
 	for _, level := range ops.Levels() {
 		for _, conv := range []bool{false, true} {
@@ -128,7 +131,7 @@ func TestWeightsOfBF16AreThoseOfNow(t *testing.T) {
 				l.step(l.at, l.at+size)
 				check("a step of just the weights")
 				l.step(l.at+size/3, whole)
-				check("a step of a part")
+				check("a step of some elements")
 				row := l.shape[len(l.shape)-1]
 				l.step(l.at+4*row, l.at+9*row)
 				if !own(l.w).packed.fresh {
@@ -178,7 +181,7 @@ func TestWeightsOfBF16AreThoseOfNow(t *testing.T) {
 	}
 }
 
-// TestRowsOfWeightsBF16 has plans of parts of a layer read the copy of the whole layer.
+// TestRowsOfWeightsBF16 has plans of some rows of a layer read the copy of the whole layer.
 func TestRowsOfWeightsBF16(t *testing.T) {
 	const n, in, out = 5, 150, 70
 	b := &benchTensors{open(t, Options{BF16: true}), rand.New(rand.NewPCG(1, 2))}
@@ -193,7 +196,7 @@ func TestRowsOfWeightsBF16(t *testing.T) {
 		p.BackwardData(x, dy, b.View(w, rows.From*out, tensor.Shape{rows.Len(), out}))
 	}
 	if !slices.Equal(b.read(x), want) {
-		t.Error("the parts give another gradient of the input than the whole")
+		t.Error("plans of some rows compute another input gradient than one of all")
 	}
 	if n := len(own(w).root.copies); n != 1 {
 		t.Errorf("%d copies of one matrix", n)
