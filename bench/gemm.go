@@ -41,7 +41,7 @@ func printGEMM(peaks map[ops.Level]peak, threads int) error {
 			scratch := make([]float32, level.GemmScratch(m, n, k))
 			one, atClock := productRate(level, peaks[level].oneCore, flop, func() {
 				level.Gemm(c, n, ops.Matrix{Data: a, RowStride: k, ColStride: 1},
-					ops.Matrix{Data: b, RowStride: n, ColStride: 1}, m, n, k, ops.Product{}, scratch)
+					ops.Matrix{Data: b, RowStride: n, ColStride: 1}, m, n, k, ops.Epilogue{}, scratch)
 			})
 			seconds, err := denseSeconds(level, threads, m, n, k)
 			if err != nil {

@@ -16,20 +16,6 @@ func randomBF16(rng *rand.Rand, n int) []BF16 {
 	return x
 }
 
-// guardedBF16 is guarded for bf16.
-func guardedBF16(t *testing.T, n int) (x []BF16, check func()) {
-	const guard, size = 12345, 141 // odd, so that slices are not aligned
-	all := slices.Repeat([]BF16{guard}, n+2*size)
-	return all[size : size+n : size+n], func() {
-		t.Helper()
-		for i := range size {
-			if all[i] != guard || all[size+n+i] != guard {
-				t.Fatal("written outside the slice")
-			}
-		}
-	}
-}
-
 func TestWidenBF16(t *testing.T) {
 	src := make([]BF16, 1<<16)
 	for i := range src {
@@ -108,16 +94,16 @@ func TestPackMatrixBF16(t *testing.T) {
 		for _, k := range []int{1, 2, 3, 16, 31, 32, 33, 48, 65, 128} {
 			for _, n := range []int{1, 8, 15, 16, 17, 63, 64, 65, 130} {
 				rs, cs := n+n%3, k+k%4 // even and odd
-				for _, b := range []MatrixBF16{
+				for _, b := range []matrixBF16{
 					{randomBF16(rng, k*rs), rs, 1},
 					{randomBF16(rng, n*cs), 1, cs},
 				} {
 					packed, check := guardedBF16(t, PackedMatrixSizeBF16(k, n))
-					for j := 0; j < n; j += GroupColumns {
-						l.PackMatrixBF16(packed, b, k, j, min(GroupColumns, n-j))
+					for j := 0; j < n; j += columnBlock {
+						l.packMatrixBF16(packed, b, k, j, min(columnBlock, n-j))
 					}
 					check()
-					depth := PadBF16(k)
+					depth := padBF16(k)
 					for i, got := range packed {
 						panel, i := i/(depth*64), i%(depth*64)
 						p, j := i/128*2+i%2, panel*64+i%128/2
@@ -137,7 +123,7 @@ func TestPackMatrixBF16(t *testing.T) {
 }
 
 // TestPackRounded packs a matrix in two ranges of rows, to an aligned slice or not, and compares
-// with PackMatrixBF16 of the rounded matrix.
+// with packMatrixBF16 of the rounded matrix.
 func TestPackRounded(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	eachLevel(t, func(t *testing.T, l Level) {
@@ -165,7 +151,7 @@ func TestPackRounded(t *testing.T) {
 				rounded, want := make([]BF16, len(b)), make([]BF16, len(got))
 				Generic.RoundBF16(rounded, b)
 				for j := 0; j < n; j += panelBF16 {
-					Generic.PackMatrixBF16(want, MatrixBF16{rounded, ldb, 1}, k, j, min(panelBF16, n-j))
+					Generic.packMatrixBF16(want, matrixBF16{rounded, ldb, 1}, k, j, min(panelBF16, n-j))
 				}
 				if !slices.Equal(got, want) {
 					t.Fatalf("%d x %d, ldb %d: not the matrix rounded and packed", k, n, ldb)
@@ -181,11 +167,11 @@ func TestTransposeBF16(t *testing.T) {
 		for _, n := range []int{1, 2, 7, 31, 32, 33, 64, 100} {
 			for _, c := range []int{1, 3, 8, 16, 33, 64, 65, 150} {
 				src := randomBF16(rng, n*(c+1))
-				ldd := RowBF16(n)
+				ldd := strideBF16(n)
 				dst, check := guardedBF16(t, c*ldd)
 				before := slices.Clone(dst)
-				scratch, checkScratch := guarded(t, TransposeScratchBF16(n))
-				l.TransposeBF16(dst, ldd, src, c+1, n, c, scratch)
+				scratch, checkScratch := guarded(t, transposeScratchBF16(n))
+				l.transposeBF16(dst, ldd, src, c+1, n, c, scratch)
 				check()
 				checkScratch()
 				for at, got := range dst {
@@ -194,7 +180,7 @@ func TestTransposeBF16(t *testing.T) {
 					switch {
 					case i < n:
 						want = src[i*(c+1)+j]
-					case i >= PadBF16(n):
+					case i >= padBF16(n):
 						want = before[at] // between the rows
 					}
 					if got != want {
@@ -232,14 +218,14 @@ func BenchmarkBF16(b *testing.B) {
 	src := y[:rows*columns]
 	packed := make([]BF16, PackedMatrixSizeBF16(rows, columns))
 	run("Pack", 4*len(src), func(l Level) {
-		l.PackMatrixBF16(packed, MatrixBF16{src, columns, 1}, rows, 0, columns)
+		l.packMatrixBF16(packed, matrixBF16{src, columns, 1}, rows, 0, columns)
 	})
 	run("PackTransposed", 4*len(src), func(l Level) {
-		l.PackMatrixBF16(packed, MatrixBF16{src, 1, rows}, rows, 0, columns)
+		l.packMatrixBF16(packed, matrixBF16{src, 1, rows}, rows, 0, columns)
 	})
 	const images = 128
-	dst, scratch := make([]BF16, 64*images), make([]float32, TransposeScratchBF16(images))
+	dst, scratch := make([]BF16, 64*images), make([]float32, transposeScratchBF16(images))
 	run("Transpose/128x64", 4*len(dst), func(l Level) {
-		l.TransposeBF16(dst, images, src, columns, images, 64, scratch)
+		l.transposeBF16(dst, images, src, columns, images, 64, scratch)
 	})
 }

@@ -1,95 +1,142 @@
 package ops
 
-// Convolution in bf16: the divisions are those of float32, x, y and the kernel are BF16, and sums
-// are float32 until y is rounded. Where the input channels do not fill whole steps of 32, rows of
-// the im2col matrix are made after all: the taps together need less filling up than each would.
+// The direct algorithm on bf16. Rows and columns are divided as in float32; the sums are float32
+// until y is rounded. Where the input channels don't fill whole steps of 32, the im2col matrix is
+// made after all, a block of rows at a time: its rows need less padding than each of their taps
+// would.
 
-// PackedSizeBF16 returns the number of elements of the packed kernel. (k, k, In, Out) is packed by PackRounded as a matrix of k·k·In rows.
-func PackedSizeBF16(s ConvShape) int { return PackedMatrixSizeBF16(s.taps()*s.In, s.Out) }
+// DirectBF16 is the direct algorithm on bf16. It fits all shapes.
+var DirectBF16 ConvAlgorithm[BF16] = directBF16{}
 
-// TurnKernelBF16 packs one group of the kernel of the backward pass, as PackKernelTurned does, from the packed kernel of the forward
-// pass. It needs RoundedScratch.
-func (l Level) TurnKernelBF16(packed, kernel []BF16, s ConvShape, group int, scratch []float32) {
-	const apart = panelBF16 + depthBF16 // of rows: a power of two would give them one place in the cache
-	j := group * GroupColumns
-	columns := min(GroupColumns, s.Out-j)
-	depth := PadBF16(s.taps() * s.In)
-	panel := packed[j*depth:][:panelBF16*depth]
-	if columns < panelBF16 || s.In%depthBF16 != 0 {
-		clear(panel)
-	}
-	size := PadBF16(s.taps()*s.Out) * panelBF16
-	rows := AsBF16(scratch)
-	for t := range s.taps() {
-		first := (s.taps()-1-t)*s.Out + j
-		odd := first % 2 // then it is the second of a pair
-		for i := 0; i < s.In; i += panelBF16 {
-			n := min(panelBF16, s.In-i)
-			l.separatePairs(rows, apart, kernel[i/panelBF16*size+(first-odd)*panelBF16:], columns+odd, PadBF16(n))
-			l.interleaveColumns(panel, t*s.In+i, rows[odd*apart:], apart, n, columns)
-		}
-	}
+type directBF16 struct{ direct }
+
+func (directBF16) Forward(l Level, s ConvShape, _ int) Pass[BF16] {
+	return newDirectPassBF16(l, s, false)
 }
 
-// partRowsBF16 is the number of rows of the im2col matrix that a job takes at most: the packed kernel of a group is
-// read for so many, and stays in the second-level cache.
-const partRowsBF16 = 1024
+func (directBF16) InputGradient(l Level, s ConvShape, _ int) Pass[BF16] {
+	return newDirectPassBF16(l, s.transposed(), true)
+}
 
-// PartsBF16 divides the output of a convolution for jobs of ConvForwardBF16, enough for some workers.
-func (s ConvShape) PartsBF16() [][]ConvBlock {
+func (directBF16) KernelGradient(l Level, s ConvShape, _ int) Gradient[BF16] {
+	return newDirectGradientBF16(l, s)
+}
+
+// directPassBF16 is a pass by the direct algorithm. The forward pass reads the kernel as it is
+// packed already.
+type directPassBF16 struct {
+	level   Level
+	shape   ConvShape
+	rotated bool // the kernel, as in the input gradient
+	ranges  [][]convBlock
+}
+
+func newDirectPassBF16(l Level, s ConvShape, rotated bool) *directPassBF16 {
+	return &directPassBF16{l, s, rotated, s.rangesBF16()}
+}
+
+// rangeRowsBF16 is the largest number of rows of the im2col matrix that a job takes: for so many
+// the packed column block of the kernel is read once, and stays in the L2 cache.
+const rangeRowsBF16 = 1024
+
+// rangesBF16 divides the blocks of rows into ranges, so many that there are enough jobs.
+func (s ConvShape) rangesBF16() [][]convBlock {
 	const enough = 16
-	most := min(s.N*s.H*s.W*s.Groups()/enough, partRowsBF16)
-	var parts [][]ConvBlock
-	blocks := s.Blocks()
+	most := min(s.rows()*s.columnBlocks()/enough, rangeRowsBF16)
+	var ranges [][]convBlock
+	blocks := s.blocks()
 	for len(blocks) > 0 {
 		n, rows := 1, blocks[0].rows
 		for n < len(blocks) && rows+blocks[n].rows <= most {
 			rows += blocks[n].rows
 			n++
 		}
-		parts = append(parts, blocks[:n])
+		ranges = append(ranges, blocks[:n])
 		blocks = blocks[n:]
 	}
-	return parts
+	return ranges
 }
 
-// ConvScratchBF16 returns the number of floats that ConvForwardBF16 needs.
-func (l Level) ConvScratchBF16(s ConvShape) int {
-	n := convRows*panelBF16 + l.scratchBF16()
+func (p *directPassBF16) Packs() Packs {
+	if p.rotated {
+		return PacksKernel
+	}
+	return PacksNothing
+}
+
+func (p *directPassBF16) PackedSize() int {
+	return PackedMatrixSizeBF16(p.shape.depth(), p.shape.Out) / 2
+}
+
+func (p *directPassBF16) PackJobs() int { return p.shape.columnBlocks() }
+
+// Pack packs a column block of the kernel (k, k, Out, In) rotated and with the channels exchanged.
+func (p *directPassBF16) Pack(packed, kernel []BF16, job int, scratch []float32) {
+	const stride = panelBF16 + depthBF16 // of rows: with a power of two they would share few sets of the cache
+	l, s := p.level, &p.shape
+	j := job * columnBlock
+	columns := min(columnBlock, s.Out-j)
+	depth := padBF16(s.depth())
+	panel := packed[j*depth:][:panelBF16*depth]
+	if columns < panelBF16 || s.In%depthBF16 != 0 {
+		clear(panel)
+	}
+	size := padBF16(s.taps()*s.Out) * panelBF16
+	rows := AsBF16(scratch)
+	for t := range s.taps() {
+		first := (s.taps()-1-t)*s.Out + j
+		odd := first % 2 // then it is the second of a pair
+		for i := 0; i < s.In; i += panelBF16 {
+			n := min(panelBF16, s.In-i)
+			l.separatePairs(rows, stride, kernel[i/panelBF16*size+(first-odd)*panelBF16:], columns+odd, padBF16(n))
+			l.interleaveColumns(panel, t*s.In+i, rows[odd*stride:], stride, n, columns)
+		}
+	}
+}
+
+// Scratch returns what Run needs, which is more than Pack does.
+func (p *directPassBF16) Scratch() int {
+	s := &p.shape
+	n := convRows*panelBF16 + p.level.scratchBF16()
 	if s.In%depthBF16 != 0 {
-		n += convRows * PadBF16(s.taps()*s.In) / 2
+		n += convRows * padBF16(s.depth()) / 2
 	}
 	return n
 }
 
-// ConvForwardBF16 is ConvForward with a kernel from PackRounded or TurnKernelBF16.
-func (l Level) ConvForwardBF16(y, x, packed []BF16, s ConvShape, blocks []ConvBlock, group int, p Product, scratch []float32) {
-	j := group * GroupColumns
-	columns := min(GroupColumns, s.Out-j)
-	panel := packed[j*PadBF16(s.taps()*s.In):]
-	if p.Bias != nil {
-		p.Bias = p.Bias[j:][:columns]
-	}
+func (p *directPassBF16) Jobs() int { return len(p.ranges) * p.shape.columnBlocks() }
+
+// Run computes a column block of a range of blocks. Column blocks of the same range are adjacent
+// jobs, since they read the same pixels.
+func (p *directPassBF16) Run(y, x, packed []BF16, e Epilogue, job int, scratch []float32) {
+	l, s := p.level, &p.shape
+	j := job % s.columnBlocks() * columnBlock
+	columns := min(columnBlock, s.Out-j)
+	panel := packed[j*padBF16(s.depth()):]
+	e = e.from(j)
+	blocks := p.ranges[job/s.columnBlocks()]
 	for i := range blocks {
 		b := &blocks[i]
-		var room [9]segment
+		var array [maxTaps]segment
 		if s.In%depthBF16 != 0 {
-			depth := PadBF16(s.taps() * s.In)
+			depth := padBF16(s.depth())
 			rows := AsBF16(scratch)[:b.rows*depth]
 			l.gather(rows, x, s, b, depth)
-			l.panelRounded(y[b.first*s.Out+j:], s.Out, b.rows, columns, rows, depth, panel, room[:1], depth, p, scratch[len(rows)/2:])
+			l.panelRounded(y[b.first*s.Out+j:], s.Out, b.rows, columns, rows, depth,
+				panel, array[:1], depth, e, scratch[len(rows)/2:])
 			continue
 		}
-		segs := room[:b.tapsInside]
+		segs := array[:b.tapsInside]
 		for i, tap := range b.taps[:b.tapsInside] {
 			segs[i] = segment{a: tap.a * s.In, b: tap.b * s.In * panelBF16}
 		}
-		l.panelRounded(y[b.first*s.Out+j:], s.Out, b.rows, columns, x, s.In, panel, segs, s.In, p, scratch)
+		l.panelRounded(y[b.first*s.Out+j:], s.Out, b.rows, columns, x, s.In, panel, segs, s.In, e, scratch)
 	}
 }
 
-// gather copies the taps of each row of a block to one stretch of depth numbers, zero for those outside.
-func (l Level) gather(rows, x []BF16, s ConvShape, block *ConvBlock, depth int) {
+// gather makes the rows of the im2col matrix of a block, with stride depth and zeros for taps
+// outside the image.
+func (l Level) gather(rows, x []BF16, s *ConvShape, block *convBlock, depth int) {
 	clear(rows)
 	for _, tap := range block.taps[:block.tapsInside] { // in order: gatherWide writes zeros where the next begins
 		from, to := x[tap.a*s.In:], rows[tap.b*s.In:]

@@ -34,13 +34,13 @@ func TestConvBF16(t *testing.T) {
 	shapes := append(vggShapes(), convShapes...)
 	shapes = append(shapes,
 		ConvShape{5, 7, 6, 32, 64, 3},
-		ConvShape{5, 4, 3, 1, 64, 3}, // rows of few numbers are copied by four
+		ConvShape{5, 4, 3, 1, 64, 3}, // rows of few elements are copied by four
 		ConvShape{5, 3, 4, 2, 64, 3},
 		ConvShape{6, 3, 4, 4, 64, 3},
 		ConvShape{33, 3, 9, 64, 40, 3},
-		ConvShape{3, 3, 70, 32, 64, 3},   // a row of the picture is turned in parts
+		ConvShape{3, 3, 70, 32, 64, 3},   // a row of the image is transposed in blocks
 		ConvShape{2, 2, 600, 32, 40, 3},  // and of one image at a time
-		ConvShape{70, 2, 16, 64, 128, 3}, // a job sums images in parts
+		ConvShape{70, 2, 16, 64, 128, 3}, // a job sums images in blocks
 		ConvShape{130, 2, 3, 32, 9, 3},   // splits by images and by rows
 	)
 	eachBF16Level(t, func(t *testing.T, l Level) {
@@ -50,7 +50,7 @@ func TestConvBF16(t *testing.T) {
 	})
 }
 
-// each calls f with all numbers below n, or of so many that they would take long, some.
+// each calls f with all i below n, or with some, if all would take long.
 func each(rng *rand.Rand, n, work int, f func(i int)) {
 	some := max(200, 2e6/work)
 	if n <= some {
@@ -66,125 +66,82 @@ func each(rng *rand.Rand, n, work int, f func(i int)) {
 	}
 }
 
-// packKernelBF16 packs a convolution's kernel (k, k, In, Out).
-func (l Level) packKernelBF16(packed []BF16, kernel []float32, s ConvShape, scratch []float32) {
-	depth := s.taps() * s.In
-	l.PackRounded(packed, depth, kernel, s.Out, 0, depth, s.Out, scratch)
-}
-
-// testConvBF16 compares the three passes with sums written as in the definition.
+// testConvBF16 compares the three passes with sums as in the definition.
 func testConvBF16(t *testing.T, l Level, s ConvShape) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	pixels := s.N * s.H * s.W
-	x, w, bias, dy := randomBF16(rng, pixels*s.In), randomBF16(rng, s.taps()*s.In*s.Out), random(rng, s.Out), randomBF16(rng, pixels*s.Out)
-	pad := s.Kernel / 2
+	pixels := s.rows()
+	x, w, dy := randomBF16(rng, pixels*s.In), randomBF16(rng, s.depth()*s.Out), randomBF16(rng, pixels*s.Out)
+	bias := random(rng, s.Out)
+	kernel := packedBF16(l, w, s.depth(), s.Out)
 	inside := func(h, w int) bool { return h >= 0 && h < s.H && w >= 0 && w < s.W }
-	// place takes the number of an element of HWNC with so many channels apart.
-	place := func(i, channels int) (h, w, n, c int) {
+	// position returns where element i of an array HWNC of so many channels is.
+	position := func(i, channels int) (h, w, n, c int) {
 		return i / channels / s.N / s.W, i / channels / s.N % s.W, i / channels % s.N, i % channels
 	}
 	at := func(x []BF16, channels, h, w, n, c int) float32 {
 		return x[((h*s.W+w)*s.N+n)*channels+c].Float32()
 	}
 
-	wide := make([]float32, len(w))
-	l.WidenBF16(wide, w)
-	forward := func(s ConvShape, x []BF16, pack func(packed []BF16, scratch []float32), p Product) []BF16 {
-		packed, checkPacked := guardedBF16(t, PackedSizeBF16(s))
-		rounded, checkRounded := guarded(t, RoundedScratch)
-		pack(packed, rounded)
-		checkPacked()
-		checkRounded()
-		y, checkY := guardedBF16(t, pixels*s.Out)
-		parts := s.PartsBF16()
-		scratch, checkScratch := guarded(t, l.ConvScratchBF16(s))
-		for _, blocks := range parts {
-			for g := range s.Groups() {
-				l.ConvForwardBF16(y, x, packed, s, blocks, g, p, scratch)
-			}
-		}
-		checkY()
-		checkScratch()
-		return y
-	}
-
-	for _, p := range []Product{{}, {Bias: bias, ReLU: true}} {
-		y := forward(s, x, func(packed []BF16, scratch []float32) { l.packKernelBF16(packed, wide, s, scratch) }, p)
-		each(rng, len(y), s.taps()*s.In, func(i int) {
-			h, c, n, o := place(i, s.Out)
+	for _, e := range []Epilogue{{}, {Bias: bias, ReLU: true}} {
+		y := runPass(t, DirectBF16.Forward(l, s, 1), pixels*s.Out, x, kernel, e)
+		each(rng, len(y), s.depth(), func(i int) {
+			h, c, n, o := position(i, s.Out)
 			want := sum{}
-			if p.Bias != nil {
+			if e.Bias != nil {
 				want.add(bias[o], 1)
 			}
 			for tap := range s.taps() {
-				if hh, ww := h+tap/s.Kernel-pad, c+tap%s.Kernel-pad; inside(hh, ww) {
+				down, right := s.offset(tap)
+				if inside(h+down, c+right) {
 					for i := range s.In {
-						want.add(at(x, s.In, hh, ww, n, i), w[(tap*s.In+i)*s.Out+o].Float32())
+						want.add(at(x, s.In, h+down, c+right, n, i), w[(tap*s.In+i)*s.Out+o].Float32())
 					}
 				}
 			}
-			if p.ReLU {
+			if e.ReLU {
 				want.value = max(0, want.value)
 			}
 			want.checkBF16(t, y[i], "y", n, h, c, o)
 		})
 	}
 
-	turned := ConvShape{s.N, s.H, s.W, s.Out, s.In, s.Kernel}
-	dx := forward(turned, dy, func(packed []BF16, scratch []float32) {
-		kernel := make([]BF16, PackedSizeBF16(s))
-		l.packKernelBF16(kernel, wide, s, scratch)
-		for g := range turned.Groups() {
-			l.TurnKernelBF16(packed, kernel, turned, g, scratch)
-		}
-	}, Product{})
+	dx := runPass(t, DirectBF16.InputGradient(l, s, 1), pixels*s.In, dy, kernel, Epilogue{})
 	each(rng, len(dx), s.taps()*s.Out, func(at0 int) {
-		h, c, n, i := place(at0, s.In)
+		h, c, n, i := position(at0, s.In)
 		want := sum{}
 		for tap := range s.taps() {
-			if hh, ww := h-tap/s.Kernel+pad, c-tap%s.Kernel+pad; inside(hh, ww) {
+			down, right := s.offset(tap)
+			if inside(h-down, c-right) {
 				for o := range s.Out {
-					want.add(at(dy, s.Out, hh, ww, n, o), w[(tap*s.In+i)*s.Out+o].Float32())
+					want.add(at(dy, s.Out, h-down, c-right, n, o), w[(tap*s.In+i)*s.Out+o].Float32())
 				}
 			}
 		}
 		want.checkBF16(t, dx[at0], "dx", n, h, c, i)
 	})
 
-	jobs, splits := l.FilterJobsBF16(s)
-	dw := make([][]float32, splits)
-	for i := range dw {
-		var checkDW func()
-		dw[i], checkDW = guarded(t, len(w))
-		defer checkDW()
-	}
-	scratch, checkScratch := guarded(t, l.FilterScratchBF16(s, jobs))
-	for _, job := range jobs {
-		l.ConvBackwardFilterBF16(dw[job.Split], dy, x, s, job, scratch)
-	}
-	checkScratch()
+	gradient := DirectBF16.KernelGradient(l, s, 1)
+	dw := added(runGradient(t, gradient, len(w), dy, x))
 	each(rng, len(w), pixels, func(at0 int) {
 		tap, i, o := at0/s.Out/s.In, at0/s.Out%s.In, at0%s.Out
-		want, got := sum{}, float32(0)
+		down, right := s.offset(tap)
+		want := sum{}
 		for n := range s.N {
 			for h := range s.H {
 				for c := range s.W {
-					if hh, ww := h+tap/s.Kernel-pad, c+tap%s.Kernel-pad; inside(hh, ww) {
-						want.add(at(x, s.In, hh, ww, n, i), at(dy, s.Out, h, c, n, o))
+					if inside(h+down, c+right) {
+						want.add(at(x, s.In, h+down, c+right, n, i), at(dy, s.Out, h, c, n, o))
 					}
 				}
 			}
 		}
-		for _, part := range dw {
-			got += part[at0]
-		}
-		want.terms += splits
-		want.check(t, got, "dw", tap, i, o)
+		want.terms += gradient.Splits()
+		want.check(t, dw[at0], "dw", tap, i, o)
 	})
 }
 
-// TestGemmBF16 multiplies by a in rows and by a packed, of which these are not the first rows and whose last column is missing where b
-// has zeros.
+// TestGemmBF16 multiplies by a in rows and by a packed, of which these are not the first rows and
+// whose last column is missing where b has zeros.
 func TestGemmBF16(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	eachBF16Level(t, func(t *testing.T, l Level) {
@@ -195,18 +152,18 @@ func TestGemmBF16(t *testing.T) {
 					a, b := randomBF16(rng, m*lda), randomBF16(rng, k*n)
 					clear(b[(k-1)*n:])
 					packed := make([]BF16, PackedMatrixSizeBF16(k, n))
-					l.PackMatrixBF16(packed, MatrixBF16{b, n, 1}, k, 0, n)
+					l.packMatrixBF16(packed, matrixBF16{b, n, 1}, k, 0, n)
 					const i0 = 6
 					packedA := make([]BF16, PackedMatrixSizeBF16(i0+m, k-1))
 					shifted := append(randomBF16(rng, i0*lda), a...)
 					for j := 0; j < k-1; j += panelBF16 {
-						l.PackMatrixBF16(packedA, MatrixBF16{shifted, lda, 1}, i0+m, j, min(panelBF16, k-1-j))
+						l.packMatrixBF16(packedA, matrixBF16{shifted, lda, 1}, i0+m, j, min(panelBF16, k-1-j))
 					}
 					before := random(rng, m*ldc)
-					scratch, checkScratch := guarded(t, l.GemmScratchBF16(m, k))
+					scratch, checkScratch := guarded(t, l.gemmScratchBF16(m, k))
 					for name, multiply := range map[string]func(c []float32){
-						"GemmBF16":       func(c []float32) { l.GemmBF16(c, ldc, a, lda, packed, m, n, k, scratch) },
-						"GemmPackedRows": func(c []float32) { l.GemmPackedRows(c, ldc, packedA, i0+m, i0, packed, m, n, k-1, scratch) },
+						"gemmBF16":       func(c []float32) { l.gemmBF16(c, ldc, a, lda, packed, m, n, k, scratch) },
+						"gemmPackedRows": func(c []float32) { l.gemmPackedRows(c, ldc, packedA, i0+m, i0, packed, m, n, k-1, scratch) },
 					} {
 						c, checkC := guarded(t, m*ldc)
 						copy(c, before)
@@ -234,20 +191,18 @@ func TestGemmBF16(t *testing.T) {
 	})
 }
 
-// TestConvBF16PassesNaN has NaN in an image: it must come out of each pixel that sees it, with a ReLU too.
+// TestConvBF16PassesNaN has NaN in an image: it must come out of each pixel that sees it, with a
+// ReLU too.
 func TestConvBF16PassesNaN(t *testing.T) {
 	eachBF16Level(t, func(t *testing.T, l Level) {
 		for _, s := range []ConvShape{{33, 3, 3, 32, 64, 1}, {33, 3, 3, 3, 64, 1}, {2, 3, 3, 32, 10, 1}} {
-			pixels := s.N * s.H * s.W
+			pixels := s.rows()
 			rng := rand.New(rand.NewPCG(1, 2))
-			x, y, kernel := randomBF16(rng, pixels*s.In), make([]BF16, pixels*s.Out), random(rng, s.In*s.Out)
+			x, w := randomBF16(rng, pixels*s.In), make([]BF16, s.In*s.Out)
 			const sick = 17
 			x[sick*s.In+1] = 0x7fc0
-			packed, scratch := make([]BF16, PackedSizeBF16(s)), make([]float32, max(RoundedScratch, l.ConvScratchBF16(s)))
-			l.packKernelBF16(packed, kernel, s, scratch)
-			for _, blocks := range s.PartsBF16() {
-				l.ConvForwardBF16(y, x, packed, s, blocks, 0, Product{ReLU: true}, scratch)
-			}
+			l.RoundBF16(w, random(rng, len(w)))
+			y := runPass(t, DirectBF16.Forward(l, s, 1), pixels*s.Out, x, packedBF16(l, w, s.depth(), s.Out), Epilogue{ReLU: true})
 			for i, v := range y {
 				if isNaN := v.Float32() != v.Float32(); isNaN != (i/s.Out == sick) {
 					t.Fatalf("%v: element %d of pixel %d is %g", s, i%s.Out, i/s.Out, v.Float32())
@@ -257,11 +212,11 @@ func TestConvBF16PassesNaN(t *testing.T) {
 	})
 }
 
-// TestBF16AllocatesNothing runs the passes of a convolution with and without filling up.
+// TestBF16AllocatesNothing runs the passes of a convolution with and without padded rows.
 func TestBF16AllocatesNothing(t *testing.T) {
 	eachBF16Level(t, func(t *testing.T, l Level) {
 		for _, s := range []ConvShape{{2, 3, 3, 3, 8, 3}, {2, 3, 3, 32, 64, 3}} {
-			forward, backward := forwardBF16(l, s), filterBF16(l, s)
+			forward, backward := forwardBF16(l, s), gradientBF16(l, s)
 			if n := testing.AllocsPerRun(5, func() { forward(); backward() }); n != 0 {
 				t.Errorf("%v: %g allocations", s, n)
 			}
@@ -269,22 +224,13 @@ func TestBF16AllocatesNothing(t *testing.T) {
 	})
 }
 
-// forwardBF16 returns a forward pass with random numbers, the packing of the kernel included.
+// forwardBF16 returns a forward pass with random operands.
 func forwardBF16(l Level, s ConvShape) func() {
 	rng := rand.New(rand.NewPCG(1, 2))
-	pixels := s.N * s.H * s.W
-	x, y, kernel := make([]BF16, pixels*s.In), make([]BF16, pixels*s.Out), random(rng, s.taps()*s.In*s.Out)
+	x, y := make([]BF16, s.rows()*s.In), make([]BF16, s.rows()*s.Out)
 	l.RoundBF16(x, relu(random(rng, len(x)))) // half are zero, as in a network
-	parts := s.PartsBF16()
-	packed, scratch := make([]BF16, PackedSizeBF16(s)), make([]float32, max(RoundedScratch, l.ConvScratchBF16(s)))
-	return func() {
-		l.packKernelBF16(packed, kernel, s, scratch)
-		for _, blocks := range parts {
-			for g := range s.Groups() {
-				l.ConvForwardBF16(y, x, packed, s, blocks, g, Product{}, scratch)
-			}
-		}
-	}
+	w := packedBF16(l, randomBF16(rng, s.depth()*s.Out), s.depth(), s.Out)
+	return benchPass(DirectBF16.Forward(l, s, 1), y, x, w)
 }
 
 func relu(x []float32) []float32 {
@@ -292,29 +238,15 @@ func relu(x []float32) []float32 {
 	return x
 }
 
-// filterBF16 returns the gradient of a kernel, with random numbers.
-func filterBF16(l Level, s ConvShape) func() {
+// gradientBF16 returns a kernel gradient with random operands.
+func gradientBF16(l Level, s ConvShape) func() {
 	rng := rand.New(rand.NewPCG(1, 2))
-	pixels := s.N * s.H * s.W
-	x, dy := randomBF16(rng, pixels*s.In), randomBF16(rng, pixels*s.Out)
-	jobs, splits := l.FilterJobsBF16(s)
-	dw := make([][]float32, splits)
-	for i := range dw {
-		dw[i] = make([]float32, s.taps()*s.In*s.Out)
-	}
-	scratch := make([]float32, l.FilterScratchBF16(s, jobs))
-	return func() {
-		for _, job := range jobs {
-			l.ConvBackwardFilterBF16(dw[job.Split], dy, x, s, job, scratch)
-		}
-		for _, part := range dw[1:] {
-			Add(dw[0], part)
-		}
-	}
+	x, dy := randomBF16(rng, s.rows()*s.In), randomBF16(rng, s.rows()*s.Out)
+	return benchGradient(DirectBF16.KernelGradient(l, s, 1), s.depth()*s.Out, dy, x)
 }
 
-// benchConvBF16 runs f for each shape at the levels with kernels in assembly, on one core. The share is of the peak of
-// what the level multiplies: float32 where it widens.
+// benchConvBF16 runs f for each shape at the levels with kernels in assembly, on one core. The
+// share is of the peak of what the level multiplies: float32 where it widens.
 func benchConvBF16(b *testing.B, f func(l Level, s ConvShape) (pass func())) {
 	for _, v := range benchShapes {
 		for _, l := range Levels() {
@@ -334,4 +266,4 @@ func benchConvBF16(b *testing.B, f func(l Level, s ConvShape) (pass func())) {
 
 func BenchmarkConvForwardBF16(b *testing.B) { benchConvBF16(b, forwardBF16) }
 
-func BenchmarkConvBackwardFilterBF16(b *testing.B) { benchConvBF16(b, filterBF16) }
+func BenchmarkConvBackwardFilterBF16(b *testing.B) { benchConvBF16(b, gradientBF16) }

@@ -1,26 +1,37 @@
 package ops
 
-// Gathered tells whether the direct way makes the im2col matrix, with zeros for the padding. A small image has few
-// rows that see the same taps, and each panel of the kernel takes longer to read than to multiply: here it is
-// read once, for all rows.
-func (s ConvShape) Gathered() bool { return s.N == 1 && s.Kernel == 3 && s.H*s.W <= 64 }
+// gathered reports whether the direct algorithm makes the im2col matrix, with zeros for the
+// padding. Few rows of a small image see the same taps, and a panel of the kernel takes longer to
+// read than to multiply. With the matrix each panel is read once, for all rows.
+func (s ConvShape) gathered() bool { return s.N == 1 && s.Kernel == 3 && s.H*s.W <= 64 }
 
-// GatheredScratch returns the number of floats that ConvGathered needs for some groups.
-func (l Level) GatheredScratch(s ConvShape, groups int) int {
-	rows, depth := s.H*s.W, s.taps()*s.In
-	return rows*depth + l.GemmScratch(rows, groups*GroupColumns, depth)
+// gatheredPass is a directPass that makes the im2col matrix, in each job for itself.
+type gatheredPass struct {
+	directPass
+	columns int // that a job computes: whole column blocks
 }
 
-// ConvGathered computes some groups of the output channels of y = conv(x, kernel) and what p asks for, with a kernel
-// from PackKernel or PackKernelTurned.
-func (l Level) ConvGathered(y, x, packed []float32, s ConvShape, group, groups int, p Product, scratch []float32) {
-	rows, depth := s.H*s.W, s.taps()*s.In
+func newGatheredPass(p directPass, workers int) *gatheredPass {
+	return &gatheredPass{p, divUp(p.shape.columnBlocks(), workers) * columnBlock}
+}
+
+func (p *gatheredPass) Jobs() int { return divUp(p.shape.Out, p.columns) }
+
+func (p *gatheredPass) Scratch() int {
+	rows, depth := p.shape.rows(), p.shape.depth()
+	return rows*depth + p.level.GemmScratch(rows, p.columns, depth)
+}
+
+func (p *gatheredPass) Run(y, x, packed []float32, e Epilogue, job int, scratch []float32) {
+	s := &p.shape
+	rows, depth := s.rows(), s.depth()
 	matrix, scratch := scratch[:rows*depth], scratch[rows*depth:]
 	for h := range s.H {
 		for w := range s.W {
 			for t := range s.taps() {
 				to := matrix[((h*s.W+w)*s.taps()+t)*s.In:][:s.In]
-				if h, w := h+t/3-1, w+t%3-1; h < 0 || h >= s.H || w < 0 || w >= s.W {
+				down, right := s.offset(t)
+				if h, w := h+down, w+right; h < 0 || h >= s.H || w < 0 || w >= s.W {
 					clear(to)
 				} else {
 					copy(to, x[(h*s.W+w)*s.In:])
@@ -28,9 +39,7 @@ func (l Level) ConvGathered(y, x, packed []float32, s ConvShape, group, groups i
 			}
 		}
 	}
-	j := group * GroupColumns
-	if p.Bias != nil {
-		p.Bias = p.Bias[j:]
-	}
-	l.GemmPacked(y[j:], s.Out, Matrix{matrix, depth, 1}, packed[j*depth:], rows, min(groups*GroupColumns, s.Out-j), depth, p, scratch)
+	j := job * p.columns
+	p.level.gemmPacked(y[j:], s.Out, Matrix{matrix, depth, 1}, packed[j*depth:],
+		rows, min(p.columns, s.Out-j), depth, e.from(j), scratch)
 }

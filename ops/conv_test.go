@@ -49,24 +49,6 @@ func (s *sum) check(t *testing.T, got float32, where ...any) {
 	}
 }
 
-// guarded returns a slice of n floats between guard values, and a check that these are
-// unchanged.
-func guarded(t *testing.T, n int) (x []float32, check func()) {
-	const guard, size = 12345, 70
-	all := make([]float32, n+2*size)
-	for i := range all {
-		all[i] = guard
-	}
-	return all[size : size+n : size+n], func() {
-		t.Helper()
-		for i := range size {
-			if all[i] != guard || all[size+n+i] != guard {
-				t.Fatal("written outside the slice")
-			}
-		}
-	}
-}
-
 var convShapes = []ConvShape{
 	{1, 1, 1, 1, 1, 3},
 	{1, 1, 1, 3, 5, 1},
@@ -96,44 +78,20 @@ func TestConv(t *testing.T) {
 	})
 }
 
-// testConv compares the three passes with sums written as in the definition.
+// testConv compares the three passes of the direct algorithm with sums as in the definition.
 func testConv(t *testing.T, l Level, s ConvShape) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	pixels := s.N * s.H * s.W
-	x, w, bias, dy := random(rng, pixels*s.In), random(rng, s.taps()*s.In*s.Out), random(rng, s.Out), random(rng, pixels*s.Out)
+	pixels := s.rows()
+	x, w, bias, dy := random(rng, pixels*s.In), random(rng, s.depth()*s.Out), random(rng, s.Out), random(rng, pixels*s.Out)
 	xAt := func(n, h, w, c int) float32 { return x[((h*s.W+w)*s.N+n)*s.In+c] }
 	dyAt := func(n, h, w, c int) float32 { return dy[((h*s.W+w)*s.N+n)*s.Out+c] }
 	wAt := func(tap, i, o int) float32 { return w[(tap*s.In+i)*s.Out+o] }
-	pad := s.Kernel / 2
 	inside := func(h, w int) bool { return h >= 0 && h < s.H && w >= 0 && w < s.W }
 
-	forward := func(s ConvShape, x []float32, pack func(packed []float32, group int), p Product) []float32 {
-		packed, checkPacked := guarded(t, l.PackedSize(s))
-		for g := range s.Groups() {
-			pack(packed, g)
-		}
-		checkPacked()
-		y, checkY := guarded(t, pixels*s.Out)
-		size := l.ConvScratch()
-		if s.Gathered() {
-			size = l.GatheredScratch(s, 2)
-		}
-		scratch, checkScratch := guarded(t, size)
-		for g := 0; g < s.Groups(); g++ {
-			if s.Gathered() {
-				l.ConvGathered(y, x, packed, s, g, min(2, s.Groups()-g), p, scratch)
-				g++
-			} else {
-				l.ConvForward(y, x, packed, s, s.Blocks(), g, p, scratch)
-			}
-		}
-		checkY()
-		checkScratch()
-		return y
-	}
-
 	for _, relu := range []bool{false, true} {
-		y := forward(s, x, func(packed []float32, g int) { l.PackKernel(packed, w, s, g) }, Product{Bias: bias, ReLU: relu})
+		y := same(t, func(workers int) []float32 {
+			return runPass(t, Direct.Forward(l, s, workers), pixels*s.Out, x, w, Epilogue{Bias: bias, ReLU: relu})
+		})
 		for n := range s.N {
 			for h := range s.H {
 				for c := range s.W {
@@ -141,10 +99,10 @@ func testConv(t *testing.T, l Level, s ConvShape) {
 						want := sum{}
 						want.add(bias[o], 1)
 						for tap := range s.taps() {
-							hh, ww := h+tap/s.Kernel-pad, c+tap%s.Kernel-pad
-							if inside(hh, ww) {
+							down, right := s.offset(tap)
+							if inside(h+down, c+right) {
 								for i := range s.In {
-									want.add(xAt(n, hh, ww, i), wAt(tap, i, o))
+									want.add(xAt(n, h+down, c+right, i), wAt(tap, i, o))
 								}
 							}
 						}
@@ -158,18 +116,19 @@ func testConv(t *testing.T, l Level, s ConvShape) {
 		}
 	}
 
-	turned := ConvShape{s.N, s.H, s.W, s.Out, s.In, s.Kernel}
-	dx := forward(turned, dy, func(packed []float32, g int) { l.PackKernelTurned(packed, w, turned, g) }, Product{})
+	dx := same(t, func(workers int) []float32 {
+		return runPass(t, Direct.InputGradient(l, s, workers), pixels*s.In, dy, w, Epilogue{})
+	})
 	for n := range s.N {
 		for h := range s.H {
 			for c := range s.W {
 				for i := range s.In {
 					want := sum{}
 					for tap := range s.taps() {
-						hh, ww := h-tap/s.Kernel+pad, c-tap%s.Kernel+pad
-						if inside(hh, ww) {
+						down, right := s.offset(tap)
+						if inside(h-down, c-right) {
 							for o := range s.Out {
-								want.add(dyAt(n, hh, ww, o), wAt(tap, i, o))
+								want.add(dyAt(n, h-down, c-right, o), wAt(tap, i, o))
 							}
 						}
 					}
@@ -179,37 +138,24 @@ func testConv(t *testing.T, l Level, s ConvShape) {
 		}
 	}
 
-	jobs, splits := s.FilterJobs()
-	dw := make([][]float32, splits)
-	for i := range dw {
-		var checkDW func()
-		dw[i], checkDW = guarded(t, len(w))
-		defer checkDW()
-	}
-	scratch, checkScratch := guarded(t, l.FilterScratch(s, jobs))
-	for _, job := range jobs {
-		l.ConvBackwardFilter(dw[job.Split], dy, x, s, job, scratch)
-	}
-	checkScratch()
+	gradient := Direct.KernelGradient(l, s, 1)
+	dw := added(runGradient(t, gradient, len(w), dy, x))
 	for tap := range s.taps() {
 		for i := range s.In {
 			for o := range s.Out {
-				want, got := sum{}, float32(0)
+				want := sum{}
 				for n := range s.N {
 					for h := range s.H {
 						for c := range s.W {
-							hh, ww := h+tap/s.Kernel-pad, c+tap%s.Kernel-pad
-							if inside(hh, ww) {
-								want.add(xAt(n, hh, ww, i), dyAt(n, h, c, o))
+							down, right := s.offset(tap)
+							if inside(h+down, c+right) {
+								want.add(xAt(n, h+down, c+right, i), dyAt(n, h, c, o))
 							}
 						}
 					}
 				}
-				for _, part := range dw {
-					got += part[(tap*s.In+i)*s.Out+o]
-				}
-				want.terms += splits
-				want.check(t, got, "dw", tap, i, o)
+				want.terms += gradient.Splits()
+				want.check(t, dw[(tap*s.In+i)*s.Out+o], "dw", tap, i, o)
 			}
 		}
 	}

@@ -1,24 +1,25 @@
 package ops
 
-// Blocks of the product: so many rows of A and so deep stay in the second-level cache beside a panel of B.
+// Blocks of the product: so many rows of A, so deep, stay in L2 beside a panel of B.
 const (
 	gemmRowsBF16  = 128
 	gemmDepthBF16 = 1024
 )
 
-// RowBF16 returns how far apart rows of k numbers of an a for GemmBF16 should be: PadBF16(k), and a tile's row more, as rows a
-// power of two apart share few lines of the first-level cache.
-func RowBF16(k int) int { return PadBF16(k) + depthBF16 }
+// strideBF16 returns the stride that rows of k elements of an a for gemmBF16 should have:
+// padBF16(k) and a tile's row more, as rows a power of two apart share few sets of L1.
+func strideBF16(k int) int { return padBF16(k) + depthBF16 }
 
-// GemmScratchBF16 returns the number of floats that GemmBF16 and GemmPackedRows need.
-func (l Level) GemmScratchBF16(m, k int) int {
-	return min(m, gemmRowsBF16)*(RowBF16(min(k, gemmDepthBF16))/2+panelBF16) + l.scratchBF16()
+// gemmScratchBF16 returns the number of floats that gemmBF16 and gemmPackedRows need.
+func (l Level) gemmScratchBF16(m, k int) int {
+	return min(m, gemmRowsBF16)*(strideBF16(min(k, gemmDepthBF16))/2+panelBF16) + l.scratchBF16()
 }
 
-// GemmBF16 computes c = a·b with a of m rows lda apart and k columns, the n columns
-// of b packed by PackMatrixBF16, and c of m rows ldc apart. k is a multiple of 32: fill up the rows
-// of a with zeros to PadBF16 of what it is, as b is. Beside a panel of b the next one is fetched, at last that after the n columns.
-func (l Level) GemmBF16(c []float32, ldc int, a []BF16, lda int, packed []BF16, m, n, k int, scratch []float32) {
+// gemmBF16 computes c = a·b with a of m rows with stride lda and k columns, the n columns of b
+// packed by packMatrixBF16, and c of m rows with stride ldc. k is a multiple of 32: the rows of a
+// are padded with zeros, as b is. While it reads a panel of b it prefetches the next, after the
+// last that of the columns after the n.
+func (l Level) gemmBF16(c []float32, ldc int, a []BF16, lda int, packed []BF16, m, n, k int, scratch []float32) {
 	for p0 := 0; p0 < k; p0 += gemmDepthBF16 {
 		depth := min(gemmDepthBF16, k-p0)
 		next := func(j int) prefetchBF16 {
@@ -31,15 +32,16 @@ func (l Level) GemmBF16(c []float32, ldc int, a []BF16, lda int, packed []BF16, 
 	}
 }
 
-// GemmPackedRows is c = a·b with the rows from i0 on of an a that is packed too, and has aRows rows in all; b has as many as a has
-// columns, filled up to PadBF16(k). i0 is even. Beside a block of a the next one is fetched, at last that of the rows after the m.
-func (l Level) GemmPackedRows(c []float32, ldc int, a []BF16, aRows, i0 int, packed []BF16, m, n, k int, scratch []float32) {
-	k = PadBF16(k)
-	panel := PadBF16(aRows) * panelBF16 // of a
+// gemmPackedRows computes c = a·b with m rows, from i0 on, of an a that is packed too and has aRows
+// rows; b has as many rows as a has columns, padded to padBF16(k). i0 is even. While it reads a
+// block of a it prefetches the next, after the last that of the rows after the m.
+func (l Level) gemmPackedRows(c []float32, ldc int, a []BF16, aRows, i0 int, packed []BF16, m, n, k int, scratch []float32) {
+	k = padBF16(k)
+	panel := padBF16(aRows) * panelBF16 // of a
 	at := func(i, p int) int { return p/panelBF16*panel + (i0+i)*panelBF16 }
 	for p0 := 0; p0 < k; p0 += gemmDepthBF16 {
 		depth := min(gemmDepthBF16, k-p0)
-		lda := RowBF16(depth)
+		lda := strideBF16(depth)
 		for i := 0; i < m; i += gemmRowsBF16 {
 			rows := min(gemmRowsBF16, m-i)
 			block := AsBF16(scratch)[:rows*lda]
@@ -48,7 +50,7 @@ func (l Level) GemmPackedRows(c []float32, ldc int, a []BF16, aRows, i0 int, pac
 			}
 			next := func(j int) prefetchBF16 {
 				if j*8 >= depth {
-					return prefetchBF16{} // all that is deep
+					return prefetchBF16{} // the whole block is prefetched
 				}
 				to := at(i+rows, p0)
 				switch {
@@ -64,8 +66,11 @@ func (l Level) GemmPackedRows(c []float32, ldc int, a []BF16, aRows, i0 int, pac
 	}
 }
 
-// gemmBlockBF16 multiplies a block of a by depth rows of all panels of b from p0 on. Beside panel j what next(j) tells is fetched.
-func (l Level) gemmBlockBF16(c []float32, ldc int, a []BF16, lda int, packed []BF16, rows, n, k, p0, depth int, next func(j int) prefetchBF16, scratch []float32) {
+// gemmBlockBF16 multiplies a block of a by depth rows of all panels of b from p0 on. While it reads
+// panel j it prefetches next(j).
+func (l Level) gemmBlockBF16(c []float32, ldc int, a []BF16, lda int, packed []BF16, rows, n, k, p0, depth int,
+	next func(j int) prefetchBF16, scratch []float32) {
+
 	var start [1]segment
 	flags := 0
 	if p0 > 0 {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestGemm multiplies by the blocks of a small and of a large second-level cache.
+// TestGemm multiplies by the blocks of a small and of a large L2 cache.
 func TestGemm(t *testing.T) {
 	for _, cache := range []int{512 << 10, 2 << 20} {
 		t.Run(fmt.Sprint(cache), func(t *testing.T) {
@@ -41,7 +41,7 @@ func sweepGemm(t *testing.T) {
 	})
 }
 
-// testGemm tries one of the four transpositions (variant%4) and one of four Products.
+// testGemm tries one of the four transpositions (variant%4) and one of four Epilogues.
 func testGemm(t *testing.T, l Level, m, n, k, variant int) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(uint64(m), uint64(n*k)))
@@ -53,7 +53,7 @@ func testGemm(t *testing.T, l Level, m, n, k, variant int) {
 	if variant&2 != 0 {
 		b = Matrix{bData, 1, k}
 	}
-	p := [...]Product{{}, {Bias: bias}, {ReLU: true, add: true}, {Bias: bias, ReLU: true}}[variant/4%4]
+	p := [...]Epilogue{{}, {Bias: bias}, {ReLU: true, add: true}, {Bias: bias, ReLU: true}}[variant/4%4]
 	ldc := n + 3
 	c, checkC := guarded(t, m*ldc)
 	scratch, checkScratch := guarded(t, l.GemmScratch(m, n, k))
@@ -87,27 +87,27 @@ func testGemm(t *testing.T, l Level, m, n, k, variant int) {
 // TestGemmPacked packs b in pieces, as workers do, and compares with Gemm: the same bits.
 func TestGemmPacked(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {
-		const m, n, k = 20, 3*GroupColumns - 5, gemmDepth + 9
+		const m, n, k = 20, 3*columnBlock - 5, gemmDepth + 9
 		rng := rand.New(rand.NewPCG(5, 6))
 		a, b := Matrix{random(rng, m*k), k, 1}, Matrix{random(rng, k*n), n, 1}
 		want, scratch := make([]float32, m*n), make([]float32, l.GemmScratch(m, n, k))
-		l.Gemm(want, n, a, b, m, n, k, Product{}, scratch)
+		l.Gemm(want, n, a, b, m, n, k, Epilogue{}, scratch)
 
-		packed, check := guarded(t, l.PackedMatrixSize(k, n))
-		for j := 0; j < n; j += GroupColumns {
-			l.PackMatrix(packed, b, k, j, min(GroupColumns, n-j))
+		packed, check := guarded(t, l.packedSize(k, n))
+		for j := 0; j < n; j += columnBlock {
+			l.packMatrix(packed, b, k, j, min(columnBlock, n-j))
 		}
 		check()
 		got := make([]float32, m*n)
-		l.GemmPacked(got, n, a, packed, m, n, k, Product{}, scratch)
+		l.gemmPacked(got, n, a, packed, m, n, k, Epilogue{}, scratch)
 		if !slices.Equal(got, want) {
 			t.Error("differs from Gemm")
 		}
 	})
 }
 
-// TestPackPanels packs matrices of both orders into panels with something between them. The levels' packing
-// needs no more than AVX, whatever their width, so AVX-512's is tested where there is AVX2.
+// TestPackPanels packs matrices of both orders into panels with something between them. The levels'
+// packing needs no more than AVX, whatever their width, so AVX-512's is tested where there is AVX2.
 func TestPackPanels(t *testing.T) {
 	levels := FloatLevels()
 	if last := levels[len(levels)-1]; last == AVX2 {
@@ -130,7 +130,7 @@ func TestPackPanels(t *testing.T) {
 						check()
 						for i := range dst {
 							j, p := i/stride*width+i%stride%width, i%stride/width
-							want := float32(12345) // what guarded has filled it with
+							want := float32(guard)
 							if p < k && j < n {
 								want = b[p*rs+j*cs]
 							} else if p < k {

@@ -9,7 +9,7 @@ import (
 	"github.com/lamina-go/lamina/internal/golden"
 )
 
-// What no plan of a backend does, or not with given masks, is compared here.
+// These tests compare what no plan of a backend does, or not with given masks.
 
 func TestGoldenDropoutMask(t *testing.T) {
 	data := golden.Read(t, "ops_dropout.safetensors")
@@ -42,7 +42,7 @@ func TestGoldenDropoutMask(t *testing.T) {
 	}
 }
 
-// The gradient through a normalization by running statistics has no part from the sums.
+// The gradient through a normalization by running statistics has no terms from the sums.
 func TestGoldenBatchNormEvaluation(t *testing.T) {
 	data := golden.Read(t, "ops_batchnorm.safetensors")
 	var epsilon float64

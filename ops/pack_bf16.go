@@ -6,36 +6,36 @@ package ops
 // panel.
 
 const (
-	panelBF16 = GroupColumns
+	panelBF16 = columnBlock
 	depthBF16 = 32 // steps of k in an AMX tile
 )
 
-// MatrixBF16 is a Matrix of bf16.
-type MatrixBF16 struct {
+// matrixBF16 is a Matrix of bf16.
+type matrixBF16 struct {
 	Data                 []BF16
 	RowStride, ColStride int
 }
 
-// PadBF16 returns k rounded up to a multiple of 32. Operands are padded with zeros to it along the
+// padBF16 returns k rounded up to a multiple of 32. Operands are padded with zeros to it along the
 // sum over k.
-func PadBF16(k int) int { return (k + depthBF16 - 1) / depthBF16 * depthBF16 }
+func padBF16(k int) int { return (k + depthBF16 - 1) / depthBF16 * depthBF16 }
 
 // PackedMatrixSizeBF16 returns the number of elements of a packed matrix of k rows and n columns.
 func PackedMatrixSizeBF16(k, n int) int {
-	return (n + panelBF16 - 1) / panelBF16 * panelBF16 * PadBF16(k)
+	return (n + panelBF16 - 1) / panelBF16 * panelBF16 * padBF16(k)
 }
 
-// PackMatrixBF16 packs columns from j on of b, a matrix of k rows, for GemmBF16. j is a multiple of
-// GroupColumns.
-func (l Level) PackMatrixBF16(packed []BF16, b MatrixBF16, k, j, columns int) {
+// packMatrixBF16 packs columns from j on of b, a matrix of k rows, for gemmBF16. j is a multiple of
+// columnBlock.
+func (l Level) packMatrixBF16(packed []BF16, b matrixBF16, k, j, columns int) {
 	for end := j + columns; j < end; j += panelBF16 {
-		panel := packed[j*PadBF16(k):][:panelBF16*PadBF16(k)]
+		panel := packed[j*padBF16(k):][:panelBF16*padBF16(k)]
 		n := min(panelBF16, end-j)
 		if b.ColStride == 1 {
 			l.interleave(panel, panelBF16, b.Data[j:], b.RowStride, k, n)
 			continue
 		}
-		if n < panelBF16 || k < PadBF16(k) {
+		if n < panelBF16 || k < padBF16(k) {
 			clear(panel)
 		}
 		l.interleaveColumns(panel, 0, b.Data[j*b.ColStride:], b.ColStride, k, n)
@@ -45,24 +45,24 @@ func (l Level) PackMatrixBF16(packed []BF16, b MatrixBF16, k, j, columns int) {
 // roundedElements of whole rows of B are rounded at a time, few enough to stay in L1.
 const roundedElements = 1 << 13
 
-// RoundedScratch is the number of floats of scratch that PackRounded and TurnKernelBF16 need.
+// RoundedScratch is the number of floats of scratch that PackRounded and rotateKernel need.
 const RoundedScratch = roundedElements / 2
 
 // PackRounded rounds rows p0 to p0+k of a matrix of depth rows and n columns and packs them for
-// GemmBF16. A level whose products treat subnormals as zero may round them to zero. b begins at row
+// gemmBF16. A level whose products treat subnormals as zero may round them to zero. b begins at row
 // p0 and has row stride ldb. p0 is even, and so is k unless these are the last rows. b is read
 // sequentially.
 func (l Level) PackRounded(packed []BF16, depth int, b []float32, ldb, p0, k, n int, scratch []float32) {
-	size := panelBF16 * PadBF16(depth)
+	size := panelBF16 * padBF16(depth)
 	rows, columns := l.packRoundedWide(packed[p0*panelBF16:], size, b, ldb, k, n)
 	if columns > 0 && rows < k {
 		l.packRounded(packed[(p0+rows)*panelBF16:], size, b[rows*ldb:], ldb, k-rows, columns, scratch)
 	}
 	if columns < n {
-		l.packRounded(packed[columns*PadBF16(depth)+p0*panelBF16:], size, b[columns:], ldb, k, n-columns, scratch)
+		l.packRounded(packed[columns*padBF16(depth)+p0*panelBF16:], size, b[columns:], ldb, k, n-columns, scratch)
 	}
 	for j := 0; p0+k == depth && j < n; j += panelBF16 {
-		clear(packed[j*PadBF16(depth):][(depth+1)/2*2*panelBF16 : size])
+		clear(packed[j*padBF16(depth):][(depth+1)/2*2*panelBF16 : size])
 	}
 }
 
@@ -86,10 +86,10 @@ func (l Level) packRounded(packed []BF16, stride int, b []float32, ldb, k, n int
 	}
 }
 
-// interleave is interleavePairs with zeros up to PadBF16(k) rows.
+// interleave is interleavePairs with zeros up to padBF16(k) rows.
 func (l Level) interleave(dst []BF16, ldd int, src []BF16, lds, k, n int) {
 	l.interleavePairs(dst, ldd, src, lds, k, n)
-	clear(dst[(k+1)/2*2*ldd : PadBF16(k)*ldd])
+	clear(dst[(k+1)/2*2*ldd : padBF16(k)*ldd])
 }
 
 // interleavePairs sets rows of ldd pairs
@@ -146,13 +146,13 @@ func (l Level) interleaveColumns(panel []BF16, p0 int, src []BF16, cs, k, n int)
 	}
 }
 
-// TransposeScratchBF16 returns the number of floats of scratch that TransposeBF16 needs for n rows.
-func TransposeScratchBF16(n int) int { return PadBF16(n) / 2 * panelBF16 }
+// transposeScratchBF16 returns the number of floats of scratch that transposeBF16 needs for n rows.
+func transposeScratchBF16(n int) int { return padBF16(n) / 2 * panelBF16 }
 
-// TransposeBF16 sets dst[j*ldd+i] = src[i*lds+j] for n rows i and c columns j, and zero for i from
-// n to PadBF16(n). ldd is even.
-func (l Level) TransposeBF16(dst []BF16, ldd int, src []BF16, lds, n, c int, scratch []float32) {
-	pairs := PadBF16(n) / 2
+// transposeBF16 sets dst[j*ldd+i] = src[i*lds+j] for n rows i and c columns j, and zero for i from
+// n to padBF16(n). ldd is even.
+func (l Level) transposeBF16(dst []BF16, ldd int, src []BF16, lds, n, c int, scratch []float32) {
+	pairs := padBF16(n) / 2
 	for j := 0; j < c; j += panelBF16 {
 		columns := min(panelBF16, c-j)
 		l.interleave(AsBF16(scratch), columns, src[j:], lds, n, columns)

@@ -46,7 +46,7 @@ func BenchmarkGemm(b *testing.B) {
 				scratch := make([]float32, l.GemmScratch(s.m, s.n, s.k))
 				b.SetBytes(bytes)
 				for b.Loop() {
-					l.Gemm(c, s.n, Matrix{a, s.k, 1}, Matrix{bm, s.n, 1}, s.m, s.n, s.k, Product{}, scratch)
+					l.Gemm(c, s.n, Matrix{a, s.k, 1}, Matrix{bm, s.n, 1}, s.m, s.n, s.k, Epilogue{}, scratch)
 				}
 				reportSpeed(b, flop, peak[l])
 			})
@@ -80,7 +80,7 @@ var benchShapes = []struct {
 // usefulFlop returns the operations of a pass, without those on padding.
 func usefulFlop(s ConvShape) float64 {
 	taps := 0
-	for _, b := range s.Blocks() {
+	for _, b := range s.blocks() {
 		taps += b.rows * b.tapsInside
 	}
 	return 2 * float64(taps) * float64(s.In) * float64(s.Out)
@@ -108,54 +108,30 @@ func benchConv(b *testing.B, f func(l Level, s ConvShape) (pass func())) {
 	}
 }
 
-func BenchmarkConvForward(b *testing.B) { benchConv(b, forwardPass) }
-
-// The backward pass to the input is a forward pass with the channels exchanged and the kernel
-// rotated by 180°.
-func BenchmarkConvBackwardData(b *testing.B) {
-	benchConv(b, func(l Level, s ConvShape) func() {
-		s.In, s.Out = s.Out, s.In
-		return forwardPass(l, s)
-	})
+func BenchmarkConvForward(b *testing.B) {
+	benchConv(b, func(l Level, s ConvShape) func() { return forwardPass(Direct, l, s) })
 }
 
-func forwardPass(l Level, s ConvShape) func() {
-	rng := rand.New(rand.NewPCG(1, 2))
-	pixels := s.N * s.H * s.W
-	x, y := random(rng, pixels*s.In), make([]float32, pixels*s.Out)
-	kernel := random(rng, s.taps()*s.In*s.Out)
-	packed, scratch := make([]float32, l.PackedSize(s)), make([]float32, l.ConvScratch())
-	blocks := s.Blocks()
-	return func() {
-		for g := range s.Groups() {
-			l.PackKernel(packed, kernel, s, g)
-		}
-		for i := range blocks {
-			for g := range s.Groups() {
-				l.ConvForward(y, x, packed, s, blocks[i:i+1], g, Product{}, scratch)
-			}
-		}
-	}
+func BenchmarkConvBackwardData(b *testing.B) {
+	benchConv(b, func(l Level, s ConvShape) func() {
+		rng := rand.New(rand.NewPCG(1, 2))
+		dx, dy, kernel := make([]float32, s.rows()*s.In), random(rng, s.rows()*s.Out), random(rng, s.depth()*s.Out)
+		return benchPass(Direct.InputGradient(l, s, 1), dx, dy, kernel)
+	})
 }
 
 func BenchmarkConvBackwardFilter(b *testing.B) {
-	benchConv(b, func(l Level, s ConvShape) func() {
-		rng := rand.New(rand.NewPCG(1, 2))
-		pixels := s.N * s.H * s.W
-		x, dy := random(rng, pixels*s.In), random(rng, pixels*s.Out)
-		jobs, splits := s.FilterJobs()
-		dw := make([][]float32, splits)
-		for i := range dw {
-			dw[i] = make([]float32, s.taps()*s.In*s.Out)
-		}
-		scratch := make([]float32, l.FilterScratch(s, jobs))
-		return func() {
-			for _, job := range jobs {
-				l.ConvBackwardFilter(dw[job.Split], dy, x, s, job, scratch)
-			}
-			for _, partial := range dw[1:] {
-				Add(dw[0], partial)
-			}
-		}
-	})
+	benchConv(b, func(l Level, s ConvShape) func() { return kernelGradient(Direct, l, s) })
+}
+
+func forwardPass(a ConvAlgorithm[float32], l Level, s ConvShape) func() {
+	rng := rand.New(rand.NewPCG(1, 2))
+	x, y, kernel := random(rng, s.rows()*s.In), make([]float32, s.rows()*s.Out), random(rng, s.depth()*s.Out)
+	return benchPass(a.Forward(l, s, 1), y, x, kernel)
+}
+
+func kernelGradient(a ConvAlgorithm[float32], l Level, s ConvShape) func() {
+	rng := rand.New(rand.NewPCG(1, 2))
+	x, dy := random(rng, s.rows()*s.In), random(rng, s.rows()*s.Out)
+	return benchGradient(a.KernelGradient(l, s, 1), s.depth()*s.Out, dy, x)
 }

@@ -7,7 +7,7 @@ import "unsafe"
 //go:noescape
 func storeRowsAVX(dst *float32, ldd int, src *float32, lds, rows, cols int)
 
-// storeRowsWide is StoreRows for rows of whole cache lines. It returns false for others.
+// storeRowsWide is storeRows for rows of whole cache lines. It returns false for others.
 func (l Level) storeRowsWide(dst []float32, ldd int, src []float32, lds, rows, n int) bool {
 	const line = 16
 	if l == Generic || rows == 0 || n == 0 || n%line != 0 || ldd%line != 0 || uintptr(unsafe.Pointer(&dst[0]))%64 != 0 {

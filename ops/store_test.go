@@ -27,7 +27,7 @@ func TestStoreRows(t *testing.T) {
 							for i := range rows {
 								copy(want[i*(n+gap):][:n], src[i*(n+gap):])
 							}
-							l.StoreRows(dst, n+gap, src, n+gap, rows, n)
+							l.storeRows(dst, n+gap, src, n+gap, rows, n)
 							if !slices.Equal(dst, want) {
 								t.Errorf("got %v, want %v", dst, want)
 							}

@@ -14,7 +14,7 @@ type prefetchBF16 struct {
 //	c = (c if flags&tileAdd, else 0) + Σ over segs of a·b
 //
 // with a[s.a + i*rs + p] and the p-th row of the panel at b[s.b:], p < k. k is a positive multiple
-// of 32, as from PadBF16, and there is at least one segment. Sums are float32.
+// of 32, as from padBF16, and there is at least one segment. Sums are float32.
 //
 // Levels below AVX512BF16 have no bf16 products: they widen both operands in scratch, of
 // l.scratchBF16() floats, and multiply those, which takes somewhat longer than float32 would.
@@ -48,7 +48,7 @@ func checkPanelBF16(rows int, a []BF16, rs int, b []BF16, segs []segment, k int)
 // with the ReLU of p, as panelBF16 does, and rounds it. scratch has rows·64 floats plus what
 // panelBF16 needs.
 func (l Level) panelRounded(y []BF16, ldy, rows, columns int, a []BF16, rs int, b []BF16,
-	segs []segment, k int, p Product, scratch []float32) {
+	segs []segment, k int, p Epilogue, scratch []float32) {
 	if columns == panelBF16 && l.panelTilesRounded(y, ldy, rows, a, rs, b, segs, k, p, scratch) {
 		return
 	}

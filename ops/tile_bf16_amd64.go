@@ -72,7 +72,7 @@ func (l Level) panelTilesBF16(c []float32, ldc, rows int, a []BF16, rs int, b []
 // panelTilesRounded is panelRounded for a whole panel, at the levels that have a kernel for it. It
 // reports whether l has one.
 func (l Level) panelTilesRounded(y []BF16, ldy, rows int, a []BF16, rs int, b []BF16,
-	segs []segment, k int, p Product, scratch []float32) bool {
+	segs []segment, k int, p Epilogue, scratch []float32) bool {
 	if l < AMX {
 		return false
 	}

@@ -8,6 +8,6 @@ func (Level) panelTilesBF16(_ []float32, _, _ int, _ []BF16, _ int, _ []BF16,
 }
 
 func (Level) panelTilesRounded(_ []BF16, _, _ int, _ []BF16, _ int, _ []BF16,
-	_ []segment, _ int, _ Product, _ []float32) bool {
+	_ []segment, _ int, _ Epilogue, _ []float32) bool {
 	return false
 }

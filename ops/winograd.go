@@ -1,18 +1,18 @@
 package ops
 
 // Winograd is an algorithm of minimal filtering (https://arxiv.org/abs/1509.09308) for 3x3
-// convolutions: a tile of out×out outputs from in×in inputs by t×t products. With x the inputs, w the
-// kernel and ⊙ the product element by element, for each pair of channels
+// convolutions: a tile of out×out outputs from in×in inputs by t×t products. With x the inputs, w
+// the kernel and ⊙ the product element by element, for each pair of channels
 //
 //	Y = Aᵀ((G·w·Gᵀ) ⊙ (Bᵀ·x·B))A
 //
-// Over all channels and images each of the t² elements is a product of matrices,
-// M = V·U. In the layout HWNC a transform does the same to every image and channel, so it
-// is sums of whole vectors. The gradient of the kernel is Gᵀ(Vᵀ·(A·dY·Aᵀ))G, and that of the input is the
-// convolution of dY with the kernel turned.
+// Over all channels and images each of the t² elements is a product of matrices, M = V·U. In the
+// layout HWNC a transform does the same to every image and channel, so it is sums of whole vectors.
+// The gradient of the kernel is Gᵀ(Vᵀ·(A·dY·Aᵀ))G, and that of the input is the convolution of dY
+// with the kernel rotated by 180°.
 //
 // The rounding error is larger than that of the direct sum: about 2e-6 of the root mean square of
-// the result with F4, 3e-6 in the kernel's gradient.
+// the result with F4, 3e-6 in the kernel gradient.
 type Winograd uint8
 
 const (
@@ -30,6 +30,21 @@ const (
 // String returns the algorithm's name.
 func (w Winograd) String() string { return [...]string{"f4", "f2", "map2"}[w] }
 
+// Forward plans a forward pass.
+func (w Winograd) Forward(l Level, s ConvShape, workers int) Pass[float32] {
+	return newWinogradPass(l, w, s, false, workers)
+}
+
+// InputGradient plans an input gradient.
+func (w Winograd) InputGradient(l Level, s ConvShape, workers int) Pass[float32] {
+	return newWinogradPass(l, w, s.transposed(), true, workers)
+}
+
+// KernelGradient plans a kernel gradient.
+func (w Winograd) KernelGradient(l Level, s ConvShape, workers int) Gradient[float32] {
+	return newWinogradGradient(l, w, s, workers)
+}
+
 // tile is the sides of a tile's inputs, products and outputs, how far its inputs begin before
 // its outputs, and which column of Aᵀ is all ones.
 type tile struct{ in, t, out, halo, ones int }
@@ -43,6 +58,9 @@ func (w Winograd) tile() tile {
 	}
 	return tile{2, 3, 2, 0, 0}
 }
+
+// products returns the number of products of a tile, t².
+func (w Winograd) products() int { t := w.tile().t; return t * t }
 
 // Fits reports whether the algorithm can compute a convolution of that shape.
 func (w Winograd) Fits(s ConvShape) bool {
@@ -66,7 +84,7 @@ func (w Winograd) Rows(s ConvShape) int {
 	return all * s.N
 }
 
-// winogradBlock is a part of the tiles and images: rows of the matrices.
+// winogradBlock is a block of rows of the matrices: some tiles of some images.
 type winogradBlock struct {
 	tile, tiles int // first, and how many
 	n, images   int // first, and how many
@@ -74,18 +92,17 @@ type winogradBlock struct {
 
 func (b *winogradBlock) rows() int { return b.tiles * b.images }
 
-// blocks divides the tiles of a convolution into blocks of at most about rows rows and of nearly the same
-// size: a part of the images of one tile, or all images of several.
+// blocks divides the rows of the matrices into blocks of at most about so many rows, all of nearly
+// the same size: some images of one tile, or all images of several.
 func (w Winograd) blocks(s ConvShape, rows int) []winogradBlock {
 	var blocks []winogradBlock
 	_, tiles := w.tiles(s)
-	parts := (s.N + rows - 1) / rows
-	most := max(1, rows/s.N)
-	groups := (tiles + most - 1) / most
-	for g := range groups {
-		first, end := tiles*g/groups, tiles*(g+1)/groups
-		for i := range parts {
-			from, to := s.N*i/parts, s.N*(i+1)/parts
+	byImage := divUp(s.N, rows)
+	byTile := divUp(tiles, max(1, rows/s.N))
+	for t := range byTile {
+		first, end := tiles*t/byTile, tiles*(t+1)/byTile
+		for i := range byImage {
+			from, to := s.N*i/byImage, s.N*(i+1)/byImage
 			blocks = append(blocks, winogradBlock{first, end - first, from, to - from})
 		}
 	}
@@ -95,11 +112,11 @@ func (w Winograd) blocks(s ConvShape, rows int) []winogradBlock {
 // planes are up to 36 arrays, one for each pixel or product of a tile.
 type planes [36][]float32
 
-// planeStride returns the distance of two planes of n numbers: not a multiple of a page,
-// whose lines would have one place in the cache.
+// planeStride returns the stride of planes of n floats: not a multiple of a page, as then all
+// planes would share a few sets of the cache.
 func planeStride(n int) int { return (n+15)&^15 + 16 }
 
-// evenly sets p to n planes a stride apart.
+// evenly sets p to n planes with the given stride.
 func (p *planes) evenly(x []float32, n, stride int) {
 	for i := range n {
 		p[i] = x[i*stride:]
@@ -149,9 +166,9 @@ func (w Winograd) sides(k transform) (from, to int) {
 	return t.t, 3
 }
 
-// apply computes a transform for rows rows of n numbers of all planes; n is a multiple of 16. The
-// rows stand dstStep and srcStep apart. toOutput sets what is below floor to floor. tmp is room
-// for tmpSize numbers.
+// apply computes a transform for rows rows of n floats of all planes; n is a multiple of 16. The
+// rows have strides dstStep and srcStep. toOutput sets what is below floor to floor. tmp is a
+// buffer of tmpSize floats.
 func (l Level) apply(w Winograd, k transform, dst, src *planes, rows, n, dstStep, srcStep int, floor float32, tmp []float32) {
 	from, to := w.sides(k)
 	_ = tmp[tmpSize-1]
@@ -167,5 +184,15 @@ func (l Level) apply(w Winograd, k transform, dst, src *planes, rows, n, dstStep
 	l.applyTo(w, k, dst, src, rows, n, dstStep, srcStep, floor, tmp)
 }
 
-// tmpSize is room for 36 runs of the kernels (RUN in winograd_amd64.h), and to align them.
+// tmpSize is the size of 36 runs of the kernels (RUN in winograd_amd64.h), and what aligns them.
 const tmpSize = 36*512/4 + 16
+
+// workspace is the scratch of a job that is not in use.
+type workspace []float32
+
+// take returns n floats of it.
+func (w *workspace) take(n int) []float32 {
+	taken := (*w)[:n]
+	*w = (*w)[n:]
+	return taken
+}

@@ -1,13 +1,10 @@
 package ops
 
-import (
-	"math/rand/v2"
-	"testing"
-)
+import "testing"
 
-// benchWinograd runs f for each shape that F4 or Map2 can compute. It counts the operations of the
-// direct algorithm, so a share of the peak may exceed 100 %.
-func benchWinograd(b *testing.B, f func(l Level, w Winograd, s ConvShape) (pass func())) {
+// benchWinograd runs f with F4 or Map2 for each shape that they fit. As for the direct algorithm,
+// operations are those on pixels of the image: a share of the peak may pass 100 %.
+func benchWinograd(b *testing.B, f func(a ConvAlgorithm[float32], l Level, s ConvShape) (pass func())) {
 	benchConv(b, func(l Level, s ConvShape) func() {
 		w := F4
 		if s.H == 2 {
@@ -16,53 +13,16 @@ func benchWinograd(b *testing.B, f func(l Level, w Winograd, s ConvShape) (pass 
 		if l == Generic || !w.Fits(s) {
 			return nil
 		}
-		return f(l, w, s)
+		return f(w, l, s)
 	})
 }
 
-func BenchmarkWinogradForward(b *testing.B) {
-	benchWinograd(b, func(l Level, w Winograd, s ConvShape) func() {
-		rng := rand.New(rand.NewPCG(1, 2))
-		pixels := s.N * s.H * s.W
-		x, y, kernel := random(rng, pixels*s.In), make([]float32, pixels*s.Out), random(rng, s.taps()*s.In*s.Out)
-		jobs := WinogradJobs(w, s, 1)
-		u := make([]float32, l.WinogradKernelSize(w, s))
-		scratch := make([]float32, max(l.WinogradKernelScratch(), l.WinogradScratch(w, s, jobs)))
-		return func() {
-			for g := range s.Groups() {
-				l.WinogradKernel(u, kernel, w, s, g, false, scratch)
-			}
-			for i := range jobs {
-				l.WinogradForward(y, x, u, w, s, &jobs[i], Product{}, scratch)
-			}
-		}
-	})
-}
+func BenchmarkWinogradForward(b *testing.B) { benchWinograd(b, forwardPass) }
 
-func BenchmarkWinogradBackwardFilter(b *testing.B) {
-	benchWinograd(b, func(l Level, w Winograd, s ConvShape) func() {
-		rng := rand.New(rand.NewPCG(1, 2))
-		pixels := s.N * s.H * s.W
-		x, dy := random(rng, pixels*s.In), random(rng, pixels*s.Out)
-		jobs, splits := w.FilterJobs(s, 1)
-		dw := make([][]float32, splits)
-		for i := range dw {
-			dw[i] = make([]float32, s.taps()*s.In*s.Out)
-		}
-		scratch := make([]float32, l.WinogradFilterScratch(w, s, jobs))
-		return func() {
-			for i := range jobs {
-				l.WinogradBackwardFilter(dw[jobs[i].Split], dy, x, w, s, &jobs[i], scratch)
-			}
-			for _, partial := range dw[1:] {
-				Add(dw[0], partial)
-			}
-		}
-	})
-}
+func BenchmarkWinogradBackwardFilter(b *testing.B) { benchWinograd(b, kernelGradient) }
 
-// The transforms alone, of a block of 48 rows and 64 channels. Loads and stores limit them, so the
-// figure to watch is GB/s read and written.
+// The transforms alone, of a block of 48 rows and 64 channels: they are bound by loads and stores,
+// so GB/s of what they read and write shows how well they do.
 func BenchmarkWinogradTransform(b *testing.B) {
 	const rows, n = 48, 64
 	for _, w := range []Winograd{F4, F2, Map2} {

@@ -22,13 +22,13 @@ type activation struct {
 
 // Forward computes y.
 func (a *activation) Forward(y, x tensor.Tensor) {
-	a.yData, a.xData = a.b.output(y, a.y), numbers(x, a.x)
+	a.yData, a.xData = output(y, a.y), input(x, a.x)
 	a.b.pool.run(a.forwardJobs, a.forwardTask)
 }
 
 // Backward computes dx.
 func (a *activation) Backward(dx, dy, x tensor.Tensor) {
-	a.dx, a.dy, a.xData = a.b.output(dx, a.x), numbers(dy, a.y), numbers(x, a.x)
+	a.dx, a.dy, a.xData = output(dx, a.x), input(dy, a.y), input(x, a.x)
 	a.b.pool.run(a.backwardJobs, a.backwardTask)
 }
 
@@ -40,16 +40,16 @@ func (b *Backend) ReLU(shape tensor.Shape) (backend.Activation, error) {
 	a.forwardJobs = blocks(size, blockSize)
 	a.backwardJobs = a.forwardJobs
 	a.forwardTask = func(worker, job int) {
-		from, to := part(size, blockSize, job)
+		from, to := blockRange(size, blockSize, job)
 		tmp, _ := b.temporaries(worker, blockSize)
-		y := a.yData.place(tmp, from, to)
+		y := a.yData.dst(tmp, from, to)
 		b.level.ReLU(y, a.xData.load(b.level, tmp, from, to))
 		a.yData.store(b.level, y, from)
 	}
 	a.backwardTask = func(worker, job int) {
-		from, to := part(size, blockSize, job)
+		from, to := blockRange(size, blockSize, job)
 		tmp, more := b.temporaries(worker, blockSize)
-		dx := a.dx.place(tmp, from, to)
+		dx := a.dx.dst(tmp, from, to)
 		b.level.ReLUGrad(dx, a.dy.load(b.level, more, from, to), a.xData.load(b.level, tmp, from, to))
 		a.dx.store(b.level, dx, from)
 	}
@@ -83,7 +83,7 @@ func (b *Backend) MaxPool(shape tensor.Shape) (backend.Activation, error) {
 			return
 		}
 		from, to := win.rest(job - win.jobs)
-		dx := a.dx.place(b.scratch(worker), from, to)
+		dx := a.dx.dst(b.scratch(worker), from, to)
 		clear(dx)
 		a.dx.store(b.level, dx, from)
 	}
@@ -119,17 +119,17 @@ func (b *Backend) Dropout(s backend.DropoutSpec) (backend.Activation, error) {
 	a.backwardJobs = a.forwardJobs
 	apply := func(worker int, y, x array, from, to int) {
 		tmp, _ := b.temporaries(worker, dropoutBlock)
-		out := y.place(tmp, from, to)
+		out := y.dst(tmp, from, to)
 		b.level.Dropout(out, x.load(b.level, tmp, from, to), keep[from/8:(to+7)/8], scale)
 		y.store(b.level, out, from)
 	}
 	a.forwardTask = func(worker, job int) {
-		from, to := part(size, dropoutBlock, job)
+		from, to := blockRange(size, dropoutBlock, job)
 		b.level.DropoutMask(keep[from/8:(to+7)/8], from, s.Seed, s.Layer, b.values.Step, threshold)
 		apply(worker, a.yData, a.xData, from, to)
 	}
 	a.backwardTask = func(worker, job int) {
-		from, to := part(size, dropoutBlock, job)
+		from, to := blockRange(size, dropoutBlock, job)
 		apply(worker, a.dx, a.dy, from, to)
 	}
 	return a, b.reserveTemporaries(dropoutBlock)

@@ -5,37 +5,51 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// array is the numbers of an activation: float32, or bfloat16, which a job widens to
-// float32 part by part, computes on, and rounds again:
+// array is the elements of an activation: float32, or bf16, which a job widens to float32 block
+// by block, computes on, and rounds again:
 //
 //	x := in.load(l, tmp, from, to)
-//	y := out.place(tmp, from, to)
+//	y := out.dst(tmp, from, to)
 //	compute(y, x)
 //	out.store(l, y, from)
 //
-// With float32 load and place give the numbers themselves, and store does nothing.
+// With float32 load and dst return the elements themselves, and store does nothing.
 type array struct {
 	f32  []float32
 	bf16 []ops.BF16
 }
 
-// numbers returns the numbers of t, which a plan is to read, after checking its shape.
-func numbers(t tensor.Tensor, shape tensor.Shape) array {
+// input returns the elements of t, which a plan is to read, after checking its shape.
+func input(t tensor.Tensor, shape tensor.Shape) array {
 	tensor.Check(t, shape)
 	return own(t).array
 }
 
-// output returns the numbers of a tensor that a plan is to write, after checking its shape.
-func (b *Backend) output(t tensor.Tensor, shape tensor.Shape) array {
-	a := numbers(t, shape)
-	b.changed(a.f32)
-	return a
+// output returns the elements of a tensor that a plan is to write, after checking its shape.
+func output(t tensor.Tensor, shape tensor.Shape) array {
+	tensor.Check(t, shape)
+	x := own(t)
+	x.changed()
+	return x.array
 }
 
-// len returns how many numbers there are.
+// elements returns the elements of a, which are T.
+func elements[T ops.Element](a array) []T {
+	if x, ok := any(a.f32).([]T); ok {
+		return x
+	}
+	return any(a.bf16).([]T)
+}
+
+// asElements returns memory as elements of T.
+func asElements[T ops.Element](memory []float32) []T {
+	return elements[T](array{memory, ops.AsBF16(memory)})
+}
+
+// len returns how many elements there are.
 func (a array) len() int { return len(a.f32) + len(a.bf16) }
 
-// slice returns the numbers from from to to.
+// slice returns the elements from from to to.
 func (a array) slice(from, to int) array {
 	if a.bf16 == nil {
 		return array{f32: a.f32[from:to:to]}
@@ -43,10 +57,10 @@ func (a array) slice(from, to int) array {
 	return array{bf16: a.bf16[from:to:to]}
 }
 
-// from returns the numbers from at on.
+// from returns the elements from at on.
 func (a array) from(at int) array { return a.slice(at, a.len()) }
 
-// load returns the elements from from to to; bfloat16 is widened to tmp.
+// load returns the elements from from to to; bf16 is widened to tmp.
 func (a array) load(l ops.Level, tmp []float32, from, to int) []float32 {
 	if a.bf16 == nil {
 		return a.f32[from:to]
@@ -56,22 +70,22 @@ func (a array) load(l ops.Level, tmp []float32, from, to int) []float32 {
 	return tmp
 }
 
-// place returns where the elements from from to to are to be computed: tmp, for bfloat16.
-func (a array) place(tmp []float32, from, to int) []float32 {
+// dst returns where a job computes the elements from from to to: tmp, for bf16.
+func (a array) dst(tmp []float32, from, to int) []float32 {
 	if a.bf16 == nil {
 		return a.f32[from:to]
 	}
 	return tmp[:to-from]
 }
 
-// store rounds what was computed in place to the elements from from on.
+// store rounds x, which was computed in dst, to the elements from from on.
 func (a array) store(l ops.Level, x []float32, from int) {
 	if a.bf16 != nil {
 		l.RoundBF16(a.bf16[from:][:len(x)], x)
 	}
 }
 
-// swapAxes is ops.SwapAxes of both kinds of numbers.
+// swapAxes is ops.SwapAxes of both kinds of elements.
 func swapAxes(dst, src array, rows, cols, n int) {
 	if dst.bf16 == nil {
 		ops.SwapAxes(dst.f32, src.f32, rows, cols, n, 0, cols)
@@ -80,12 +94,12 @@ func swapAxes(dst, src array, rows, cols, n int) {
 	}
 }
 
-// reserveTemporaries makes room for temporaries of n numbers.
+// reserveTemporaries reserves temporaries of n elements.
 func (b *Backend) reserveTemporaries(n int) error { return b.reserve(5 * n) }
 
-// temporaries returns a worker's room for four blocks of n numbers and for one more: for
-// the elements of a job that are not stored as float32, at the larger and the smaller side
-// of a pool.
+// temporaries returns buffers of a worker for four blocks of n floats and for one more: for the
+// elements of a job that are not stored as float32, at the larger and the smaller side of a
+// pool.
 func (b *Backend) temporaries(worker, n int) (four, one []float32) {
 	s := b.scratch(worker)
 	return s[:4*n], s[4*n:][:n]

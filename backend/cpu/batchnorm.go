@@ -74,7 +74,7 @@ func (b *Backend) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) 
 // accurate, but a worker reads memory faster where it reads more in a row.
 func (p *batchNorm) grouped(n int, f func(worker, block int)) func(worker, job int) {
 	return func(worker, job int) {
-		from, to := part(n, p.group, job)
+		from, to := blockRange(n, p.group, job)
 		for block := from; block < to; block++ {
 			f(worker, block)
 		}
@@ -84,8 +84,8 @@ func (p *batchNorm) grouped(n int, f func(worker, block int)) func(worker, job i
 // run does a task of n blocks.
 func (p *batchNorm) run(n int, task func(worker, job int)) { p.b.pool.run(blocks(n, p.group), task) }
 
-// part returns the two sums of a block, and room for its first row.
-func (p *batchNorm) part(block int) (a, b, row []float32) {
+// partial returns the two partial sums of a block, and a buffer for its first row.
+func (p *batchNorm) partial(block int) (a, b, row []float32) {
 	c := p.c[0]
 	sums := p.parts[3*c*block:][:3*c]
 	return sums[:c], sums[c : 2*c], sums[2*c:]
@@ -93,7 +93,7 @@ func (p *batchNorm) part(block int) (a, b, row []float32) {
 
 // block returns where the rows of a block begin and end in x.
 func (p *batchNorm) block(block int) (from, to int) {
-	first, last := part(p.count, p.rows, block)
+	first, last := blockRange(p.count, p.rows, block)
 	return first * p.c[0], last * p.c[0]
 }
 
@@ -102,8 +102,8 @@ func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 	if p.spec.Inference {
 		panic(errInference)
 	}
-	p.yData, p.xData = p.b.output(y, p.y), numbers(x, p.spec.Shape)
-	p.gamma, p.runningMean, p.runningVariance = data(gamma, p.c), p.b.output(mean, p.c).f32, p.b.output(variance, p.c).f32
+	p.yData, p.xData = output(y, p.y), input(x, p.spec.Shape)
+	p.gamma, p.runningMean, p.runningVariance = data(gamma, p.c), output(mean, p.c).f32, output(variance, p.c).f32
 	p.norm.Beta = data(beta, p.c)
 
 	p.run(p.blocks, p.momentsTask)
@@ -113,12 +113,12 @@ func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 
 // joinMoments joins the moments of all blocks, of some channels, and moves the running statistics.
 func (p *batchNorm) joinMoments(_, job int) {
-	from, to := part(p.c[0], joinChannels, job)
+	from, to := blockRange(p.c[0], joinChannels, job)
 	m := ops.Moments{Mean: p.sums[0][from:to], M2: p.sums[1][from:to]}
 	m.Reset()
 	for block := range p.blocks {
-		first, last := part(p.count, p.rows, block)
-		sum, squares, row := p.part(block)
+		first, last := blockRange(p.count, p.rows, block)
+		sum, squares, row := p.partial(block)
 		m.Add(last-first, sum[from:to], squares[from:to], row[from:to])
 	}
 	count, momentum := float64(p.count), float64(p.spec.Momentum)
@@ -138,7 +138,7 @@ func (p *batchNorm) joinMoments(_, job int) {
 
 // Infer normalises by the running statistics.
 func (p *batchNorm) Infer(y, x, gamma, beta, mean, variance tensor.Tensor) {
-	p.yData, p.xData = p.b.output(y, p.y), numbers(x, p.spec.Shape)
+	p.yData, p.xData = output(y, p.y), input(x, p.spec.Shape)
 	g, v := data(gamma, p.c), data(variance, p.c)
 	p.norm.Beta = data(beta, p.c)
 	copy(p.norm.Mean, data(mean, p.c))
@@ -153,8 +153,8 @@ func (p *batchNorm) Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor
 	if p.spec.Inference {
 		panic(errInference)
 	}
-	p.dxData, p.dyData, p.xData = p.b.output(dx, p.spec.Shape), numbers(dy, p.y), numbers(x, p.spec.Shape)
-	p.dgamma, p.dbeta = p.b.output(dgamma, p.c).f32, p.b.output(dbeta, p.c).f32
+	p.dxData, p.dyData, p.xData = output(dx, p.spec.Shape), input(dy, p.y), input(x, p.spec.Shape)
+	p.dgamma, p.dbeta = output(dgamma, p.c).f32, output(dbeta, p.c).f32
 	tensor.Check(gamma, p.c)
 	p.norm.Beta = data(beta, p.c)
 
@@ -165,12 +165,12 @@ func (p *batchNorm) Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor
 
 // joinSums adds the sums of all blocks, of some channels.
 func (p *batchNorm) joinSums(_, job int) {
-	from, to := part(p.c[0], joinChannels, job)
+	from, to := blockRange(p.c[0], joinChannels, job)
 	sum, product := p.sums[0][from:to], p.sums[1][from:to]
 	clear(sum)
 	clear(product)
 	for block := range p.normBlocks {
-		a, b, _ := p.part(block)
+		a, b, _ := p.partial(block)
 		a, b = a[from:to], b[from:to]
 		for c := range sum {
 			sum[c] += float64(a[c])
@@ -189,7 +189,7 @@ func (p *batchNorm) joinSums(_, job int) {
 
 func (p *batchNorm) momentsBlock(worker, block int) {
 	from, to := p.block(block)
-	sum, squares, row := p.part(block)
+	sum, squares, row := p.partial(block)
 	l, x := p.b.level, p.xData.slice(from, to)
 	if x.bf16 != nil {
 		l.ColumnSumsBF16(sum, squares, x.bf16, x.load(l, row, 0, p.c[0]), p.b.scratch(worker))
@@ -211,7 +211,7 @@ func (p *batchNorm) normBlock(worker, block int) {
 
 func (p *batchNorm) sumsBlock(worker, block int) {
 	from, to := p.block(block)
-	sum, product, _ := p.part(block)
+	sum, product, _ := p.partial(block)
 	l, dy, x := p.b.level, p.dyData.slice(from, to), p.xData.slice(from, to)
 	if x.bf16 != nil {
 		l.NormSumsBF16(sum, product, dy.bf16, x.bf16, &p.norm.Norm, p.b.scratch(worker))
@@ -242,7 +242,7 @@ func (p *batchNorm) normPoolBlock(worker, block int) {
 
 func (p *batchNorm) sumsPoolBlock(worker, block int) {
 	from, to, at := p.win.of(block)
-	sum, product, _ := p.part(block)
+	sum, product, _ := p.partial(block)
 	l, dy, x := p.b.level, p.dyData.slice(from, to), p.xData.from(at)
 	if x.bf16 != nil {
 		l.NormPoolSumsBF16(sum, product, dy.bf16, x.bf16, p.win.Window, &p.norm.Norm, p.b.scratch(worker))
@@ -270,7 +270,7 @@ func (p *batchNorm) gradRestBlock(worker, block int) {
 	from, to := p.win.rest(block)
 	four, zeros := p.b.temporaries(worker, to-from)
 	clear(zeros)
-	dx := p.dxData.place(four, from, to)
+	dx := p.dxData.dst(four, from, to)
 	p.b.level.NormGrad(dx, zeros, p.xData.load(p.b.level, four, from, to), &p.norm)
 	p.dxData.store(p.b.level, dx, from)
 }

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"maps"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -9,7 +10,8 @@ import (
 	"github.com/lamina-go/lamina/ops"
 )
 
-// A table decides for "auto" what it names, and what was chosen makes another backend choose the same.
+// A table decides for "auto" what it names, and what was chosen makes another backend choose the
+// same.
 func TestConvTable(t *testing.T) {
 	spec := backend.Conv2DSpec{N: 4, H: 8, W: 8, In: 64, Out: 64, Kernel: 3}
 	shape := ops.ConvShape{N: 4, H: 8, W: 8, In: 64, Out: 64, Kernel: 3}
@@ -19,12 +21,14 @@ func TestConvTable(t *testing.T) {
 		"forward 9x9x9 9→9":          "map2", // of another network
 	}
 	first := open(t, Options{Table: table})
-	plan := must(first.Conv2D(spec)).(*conv2D)
-	if p, ok := plan.forward.(*winogradPass); !ok || p.algorithm != ops.F2 {
-		t.Errorf("forward by %T, want F2", plan.forward)
+	plan := must(first.Conv2D(spec)).(*linear)
+	level, workers := first.level, first.pool.workers
+	forward, inputGradient := ops.F2.Forward(level, shape, workers), ops.Direct.InputGradient(level, shape, workers)
+	if p := plan.forward.(*pass[float32]).algorithm; !reflect.DeepEqual(p, forward) {
+		t.Errorf("forward by %T, want F2", p)
 	}
-	if _, ok := plan.data.(*directPass); !ok {
-		t.Errorf("input gradient by %T, want the direct way", plan.data)
+	if p := plan.inputGradient.(*pass[float32]).algorithm; !reflect.DeepEqual(p, inputGradient) {
+		t.Errorf("input gradient by %T, want the direct algorithm", p)
 	}
 	chosen := first.ConvTable()
 	for name, algorithm := range table {
@@ -45,7 +49,7 @@ func TestConvTable(t *testing.T) {
 	}
 }
 
-// A kernel that never changes is worth transforming for fewer rows, and has an entry of its own.
+// A kernel that never changes is worth transforming for fewer rows, and has its own entry.
 func TestConstantKernelsOfFewRows(t *testing.T) {
 	if b := open(t, Options{}); b.level == ops.Generic {
 		t.Skip("the generic level has no fast transforms")
@@ -63,7 +67,9 @@ func TestConstantKernelsOfFewRows(t *testing.T) {
 		b := open(t, Options{})
 		shape := ops.ConvShape{N: c.n, H: c.size, W: c.size, In: 64, Out: 64, Kernel: 3}
 		for _, constant := range []bool{false, true} {
-			must(b.Conv2D(backend.Conv2DSpec{N: c.n, H: c.size, W: c.size, In: 64, Out: 64, Kernel: 3, Inference: true, Constant: constant}))
+			must(b.Conv2D(backend.Conv2DSpec{
+				N: c.n, H: c.size, W: c.size, In: 64, Out: 64, Kernel: 3, Inference: true, Constant: constant,
+			}))
 		}
 		chosen := b.ConvTable()
 		if got := [2]string{chosen[ConvName(passForward, shape)], chosen[ConvName(passConstant, shape)]}; got != c.want {
@@ -72,13 +78,14 @@ func TestConstantKernelsOfFewRows(t *testing.T) {
 	}
 }
 
-// An algorithm that does not fit a shape is passed over, one that there is not refused.
+// An algorithm that does not fit a shape is ignored, an unknown one is rejected.
 func TestBadConvTable(t *testing.T) {
 	spec := backend.Conv2DSpec{N: 4, H: 8, W: 8, In: 64, Out: 64, Kernel: 3}
 	name := ConvName(passForward, ops.ConvShape{N: 4, H: 8, W: 8, In: 64, Out: 64, Kernel: 3})
 	b := open(t, Options{Table: ConvTable{name: "map2"}})
-	if plan := must(b.Conv2D(spec)).(*conv2D); b.ConvTable()[name] != direct {
-		t.Errorf("forward by %T, want the direct way", plan.forward)
+	must(b.Conv2D(spec))
+	if chosen := b.ConvTable()[name]; chosen != ops.Direct.String() {
+		t.Errorf("forward by %s, want the direct algorithm", chosen)
 	}
 	_, err := Open(Options{Table: ConvTable{name: "fft"}})
 	if err == nil || !strings.Contains(err.Error(), `"fft" for forward 4x8x8 64→64`) {

@@ -9,7 +9,7 @@
 //
 //	p.forwardTask = p.forwardJob
 //
-// A method of the plan takes the numbers of its tensors (numbers of what it reads, Backend.output of what
+// A method of the plan takes the elements of its tensors (input of what it reads, output of what
 // it writes; both check the shape), leaves them in fields, and calls b.pool.run(jobs, p.forwardTask). Any worker
 // may take any job, in any order, so a job writes only what is its own, and a sum over
 // jobs is kept as one part per job and added in order of the jobs afterwards. How many numbers each of these parts sums must not depend on the
@@ -52,7 +52,6 @@ type Backend struct {
 	limit   int     // bytes that the system had for all memory of this backend at its first piece; 0 before
 	work    scratch // of each worker
 	common  scratch // one for all: packed kernels, partial gradients
-	weights []*weightsBF16
 	values  backend.StepValues
 	current backend.StepMetrics   // of the step that runs
 	pending []backend.StepMetrics // of the steps before it, until Metrics is called
@@ -89,7 +88,7 @@ func Open(o Options) (*Backend, error) {
 	b := &Backend{
 		level:   o.Level,
 		bf16:    o.BF16,
-		conv:    cmp.Or(o.Conv, "auto"),
+		conv:    cmp.Or(o.Conv, automatic),
 		table:   o.Table,
 		chosen:  chosen,
 		pool:    newPool(threads, defaultSpins),

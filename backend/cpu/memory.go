@@ -21,6 +21,9 @@ type buffer struct {
 	shape tensor.Shape
 	array
 	activations bool
+	root        *root
+	offset      int          // in the root, of parameters
+	packed      *weightsBF16 // of a tensor of Kernel and its views
 }
 
 // Shape returns the shape, which is not to be changed.
@@ -32,7 +35,7 @@ func (b *Backend) Parameters(shape tensor.Shape) (tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &buffer{slices.Clone(shape), array{f32: data}, false}, nil
+	return &buffer{shape: slices.Clone(shape), array: array{f32: data}, root: &root{b: b}}, nil
 }
 
 // Activations makes a tensor of the backend's precision, stored HWNC.
@@ -44,14 +47,18 @@ func (b *Backend) Activations(shape tensor.Shape) (tensor.Tensor, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &buffer{slices.Clone(shape), array{f32: data}, true}, nil
+		return b.activation(shape, array{f32: data}), nil
 	}
 	data, err := b.floats((n + 1) / 2)
 	if err != nil {
 		return nil, err
 	}
 	// Write and Read convert the whole.
-	return &buffer{slices.Clone(shape), array{bf16: ops.AsBF16(data)[:n:n]}, true}, b.reserveCommon(n)
+	return b.activation(shape, array{bf16: ops.AsBF16(data)[:n:n]}), b.reserveCommon(n)
+}
+
+func (b *Backend) activation(shape tensor.Shape, a array) *buffer {
+	return &buffer{shape: slices.Clone(shape), array: a, activations: true, root: &root{b: b}}
 }
 
 // floats returns n zeros that stay until Close, aligned to 64 bytes.
@@ -101,29 +108,25 @@ func (b *Backend) Bytes() int {
 	return b.memory.bytes() + 4*(len(b.work.memory.floats)+len(b.common.memory.floats))
 }
 
-// View returns a part of the memory of t.
+// View returns a tensor in the memory of t.
 func (b *Backend) View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.Tensor {
-	whole := own(t)
+	return view(t, offset, shape)
+}
+
+func view(t tensor.Tensor, offset int, shape tensor.Shape) *buffer {
+	v := *own(t)
 	n := shape.Size()
-	if offset < 0 || offset > whole.len() || n > whole.len()-offset || whole.activations && offset != 0 {
+	if offset < 0 || offset > v.len() || n > v.len()-offset || v.activations && offset != 0 {
 		panic(errView)
 	}
-	if whole.activations {
-		shape.NHWC()
+	if v.activations {
+		shape.NHWC() // checks the rank
 	}
-	return &buffer{slices.Clone(shape), whole.slice(offset, offset+n), whole.activations}
+	v.shape, v.array, v.offset = slices.Clone(shape), v.slice(offset, offset+n), v.offset+offset
+	return &v
 }
 
-// Kernel returns a part of the memory of parameters, and makes the copy of it in bfloat16 that products read.
-func (b *Backend) Kernel(parameters tensor.Tensor, offset int, shape tensor.Shape) (tensor.Tensor, error) {
-	w := b.View(parameters, offset, shape)
-	if !b.bf16 {
-		return w, nil
-	}
-	return w, b.addWeights(own(w).f32, shape[len(shape)-1])
-}
-
-// writePixels is the number of pixels that a job of Write takes.
+// writePixels is the number of pixels in a job of Write.
 const writePixels = 64
 
 // Write copies src, row-major in the order of the shape, to dst.
@@ -133,12 +136,12 @@ func (b *Backend) Write(dst tensor.Tensor, src []float32) error {
 		panic(errLength)
 	}
 	if !t.activations {
-		b.changed(t.f32)
+		t.changed()
 		copy(t.f32, src)
 		return nil
 	}
 	n, h, w, c := t.shape.NHWC()
-	b.written = written{t.array, t.place(b.common.of(0), 0, len(src)), src, n, h * w, c}
+	b.written = written{t.array, t.dst(b.common.of(0), 0, len(src)), src, n, h * w, c}
 	b.pool.run(blocks(h*w, writePixels), b.writeTask)
 	b.written = written{}
 	return nil
@@ -153,7 +156,7 @@ type written struct {
 
 func (b *Backend) writeJob(_, job int) {
 	w := &b.written
-	from, to := part(w.pixels, writePixels, job)
+	from, to := blockRange(w.pixels, writePixels, job)
 	ops.SwapAxes(w.x, w.src, w.n, w.pixels, w.channels, from, to)
 	size := w.n * w.channels // of a pixel
 	w.dst.store(b.level, w.x[from*size:to*size], from*size)
@@ -183,7 +186,7 @@ func own(t tensor.Tensor) *buffer {
 	return v
 }
 
-// data returns the numbers of a tensor of Parameters after checking its shape.
+// data returns the elements of a tensor of Parameters after checking its shape.
 func data(t tensor.Tensor, shape tensor.Shape) []float32 {
-	return numbers(t, shape).f32
+	return input(t, shape).f32
 }

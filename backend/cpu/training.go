@@ -34,7 +34,7 @@ func (b *Backend) SoftmaxLoss(s backend.LossSpec) (backend.Loss, error) {
 
 // Forward measures the mean loss and the correct images.
 func (l *loss) Forward(logits, labels tensor.Tensor) {
-	l.x, l.y = numbers(logits, l.logits), data(labels, l.labels)
+	l.x, l.y = input(logits, l.logits), data(labels, l.labels)
 	l.b.pool.run(blocks(l.labels[0], l.rows), l.lossTask)
 	m := &l.b.current
 	m.Images = l.labels[0]
@@ -48,12 +48,12 @@ func (l *loss) Forward(logits, labels tensor.Tensor) {
 
 // Backward computes dlogits.
 func (l *loss) Backward(dlogits, logits, labels tensor.Tensor) {
-	l.d, l.x, l.y = l.b.output(dlogits, l.logits), numbers(logits, l.logits), data(labels, l.labels)
+	l.d, l.x, l.y = output(dlogits, l.logits), input(logits, l.logits), data(labels, l.labels)
 	l.b.pool.run(blocks(l.labels[0], l.rows), l.gradTask)
 }
 
 func (l *loss) lossJob(worker, job int) {
-	from, to := part(l.labels[0], l.rows, job)
+	from, to := blockRange(l.labels[0], l.rows, job)
 	c := l.logits[1]
 	x := l.x.load(l.b.level, l.b.scratch(worker), from*c, to*c)
 	for i := from; i < to; i++ {
@@ -62,10 +62,10 @@ func (l *loss) lossJob(worker, job int) {
 }
 
 func (l *loss) gradJob(worker, job int) {
-	from, to := part(l.labels[0], l.rows, job)
+	from, to := blockRange(l.labels[0], l.rows, job)
 	c := l.logits[1]
 	tmp := l.b.scratch(worker)
-	x, d := l.x.load(l.b.level, tmp, from*c, to*c), l.d.place(tmp, from*c, to*c)
+	x, d := l.x.load(l.b.level, tmp, from*c, to*c), l.d.dst(tmp, from*c, to*c)
 	for i := from; i < to; i++ {
 		at := (i - from) * c
 		ops.SoftmaxGrad(d[at:][:c], x[at:][:c], int(l.y[i]), 1/float64(l.labels[0]))
@@ -79,6 +79,7 @@ type sgd struct {
 	spec        backend.SGDSpec
 	size        tensor.Shape
 	parts       []decayed
+	target      *buffer // of Step
 	w, v, g     []float32
 	stepTask    func(worker, job int)
 	acrossTask  func(worker, job int)
@@ -111,18 +112,19 @@ func (b *Backend) SGD(s backend.SGDSpec) (backend.Optimizer, error) {
 
 func (o *sgd) split(from, to int, lambda float32) {
 	for i := range blocks(to-from, blockSize) {
-		a, b := part(to-from, blockSize, i)
+		a, b := blockRange(to-from, blockSize, i)
 		o.parts = append(o.parts, decayed{from: from + a, to: from + b, lambda: lambda})
 	}
 }
 
 // Step updates w and v and measures the penalty of the old w.
 func (o *sgd) Step(w, v, g tensor.Tensor) {
-	o.w, o.v, o.g = data(w, o.size), o.b.output(v, o.size).f32, data(g, o.size)
+	o.target = own(w)
+	o.w, o.v, o.g = data(w, o.size), output(v, o.size).f32, data(g, o.size)
 	o.b.pool.run(len(o.parts), o.stepTask)
-	if len(o.b.weights) > 0 {
+	if len(o.target.root.copies) > 0 {
 		o.b.pool.run(len(o.parts), o.acrossTask)
-		o.b.remade(o.w)
+		o.target.repacked()
 	}
 	o.measure()
 }
@@ -151,8 +153,8 @@ func (o *sgd) stepJob(worker, job int) {
 		Lambda:       p.lambda,
 		Nesterov:     o.spec.Nesterov,
 	})
-	for _, c := range o.b.weights {
-		at := place(c.source, o.w)
+	for _, c := range o.target.root.copies {
+		at := c.offset - o.target.offset
 		c.packInside(worker, p.from-at, p.to-at)
 	}
 }
@@ -160,8 +162,8 @@ func (o *sgd) stepJob(worker, job int) {
 // acrossJob packs rows of which more than one part has changed something.
 func (o *sgd) acrossJob(worker, job int) {
 	p := &o.parts[job]
-	for _, c := range o.b.weights {
-		at := place(c.source, o.w)
+	for _, c := range o.target.root.copies {
+		at := c.offset - o.target.offset
 		c.packAcross(worker, p.from-at, p.to-at)
 	}
 }

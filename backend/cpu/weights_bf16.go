@@ -1,19 +1,25 @@
 package cpu
 
 import (
-	"unsafe"
-
 	"github.com/lamina-go/lamina/ops"
+	"github.com/lamina-go/lamina/tensor"
 )
 
 const errNoKernel = "cpu: w is not of Kernel"
 
-// weightsBF16 is the copy in bfloat16 of a matrix of parameters, packed as products read it. All plans on the same parameters
-// share one, which stays as long as they do. Whatever writes parameters (see Backend.output) makes it stale. SGD makes it anew
-// while the weights are still in the cache; else the next plan that reads it does.
+// root is what a tensor of Parameters and all its views share.
+type root struct {
+	b      *Backend // that made the tensor
+	copies []*weightsBF16
+}
+
+// weightsBF16 is the copy in bf16 of a matrix of parameters, packed as products read it. It is
+// shared by all plans and lives as long as the parameters. A write of these makes it stale. SGD
+// packs it again while the weights are in the cache; otherwise the next plan that reads it does.
 type weightsBF16 struct {
 	b             *Backend
 	source        []float32
+	offset        int // of source in the root
 	rows, columns int
 	packed        []ops.BF16
 	fresh         bool
@@ -23,57 +29,44 @@ type weightsBF16 struct {
 // weightRows is the number of rows that a job packs.
 const weightRows = 64
 
-// addWeights makes room for the copy of w, a matrix of so many columns, unless there is one.
-func (b *Backend) addWeights(w []float32, columns int) error {
-	if b.weightsOf(w, columns) != nil {
-		return nil
+// Kernel returns a view of parameters, and with bf16 makes the copy of it that products read.
+func (b *Backend) Kernel(parameters tensor.Tensor, offset int, shape tensor.Shape) (tensor.Tensor, error) {
+	w := view(parameters, offset, shape)
+	var err error
+	if b.bf16 {
+		w.packed, err = w.root.packed(w.f32, w.offset, shape[len(shape)-1])
 	}
-	c := &weightsBF16{b: b, source: w, rows: len(w) / columns, columns: columns}
-	memory, err := b.floats(ops.PackedMatrixSizeBF16(c.rows, columns) / 2)
+	return w, err
+}
+
+// packed returns the copy of a matrix of some columns, which begins at an offset.
+func (r *root) packed(source []float32, offset, columns int) (*weightsBF16, error) {
+	for _, c := range r.copies {
+		if c.offset == offset && len(c.source) == len(source) && c.columns == columns {
+			return c, nil
+		}
+	}
+	c := &weightsBF16{b: r.b, source: source, offset: offset, rows: len(source) / columns, columns: columns}
+	memory, err := r.b.floats(ops.PackedMatrixSizeBF16(c.rows, columns) / 2)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c.packed = ops.AsBF16(memory)
 	c.packTask = func(worker, job int) {
-		p, end := part(c.rows, weightRows, job)
+		p, end := blockRange(c.rows, weightRows, job)
 		c.pack(worker, p, end)
 	}
-	b.weights = append(b.weights, c)
-	return b.reserve(ops.RoundedScratch)
+	r.copies = append(r.copies, c)
+	return c, r.b.reserve(ops.RoundedScratch)
 }
 
-// weightsOf returns the copy of w, nil if there is none.
-func (b *Backend) weightsOf(w []float32, columns int) *weightsBF16 {
-	for _, c := range b.weights {
-		if &c.source[0] == &w[0] && len(c.source) == len(w) && c.columns == columns {
-			return c
-		}
-	}
-	return nil
-}
-
-// packedWeights returns the copy of w, a matrix of so many columns, as w is now.
-func (b *Backend) packedWeights(w []float32, columns int) []ops.BF16 {
-	c := b.weightsOf(w, columns)
-	if c == nil {
+// packedBF16 returns the packed matrix of so many rows of which t has those from the given one on.
+// If the copy is stale, it is packed first.
+func (t *buffer) packedBF16(rows, from int) []ops.BF16 {
+	c := t.packed
+	if c == nil || c.rows != rows || c.columns != t.shape[len(t.shape)-1] || t.offset != c.offset+from*c.columns {
 		panic(errNoKernel)
 	}
-	return c.refreshed()
-}
-
-// packedRows returns the copy of a matrix of so many columns that has the rows w, the number of its rows, and with which w begins.
-func (b *Backend) packedRows(w []float32, columns int) (packed []ops.BF16, rows, first int) {
-	for _, c := range b.weights {
-		at := place(w, c.source)
-		if c.columns == columns && at >= 0 && at%columns == 0 && at+len(w) <= len(c.source) {
-			return c.refreshed(), c.rows, at / columns
-		}
-	}
-	panic(errNoKernel)
-}
-
-// refreshed returns the copy, made anew if it is stale.
-func (c *weightsBF16) refreshed() []ops.BF16 {
 	if !c.fresh {
 		c.b.pool.run(blocks(c.rows, weightRows), c.packTask)
 		c.fresh = true
@@ -88,7 +81,8 @@ func (c *weightsBF16) pack(worker, p, end int) {
 	}
 }
 
-// packInside packs the pairs of rows that lie within elements from to to of the source. These may pass its ends.
+// packInside packs the pairs of rows that lie within elements from to to of the source. These may
+// pass its ends.
 func (c *weightsBF16) packInside(worker, from, to int) {
 	first, end := c.pairs(from, to)
 	c.pack(worker, first, end)
@@ -101,8 +95,8 @@ func (c *weightsBF16) packAcross(worker, from, to int) {
 	}
 }
 
-// pairs returns the row with which the first pair begins that does so at element from or later, and the one after the last pair that
-// ends by element to.
+// pairs returns the first row of the first pair that begins at element from or later, and the row
+// after the last pair that ends by element to.
 func (c *weightsBF16) pairs(from, to int) (first, end int) {
 	if to >= len(c.source) {
 		end = c.rows
@@ -112,30 +106,25 @@ func (c *weightsBF16) pairs(from, to int) (first, end int) {
 	return blocks(max(0, from), 2*c.columns) * 2, end
 }
 
-// changed makes the copies of what x is a part of, or has a part of, stale.
-func (b *Backend) changed(x []float32) {
-	for _, c := range b.weights {
-		if at := place(c.source, x); at < len(x) && at+len(c.source) > 0 {
+// changed makes all copies stale that have elements of t.
+func (t *buffer) changed() {
+	for _, c := range t.root.copies {
+		if c.offset < t.offset+t.len() && t.offset < c.offset+len(c.source) {
 			c.fresh = false
 		}
 	}
 }
 
-// remade tells that the weights in x were changed, and packed anew all pairs of rows that begin there. A copy of more stays as fresh as
-// it was, unless x begins within a pair.
-func (b *Backend) remade(x []float32) {
-	for _, c := range b.weights {
-		switch at := place(x, c.source); {
-		case at <= 0 && at+len(x) >= len(c.source):
+// repacked marks copies as fresh if all their elements are in t, after t was changed and all pairs
+// of rows that begin in t were packed. Other copies stay as fresh as they were, but stale if t
+// begins within a pair of their rows.
+func (t *buffer) repacked() {
+	for _, c := range t.root.copies {
+		switch at := t.offset - c.offset; {
+		case at <= 0 && at+t.len() >= len(c.source):
 			c.fresh = true
 		case at > 0 && at < len(c.source) && at%(2*c.columns) != 0:
 			c.fresh = false
 		}
 	}
-}
-
-// place returns by how many numbers x begins after y.
-func place(x, y []float32) int {
-	address := func(x []float32) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(x))) }
-	return int(address(x)-address(y)) / 4
 }

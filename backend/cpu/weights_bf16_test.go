@@ -6,14 +6,13 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"unsafe"
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/ops"
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// layerBF16 is a layer on a part of one tensor of parameters, with plans of two batches.
+// layerBF16 is a layer in one tensor of parameters, with plans of two batches.
 type layerBF16 struct {
 	*benchTensors
 	parameters  tensor.Tensor
@@ -24,13 +23,16 @@ type layerBF16 struct {
 	x, y        [2]tensor.Tensor
 }
 
-const parametersAround = 333 // numbers before and after the weights
+const parametersAround = 333 // elements before and after the weights
 
 // newLayerBF16 makes a convolution or a dense layer, of an odd number of rows.
 func newLayerBF16(t *testing.T, o Options, conv bool) *layerBF16 {
 	const in, out = 35, 70
 	o.BF16 = true
-	l := &layerBF16{benchTensors: &benchTensors{open(t, o), rand.New(rand.NewPCG(1, 2))}, at: parametersAround, shape: tensor.Shape{in, out}}
+	l := &layerBF16{
+		benchTensors: &benchTensors{open(t, o), rand.New(rand.NewPCG(1, 2))},
+		at:           parametersAround, shape: tensor.Shape{in, out},
+	}
 	if conv {
 		l.shape = tensor.Shape{3, 3, in, out}
 	}
@@ -78,7 +80,7 @@ func (l *layerBF16) results(w tensor.Tensor) (all []float32) {
 	return slices.Concat(l.read(l.y[0]), l.read(l.y[1]), l.read(dx))
 }
 
-// step is a step of SGD on part of the parameters, divided in places that are not those of the weights' rows.
+// step is a step of SGD on some of the parameters, divided within rows of the weights.
 func (l *layerBF16) step(from, to int) {
 	s := backend.SGDSpec{Size: to - from, Momentum: 0.9, Nesterov: true}
 	for at := 7; at < s.Size; at += 1000 {
@@ -91,8 +93,8 @@ func (l *layerBF16) step(from, to int) {
 	}
 }
 
-// TestWeightsOfBF16AreThoseOfNow changes the weights in each way that there is, and compares what comes of them with what comes of
-// a copy of them in a tensor of its own.
+// TestWeightsOfBF16AreThoseOfNow changes the weights in each way that there is, and compares what
+// comes of them with what comes of a copy of them in a tensor of its own.
 func TestWeightsOfBF16AreThoseOfNow(t *testing.T) {
 	for _, level := range ops.Levels() {
 		for _, conv := range []bool{false, true} {
@@ -109,8 +111,9 @@ func TestWeightsOfBF16AreThoseOfNow(t *testing.T) {
 					}
 				}
 				check("nothing")
-				if n := len(l.Backend.weights); n != 2 {
-					t.Errorf("%d copies of 2 matrices", n)
+				again := own(must(l.Kernel(l.parameters, l.at, l.shape)))
+				if n := len(again.root.copies); n != 1 || again.packed != own(l.w).packed {
+					t.Errorf("%d copies of one matrix", n)
 				}
 				l.fill(l.w)
 				check("a write")
@@ -128,10 +131,10 @@ func TestWeightsOfBF16AreThoseOfNow(t *testing.T) {
 				l.step(l.at, l.at+size)
 				check("a step of just the weights")
 				l.step(l.at+size/3, whole)
-				check("a step of a part")
+				check("a step of some elements")
 				row := l.shape[len(l.shape)-1]
 				l.step(l.at+4*row, l.at+9*row)
-				if !l.Backend.weights[0].fresh {
+				if !own(l.w).packed.fresh {
 					t.Error("a copy is stale after a step of whole pairs of rows")
 				}
 				check("a step of some rows")
@@ -170,7 +173,7 @@ func TestWeightsOfBF16AreThoseOfNow(t *testing.T) {
 				l.step(0, whole)
 				l.fill(l.View(l.parameters, 0, tensor.Shape{l.at}))
 				l.fill(l.View(l.parameters, l.at+size, tensor.Shape{parametersAround}))
-				if !l.Backend.weights[0].fresh {
+				if !own(l.w).packed.fresh {
 					t.Error("a copy is stale where nothing changed")
 				}
 			})
@@ -178,7 +181,7 @@ func TestWeightsOfBF16AreThoseOfNow(t *testing.T) {
 	}
 }
 
-// TestRowsOfWeightsBF16 has plans of parts of a layer read the copy of the whole layer.
+// TestRowsOfWeightsBF16 has plans of some rows of a layer read the copy of the whole layer.
 func TestRowsOfWeightsBF16(t *testing.T) {
 	const n, in, out = 5, 150, 70
 	b := &benchTensors{open(t, Options{BF16: true}), rand.New(rand.NewPCG(1, 2))}
@@ -193,28 +196,35 @@ func TestRowsOfWeightsBF16(t *testing.T) {
 		p.BackwardData(x, dy, b.View(w, rows.From*out, tensor.Shape{rows.Len(), out}))
 	}
 	if !slices.Equal(b.read(x), want) {
-		t.Error("the parts give another gradient of the input than the whole")
+		t.Error("plans of some rows compute another input gradient than one of all")
 	}
-	if len(b.weights) != 1 {
-		t.Errorf("%d copies of one matrix", len(b.weights))
+	if n := len(own(w).root.copies); n != 1 {
+		t.Errorf("%d copies of one matrix", n)
+	}
+	other := must(b.Dense(backend.DenseSpec{N: n, In: in, Out: out, Part: backend.Rows{From: 64, To: 128}}))
+	if !panics(func() { other.BackwardData(x, dy, b.View(w, 0, tensor.Shape{64, out})) }) {
+		t.Error("other rows of the weights than those of the plan: no panic")
+	}
+	if !panics(func() { whole.Forward(dy, x, b.parameter(in, out), bias) }) {
+		t.Error("weights that are not of Kernel: no panic")
 	}
 }
 
-// TestMatricesOfBF16 has the same numbers as matrices of two shapes, and matrices that begin at the same place.
+// TestMatricesOfBF16 has the same elements as matrices of two shapes, and matrices with the same
+// first element.
 func TestMatricesOfBF16(t *testing.T) {
 	b := open(t, Options{BF16: true})
-	w := data(must(b.Parameters(tensor.Shape{70, 66})), tensor.Shape{70, 66})
+	parameters := must(b.Parameters(tensor.Shape{70, 66}))
+	w := data(parameters, parameters.Shape())
 	for i := range w {
 		w[i] = float32(i % 256)
 	}
 	for range 2 {
-		for _, s := range [][2]int{{70, 66}, {66, 70}, {69, 66}, {1, 66}} {
-			rows, columns := s[0], s[1]
-			if err := b.addWeights(w[:rows*columns], columns); err != nil {
-				t.Fatal(err)
-			}
-			for i, got := range b.packedWeights(w[:rows*columns], columns) {
-				depth := ops.PadBF16(rows)
+		for _, shape := range []tensor.Shape{{70, 66}, {66, 70}, {69, 66}, {1, 66}} {
+			rows, columns := shape[0], shape[1]
+			kernel := own(must(b.Kernel(parameters, 0, shape)))
+			for i, got := range kernel.packedBF16(rows, 0) {
+				depth := ops.PackedMatrixSizeBF16(rows, 1) / 64
 				panel, i := i/(64*depth), i%(64*depth)
 				p, j := i/128*2+i%2, 64*panel+i%128/2
 				want := float32(0)
@@ -227,15 +237,20 @@ func TestMatricesOfBF16(t *testing.T) {
 			}
 		}
 	}
-	if len(b.weights) != 4 {
-		t.Errorf("%d copies of 4 matrices", len(b.weights))
+	if n := len(own(parameters).root.copies); n != 4 {
+		t.Errorf("%d copies of 4 matrices", n)
 	}
 }
 
 func TestWeightsOfBF16WithoutMemory(t *testing.T) {
 	b := open(t, Options{BF16: true})
-	w := must(b.floats(1))
-	if err := b.addWeights(unsafe.Slice(&w[0], 1<<58), 1<<29); !errors.Is(err, backend.ErrMemory) {
-		t.Errorf("error %v for more memory than there can be", err)
+	shape := tensor.Shape{1 << 10, 1 << 10}
+	w := must(b.Parameters(shape))
+	b.limit = b.Bytes()
+	if _, err := b.Kernel(w, 0, shape); !errors.Is(err, backend.ErrMemory) {
+		t.Errorf("error %v for more memory than there is", err)
+	}
+	if n := len(own(w).root.copies); n != 0 {
+		t.Errorf("%d copies without memory", n)
 	}
 }

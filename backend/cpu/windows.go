@@ -48,14 +48,14 @@ func (*windows) pooled(x tensor.Shape) tensor.Shape {
 // begins in x.
 func (v *windows) of(job int) (from, to, at int) {
 	pixel := job / v.parts
-	from, to = part(v.block, v.size, job%v.parts)
+	from, to = blockRange(v.block, v.size, job%v.parts)
 	at = (2*(pixel/v.outW)*v.w+2*(pixel%v.outW))*v.block + from
 	return pixel*v.block + from, pixel*v.block + to, at
 }
 
 // rest returns where part i of the pixels outside all windows begins and ends in x.
 func (v *windows) rest(i int) (from, to int) {
-	from, to = part(v.block, v.size, i%v.parts)
+	from, to = blockRange(v.block, v.size, i%v.parts)
 	at := v.outside[i/v.parts] * v.block
 	return at + from, at + to
 }

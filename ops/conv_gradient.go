@@ -1,0 +1,111 @@
+package ops
+
+// The kernel gradient by the direct algorithm: for each tap the product of xᵀ, shifted by the tap,
+// and dy, over all pixels and images inside. In the layout HWNC these are rows of both matrices in
+// order, so x is read in place, and dy is packed once for all taps.
+
+// gradientDepth is how many rows of dy are packed at a time, at least those of one pixel.
+const gradientDepth = 512
+
+// directGradient is a kernel gradient by the direct algorithm.
+type directGradient struct {
+	unpacked[float32]
+	level  Level
+	shape  ConvShape
+	jobs   []gradientJob
+	splits int
+}
+
+// gradientJob is a block of dw: some input channels and a column block, summed over some rows of
+// the image. The jobs of a split are all of dw, summed over the same rows.
+type gradientJob struct {
+	split, column  int // column is the first one
+	i0, i1, h0, h1 int
+}
+
+// newDirectGradient divides the gradient by the shape only, so that the sums don't depend on
+// the number of workers.
+func newDirectGradient(l Level, s ConvShape) *directGradient {
+	// About 16 jobs at least, and as little traffic as possible: a job of all input channels reads
+	// x and dy once.
+	const enough = 16
+	splits := s.worthSplits(max(1, min(enough/s.columnBlocks(), s.H)))
+	ins := divUp(s.In, 64)
+	for ins*8 < s.In && ins*splits*s.columnBlocks() < enough {
+		ins++
+	}
+	g := &directGradient{level: l, shape: s, splits: splits}
+	for split := range splits {
+		for in := range ins {
+			for j := 0; j < s.Out; j += columnBlock {
+				g.jobs = append(g.jobs, gradientJob{
+					split: split, column: j,
+					i0: s.In * in / ins, i1: s.In * (in + 1) / ins,
+					h0: s.H * split / splits, h1: s.H * (split + 1) / splits,
+				})
+			}
+		}
+	}
+	return g
+}
+
+func (g *directGradient) Splits() int       { return g.splits }
+func (g *directGradient) Jobs() int         { return len(g.jobs) }
+func (g *directGradient) Split(job int) int { return g.jobs[job].split }
+
+// pixels returns how many pixels of a row of the image are packed at a time.
+func (g *directGradient) pixels() int { return max(1, min(g.shape.W, gradientDepth/g.shape.N)) }
+
+func (g *directGradient) Scratch() int {
+	channels := 0
+	for _, j := range g.jobs {
+		channels = max(channels, j.i1-j.i0)
+	}
+	width := g.level.panelWidth()
+	columns := min(columnBlock, divUp(g.shape.Out, width)*width)
+	return columns * (g.shape.taps()*channels + g.pixels()*g.shape.N)
+}
+
+func (g *directGradient) Run(dw, dy, x, _ []float32, job int, scratch []float32) {
+	l, s, block := g.level, &g.shape, &g.jobs[job]
+	width := l.panelWidth()
+	j := block.column
+	columns := min(columnBlock, s.Out-j)
+	panels := divUp(columns, width)
+	channels := block.i1 - block.i0
+
+	// The sums are stored [panel][tap][channel][width]: contiguous, and in whole panels.
+	sums := scratch[:panels*s.taps()*channels*width]
+	packed := scratch[len(sums):]
+	clear(sums)
+	for h := block.h0; h < block.h1; h++ {
+		for w0 := 0; w0 < s.W; w0 += g.pixels() {
+			w1 := min(w0+g.pixels(), s.W)
+			depth := (w1 - w0) * s.N
+			l.packPanels(packed, depth*width, dy[(h*s.W+w0)*s.N*s.Out+j:], s.Out, 1, depth, columns)
+			for t := range s.taps() {
+				down, right := s.offset(t)
+				from, to := max(w0, -right), min(w1, s.W-right) // pixels whose tap is inside the image
+				if h+down < 0 || h+down >= s.H || from >= to {
+					continue
+				}
+				seg := [1]segment{{
+					a: ((h+down)*s.W+from+right)*s.N*s.In + block.i0,
+					b: (from - w0) * s.N * width,
+				}}
+				for p := range panels {
+					l.panel(sums[(p*s.taps()+t)*channels*width:], width, channels, x, 1, s.In,
+						packed[p*depth*width:], width, seg[:], (to-from)*s.N, nil, tileAdd, prefetch{})
+				}
+			}
+		}
+	}
+	for p := range panels {
+		m := min(width, columns-p*width)
+		for t := range s.taps() {
+			for i := range channels {
+				copy(dw[(t*s.In+block.i0+i)*s.Out+j+p*width:][:m], sums[((p*s.taps()+t)*channels+i)*width:])
+			}
+		}
+	}
+}
