@@ -33,12 +33,12 @@
 // Need AVX2 and FMA.
 
 #define START \
-	PARAMETERS                                  \
-	STRIDE(R11)                                 \
-	MOVQ p_out+normArgs_out(FP), DI             \
-	MOVQ p_dy+normArgs_dy(FP), R13              \
-	MOVQ p_prefetch+normArgs_prefetch(FP), R14  \
-	LEAQ (R13)(R14*1), R15                      \
+	PARAMETERS                                 \
+	STRIDE(R11)                                \
+	MOVQ p_out+normArgs_out(FP), DI            \
+	MOVQ p_dy+normArgs_dy(FP), R13             \
+	MOVQ p_prefetch+normArgs_prefetch(FP), R14 \
+	LEAQ (R13)(R14*1), R15                     \
 	ADDQ SI, R14
 
 #define NEXT \
