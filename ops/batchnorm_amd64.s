@@ -3,10 +3,6 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-#define LOGSIZE 2
-#include "avx2_amd64.h"
-#include "batchnorm_amd64.h"
-
 // Batch normalization of rows of channels.
 //
 // Each kernel walks over rows rows, stride floats apart, and in each over the first cols columns, a
@@ -31,6 +27,10 @@
 // Y15          floor in all lanes
 //
 // Need AVX2 and FMA.
+
+#define LOGSIZE 2
+#include "avx2_amd64.h"
+#include "batchnorm_amd64.h"
 
 #define START \
 	PARAMETERS                                 \

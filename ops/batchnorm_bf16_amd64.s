@@ -3,11 +3,6 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-#define LOGSIZE 1
-#include "avx512_amd64.h"
-#include "batchnorm_amd64.h"
-#include "batchnorm_bf16_amd64.h"
-
 // Batch normalization of rows of channels, in bf16: as in batchnorm_amd64.s, where the loops are in
 // Go. But x, dy and out are bf16, and cols, a multiple of 16, is also the stride. Parameters and
 // sums are float32. Before rounding, values are the same to the bit as in float32.
@@ -27,6 +22,11 @@
 // numbers of channels: large activations come from memory, and faster this way.
 //
 // Need AVX512F and AVX512_BF16, which treats subnormals as zero.
+
+#define LOGSIZE 1
+#include "avx512_amd64.h"
+#include "batchnorm_amd64.h"
+#include "batchnorm_bf16_amd64.h"
 
 #define DISTANCE 4096
 

@@ -17,7 +17,7 @@
 //	CHANNEL(r)   the address of the parameters or sums at r, of this vector's channels
 //	LOADX(x, d)  d = x, as float32
 //	LOADG        V10 = dy where V8 > floor, else 0
-//	ROUTE(z)     z = V10 where z == V8, else 0;  V10 −= z
+//	ROUTE(z)     moves V10 to z where z == V8, and sets z to 0 elsewhere
 //	STOREOUT(at) out = V8, rounded
 //
 // SI, DI, R12, R13  row of each block of x

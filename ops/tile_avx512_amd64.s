@@ -3,11 +3,12 @@
 #include "textflag.h"
 
 // The float32 microkernel of AVX-512: register tile 6 x 64. tile_float32_amd64.h has its loop in Go
-// and its control flow. It can also pack the next panel while it multiplies:
+// and its control flow. While it multiplies, it can also pack the next panel, whose first row is
+// next.stride floats + copy.lag bytes after next.at:
 //
-//	for i := range copies {
+//	for i := range copy.rows {
 //		for j := range 64 {
-//			to[i*64+j] = next[i*stride+j] // from lag bytes after next on
+//			copy.to[i*64+j] = row[i*next.stride+j]
 //		}
 //	}
 //
