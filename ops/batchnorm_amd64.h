@@ -6,7 +6,7 @@
 // AX, DX       column in bytes of x, end of the columns
 // V15          floor in all lanes
 
-#define NOT_LESS_EQUAL $0x16 // unordered is true, quiet
+#include "compare_amd64.h"
 
 #define PARAMETERS \
 	MOVQ         p_x+normArgs_x(FP), SI         \
@@ -24,15 +24,15 @@
 
 // ROWS does vector for each 32 bytes of each row, and next after each row, and returns.
 #define ROWS(vector, next) \
-row:             \
-	XORL AX, AX  \
-column:          \
-	vector       \
-	ADDQ $32, AX \
-	CMPQ AX, DX  \
-	JLT  column  \
-	next         \
+row:                              \
+	XORL AX, AX                   \
+column:                           \
+	vector                        \
+	ADDQ $32, AX                  \
+	CMPQ AX, DX                   \
+	JLT  column                   \
+	next                          \
 	DECQ p_rows+normArgs_rows(FP) \
-	JNZ  row     \
-	VZEROUPPER   \
+	JNZ  row                      \
+	VZEROUPPER                    \
 	RET

@@ -3,10 +3,6 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-#define LOGSIZE 2
-#include "avx2_amd64.h"
-#include "batchnorm_amd64.h"
-
 // Batch normalization of rows of channels.
 //
 // Each kernel walks over rows rows, stride floats apart, and in each over the first cols columns, a
@@ -32,13 +28,17 @@
 //
 // Need AVX2 and FMA.
 
+#define LOGSIZE 2
+#include "avx2_amd64.h"
+#include "batchnorm_amd64.h"
+
 #define START \
-	PARAMETERS                                  \
-	STRIDE(R11)                                 \
-	MOVQ p_out+normArgs_out(FP), DI             \
-	MOVQ p_dy+normArgs_dy(FP), R13              \
-	MOVQ p_prefetch+normArgs_prefetch(FP), R14  \
-	LEAQ (R13)(R14*1), R15                      \
+	PARAMETERS                                 \
+	STRIDE(R11)                                \
+	MOVQ p_out+normArgs_out(FP), DI            \
+	MOVQ p_dy+normArgs_dy(FP), R13             \
+	MOVQ p_prefetch+normArgs_prefetch(FP), R14 \
+	LEAQ (R13)(R14*1), R15                     \
 	ADDQ SI, R14
 
 #define NEXT \

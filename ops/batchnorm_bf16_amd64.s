@@ -3,11 +3,6 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-#define LOGSIZE 1
-#include "avx512_amd64.h"
-#include "batchnorm_amd64.h"
-#include "batchnorm_bf16_amd64.h"
-
 // Batch normalization of rows of channels, in bf16: as in batchnorm_amd64.s, where the loops are in
 // Go. But x, dy and out are bf16, and cols, a multiple of 16, is also the stride. Parameters and
 // sums are float32. Before rounding, values are the same to the bit as in float32.
@@ -28,6 +23,11 @@
 //
 // Need AVX512F and AVX512_BF16, which treats subnormals as zero.
 
+#define LOGSIZE 1
+#include "avx512_amd64.h"
+#include "batchnorm_amd64.h"
+#include "batchnorm_bf16_amd64.h"
+
 #define DISTANCE 4096
 
 // ROUND leaves the floats of Z0 in Y0 as bf16.
@@ -35,17 +35,17 @@
     LONG $0x487ef262; WORD $0xc072                               // VCVTNEPS2BF16 YMM0, ZMM0
 
 #define FOUR(row) \
-	row((SI), (DI), (R13))                         \
-	row((SI)(DX*1), (DI)(DX*1), (R13)(DX*1))       \
-	row((SI)(DX*2), (DI)(DX*2), (R13)(DX*2))       \
+	row((SI), (DI), (R13))                   \
+	row((SI)(DX*1), (DI)(DX*1), (R13)(DX*1)) \
+	row((SI)(DX*2), (DI)(DX*2), (R13)(DX*2)) \
 	row((SI)(R11*1), (DI)(R11*1), (R13)(R11*1))
 
 #define ONE(row) row((SI), (DI), (R13))
 
 #define PREFETCH(r) \
-	PREFETCHT0 DISTANCE(r)        \
-	PREFETCHT0 DISTANCE(r)(DX*1)  \
-	PREFETCHT0 DISTANCE(r)(DX*2)  \
+	PREFETCHT0 DISTANCE(r)       \
+	PREFETCHT0 DISTANCE(r)(DX*1) \
+	PREFETCHT0 DISTANCE(r)(DX*2) \
 	PREFETCHT0 DISTANCE(r)(R11*1)
 
 #define NEXTCOLUMN \
@@ -59,58 +59,58 @@
 // one of them, end stores.
 #define FOURROWS(begin, row, end) \
 	MOVQ p_rows+normArgs_rows(FP), CX \
-	LEAQ (DX)(DX*2), R11 \
-	SUBQ $4, CX   \
-	JLT  last     \
-four:             \
-	XORL AX, AX   \
-column4:          \
-	PREFETCH(SI)  \
-	PREFETCH(DI)  \
-	begin         \
-	FOUR(row)     \
-	end           \
-	NEXTCOLUMN    \
-	JLT  column4  \
-	ADDQ R11, SI  \
-	ADDQ R11, DI  \
-	ADDQ R11, R13 \
-	SUBQ $4, CX   \
-	JGE  four     \
-last:             \
-	ADDQ $4, CX   \
-	JZ   done     \
-one:              \
-	XORL AX, AX   \
-column1:          \
-	begin         \
-	ONE(row)      \
-	end           \
-	NEXTCOLUMN    \
-	JLT  column1  \
-	DECQ CX       \
-	JNZ  one      \
-done:             \
-	VZEROUPPER    \
+	LEAQ (DX)(DX*2), R11              \
+	SUBQ $4, CX                       \
+	JLT  last                         \
+four:                                 \
+	XORL AX, AX                       \
+column4:                              \
+	PREFETCH(SI)                      \
+	PREFETCH(DI)                      \
+	begin                             \
+	FOUR(row)                         \
+	end                               \
+	NEXTCOLUMN                        \
+	JLT  column4                      \
+	ADDQ R11, SI                      \
+	ADDQ R11, DI                      \
+	ADDQ R11, R13                     \
+	SUBQ $4, CX                       \
+	JGE  four                         \
+last:                                 \
+	ADDQ $4, CX                       \
+	JZ   done                         \
+one:                                  \
+	XORL AX, AX                       \
+column1:                              \
+	begin                             \
+	ONE(row)                          \
+	end                               \
+	NEXTCOLUMN                        \
+	JLT  column1                      \
+	DECQ CX                           \
+	JNZ  one                          \
+done:                                 \
+	VZEROUPPER                        \
 	RET
 
 #define NOTHING
 
 #define CHANNELS \
-	VMOVUPS (R8)(AX*2), Z8    \
-	VMOVUPS (R9)(AX*2), Z9    \
+	VMOVUPS (R8)(AX*2), Z8 \
+	VMOVUPS (R9)(AX*2), Z9 \
 	VMOVUPS (R10)(AX*2), Z10
 
 #define LOADPAIR \
-	VMOVUPS (BX)(AX*2), Z11   \
+	VMOVUPS (BX)(AX*2), Z11 \
 	VMOVUPS (R12)(AX*2), Z12
 
 #define STOREPAIR \
-	VMOVUPS Z11, (BX)(AX*2)   \
+	VMOVUPS Z11, (BX)(AX*2) \
 	VMOVUPS Z12, (R12)(AX*2)
 
 #define COLUMNSUMS \
-	VMOVUPS (R8)(AX*2), Z8    \
+	VMOVUPS (R8)(AX*2), Z8 \
 	LOADPAIR
 
 #define COLUMNSUM(x, y, z) \

@@ -17,7 +17,7 @@
 //	CHANNEL(r)   the address of the parameters or sums at r, of this vector's channels
 //	LOADX(x, d)  d = x, as float32
 //	LOADG        V10 = dy where V8 > floor, else 0
-//	ROUTE(z)     z = V10 where z == V8, else 0;  V10 −= z
+//	ROUTE(z)     moves V10 to z where z == V8, and sets z to 0 elsewhere
 //	STOREOUT(at) out = V8, rounded
 //
 // SI, DI, R12, R13  row of each block of x
@@ -29,8 +29,6 @@
 // V0-V3, V4-V7      z, then g;  d
 // V8, V10           best, what is left of g
 // V13, V14, V15     scale, beta, floor
-
-#define EQUAL $0x00
 
 #define START \
 	PARAMETERS                      \
@@ -47,9 +45,9 @@
 
 // BLOCK gives d and z of a block, NORMALIZE those of the four.
 #define BLOCK(x, d, z) \
-	LOADX((x)(AX*1), d)          \
+	LOADX((x)(AX*1), d)           \
 	VSUBPS      CHANNEL(R8), d, d \
-	VMOVAPS     V14, z           \
+	VMOVAPS     V14, z            \
 	VFMADD231PS V13, d, z
 
 #define NORMALIZE \
@@ -74,18 +72,12 @@
 	ROUTE(V2)             \
 	VMOVAPS V10, V3         // the last block gets the rest
 
-// MAX is a = max(a, b), a NaN if either is: one order of the operands gives b then, the other a.
-#define MAX(a, b, t) \
-	VMAXPS a, b, t \
-	VMAXPS b, a, a \
-	VORPS  t, a, a
-
 #define POOL \
-	NORMALIZE            \
-	MAX(V0, V1, V8)      \
-	MAX(V2, V3, V9)      \
-	MAX(V0, V2, V8)      \
-	VMAXPS V0, V15, V8   \
+	NORMALIZE          \
+	MAX(V0, V1, V8)    \
+	MAX(V2, V3, V9)    \
+	MAX(V0, V2, V8)    \
+	VMAXPS V0, V15, V8 \
 	STOREOUT((BX)(AX*1))
 
 TEXT NORMALIZEPOOL(SB), NOSPLIT, $0-normArgs__size

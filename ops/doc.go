@@ -23,7 +23,8 @@
 // NR, and runs along the sum over k. An epilogue adds the bias and applies the ReLU before the tile
 // is stored.
 //
-// Assembly with many arguments takes them as one struct by value and reads its fields by the
-// offsets in go_asm.h, which the compiler generates. Code that several levels share is in a .h
-// file, and the .s file of a level defines its registers and instructions.
+// Assembly with many arguments takes them in structs. Those of at most four words are passed by
+// value at no cost, and go vet checks their offsets in .s files. The offsets of fields of larger
+// structs come from go_asm.h, which the compiler generates. Code that several levels share is in a
+// .h file; the .s file of a level defines its registers and instructions.
 package ops

@@ -1,6 +1,7 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "compare_amd64.h"
 
 // Element-wise kernels on n elements, a multiple of 8, at least 8; Go does the rest. In Go, for
 // each i < n:
@@ -22,9 +23,6 @@
 // AX, DX            offset in bytes, end
 //
 // Need AVX2.
-
-#define EQUAL $0x00
-#define NOT_LESS_EQUAL $0x16 // unordered is true, quiet
 
 // func reluAVX2(y, x *float32, n int)
 TEXT ·reluAVX2(SB), NOSPLIT, $0-24
@@ -65,12 +63,6 @@ loop:
 	JLT     loop
 	VZEROUPPER
 	RET
-
-// MAX is a = max(a, b), a NaN if either is: one order of the operands gives b then, the other a.
-#define MAX(a, b, t) \
-	VMAXPS a, b, t  \
-	VMAXPS b, a, a  \
-	VORPS  t, a, a
 
 #define LOAD \
 	VMOVUPS (SI)(AX*1), Y0   \

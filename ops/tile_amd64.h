@@ -8,7 +8,8 @@
 //	PREFETCHROW(at)   prefetches a row of c
 //	PRODUCT1-PRODUCT6 the product of a tile of that many rows, which ends with a jump to finish
 //
-// and reads the fields of panelArgs, which are on its frame and change while it runs. Registers:
+// The arguments are argC and those after it in tile_amd64.go. The macros change c, a, and tiles on
+// the frame. Registers:
 //
 //	DI, DX     row of c, ldc in bytes
 //	SI, BX     next elements of a and b;  R8, R9, R10 = rs, 3rs, 5rs in bytes
@@ -16,19 +17,19 @@
 //	AX         rows of the tile
 
 #define STRIDES \
-	MOVQ p_ldc+panelArgs_ldc(FP), DX \
-	SHLQ $2, DX                      \
-	MOVQ p_rs+panelArgs_rs(FP), R8   \
-	SHLQ $LOGSIZE, R8                \
-	LEAQ (R8)(R8*2), R9              \
+	MOVQ c_ld+8(FP), DX  \
+	SHLQ $2, DX          \
+	MOVQ a_rs+24(FP), R8 \
+	SHLQ $LOGSIZE, R8    \
+	LEAQ (R8)(R8*2), R9  \
 	LEAQ (R8)(R8*4), R10
 
 // TILE begins a tile: DI is its first row of c, AX its number of rows.
 #define TILE \
-	MOVQ p_c+panelArgs_c(FP), DI        \
-	MOVQ p_segs+panelArgs_segs(FP), R12 \
-	MOVQ p_n+panelArgs_n(FP), R13       \
-	MOVQ p_height+panelArgs_height(FP), AX
+	MOVQ c_data+0(FP), DI     \
+	MOVQ sum_segs+56(FP), R12 \
+	MOVQ sum_n+64(FP), R13    \
+	MOVQ tiles_height+96(FP), AX
 
 // PREFETCHTILE prefetches the tile's rows of c, which are needed after the product.
 #define PREFETCHTILE(prefetch) \
@@ -42,14 +43,14 @@ prefetch:             \
 
 // SEGMENT points SI and BX to the next segment and sets CX to its steps.
 #define SEGMENT \
-	MOVQ (R12), SI              \
-	MOVQ 8(R12), BX             \
-	SHLQ $LOGSIZE, SI           \
-	SHLQ $LOGSIZE, BX           \
-	ADDQ p_a+panelArgs_a(FP), SI \
-	ADDQ p_b+panelArgs_b(FP), BX \
-	ADDQ $16, R12               \
-	MOVQ p_k+panelArgs_k(FP), CX
+	MOVQ (R12), SI         \
+	MOVQ 8(R12), BX        \
+	SHLQ $LOGSIZE, SI      \
+	SHLQ $LOGSIZE, BX      \
+	ADDQ a_data+16(FP), SI \
+	ADDQ b_data+40(FP), BX \
+	ADDQ $16, R12          \
+	MOVQ sum_k+72(FP), CX
 
 // PRODUCTS runs the product of a tile of rows rows.
 #define PRODUCTS(rows) \
@@ -87,38 +88,38 @@ six:              \
 // EACHROW applies f to the accumulators of the tile's AX rows, with DI at their row of c. It leaves
 // DI at the last one. The label done follows it.
 #define EACHROW(f, done) \
-	ACC1(f)      \
-	CMPQ AX, $1  \
-	JEQ  done    \
-	ADDQ DX, DI  \
-	ACC2(f)      \
-	CMPQ AX, $2  \
-	JEQ  done    \
-	ADDQ DX, DI  \
-	ACC3(f)      \
-	CMPQ AX, $3  \
-	JEQ  done    \
-	ADDQ DX, DI  \
-	ACC4(f)      \
-	CMPQ AX, $4  \
-	JEQ  done    \
-	ADDQ DX, DI  \
-	ACC5(f)      \
-	CMPQ AX, $5  \
-	JEQ  done    \
-	ADDQ DX, DI  \
+	ACC1(f)     \
+	CMPQ AX, $1 \
+	JEQ  done   \
+	ADDQ DX, DI \
+	ACC2(f)     \
+	CMPQ AX, $2 \
+	JEQ  done   \
+	ADDQ DX, DI \
+	ACC3(f)     \
+	CMPQ AX, $3 \
+	JEQ  done   \
+	ADDQ DX, DI \
+	ACC4(f)     \
+	CMPQ AX, $4 \
+	JEQ  done   \
+	ADDQ DX, DI \
+	ACC5(f)     \
+	CMPQ AX, $5 \
+	JEQ  done   \
+	ADDQ DX, DI \
 	ACC6(f)
 
 // NEXTTILE moves c and a past this tile, whose last row of c is at DI, and jumps to the next one.
 // The first large tiles have height rows, the others one less. The arguments are labels.
 #define NEXTTILE(tile, same) \
-	ADDQ  DX, DI                     \
-	MOVQ  DI, p_c+panelArgs_c(FP)    \
-	IMULQ R8, AX                     \
-	ADDQ  AX, p_a+panelArgs_a(FP)    \
-	DECQ  p_large+panelArgs_large(FP) \
-	JNZ   same                       \
-	DECQ  p_height+panelArgs_height(FP) \
-same:                                \
-	DECQ  p_tiles+panelArgs_tiles(FP) \
+	ADDQ  DX, DI              \
+	MOVQ  DI, c_data+0(FP)    \
+	IMULQ R8, AX              \
+	ADDQ  AX, a_data+16(FP)   \
+	DECQ  tiles_large+88(FP)  \
+	JNZ   same                \
+	DECQ  tiles_height+96(FP) \
+same:                         \
+	DECQ  tiles_n+80(FP)      \
 	JNZ   tile

@@ -1,6 +1,5 @@
 //go:build !noasm
 
-#include "go_asm.h"
 #include "textflag.h"
 
 // The float32 microkernel of AVX2: register tile 6 x 16. tile_float32_amd64.h has its loop in Go
@@ -13,7 +12,6 @@
 // A step is 12 FMAs (6 cycles on two ports) and 8 loads (4 cycles). Needs AVX2 and FMA.
 
 #define LOGSIZE 2
-#define PANEL ·panelAVX2
 
 #define ACC1(f) f(Y0, Y1)
 #define ACC2(f) f(Y2, Y3)
@@ -23,12 +21,12 @@
 #define ACC6(f) f(Y10, Y11)
 
 #define ROW(a, t, y0, y1) \
-	VBROADCASTSS a, t         \
-	VFMADD231PS  Y12, t, y0   \
+	VBROADCASTSS a, t       \
+	VFMADD231PS  Y12, t, y0 \
 	VFMADD231PS  Y13, t, y1
 
 #define COLUMNS(b) \
-	VMOVUPS b, Y12   \
+	VMOVUPS b, Y12 \
 	VMOVUPS 32b, Y13
 
 // The first rows of a step; each macro adds one row to the one before.
@@ -52,7 +50,7 @@
 	VADDPS 32(DI), y1, y1
 
 #define STORE(y0, y1) \
-	VMOVUPS y0, (DI)   \
+	VMOVUPS y0, (DI) \
 	VMOVUPS y1, 32(DI)
 
 // MAX takes the accumulator as the second operand, which is the result if it is a NaN.
@@ -68,4 +66,8 @@
 	FETCH(fetch)
 
 #include "tile_amd64.h"
+
+// func panelAVX2(c argC, a argA, b argB, sum argSum, tiles argTiles,
+//	end argEpilogue, next argNext, copy argCopy)
+TEXT ·panelAVX2(SB), NOSPLIT, $0-176
 #include "tile_float32_amd64.h"

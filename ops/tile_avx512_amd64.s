@@ -1,14 +1,14 @@
 //go:build !noasm
 
-#include "go_asm.h"
 #include "textflag.h"
 
 // The float32 microkernel of AVX-512: register tile 6 x 64. tile_float32_amd64.h has its loop in Go
-// and its control flow. It can also pack the next panel while it multiplies:
+// and its control flow. While it multiplies, it can also pack the next panel, whose first row is
+// next.stride floats + copy.lag bytes after next.at:
 //
-//	for i := range copies {
+//	for i := range copy.rows {
 //		for j := range 64 {
-//			to[i*64+j] = next[i*stride+j] // from lag bytes after next on
+//			copy.to[i*64+j] = row[i*next.stride+j]
 //		}
 //	}
 //
@@ -21,19 +21,18 @@
 // take the time. Needs AVX512F.
 
 #define LOGSIZE 2
-#define PANEL ·panelAVX512
 
 #define ROW(a, z0, z1, z2, z3) \
-	VBROADCASTSS a, Z28          \
-	VFMADD231PS  Z24, Z28, z0    \
-	VFMADD231PS  Z25, Z28, z1    \
-	VFMADD231PS  Z26, Z28, z2    \
+	VBROADCASTSS a, Z28       \
+	VFMADD231PS  Z24, Z28, z0 \
+	VFMADD231PS  Z25, Z28, z1 \
+	VFMADD231PS  Z26, Z28, z2 \
 	VFMADD231PS  Z27, Z28, z3
 
 #define COLUMNS(b) \
-	VMOVUPS b, Z24     \
-	VMOVUPS 64b, Z25   \
-	VMOVUPS 128b, Z26  \
+	VMOVUPS b, Z24    \
+	VMOVUPS 64b, Z25  \
+	VMOVUPS 128b, Z26 \
 	VMOVUPS 192b, Z27
 
 // The first rows of a step; each macro adds one row to the one before.
@@ -70,27 +69,31 @@
 	VMAXPS z3, Z27, z3
 
 #define PREFETCHNEXT(fetch, steps) \
-	SUBQ    $4, AX                      \
-	JGE     steps                       \
-	DECQ    p_copies+panelArgs_copies(FP) \
-	JLT     fetch                       \
-	LINES((DI))                         \
-	ADDQ    p_stride+panelArgs_stride(FP), DI \
-	MOVQ    p_lag+panelArgs_lag(FP), DX \
-	VMOVUPS (DI)(DX*1), Z28             \
-	VMOVUPS 64(DI)(DX*1), Z29           \
-	VMOVUPS 128(DI)(DX*1), Z30          \
-	VMOVUPS 192(DI)(DX*1), Z31          \
-	MOVQ    p_to+panelArgs_to(FP), DX   \
-	VMOVUPS Z28, (DX)                   \
-	VMOVUPS Z29, 64(DX)                 \
-	VMOVUPS Z30, 128(DX)                \
-	VMOVUPS Z31, 192(DX)                \
-	ADDQ    $256, p_to+panelArgs_to(FP) \
-	ADDQ    $16, AX                     \
-	JMP     steps                       \
+	SUBQ    $4, AX                  \
+	JGE     steps                   \
+	DECQ    copy_rows+168(FP)       \
+	JLT     fetch                   \
+	LINES((DI))                     \
+	ADDQ    next_stride+128(FP), DI \
+	MOVQ    copy_lag+160(FP), DX    \
+	VMOVUPS (DI)(DX*1), Z28         \
+	VMOVUPS 64(DI)(DX*1), Z29       \
+	VMOVUPS 128(DI)(DX*1), Z30      \
+	VMOVUPS 192(DI)(DX*1), Z31      \
+	MOVQ    copy_to+152(FP), DX     \
+	VMOVUPS Z28, (DX)               \
+	VMOVUPS Z29, 64(DX)             \
+	VMOVUPS Z30, 128(DX)            \
+	VMOVUPS Z31, 192(DX)            \
+	ADDQ    $256, copy_to+152(FP)   \
+	ADDQ    $16, AX                 \
+	JMP     steps                   \
 	FETCH(fetch)
 
 #include "tile_avx512_amd64.h"
 #include "tile_amd64.h"
+
+// func panelAVX512(c argC, a argA, b argB, sum argSum, tiles argTiles,
+//	end argEpilogue, next argNext, copy argCopy)
+TEXT ·panelAVX512(SB), NOSPLIT, $0-176
 #include "tile_float32_amd64.h"

@@ -10,60 +10,52 @@ import "unsafe"
 //go:generate go tool asm2plan9s tile_bf16_amx_amd64.s
 
 //go:noescape
-func panelAVX512BF16(p panelArgs)
+func panelAVX512BF16(c argC, a argA, b argB, sum argSum, tiles argTiles, end argEpilogue)
 
-// amxArgs are the arguments of panelAMX, which changes some on its frame.
-type amxArgs struct {
-	c              *float32 // with row stride ldc
-	ldc            int
-	a              *BF16 // with row stride rs
-	rs             int
-	b              *BF16
-	segs           *segment
-	n, k           int // segments, and steps of each
-	blocks, height int // blocks of rows, and rows of each
-	config         *tileConfig
-	flags          int
-	bias           *float32
-	y              *BF16 // with row stride ldy; nil for sums that stay in c
-	ldy            int
-	run            int   // segments summed at a time
-	next           *BF16 // as prefetchBF16
-	stride         int
-}
+// Arguments of panelAMX; see argC.
+type (
+	argBlocks struct {
+		n, height int // blocks of rows, and rows of each
+		config    *tileConfig
+		run       int // segments summed at a time
+	}
+	argY struct { // of the rounded result; nil for sums that stay in c
+		data *BF16
+		ld   int
+	}
+	argStreams struct { // see prefetchBF16
+		at     *BF16
+		stride int
+	}
+)
 
 //go:noescape
-func panelAMX(p amxArgs)
+func panelAMX(c argC, a argA, b argB, sum argSum, blocks argBlocks, end argEpilogue,
+	y argY, next argStreams)
 
 // panelTilesBF16 is panelBF16 at the levels that have a kernel for it. It reports whether l has
 // one.
 func (l Level) panelTilesBF16(c []float32, ldc, rows int, a []BF16, rs int, b []BF16,
 	segs []segment, k, flags int, next prefetchBF16) bool {
+	tb, sum, end := argB{data: unsafe.Pointer(&b[0])}, argSum{&segs[0], len(segs), k}, argEpilogue{flags: flags}
 	switch l {
 	case AVX512BF16:
-		p := panelArgs{
-			c: &c[0], ldc: ldc,
-			a: unsafe.Pointer(&a[0]), rs: rs,
-			b:    unsafe.Pointer(&b[0]),
-			segs: &segs[0], n: len(segs), k: k, flags: flags,
-		}
-		p.tiles, p.large, p.height = tiles(rows)
-		panelAVX512BF16(p)
+		panelAVX512BF16(argC{&c[0], ldc}, argA{unsafe.Pointer(&a[0]), rs, 1}, tb, sum, tiles(rows), end)
 		return true
 	case AMX:
-		p := amxArgs{
-			c: &c[0], ldc: ldc, a: &a[0], rs: rs, b: &b[0],
-			segs: &segs[0], n: len(segs), k: k, flags: flags, run: runAMX(len(segs), k),
-		}
+		var streams argStreams
 		if len(next.from) > 0 {
-			p.next, p.stride = &next.from[0], next.stride
+			streams = argStreams{&next.from[0], next.stride}
 		}
-		eachBlockAMX(rows, func(at, blocks, height int) {
-			p.c, p.a = &c[at*ldc], &a[at*rs]
-			p.blocks, p.height, p.config = blocks, height, newTileConfig(height)
-			panelAMX(p)
-			p.next, p.stride = nil, 0 // few rows are left
-		})
+		run := runAMX(len(segs), k)
+		for at := 0; at < rows; {
+			blocks := blocksAMX(rows-at, run)
+			blocks.config = newTileConfig(blocks.height)
+			panelAMX(argC{&c[at*ldc], ldc}, argA{unsafe.Pointer(&a[at*rs]), rs, 1}, tb, sum, blocks, end,
+				argY{}, streams)
+			streams = argStreams{} // few rows are left
+			at += blocks.n * blocks.height
+		}
 		return true
 	}
 	return false
@@ -78,22 +70,23 @@ func (l Level) panelTilesRounded(y []BF16, ldy, rows int, a []BF16, rs int, b []
 	}
 	_ = y[(rows-1)*ldy+panelBF16-1]
 	checkPanelBF16(rows, a, rs, b, segs, k)
-	sums := scratch[:min(rows, blockAMX)*panelBF16]
-	args := amxArgs{
-		c: &sums[0], ldc: panelBF16, rs: rs, b: &b[0],
-		segs: &segs[0], n: len(segs), k: k, ldy: ldy, run: runAMX(len(segs), k),
-	}
+	var end argEpilogue
 	if p.Bias != nil {
-		args.bias = &p.Bias[:panelBF16][0]
+		end.bias = &p.Bias[:panelBF16][0]
 	}
 	if p.ReLU {
-		args.flags = tileReLU
+		end.flags = tileReLU
 	}
-	eachBlockAMX(rows, func(at, blocks, height int) {
-		args.a, args.y = &a[at*rs], &y[at*ldy]
-		args.blocks, args.height, args.config = blocks, height, newTileConfig(height)
-		panelAMX(args)
-	})
+	sums := scratch[:min(rows, blockAMX)*panelBF16]
+	tc, tb, sum := argC{&sums[0], panelBF16}, argB{data: unsafe.Pointer(&b[0])}, argSum{&segs[0], len(segs), k}
+	run := runAMX(len(segs), k)
+	for at := 0; at < rows; {
+		blocks := blocksAMX(rows-at, run)
+		blocks.config = newTileConfig(blocks.height)
+		panelAMX(tc, argA{unsafe.Pointer(&a[at*rs]), rs, 1}, tb, sum, blocks, end,
+			argY{&y[at*ldy], ldy}, argStreams{})
+		at += blocks.n * blocks.height
+	}
 	return true
 }
 
@@ -105,14 +98,13 @@ func runAMX(n, k int) int {
 	return (n + runs - 1) / runs
 }
 
-// eachBlockAMX calls f for the blocks of full height, and for the rows that are left.
-func eachBlockAMX(rows int, f func(at, blocks, height int)) {
-	if blocks := rows / blockAMX; blocks > 0 {
-		f(0, blocks, blockAMX)
+// blocksAMX returns the blocks of full height that rows rows begin with, or one of them all if they
+// are fewer.
+func blocksAMX(rows, run int) argBlocks {
+	if rows < blockAMX {
+		return argBlocks{n: 1, height: rows, run: run}
 	}
-	if rest := rows % blockAMX; rest > 0 {
-		f(rows-rest, 1, rest)
-	}
+	return argBlocks{n: rows / blockAMX, height: blockAMX, run: run}
 }
 
 // blockAMX is the number of rows of C in a block of AMX tiles.

@@ -1,6 +1,5 @@
 //go:build !noasm
 
-#include "go_asm.h"
 #include "textflag.h"
 
 // The bf16 microkernel of AMX: blocks of height rows and the 64 columns of a panel. In Go:
@@ -63,61 +62,62 @@
 	LEAQ (DI)(R14*1), AX   \
 	ADDQ AX, CX
 
-// func panelAMX(p amxArgs)
-TEXT ·panelAMX(SB), NOSPLIT, $48-amxArgs__size
-	MOVQ p_config+amxArgs_config(FP), AX
+// func panelAMX(c argC, a argA, b argB, sum argSum, blocks argBlocks,
+//    end argEpilogue, y argY, next argStreams)
+TEXT ·panelAMX(SB), NOSPLIT, $48-160
+	MOVQ blocks_config+96(FP), AX
 	LONG $0x4978e2c4; BYTE $0x00                                 // LDTILECFG [RAX]
-	MOVQ p_c+amxArgs_c(FP), DI
-	MOVQ p_ldc+amxArgs_ldc(FP), DX
-	MOVQ p_rs+amxArgs_rs(FP), R8
+	MOVQ c_data+0(FP), DI
+	MOVQ c_ld+8(FP), DX
+	MOVQ a_rs+24(FP), R8
 	SHLQ $2, DX
 	SHLQ $1, R8
 	MOVQ $256, R9
-	MOVQ p_height+amxArgs_height(FP), R10
+	MOVQ blocks_height+88(FP), R10
 	SHRQ $1, R10
 	MOVQ R10, R11
 	IMULQ DX, R10
 	IMULQ R8, R11
 	MOVQ  R10, lowerC-40(SP)
 	MOVQ  R11, lowerA-48(SP)
-	MOVQ  p_next+amxArgs_next(FP), AX
+	MOVQ  next_at+144(FP), AX
 	MOVQ  AX, prefetch-32(SP)
 	VPXORD Z3, Z3, Z3
-	TESTQ  $2, p_flags+amxArgs_flags(FP)
+	TESTQ  $2, end_flags+120(FP)
 	JNZ    block
 	MOVL   $0xff800000, AX
 	VPBROADCASTD AX, Z3
 
 block:
-	MOVQ  p_n+amxArgs_n(FP), AX
-	MOVQ  p_segs+amxArgs_segs(FP), R12
+	MOVQ  sum_n+64(FP), AX
+	MOVQ  sum_segs+56(FP), R12
 	MOVQ  AX, left-8(SP)
 	MOVQ  R12, first-16(SP)
-	CMPQ  p_stride+amxArgs_stride(FP), $0
+	CMPQ  next_stride+152(FP), $0
 	JNE   run
 	DECQ  AX
 	SHLQ  $4, AX
 	MOVQ  (R12)(AX*1), CX
-	MOVQ  p_height+amxArgs_height(FP), AX
+	MOVQ  blocks_height+88(FP), AX
 	IMULQ R8, AX
-	ADDQ  p_a+amxArgs_a(FP), AX
+	ADDQ  a_data+16(FP), AX
 	LEAQ  (AX)(CX*2), AX
 	MOVQ  AX, prefetch-32(SP)
 
 run:
 	MOVQ    left-8(SP), AX
-	CMPQ    AX, p_run+amxArgs_run(FP)
-	CMOVQGT p_run+amxArgs_run(FP), AX
+	CMPQ    AX, blocks_run+104(FP)
+	CMOVQGT blocks_run+104(FP), AX
 	MOVQ    AX, count-24(SP)
 	XORL    R14, R14
 
 half:
 	MOVQ  left-8(SP), AX
-	CMPQ  AX, p_n+amxArgs_n(FP)
+	CMPQ  AX, sum_n+64(FP)
 	JNE   load
-	TESTQ $1, p_flags+amxArgs_flags(FP)
+	TESTQ $1, end_flags+120(FP)
 	JNZ   load
-	MOVQ  p_bias+amxArgs_bias(FP), AX
+	MOVQ  end_bias+112(FP), AX
 	TESTQ AX, AX
 	JNZ   biased
 	LONG $0x497be2c4; BYTE $0xc0                                 // TILEZERO TMM0
@@ -152,14 +152,14 @@ segment:
 	MOVQ 8(R12), BX
 	SHLQ $1, SI
 	SHLQ $1, BX
-	ADDQ p_a+amxArgs_a(FP), SI
-	ADDQ p_b+amxArgs_b(FP), BX
+	ADDQ a_data+16(FP), SI
+	ADDQ b_data+40(FP), BX
 	MOVQ lowerA-48(SP), R15
 	ADDQ SI, R15
 	ADDQ R14, BX
 	ADDQ $16, R12
-	MOVQ p_k+amxArgs_k(FP), CX
-	MOVQ p_stride+amxArgs_stride(FP), R10
+	MOVQ sum_k+72(FP), CX
+	MOVQ next_stride+152(FP), R10
 	SHLQ $1, R10
 	PCALIGN $32
 
@@ -192,7 +192,7 @@ fetched:
 	LONG $0x4b7ae2c4; WORD $0x104c; BYTE $0x40                   // TILESTORED [RAX+RDX*1+64], TMM1
 	LONG $0x4b7ae2c4; WORD $0x1114                               // TILESTORED [RCX+RDX*1], TMM2
 	LONG $0x4b7ae2c4; WORD $0x115c; BYTE $0x40                   // TILESTORED [RCX+RDX*1+64], TMM3
-	MOVQ p_y+amxArgs_y(FP), BX
+	MOVQ y_data+128(FP), BX
 	TESTQ BX, BX
 	JZ   stored
 	MOVQ count-24(SP), AX
@@ -202,8 +202,8 @@ fetched:
 	SHRQ $1, CX
 	ADDQ CX, BX
 	LEAQ (DI)(R14*1), AX
-	MOVQ p_height+amxArgs_height(FP), CX
-	MOVQ p_ldy+amxArgs_ldy(FP), SI
+	MOVQ blocks_height+88(FP), CX
+	MOVQ y_ld+136(FP), SI
 	SHLQ $1, SI
 
 round:
@@ -227,24 +227,24 @@ stored:
 	JMP  run
 
 summed:
-	MOVQ  p_height+amxArgs_height(FP), AX
+	MOVQ  blocks_height+88(FP), AX
 	MOVQ  AX, CX
 	IMULQ R8, CX
-	ADDQ  CX, p_a+amxArgs_a(FP)
-	CMPQ  p_y+amxArgs_y(FP), $0
+	ADDQ  CX, a_data+16(FP)
+	CMPQ  y_data+128(FP), $0
 	JEQ   below
-	MOVQ  p_ldy+amxArgs_ldy(FP), CX
+	MOVQ  y_ld+136(FP), CX
 	SHLQ  $1, CX
 	IMULQ CX, AX
-	ADDQ  AX, p_y+amxArgs_y(FP)
-	DECQ  p_blocks+amxArgs_blocks(FP)
+	ADDQ  AX, y_data+128(FP)
+	DECQ  blocks_n+80(FP)
 	JNZ   block
 	JMP   done
 
 below:
 	IMULQ DX, AX
 	ADDQ  AX, DI
-	DECQ  p_blocks+amxArgs_blocks(FP)
+	DECQ  blocks_n+80(FP)
 	JNZ   block
 
 	JMP   done

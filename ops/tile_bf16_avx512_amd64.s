@@ -1,6 +1,5 @@
 //go:build !noasm
 
-#include "go_asm.h"
 #include "textflag.h"
 
 // The bf16 microkernel of AVX-512 BF16: register tile 6 x 64, tile after tile of a panel. In Go:
@@ -120,13 +119,13 @@ four:              \
 #include "tile_avx512_amd64.h"
 #include "tile_amd64.h"
 
-// func panelAVX512BF16(p panelArgs)
-TEXT ·panelAVX512BF16(SB), NOSPLIT, $0-panelArgs__size
+// func panelAVX512BF16(c argC, a argA, b argB, sum argSum, tiles argTiles, end argEpilogue)
+TEXT ·panelAVX512BF16(SB), NOSPLIT, $0-120
 	STRIDES
 
 tile:
 	TILE
-	TESTQ $1, p_flags+panelArgs_flags(FP)
+	TESTQ $1, end_flags+112(FP)
 	JNZ   load
 	PREFETCHTILE(prefetch)
 	ALLROWS(CLEAR)
@@ -139,7 +138,7 @@ product:
 	PRODUCTS(AX)
 
 finish:
-	MOVQ p_c+panelArgs_c(FP), DI
+	MOVQ c_data+0(FP), DI
 	EACHROW(STORE, done)
 
 done:

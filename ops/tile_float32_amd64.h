@@ -1,5 +1,5 @@
-// The float32 microkernels of AVX2 and AVX-512, written once: PANEL(p panelArgs) computes the tiles
-// of a panel, WIDTH columns of C, at most 6 rows at a time. In Go:
+// The body of the float32 microkernels of AVX2 and AVX-512, to be included after the TEXT line. It
+// computes the tiles of a panel, WIDTH columns of C, at most 6 rows at a time. In Go:
 //
 //	for i := range rows { // of all tiles
 //		for j := range WIDTH {
@@ -45,23 +45,23 @@
 	PREFETCHT1 192at
 
 // FETCH prefetches the next four lines of each quarter of a packed panel, stride bytes long, until
-// countdown is no longer below 0. Four streams arrive faster than one. Seldom and many lines
-// disturb the loop of PRODUCT less than often and few.
+// countdown is no longer below 0. Four streams arrive faster than one. Many lines at long intervals
+// disturb the loop of PRODUCT less than few at short ones.
 #define FETCH(fetch) \
-fetch:                                   \
-	MOVQ   p_stride+panelArgs_stride(FP), DX \
-	LINES((DI))                          \
-	LINES((DI)(DX*1))                    \
-	LINES((DI)(DX*2))                    \
-	LEAQ   (DX)(DX*2), DX                \
-	LINES((DI)(DX*1))                    \
-	ADDQ   $256, DI                      \
-	ADDQ   p_interval+panelArgs_interval(FP), AX \
+fetch:                               \
+	MOVQ   next_stride+128(FP), DX   \
+	LINES((DI))                      \
+	LINES((DI)(DX*1))                \
+	LINES((DI)(DX*2))                \
+	LEAQ   (DX)(DX*2), DX            \
+	LINES((DI)(DX*1))                \
+	ADDQ   $256, DI                  \
+	ADDQ   next_interval+144(FP), AX \
 	JLT    fetch
 
 // STEP adds a step, with the columns at b, to the accumulators.
 #define STEP(rows, b) \
-	rows(b)  \
+	rows(b) \
 	ADDQ R11, SI
 
 // PRODUCT adds the products of all segments to the accumulators, four steps at a time. Before each
@@ -72,32 +72,32 @@ fetch:                                   \
 // Recent Intel cores replay a loop of up to 144 from a queue behind the decoders, which leaves more
 // power for the FMAs.
 #define PRODUCT(rows, segment, four, fetch, steps, last, one, next) \
-segment:                    \
-	SEGMENT                 \
-	SUBQ       $4, CX       \
-	JLT        last         \
-	PCALIGN    $32          \
-four:                       \
+segment:                       \
+	SEGMENT                    \
+	SUBQ       $4, CX          \
+	JLT        last            \
+	PCALIGN    $32             \
+four:                          \
 	PREFETCHNEXT(fetch, steps) \
-steps:                      \
-	STEP(rows, (BX))        \
-	STEP(rows, (BX)(R15*1)) \
-	STEP(rows, (BX)(R15*2)) \
-	STEP(rows, (BX)(R14*1)) \
+steps:                         \
+	STEP(rows, (BX))           \
+	STEP(rows, (BX)(R15*1))    \
+	STEP(rows, (BX)(R15*2))    \
+	STEP(rows, (BX)(R14*1))    \
 	LEAQ       (BX)(R15*4), BX \
-	SUBQ       $4, CX       \
-	JGE        four         \
-last:                       \
-	ADDQ       $4, CX       \
-	JZ         next         \
-one:                        \
-	STEP(rows, (BX))        \
-	ADDQ       R15, BX      \
-	DECQ       CX           \
-	JNZ        one          \
-next:                       \
-	DECQ       R13          \
-	JNZ        segment      \
+	SUBQ       $4, CX          \
+	JGE        four            \
+last:                          \
+	ADDQ       $4, CX          \
+	JZ         next            \
+one:                           \
+	STEP(rows, (BX))           \
+	ADDQ       R15, BX         \
+	DECQ       CX              \
+	JNZ        one             \
+next:                          \
+	DECQ       R13             \
+	JNZ        segment         \
 	JMP        finish
 
 #define PRODUCT1 PRODUCT(ROWS1, segment1, four1, fetch1, steps1, last1, one1, next1)
@@ -107,22 +107,21 @@ next:                       \
 #define PRODUCT5 PRODUCT(ROWS5, segment5, four5, fetch5, steps5, last5, one5, next5)
 #define PRODUCT6 PRODUCT(ROWS6, segment6, four6, fetch6, steps6, last6, one6, next6)
 
-TEXT PANEL(SB), NOSPLIT, $0-panelArgs__size
 	STRIDES
-	MOVQ p_cs+panelArgs_cs(FP), R11
+	MOVQ a_cs+32(FP), R11
 	SHLQ $2, R11
-	MOVQ p_ldb+panelArgs_ldb(FP), R15
+	MOVQ b_ld+48(FP), R15
 	SHLQ $2, R15
 	LEAQ (R15)(R15*2), R14
-	SHLQ $2, p_stride+panelArgs_stride(FP)
+	SHLQ $2, next_stride+128(FP)
 
 tile:
 	TILE
 	PREFETCHTILE(prefetch)
 
-	TESTQ $1, p_flags+panelArgs_flags(FP)
+	TESTQ $1, end_flags+112(FP)
 	JNZ   zero
-	MOVQ  p_bias+panelArgs_bias(FP), BX
+	MOVQ  end_bias+104(FP), BX
 	TESTQ BX, BX
 	JNZ   biased
 
@@ -136,24 +135,24 @@ biased:
 equal: // all rows start from the registers of COLUMNS
 	ALLROWS(COPY)
 	MOVQ AX, CX
-	MOVQ p_next+panelArgs_next(FP), DI
-	MOVQ p_countdown+panelArgs_countdown(FP), AX
+	MOVQ next_at+120(FP), DI
+	MOVQ next_countdown+136(FP), AX
 	PRODUCTS(CX)
 
 finish:
-	MOVQ  DI, p_next+panelArgs_next(FP)
-	MOVQ  AX, p_countdown+panelArgs_countdown(FP)
-	MOVQ  p_height+panelArgs_height(FP), AX
-	MOVQ  p_ldc+panelArgs_ldc(FP), DX
+	MOVQ  DI, next_at+120(FP)
+	MOVQ  AX, next_countdown+136(FP)
+	MOVQ  tiles_height+96(FP), AX
+	MOVQ  c_ld+8(FP), DX
 	SHLQ  $2, DX
-	MOVQ  p_c+panelArgs_c(FP), DI
-	TESTQ $1, p_flags+panelArgs_flags(FP)
+	MOVQ  c_data+0(FP), DI
+	TESTQ $1, end_flags+112(FP)
 	JZ    added
 	EACHROW(ADD, added)
 
 added:
-	MOVQ  p_c+panelArgs_c(FP), DI
-	TESTQ $2, p_flags+panelArgs_flags(FP)
+	MOVQ  c_data+0(FP), DI
+	TESTQ $2, end_flags+112(FP)
 	JZ    store
 	ZERO
 	ALLROWS(MAX)

@@ -2,9 +2,10 @@
 
 package ops
 
-// winogradArgs are the arguments of the Winograd kernels; see Level.apply.
+// winogradArgs are the arguments of the Winograd kernels; see Level.apply. The tables are passed by
+// pointer, so all are. The kernels rely on dst being the first field.
 type winogradArgs struct {
-	dst, src         *[36]*float32
+	dst, src         [36]*float32
 	rows, n          int
 	dstStep, srcStep int
 	tmp              *float32
@@ -13,10 +14,10 @@ type winogradArgs struct {
 }
 
 //go:noescape
-func winogradAVX2(p winogradArgs)
+func winogradAVX2(p *winogradArgs)
 
 //go:noescape
-func winogradAVX512(p winogradArgs)
+func winogradAVX512(p *winogradArgs)
 
 func (l Level) applyTo(w Winograd, k transform, dst, src *planes, rows, n, dstStep, srcStep int,
 	floor float32, tmp []float32) {
@@ -25,21 +26,19 @@ func (l Level) applyTo(w Winograd, k transform, dst, src *planes, rows, n, dstSt
 		return
 	}
 	const transforms = int(fromKernel) + 1
-	var d, s [36]*float32
+	var p winogradArgs // a literal would be built elsewhere and copied
+	p.rows, p.n, p.dstStep, p.srcStep = rows, n, dstStep, srcStep
+	p.tmp, p.index, p.floor = &tmp[0], int(w)*transforms+int(k), floor
 	from, to := w.sides(k)
 	for i := range from * from {
-		s[i] = &src[i][0]
+		p.src[i] = &src[i][0]
 	}
 	for i := range to * to {
-		d[i] = &dst[i][0]
-	}
-	p := winogradArgs{
-		dst: &d, src: &s, rows: rows, n: n, dstStep: dstStep, srcStep: srcStep,
-		tmp: &tmp[0], index: int(w)*transforms + int(k), floor: floor,
+		p.dst[i] = &dst[i][0]
 	}
 	if l >= AVX512 {
-		winogradAVX512(p)
+		winogradAVX512(&p)
 	} else {
-		winogradAVX2(p)
+		winogradAVX2(&p)
 	}
 }

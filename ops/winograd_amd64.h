@@ -2,7 +2,7 @@
 // include this define V0 to V15 as registers, BYTES as their size and WINOGRAD as the name of the
 // function.
 //
-// WINOGRAD(p winogradArgs) computes the transform index of rows rows of n elements, a multiple of
+// WINOGRAD(p *winogradArgs) computes the transform index of rows rows of n elements, a multiple of
 // BYTES/4. In Go:
 //
 //	for r := range rows {
@@ -14,7 +14,7 @@
 //
 // where src and dst are square tables of pointers, row by row, and an element is a run of vectors.
 //
-// DI, SI   dst and src: tables of pointers;  AX a pointer
+// DI, SI   dst, which is also p, and src: tables of pointers;  AX a pointer
 // R9, R8   offset in bytes from the pointers of dst and of src
 // R10, R13 tmp, aligned to 64 bytes, and a vector of it
 // CX, DX   bytes left of a row, rows left
@@ -29,22 +29,21 @@
 	MOVL         AX, (R10) \
 	VBROADCASTSS (R10), v
 
-#define LOADFLOOR VBROADCASTSS p_floor+winogradArgs_floor(FP), V15
+#define LOADFLOOR VBROADCASTSS winogradArgs_floor(DI), V15
 
 #define START \
-	MOVQ p_dst+winogradArgs_dst(FP), DI          \
-	MOVQ p_src+winogradArgs_src(FP), SI          \
-	MOVQ p_rows+winogradArgs_rows(FP), DX        \
-	MOVQ p_dstStep+winogradArgs_dstStep(FP), R11 \
-	SUBQ p_n+winogradArgs_n(FP), R11             \
-	SHLQ $2, R11                                 \
-	MOVQ p_srcStep+winogradArgs_srcStep(FP), R12 \
-	SUBQ p_n+winogradArgs_n(FP), R12             \
-	SHLQ $2, R12                                 \
-	MOVQ p_tmp+winogradArgs_tmp(FP), R10         \
-	ADDQ $63, R10                                \
-	ANDQ $~63, R10                               \
-	XORQ R8, R8                                  \
+	LEAQ winogradArgs_src(DI), SI      \
+	MOVQ winogradArgs_rows(DI), DX     \
+	MOVQ winogradArgs_dstStep(DI), R11 \
+	SUBQ winogradArgs_n(DI), R11       \
+	SHLQ $2, R11                       \
+	MOVQ winogradArgs_srcStep(DI), R12 \
+	SUBQ winogradArgs_n(DI), R12       \
+	SHLQ $2, R12                       \
+	MOVQ winogradArgs_tmp(DI), R10     \
+	ADDQ $63, R10                      \
+	ANDQ $~63, R10                     \
+	XORQ R8, R8                        \
 	XORQ R9, R9
 
 #define PLUS(a, b, c) VADDPS b, a, c
@@ -76,50 +75,51 @@
 #define STORET(v, i) VMOVUPS v, (RUN*(i))(R13)
 
 #define RUNCOLUMN(f, c, label) \
-	MOVQ R10, R13        \
-	MOVQ BX, R14         \
-label:                   \
-	f(c)                 \
-	ADDQ $BYTES, R8      \
-	ADDQ $BYTES, R13     \
-	SUBQ $BYTES, R14     \
-	JNZ  label           \
+	MOVQ R10, R13    \
+	MOVQ BX, R14     \
+label:               \
+	f(c)             \
+	ADDQ $BYTES, R8  \
+	ADDQ $BYTES, R13 \
+	SUBQ $BYTES, R14 \
+	JNZ  label       \
 	SUBQ BX, R8
 
 #define RUNROW(f, r, label) \
-	MOVQ R10, R13        \
-	MOVQ BX, R14         \
-label:                   \
-	f(r)                 \
-	ADDQ $BYTES, R9      \
-	ADDQ $BYTES, R13     \
-	SUBQ $BYTES, R14     \
-	JNZ  label           \
+	MOVQ R10, R13    \
+	MOVQ BX, R14     \
+label:               \
+	f(r)             \
+	ADDQ $BYTES, R9  \
+	ADDQ $BYTES, R13 \
+	SUBQ $BYTES, R14 \
+	JNZ  label       \
 	SUBQ BX, R9
 
 #define LOOP(columns, rows) \
-row:                      \
-	MOVQ p_n+winogradArgs_n(FP), CX \
-	SHLQ $2, CX           \
-run:                      \
-	MOVQ $RUN, BX         \
-	CMPQ CX, BX           \
-	CMOVQLT CX, BX        \
-	columns               \
-	rows                  \
-	ADDQ BX, R8           \
-	ADDQ BX, R9           \
-	SUBQ BX, CX           \
-	JNZ  run              \
-	ADDQ R12, R8          \
-	ADDQ R11, R9          \
-	DECQ DX               \
-	JNZ  row              \
-	VZEROUPPER            \
+row:                            \
+	MOVQ winogradArgs_n(DI), CX \
+	SHLQ $2, CX                 \
+run:                            \
+	MOVQ $RUN, BX               \
+	CMPQ CX, BX                 \
+	CMOVQLT CX, BX              \
+	columns                     \
+	rows                        \
+	ADDQ BX, R8                 \
+	ADDQ BX, R9                 \
+	SUBQ BX, CX                 \
+	JNZ  run                    \
+	ADDQ R12, R8                \
+	ADDQ R11, R9                \
+	DECQ DX                     \
+	JNZ  row                    \
+	VZEROUPPER                  \
 	RET
 
-TEXT WINOGRAD(SB), NOSPLIT, $0-winogradArgs__size
-	MOVQ p_index+winogradArgs_index(FP), AX
+TEXT WINOGRAD(SB), NOSPLIT, $0-8
+	MOVQ p+0(FP), DI
+	MOVQ winogradArgs_index(DI), AX
 	LEAQ transforms<>(SB), BX
 	JMP  (BX)(AX*8)
 
