@@ -1,9 +1,9 @@
 package ops
 
 // The direct algorithm: implicit im2col and a matrix product. The im2col matrix has a row for each
-// output pixel, and In columns for each tap. It is never in memory: in the layout HWNC those
-// columns of adjacent rows are rows of the image itself, with stride In, and a tap on padding is
-// left out of the sum.
+// output pixel, and In columns for each tap. It is not in memory (but see gatheredPass): in the
+// layout HWNC those columns of adjacent rows are rows of the image itself, with stride In, and a
+// tap on padding is left out of the sum.
 
 // Direct is the direct algorithm. It fits all shapes.
 var Direct ConvAlgorithm[float32] = direct{}

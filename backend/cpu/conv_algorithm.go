@@ -17,8 +17,8 @@ const automatic = "auto"
 
 // ConvAlgorithms returns the values of Options.Conv. "auto" is the fastest algorithm for a shape.
 // "im2col" is the direct algorithm, implicit im2col: the panels of the matrix are read in place, in
-// the image, and no im2col matrix is in memory. "f4" and "f2" are Winograd's (see ops.Winograd)
-// wherever they fit; on 2x2 images either is ops.Map2.
+// the image. No im2col matrix is in memory, except for a single small image. "f4" and "f2" are
+// Winograd's (see ops.Winograd) wherever they fit; on 2x2 images either is ops.Map2.
 func ConvAlgorithms() []string {
 	names := []string{automatic}
 	for _, a := range convAlgorithms {
@@ -104,8 +104,8 @@ func (b *Backend) convAlgorithm(pass string, s ops.ConvShape) ops.ConvAlgorithm[
 	return a
 }
 
-// fastest returns the fastest algorithm. Measured by "bench tune" and on whole networks, batch 128,
-// against the direct algorithm:
+// fastest returns the fastest algorithm. Measured by "lamina tune" and on whole networks, batch
+// 128, against the direct algorithm:
 //
 //	Intel Sapphire Rapids, AVX-512  F4 and Map2 from 64 channels on: 1.4 to 2.7 times as fast in every
 //	                                pass of VGG; F2 always slower than F4
