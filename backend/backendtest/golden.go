@@ -184,7 +184,7 @@ func (g *goldenCase) maxPool() {
 
 // dropout compares what both this mask and Keras's keep: the rate is in the case's name.
 func (g *goldenCase) dropout() {
-	rate, err := strconv.ParseFloat(strings.Split(g.name, "_")[1], 32)
+	rate, err := strconv.ParseFloat(strings.Split(g.name, "_")[1], 64)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -204,9 +204,12 @@ func (g *goldenCase) dropout() {
 	if kept == 0 {
 		g.t.Error("no element is kept by both masks")
 	}
-	// 1/(1 − rate) may be rounded from a rate in float32 or float64.
-	near(g.t, "y", y, wantY, func(i int) float64 { return 2 * unit * math.Abs(float64(wantY[i])) })
-	near(g.t, "dx", dx, wantDx, func(i int) float64 { return 2 * unit * math.Abs(float64(wantDx[i])) })
+	// Keras rounds 1/(1 − rate) from a rate in float64, a backend from one in float32. Then each
+	// rounds its product.
+	ours, keras := float32(1/(1-float64(float32(rate)))), float32(1/(1-rate))
+	relative := math.Abs(float64(ours)/float64(keras)-1) + 2*unit
+	near(g.t, "y", y, wantY, func(i int) float64 { return relative * math.Abs(float64(wantY[i])) })
+	near(g.t, "dx", dx, wantDx, func(i int) float64 { return relative * math.Abs(float64(wantDx[i])) })
 }
 
 func (g *goldenCase) softmaxLoss() {
