@@ -3,6 +3,8 @@ package keras
 import (
 	"archive/zip"
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -232,7 +234,12 @@ func TestGoldenArchive(t *testing.T) {
 	refused(change(func(p map[string][]byte) {
 		p[configName] = []byte(`{"class_name":"Functional","config":{"layers":[]}}`)
 	}), "Functional")
-	refused(change(func(p map[string][]byte) { p[metadataName] = []byte(`{"lamina":{"labels":["one"]}}`) }), "1 labels for 4 classes")
+	classes := v.model.Classes
+	labels, err := json.Marshal(map[string]any{aboutKey: about{Labels: make([]string, classes+1)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(change(func(p map[string][]byte) { p[metadataName] = labels }), fmt.Sprintf("%d labels for %d classes", classes+1, classes))
 	refused(change(func(p map[string][]byte) { p[metadataName] = []byte(`{"lamina":7}`) }), "lamina")
 	refused(change(func(p map[string][]byte) { p[configName] = bytes.Repeat([]byte(" "), maxJSON+1) }), "more than")
 
@@ -271,8 +278,8 @@ func FuzzArchive(f *testing.F) {
 			return
 		}
 		m, r, err := file.model(b)
-		if err == nil && len(r.Taken) != len(m.Weights) {
-			t.Errorf("a model of which only %v was loaded", r.Taken)
+		if err == nil && len(r.Loaded) != len(m.Weights) {
+			t.Errorf("a model of which only %v was loaded", r.Loaded)
 		}
 	})
 }

@@ -147,10 +147,10 @@ func TestGoldenFiles(t *testing.T) {
 		}
 		defer f.Close()
 		var m *nn.Model
-		var report *Report
+		var summary *LoadSummary
 		switch whole := f.network != nil; {
 		case whole:
-			m, report, err = OpenModel(b, path)
+			m, summary, err = OpenModel(b, path)
 		case f.HasNames():
 			compareLayers(t, f.layers, want)
 			return
@@ -160,7 +160,7 @@ func TestGoldenFiles(t *testing.T) {
 					m = newModel(t, b, net)
 				}
 			}
-			report, err = f.Load(m, false)
+			summary, err = f.Load(m, false)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -171,8 +171,8 @@ func TestGoldenFiles(t *testing.T) {
 				compareNetworks(t, m.Network, net)
 			}
 		}
-		if len(report.Taken) != len(m.Weights) || len(report.PassedOver)+len(report.Missing)+len(report.Mismatched)+len(report.NotFinite) > 0 {
-			t.Errorf("report %+v", report)
+		if len(summary.Loaded) != len(m.Weights) || len(summary.Ignored)+len(summary.Missing)+len(summary.Mismatched)+len(summary.NotFinite) > 0 {
+			t.Errorf("summary %+v", summary)
 		}
 		if want.Evaluation != nil {
 			evaluate(t, m, *want.Evaluation)
@@ -325,7 +325,7 @@ func TestGoldenByName(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer f.Close()
-				report, err := f.LoadByName(m, want.SkipMismatch)
+				summary, err := f.LoadByName(m, want.SkipMismatch)
 				if (err != nil) != (want.Error != nil) {
 					t.Fatalf("error %v", err)
 				}
@@ -345,8 +345,8 @@ func TestGoldenByName(t *testing.T) {
 					t.Log(err)
 					// Keras 3 changes some; here an error changes nothing.
 					want.Changed = nil
-				} else if diff := cmp.Diff(report.Taken, changed); diff != "" {
-					t.Errorf("report of what was taken (-) and what has changed (+):\n%s", diff)
+				} else if diff := cmp.Diff(summary.Loaded, changed); diff != "" {
+					t.Errorf("summary of what was loaded (-) and what has changed (+):\n%s", diff)
 				}
 				if len(want.Changed) == 0 {
 					want.Changed = nil

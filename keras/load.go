@@ -9,10 +9,10 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Report tells what loading did.
-type Report struct {
-	Taken      []string // weights of the network that were set, "<layer>/<weight>"
-	PassedOver []string // layers of the file with weights that no layer here has taken
+// LoadSummary says what loading did.
+type LoadSummary struct {
+	Loaded     []string // weights of the network that were set, "<layer>/<weight>"
+	Ignored    []string // layers of the file with weights that no layer here has taken
 	Missing    []string // layers here with weights that the file has nothing for
 	Mismatched []string // sentences on what did not fit and was left out
 	NotFinite  []string // sentences on weights that were set and have values that are not finite numbers
@@ -27,7 +27,7 @@ func (e MismatchError) Error() string { return string(e) }
 // LoadByName gives every layer of the model the weights that the file has for a layer of its name, the
 // first to the first and so on. Where their number or a shape differs it is an error that names layer, weight
 // and both shapes; skipMismatch leaves out that layer, or weight, instead. Unless all is right nothing is changed.
-func (f *File) LoadByName(m *nn.Model, skipMismatch bool) (*Report, error) {
+func (f *File) LoadByName(m *nn.Model, skipMismatch bool) (*LoadSummary, error) {
 	if !f.HasNames() {
 		return nil, f.wrap(errors.New("it has no names of layers: its weights can only be loaded by their places"))
 	}
@@ -40,7 +40,7 @@ func (f *File) LoadByName(m *nn.Model, skipMismatch bool) (*Report, error) {
 
 // Load gives the layers of the model that have weights those of the file, the first to the first and so
 // on, whatever their names. Otherwise it is as LoadByName.
-func (f *File) Load(m *nn.Model, skipMismatch bool) (*Report, error) {
+func (f *File) Load(m *nn.Model, skipMismatch bool) (*LoadSummary, error) {
 	t, err := f.checkInPlace(m.Network, skipMismatch)
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (f *File) Load(m *nn.Model, skipMismatch bool) (*Report, error) {
 }
 
 // OpenModel makes a model on a backend of a file that has a whole one, checkpoints among them.
-func OpenModel(b backend.Backend, path string) (*nn.Model, *Report, error) {
+func OpenModel(b backend.Backend, path string) (*nn.Model, *LoadSummary, error) {
 	f, err := Open(path)
 	if err != nil {
 		return nil, nil, err
@@ -59,7 +59,7 @@ func OpenModel(b backend.Backend, path string) (*nn.Model, *Report, error) {
 }
 
 // model makes a model of the file.
-func (f *File) model(b backend.Backend) (*nn.Model, *Report, error) {
+func (f *File) model(b backend.Backend) (*nn.Model, *LoadSummary, error) {
 	net, err := f.Network()
 	if err != nil {
 		return nil, nil, err
@@ -121,9 +121,9 @@ func (f *File) checkInPlace(net *nn.Network, skip bool) (*transfer, error) {
 
 // transfer is what has been checked and is to be loaded.
 type transfer struct {
-	file   *File
-	copies []copying
-	report *Report
+	file    *File
+	copies  []copying
+	summary *LoadSummary
 }
 
 // copying is a weight of the file for one here.
@@ -134,7 +134,7 @@ type copying struct {
 
 // check finds out what pairs of layers give, and reads all of it once.
 func (f *File) check(net *nn.Network, pairs []pair, skip bool) (*transfer, error) {
-	t := &transfer{file: f, report: &Report{}}
+	t := &transfer{file: f, summary: &LoadSummary{}}
 	gives, takes := map[string]bool{}, map[string]bool{}
 	for _, p := range pairs {
 		copies, mismatches := p.match()
@@ -142,17 +142,17 @@ func (f *File) check(net *nn.Network, pairs []pair, skip bool) (*transfer, error
 			return nil, f.wrap(MismatchError(mismatches[0]))
 		}
 		t.copies = append(t.copies, copies...)
-		t.report.Mismatched = append(t.report.Mismatched, mismatches...)
+		t.summary.Mismatched = append(t.summary.Mismatched, mismatches...)
 		gives[p.file.name], takes[p.here.Name] = true, true
 	}
 	for _, l := range f.layers {
 		if len(l.weights) > 0 && !gives[l.name] {
-			t.report.PassedOver = append(t.report.PassedOver, l.name)
+			t.summary.Ignored = append(t.summary.Ignored, l.name)
 		}
 	}
 	for _, l := range net.Table {
 		if len(l.Weights) > 0 && !takes[l.Name] {
-			t.report.Missing = append(t.report.Missing, l.Name)
+			t.summary.Missing = append(t.summary.Missing, l.Name)
 		}
 	}
 	for _, c := range t.copies {
@@ -161,7 +161,7 @@ func (f *File) check(net *nn.Network, pairs []pair, skip bool) (*transfer, error
 			return nil, f.wrap(err)
 		}
 		if n > 0 {
-			t.report.NotFinite = append(t.report.NotFinite, fmt.Sprintf("%s has %d values that are not finite numbers", c.to.Name, n))
+			t.summary.NotFinite = append(t.summary.NotFinite, fmt.Sprintf("%s has %d values that are not finite numbers", c.to.Name, n))
 		}
 	}
 	return t, nil
@@ -204,7 +204,7 @@ func (c copying) notFinite() (n int, err error) {
 }
 
 // into sets the weights of the model.
-func (t *transfer) into(m *nn.Model) (*Report, error) {
+func (t *transfer) into(m *nn.Model) (*LoadSummary, error) {
 	for _, c := range t.copies {
 		values := make([]float32, c.to.Shape.Size())
 		if err := c.from.read(values, 0); err != nil {
@@ -213,7 +213,7 @@ func (t *transfer) into(m *nn.Model) (*Report, error) {
 		if err := m.Set(c.to.Name, values); err != nil {
 			return nil, err
 		}
-		t.report.Taken = append(t.report.Taken, c.to.Name)
+		t.summary.Loaded = append(t.summary.Loaded, c.to.Name)
 	}
-	return t.report, nil
+	return t.summary, nil
 }

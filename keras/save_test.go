@@ -97,7 +97,7 @@ func TestSaved(t *testing.T) {
 			if err := save(path); err != nil {
 				t.Fatal(err)
 			}
-			got, report, err := OpenModel(b, path)
+			got, summary, err := OpenModel(b, path)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -115,8 +115,8 @@ func TestSaved(t *testing.T) {
 			if diff := cmp.Diff(images{m.Labels, m.Mean, m.Std}, images{got.Labels, got.Mean, got.Std}); diff != "" {
 				t.Errorf("images (-want +got):\n%s", diff)
 			}
-			if len(report.Taken) != len(m.Weights) || len(report.PassedOver)+len(report.Missing) > 0 {
-				t.Errorf("report %+v", report)
+			if len(summary.Loaded) != len(m.Weights) || len(summary.Ignored)+len(summary.Missing) > 0 {
+				t.Errorf("summary %+v", summary)
 			}
 			byName := newModel(t, b, m.Network)
 			f, err := Open(path)
