@@ -267,10 +267,10 @@ func TestRefused(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		"refused/links/itself":  "soft links go in a circle",
-		"refused/links/nowhere": `nothing here is called "not"`,
-		"type":                  "this is not a dataset",
-		"types/part0/i1/x":      "this is not a group",
+		"refused/links/itself":  "soft links form a cycle",
+		"refused/links/nowhere": `no object "not"`,
+		"type":                  "not a dataset",
+		"types/part0/i1/x":      "not a group",
 	} {
 		if err := reach(testdata(t, "v1.h5").Root(), path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v", path, err)

@@ -207,20 +207,20 @@ func TestWriteErrors(t *testing.T) {
 		want string
 		make func(*Tree)
 	}{
-		{`/a is there twice`, func(t *Tree) { t.Floats("a", nil, numbers(1)); t.Floats("a", nil, numbers(1)) }},
-		{`/a is there twice`, func(t *Tree) { t.Floats("a", nil, numbers(1)); t.Group("a") }},
-		{`/a is there twice`, func(t *Tree) { t.Group("a"); t.Ints("a", nil, []int64{1}) }},
-		{`/a/: "" cannot be a name`, func(t *Tree) { t.Group("a//b") }},
-		{`/: "." cannot be a name`, func(t *Tree) { t.Group(".") }},
-		{`/: "x\x00" cannot be a name`, func(t *Tree) { t.Group("x\x00") }},
+		{`/a is defined twice`, func(t *Tree) { t.Floats("a", nil, numbers(1)); t.Floats("a", nil, numbers(1)) }},
+		{`/a is defined twice`, func(t *Tree) { t.Floats("a", nil, numbers(1)); t.Group("a") }},
+		{`/a is defined twice`, func(t *Tree) { t.Group("a"); t.Ints("a", nil, []int64{1}) }},
+		{`/a/: invalid name ""`, func(t *Tree) { t.Group("a//b") }},
+		{`/: invalid name "."`, func(t *Tree) { t.Group(".") }},
+		{`/: invalid name "x\x00"`, func(t *Tree) { t.Group("x\x00") }},
 		{`/a/b: 2 values of shape [3]`, func(t *Tree) { t.Ints("a/b", []int{3}, []int64{1, 2}) }},
 		{`/a: shape [-1]`, func(t *Tree) { t.Floats("a", []int{-1}, numbers(1)) }},
 		{`/a: shape [9223372036854775807 2]`, func(t *Tree) { t.Floats("a", []int{math.MaxInt64, 2}, numbers(1)) }},
 		{`/: attribute "a": a value of type int cannot be written`, func(t *Tree) { t.Attr("a", 1) }},
-		{`/: attribute "": "" cannot be a name`, func(t *Tree) { t.Attr("", "a") }},
-		{`attribute "a" is there twice`, func(t *Tree) { t.Attr("a", "a"); t.Attr("a", "b") }},
+		{`/: attribute "": invalid name ""`, func(t *Tree) { t.Attr("", "a") }},
+		{`attribute "a" is defined twice`, func(t *Tree) { t.Attr("a", "a"); t.Attr("a", "b") }},
 		{`/g/: attribute "a": a zero byte in the string "b\x00"`, func(t *Tree) { t.Group("g").Attr("a", "b\x00") }},
-		{`/: attribute "a": 5000 strings: the format allows 4032`, func(t *Tree) {
+		{`/: attribute "a": 5000 strings, the format allows 4032`, func(t *Tree) {
 			t.Attr("a", slices.Repeat([]string{"a name of 16 bytes"}, 5000))
 		}},
 		{`/a: no such weights`, func(t *Tree) { t.Floats("a", []int{3}, func([]float32, int) error { return failing }) }},
