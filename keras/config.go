@@ -6,38 +6,39 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// object is how Keras writes a model, a layer or a regularizer: the name of a class and what it is made from.
+// object is Keras's form of a model, a layer or a regularizer: a class and its settings.
 type object struct {
 	Class      string          `json:"class_name"`
-	Registered string          `json:"registered_name"` // of a class that is not Keras's own
+	Registered string          `json:"registered_name"` // of a custom class
 	Config     json.RawMessage `json:"config"`
 }
 
 // sequentialConfig is the configuration of a Sequential.
 type sequentialConfig struct {
 	Layers []object `json:"layers"`
-	// Built is the shape of the input where Keras 3 was not given it by a layer.
+	// Built is the shape of the input if no layer has it.
 	Built []*int `json:"build_input_shape"`
 }
 
-// readNetwork makes a network of the configuration of a model.
-func readNetwork(text []byte) (nn.Sequential, error) {
+// readNetwork converts the configuration of a model to a network.
+func readNetwork(text []byte, budget *infile.Budget) (nn.Sequential, error) {
 	var model object
-	if err := json.Unmarshal(text, &model); err != nil {
+	if err := budget.JSON(text, &model); err != nil {
 		return nn.Sequential{}, fmt.Errorf("the model's configuration: %w", err)
 	}
 	if model.Class != "Sequential" {
 		return nn.Sequential{}, fmt.Errorf("the model is of class %q, only Sequential is supported", model.Class)
 	}
 	var config sequentialConfig
-	if err := json.Unmarshal(model.Config, &config); err != nil {
+	if err := budget.JSON(model.Config, &config); err != nil {
 		return nn.Sequential{}, fmt.Errorf("the model's configuration: %w", err)
 	}
-	r := &networkReader{}
+	r := &networkReader{budget: budget}
 	for i := range config.Layers {
 		if err := r.read(&config.Layers[i]); err != nil {
 			return nn.Sequential{}, err
@@ -46,11 +47,15 @@ func readNetwork(text []byte) (nn.Sequential, error) {
 	return r.finish(config.Built)
 }
 
-// networkReader makes a network layer by layer.
+// layerBytes is the memory that a layer takes in the network and in what is made from it.
+const layerBytes = 4000
+
+// networkReader builds a network layer by layer.
 type networkReader struct {
+	budget  *infile.Budget
 	network nn.Sequential
-	flat    bool // a Flatten was there
-	softmax bool // the last layer has it
+	flat    bool // after a Flatten
+	softmax bool // after a softmax
 	last    string
 }
 
@@ -64,7 +69,7 @@ func (r *networkReader) finish(built []*int) (nn.Sequential, error) {
 	}
 	switch {
 	case s.Input == nil:
-		return *s, errors.New("the model does not tell the shape of its input")
+		return *s, errors.New("the model does not state the shape of its input")
 	case !r.softmax:
 		return *s, fmt.Errorf("layer %q, the last, is not followed by a softmax, which is not supported", r.last)
 	}
@@ -72,7 +77,7 @@ func (r *networkReader) finish(built []*int) (nn.Sequential, error) {
 	return *s, nil
 }
 
-// classes returns how many numbers the last layer gives for an image.
+// classes returns the number of outputs of the last layer.
 func classes(s *nn.Sequential) int {
 	h, w, c := s.Input[0], s.Input[1], s.Input[2]
 	for _, l := range s.Layers {
@@ -92,13 +97,16 @@ func classes(s *nn.Sequential) int {
 
 // read adds a layer of the file.
 func (r *networkReader) read(o *object) error {
-	l, err := newSettings(o)
+	if err := r.budget.Take(layerBytes); err != nil {
+		return err
+	}
+	l, err := newSettings(o, r.budget)
 	if err != nil {
 		return err
 	}
 	switch {
 	case o.Class == "InputLayer" && len(r.network.Layers) > 0:
-		return fmt.Errorf("layer %q is an InputLayer behind other layers, which is not supported", l.name)
+		return fmt.Errorf("layer %q is an InputLayer after other layers, which is not supported", l.name)
 	case r.softmax:
 		return fmt.Errorf("layer %q follows the softmax of %q, which is not supported", l.name, r.last)
 	}
@@ -138,14 +146,14 @@ func (r *networkReader) read(o *object) error {
 	case "softmax":
 		r.softmax = true
 	default:
-		l.refuse("activation", fmt.Sprintf("%q", activation), "linear, relu and, at the end, softmax")
+		l.reject("activation", fmt.Sprintf("%q", activation), "linear, relu and, at the end, softmax")
 	}
 	return l.err
 }
 
 func (r *networkReader) add(l nn.Layer) { r.network.Layers = append(r.network.Layers, l) }
 
-// input takes the shape of the input from the first layer that has it.
+// input sets the shape of the input from the first layer that states it.
 func (r *networkReader) input(l *settings) {
 	for _, key := range []string{"batch_shape", "batch_input_shape"} {
 		if r.network.Input != nil || !l.has(key) {
@@ -162,15 +170,15 @@ func (r *networkReader) input(l *settings) {
 	}
 }
 
-// imageShape returns the shape of an image from that of a batch, which has any size.
+// imageShape returns the shape of an image, given that of a batch of any size.
 func imageShape(batch []*int) (tensor.Shape, error) {
 	if len(batch) != 4 {
-		return nil, fmt.Errorf("it has %d dimensions, want images: batch, height, width, channels", len(batch))
+		return nil, fmt.Errorf("it has %d dimensions, expected images: batch, height, width, channels", len(batch))
 	}
 	var shape tensor.Shape
 	for _, d := range batch[1:] {
 		if d == nil {
-			return nil, errors.New("pictures of any size are not supported, height, width and channels must be numbers")
+			return nil, errors.New("images of any size are not supported: height, width and channels must be numbers")
 		}
 		shape = append(shape, *d)
 	}

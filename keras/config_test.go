@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
 )
@@ -59,7 +60,7 @@ func TestReadNetwork(t *testing.T) {
 			[]nn.Layer{nn.MaxPool{}, conv, nn.Flatten{Name: "f"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := readNetwork([]byte(c.text))
+			got, err := readNetwork([]byte(c.text), infile.NewBudget(0))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,7 +82,7 @@ func with(layer, setting string) string {
 	return strings.TrimSuffix(layer, "}}") + "," + setting + "}}"
 }
 
-func TestReadNetworkRefuses(t *testing.T) {
+func TestReadNetworkRejects(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
 		want       string
@@ -118,16 +119,16 @@ func TestReadNetworkRefuses(t *testing.T) {
 		{"type", model(inputJSON, with(convJSON, `"dtype":"float64"`)), `dtype float64`},
 		{"type of Keras 3", model(inputJSON, with(convJSON, `"dtype":{"class_name":"DTypePolicy","config":{"name":"bfloat16"}}`)), `dtype bfloat16`},
 		{"filters", model(inputJSON, strings.Replace(convJSON, `"filters":3`, `"filters":3.5`, 1)), `filters 3.5`},
-		{"no input", model(convJSON, flattenJSON, denseJSON), "does not tell the shape of its input"},
-		{"input of any size", model(strings.Replace(inputJSON, "4,4", "null,null", 1)), `layer "in": batch_input_shape: pictures of any size`},
+		{"no input", model(convJSON, flattenJSON, denseJSON), "does not state the shape of its input"},
+		{"input of any size", model(strings.Replace(inputJSON, "4,4", "null,null", 1)), `layer "in": batch_input_shape: images of any size`},
 		{"input of a vector", model(strings.Replace(inputJSON, "4,4,2", "7", 1)), "2 dimensions"},
-		{"input in the middle", model(convJSON, inputJSON), `layer "in" is an InputLayer behind`},
+		{"input in the middle", model(convJSON, inputJSON), `layer "in" is an InputLayer after`},
 		{"no softmax", model(inputJSON, flattenJSON, strings.Replace(denseJSON, "softmax", "linear", 1)), `layer "d", the last, is not followed by a softmax`},
 		{"softmax in between", model(inputJSON, flattenJSON, denseJSON, flattenJSON), `layer "f" follows the softmax of "d"`},
 		{"a layer without settings", model(inputJSON, `{"class_name":"Flatten"}`), "Flatten"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := readNetwork([]byte(c.text))
+			_, err := readNetwork([]byte(c.text), infile.NewBudget(0))
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %v, want one with %q", err, c.want)
 			}

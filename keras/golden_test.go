@@ -104,8 +104,8 @@ func goldenNets(t *testing.T) map[string]*nn.Network {
 	return map[string]*nn.Network{"tiny": settings.Trace.Net.build(t, 0), "named": settings.Files.Named.build(t, 0.5)}
 }
 
-// mayBeRefused are the files that no Keras writes, with what in them is not supported.
-func mayBeRefused() map[string]string {
+// mayBeRejected lists files that no Keras writes, with their unsupported feature.
+func mayBeRejected() map[string]string {
 	return map[string]string{"k2_named_latest.h5": "dense link storage",
 		"k2_micro_v110_chunked.h5": "chunk index", "k2_micro_latest_chunked.h5": "chunk index"}
 }
@@ -136,9 +136,9 @@ func TestGoldenFiles(t *testing.T) {
 	eachGoldenFile(t, func(t *testing.T, path string, want goldenFile) {
 		name := filepath.Base(path)
 		f, err := Open(path)
-		if unsupported, ok := mayBeRefused()[name]; ok && err != nil {
+		if unsupported, ok := mayBeRejected()[name]; ok && err != nil {
 			if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), unsupported) {
-				t.Errorf("refused with %q, want the name of %q", err, unsupported)
+				t.Errorf("rejected with %q, want the name of %q", err, unsupported)
 			}
 			return
 		}

@@ -23,7 +23,7 @@ const (
 	varsGroup      = "vars"
 )
 
-// openHDF5 finds the layers in an HDF5 file.
+// openHDF5 lists the layers of an HDF5 file.
 func (f *File) openHDF5(h *hdf5.File) error {
 	root := h.Root()
 	if root.HasAttr(configAttribute) {
@@ -52,14 +52,14 @@ func (f *File) openHDF5(h *hdf5.File) error {
 	case root.Has(layersGroup):
 		return f.readByClass(root)
 	}
-	return fmt.Errorf("there are no weights in it as Keras writes them: neither an attribute %q nor a group %q", layerNames, layersGroup)
+	return fmt.Errorf("it has no weights as Keras writes them: neither an attribute %q nor a group %q", layerNames, layersGroup)
 }
 
-// setNetwork reads a model's configuration, and what this program adds to it.
+// setNetwork reads a model's configuration and this program's additions to it.
 func (f *File) setNetwork(config, about []byte) {
-	network, err := readNetwork(config)
+	network, err := readNetwork(config, f.budget)
 	if err == nil && len(about) > 0 {
-		err = readAbout(about, &network)
+		err = f.readAbout(about, &network)
 	}
 	f.network, f.networkError = &network, err
 }
@@ -69,7 +69,7 @@ func hasNames(o *hdf5.Object, attribute string) bool {
 	return o.HasAttr(attribute) || o.HasAttr(attribute+"0")
 }
 
-// names returns a list of names, which Keras divides (layer_names0, layer_names1, …) where it is long.
+// names returns a list of names. Keras splits a long one into layer_names0, layer_names1 and so on.
 func names(o *hdf5.Object, attribute string) ([]string, error) {
 	part := func(i int) string { return attribute + strconv.Itoa(i) }
 	if !o.HasAttr(part(0)) {
@@ -86,24 +86,47 @@ func names(o *hdf5.Object, attribute string) ([]string, error) {
 	return all, nil
 }
 
-// readByName reads where the weights are in a group of layers by name.
+// double returns a name that is twice in a list.
+func double(names []string) (string, bool) {
+	seen := map[string]bool{}
+	for _, name := range names {
+		if seen[name] {
+			return name, true
+		}
+		seen[name] = true
+	}
+	return "", false
+}
+
+// readByName locates the weights in a group of layers by name.
 func (f *File) readByName(g *hdf5.Group) error {
 	layers, err := names(g.Object, layerNames)
 	if err != nil {
 		return err
 	}
+	if name, ok := double(layers); ok {
+		return fmt.Errorf("two layers are named %q", name)
+	}
+	groups := map[*hdf5.Group]string{} // a path may be spelled in many ways
 	for _, name := range layers {
 		group, err := g.Group(name)
 		if err != nil {
 			return err
 		}
+		if other, ok := groups[group]; ok {
+			return fmt.Errorf("the layers %q and %q are one group", other, name)
+		}
+		groups[group] = name
 		l := layer{name: name}
 		weights, err := names(group.Object, weightNames)
 		if err != nil {
 			return err
 		}
+		if name, ok := double(weights); ok {
+			return fmt.Errorf("layer %q has two weights %q", l.name, name)
+		}
 		for _, name := range weights {
-			if err := l.add(group, name); err != nil {
+			if err := f.add(&l, group, name); err != nil {
 				return err
 			}
 		}
@@ -112,9 +135,15 @@ func (f *File) readByName(g *hdf5.Group) error {
 	return nil
 }
 
-// add adds a weight that is in the group of its layer.
-func (l *layer) add(g *hdf5.Group, name string) error {
+// weightBytes is the memory that keeping track of a weight takes.
+const weightBytes = 500
+
+// add adds a weight in the group of its layer.
+func (f *File) add(l *layer, g *hdf5.Group, name string) error {
 	d, err := g.Dataset(name)
+	if err == nil {
+		err = f.budget.Take(weightBytes)
+	}
 	if err != nil {
 		return err
 	}
@@ -122,7 +151,7 @@ func (l *layer) add(g *hdf5.Group, name string) error {
 	return nil
 }
 
-// readByClass reads where the weights are in groups named by class and number.
+// readByClass locates the weights in groups named by class and number.
 func (f *File) readByClass(root *hdf5.Group) error {
 	f.order = byClass
 	g, err := root.Group(layersGroup)
@@ -135,7 +164,7 @@ func (f *File) readByClass(root *hdf5.Group) error {
 			return err
 		}
 		if group.Has(layersGroup) {
-			return fmt.Errorf("layer %q is a model within the model, which is not supported", name)
+			return fmt.Errorf("layer %q is a nested model, which is not supported", name)
 		}
 		l := layer{name: name}
 		if group.Has(varsGroup) {
@@ -144,7 +173,7 @@ func (f *File) readByClass(root *hdf5.Group) error {
 				return err
 			}
 			for i := range vars.Children() {
-				if err := l.add(vars, strconv.Itoa(i)); err != nil {
+				if err := f.add(&l, vars, strconv.Itoa(i)); err != nil {
 					return err
 				}
 			}

@@ -2,14 +2,15 @@ package keras
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lamina-go/lamina/nn"
 )
 
-// arranged returns the layers of the file that have these names, an empty one where there is none, and after them
+// sorted returns the layers of the file with these names, an empty one for a missing one, followed by
 // the others that have weights.
-func (f *File) arranged(names []string) []layer {
+func (f *File) sorted(names []string) []layer {
 	byName := map[string]layer{}
 	for _, l := range f.layers {
 		byName[l.name] = l
@@ -27,8 +28,8 @@ func (f *File) arranged(names []string) []layer {
 	return all
 }
 
-// inPlace returns the file's layers that have weights as the network's layers with weights follow each other.
-func (f *File) inPlace(net *nn.Network) []layer {
+// weighted returns the file's layers with weights in the order of the network's.
+func (f *File) weighted(net *nn.Network) []layer {
 	layers := f.layers
 	switch f.order {
 	case byName:
@@ -36,24 +37,18 @@ func (f *File) inPlace(net *nn.Network) []layer {
 		for _, l := range net.Table {
 			names = append(names, l.Name)
 		}
-		layers = f.arranged(names)
+		layers = f.sorted(names)
 	case byClass:
 		var classes []string
 		for _, l := range net.Table {
 			classes = append(classes, l.Class)
 		}
-		layers = f.arranged(classKeys(classes))
+		layers = f.sorted(classKeys(classes))
 	}
-	var weighted []layer
-	for _, l := range layers {
-		if len(l.weights) > 0 {
-			weighted = append(weighted, l)
-		}
-	}
-	return weighted
+	return slices.DeleteFunc(slices.Clone(layers), func(l layer) bool { return len(l.weights) == 0 })
 }
 
-// classKeys returns the names of layers of these classes in files by class: conv2d, conv2d_1.
+// classKeys returns the names that layers of these classes have in files by class: conv2d, conv2d_1.
 func classKeys(classes []string) []string {
 	count := map[string]int{}
 	var keys []string
@@ -69,7 +64,7 @@ func classKeys(classes []string) []string {
 	return keys
 }
 
-// snakeCase writes the name of a class as Keras does in paths: max_pooling2d for MaxPooling2D.
+// snakeCase returns the name of a class as Keras writes it in paths: max_pooling2d for MaxPooling2D.
 func snakeCase(class string) string {
 	lower := func(i int) bool { return i < len(class) && 'a' <= class[i] && class[i] <= 'z' }
 	var b strings.Builder

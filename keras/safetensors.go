@@ -1,7 +1,6 @@
 package keras
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -14,16 +13,17 @@ import (
 // networkKey is the key of the network in the metadata of a safetensors file, a checkpoint too.
 const networkKey = "network"
 
-// openSafetensors finds the layers in a safetensors file, whose tensors are named "<layer>/<weight>".
+// openSafetensors lists the layers of a safetensors file with tensors named "<layer>/<weight>".
 func (f *File) openSafetensors(r io.ReaderAt) error {
 	f.order = byName
 	h, err := safetensors.ReadHeader(io.NewSectionReader(r, 0, f.size), f.size)
 	if err != nil {
 		return err
 	}
+	f.budget = h.Budget
 	if text, ok := h.Metadata[networkKey]; ok {
 		f.network = new(nn.Sequential)
-		if err := json.Unmarshal([]byte(text), f.network); err != nil {
+		if err := f.budget.JSON([]byte(text), f.network); err != nil {
 			f.networkError = fmt.Errorf("its network: %w", err)
 		}
 	}
@@ -33,18 +33,18 @@ func (f *File) openSafetensors(r io.ReaderAt) error {
 			return err
 		}
 	}
-	place := map[string]int{} // of a layer
+	index := map[string]int{} // of a layer
 	for _, e := range h.Entries {
 		i := strings.LastIndex(e.Name, "/")
-		// A checkpoint has velocities, "velocity/<layer>/<weight>", and a checksum.
+		// A checkpoint also has velocities, "velocity/<layer>/<weight>", and a checksum.
 		if e.Type != "F32" || i < 0 || checkpoint && strings.HasPrefix(e.Name, "velocity/") {
 			continue
 		}
 		name := e.Name[:i]
-		at, seen := place[name]
+		at, seen := index[name]
 		if !seen {
 			at = len(f.layers)
-			place[name] = at
+			index[name] = at
 			f.layers = append(f.layers, layer{name: name})
 		}
 		start := h.Start + e.Offset
@@ -58,7 +58,7 @@ func (f *File) openSafetensors(r io.ReaderAt) error {
 	return nil
 }
 
-// rank returns the place of a weight in its layer. Other writers of safetensors sort by name.
+// rank returns the position of a weight in its layer. Other writers of safetensors sort by name.
 func rank(name string) int {
 	for i, names := range [][]string{{"kernel", "gamma"}, {"bias", "beta"}, {"moving_mean"}, {"moving_variance"}} {
 		if slices.Contains(names, name) {

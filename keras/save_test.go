@@ -167,7 +167,7 @@ func fingerprint(t *testing.T, path string) []byte {
 	return data
 }
 
-func TestSaveRefuses(t *testing.T) {
+func TestSaveRejects(t *testing.T) {
 	b := openCPU(t)
 	s := small()
 	s.Layers[0] = nn.Conv2D{Name: "a/b", Filters: 5, Kernel: 3}
@@ -176,7 +176,7 @@ func TestSaveRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, dir := newModel(t, b, net), t.TempDir()
-	for path, want := range map[string]string{"m": "ends in .h5, .keras", "m.hdf5": "ends in .h5", "m.h5": `"a/b"`,
+	for path, want := range map[string]string{"m": "must end in .h5, .keras", "m.hdf5": "must end in .h5", "m.h5": `"a/b"`,
 		filepath.Join("none", "m.keras"): "no such file"} {
 		err := Save(filepath.Join(dir, path), m, nil)
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -229,7 +229,7 @@ func TestLongListsOfNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	h, err := hdf5.NewFile(r, size, path)
+	h, err := hdf5.NewFile(r, size, path, infile.NewBudget(size))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -137,6 +137,10 @@ func (o *Object) attributeValue(m message) (any, error) {
 		return nil, b.fail("shape %v of %s needs %d bytes, but %d are left", shape, t, n*t.size, b.left())
 	}
 	scalar := len(shape) == 0
+	b.allocate(n * (stringBytes + t.size))
+	if b.err != nil {
+		return nil, b.err
+	}
 	switch t.class {
 	case classInt:
 		return values(scalar, n, func() int64 {
@@ -204,6 +208,7 @@ func (f *File) vlen(b *block) string {
 		b.err = h.err
 		return ""
 	}
+	b.allocate(n) // many may refer to the same string
 	s, ok := h.objects[index]
 	if !ok || n > len(s) {
 		b.fail("string %d of %d bytes is not in the global heap at %d", index, n, addr)
@@ -234,6 +239,7 @@ func (h *globalHeap) read(f *File, o *Object, addr uint64) error {
 	if err := b.more(int(size) - head); err != nil {
 		return err
 	}
+	b.allocate(len(b.data))
 	data := string(b.data) // the objects share this memory
 	for b.left() >= head {
 		index := b.u16()
@@ -248,6 +254,7 @@ func (h *globalHeap) read(f *File, o *Object, addr uint64) error {
 		if _, double := h.objects[index]; double {
 			return b.fail("string %d is stored twice", index)
 		}
+		b.allocate(partBytes)
 		h.objects[index] = data[b.pos : b.pos+int(n)]
 		b.skip(int(n))
 		b.skip(min(-int(n)&7, b.left()))

@@ -78,6 +78,13 @@ func (b *block) fail(format string, args ...any) error {
 
 func (b *block) unsupported(what string) error { return b.failed(unsupported(what)) }
 
+// allocate takes memory from the file's budget.
+func (b *block) allocate(n int) {
+	if b.err == nil {
+		b.err = b.f.take(b.o, b.part, b.addr+uint64(b.pos), n)
+	}
+}
+
 // left returns the number of unread bytes.
 func (b *block) left() int { return len(b.data) - b.pos }
 

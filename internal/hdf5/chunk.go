@@ -43,6 +43,9 @@ const (
 var filterNames = map[int]string{4: "szip", 5: "nbit", 6: "scaleoffset", 305: "lzo", 307: "bzip2", 32000: "lzf",
 	32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd"}
 
+// expansion is more than trained weights compress, even if many are zero.
+const expansion = 16
+
 // maxDeflate is the highest compression ratio of deflate: 258 bytes in 2 bits.
 const maxDeflate = 1032
 
@@ -81,7 +84,22 @@ func (d *Dataset) readChunked(b *block) error {
 	if tree == undefined {
 		return b.unsupported("a dataset that was never written (of fill values)")
 	}
+	if !c.fit(d.shape, d.typ.size) {
+		return b.fail("chunks of shape %v for data of shape %v", c.dims, d.shape)
+	}
 	return d.readIndex(b, c, tree)
+}
+
+// fit reports whether all chunks together are about as large as data of that shape, in elements of
+// size bytes. Chunks at the edges may extend beyond the data.
+func (c *chunked) fit(shape []int, size int) bool {
+	const edges, small = 16, 1 << 20
+	data, all := float64(size), float64(c.size)
+	for i, n := range shape {
+		data *= float64(n)
+		all *= float64(c.grid[i])
+	}
+	return all <= max(small, edges*data)
 }
 
 // readIndex reads the B-tree of chunks and checks that none is missing.
@@ -108,6 +126,10 @@ func (d *Dataset) readIndex(b *block, c *chunked, tree uint64) error {
 			return err
 		}
 		found = append(found, p)
+		key.allocate(chunkBytes)
+		if key.err != nil {
+			return key.err
+		}
 		return d.f.claim(d.Object, "chunk", addr, uint64(p.stored))
 	})
 	if err != nil {
@@ -205,6 +227,10 @@ func (d *Dataset) readFilters(c *chunked) error {
 // load reads a chunk and reverses its filters.
 func (d *Dataset) load(k chunk) ([]byte, error) {
 	c := d.chunks
+	// A chunk that expands much more than weights do counts against the file's budget.
+	if err := d.f.take(d.Object, "chunk", k.addr, max(0, 2*c.size-expansion*k.stored)); err != nil {
+		return nil, err
+	}
 	p := make([]byte, k.stored)
 	if err := d.f.readAt(d.Object, "chunk", k.addr, p); err != nil {
 		return nil, err
@@ -243,12 +269,18 @@ func (c *chunked) inflate(p []byte, limit int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out bytes.Buffer
-	n, err := io.Copy(&out, io.LimitReader(c.zlib, int64(limit)+1))
-	if err == nil && n > int64(limit) {
-		err = fmt.Errorf("deflate expands it to more than the %d bytes of a chunk", limit)
+	out := make([]byte, limit+1)
+	for n := 0; n < len(out); {
+		more, err := c.zlib.Read(out[n:])
+		n += more
+		if err == io.EOF {
+			return out[:n], nil
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	return out.Bytes(), err
+	return nil, fmt.Errorf("deflate expands it to more than the %d bytes of a chunk", limit)
 }
 
 // unshuffle reverses the shuffle filter, which stores the first bytes of all elements, then the

@@ -20,7 +20,7 @@ import (
 
 // readAll reads everything of a file that can be read, past all errors, and returns the errors.
 func readAll(data []byte) (errs []error) {
-	f, err := NewFile(bytes.NewReader(data), int64(len(data)), "damaged.h5")
+	f, err := NewFile(bytes.NewReader(data), int64(len(data)), "damaged.h5", infile.NewBudget(int64(len(data))))
 	if err != nil {
 		return []error{err}
 	}
@@ -116,7 +116,7 @@ func (r *recorder) ReadAt(p []byte, at int64) (int, error) {
 // metadata returns the places of all bytes of a file that are read to know what is in it.
 func metadata(t testing.TB, data []byte) []int {
 	r := &recorder{bytes.NewReader(data), make([]bool, len(data))}
-	f, err := NewFile(r, int64(len(data)), "good.h5")
+	f, err := NewFile(r, int64(len(data)), "good.h5", infile.NewBudget(int64(len(data))))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+
+	"github.com/lamina-go/lamina/internal/infile"
 )
 
 // File is an HDF5 file open for reading. It is not for use by several goroutines at once.
@@ -15,6 +17,7 @@ type File struct {
 
 	offsetSize, lengthSize int // bytes of an address and of a length
 
+	budget  *infile.Budget
 	claimed uint64              // bytes of all parts found so far
 	starts  map[uint64]struct{} // their addresses
 	objects map[uint64]*Object
@@ -22,9 +25,10 @@ type File struct {
 	root    *Group
 }
 
-// NewFile opens a file of size bytes in r; errors contain name. Data are read on demand.
-func NewFile(r io.ReaderAt, size int64, name string) (*File, error) {
-	f := &File{name: name, r: r, starts: map[uint64]struct{}{}, objects: map[uint64]*Object{},
+// NewFile opens a file of size bytes in r; errors contain name. Data are read on demand. All memory
+// except for the arrays of callers is taken from the budget.
+func NewFile(r io.ReaderAt, size int64, name string, budget *infile.Budget) (*File, error) {
+	f := &File{name: name, r: r, budget: budget, starts: map[uint64]struct{}{}, objects: map[uint64]*Object{},
 		heaps: map[uint64]*globalHeap{}}
 	root, err := f.readSuperblock(size)
 	if err != nil {
@@ -40,6 +44,24 @@ func NewFile(r io.ReaderAt, size int64, name string) (*File, error) {
 
 // Root returns the root group.
 func (f *File) Root() *Group { return f.root }
+
+// The memory that reading takes for a thing, including the maps and lists that grow with it.
+const (
+	partBytes    = 100 // a part
+	objectBytes  = 500
+	messageBytes = 120
+	linkBytes    = 250
+	chunkBytes   = 150
+	stringBytes  = 32 // besides its contents
+)
+
+// take takes memory for a part at an address from the budget.
+func (f *File) take(o *Object, part string, addr uint64, n int) error {
+	if err := f.budget.Take(int64(n)); err != nil {
+		return f.fail(o, part, addr, err)
+	}
+	return nil
+}
 
 // claim records n bytes at addr as a part of the file. Parts lie inside the file and do not
 // overlap.
@@ -58,12 +80,16 @@ func (f *File) claim(o *Object, part string, addr, n uint64) error {
 	}
 	f.starts[addr] = struct{}{}
 	f.claimed += n
-	return nil
+	return f.take(o, part, addr, partBytes)
 }
 
 // read claims and reads n bytes at addr.
 func (f *File) read(o *Object, part string, addr, n uint64) (*block, error) {
-	if err := f.claim(o, part, addr, n); err != nil {
+	err := f.claim(o, part, addr, n)
+	if err == nil {
+		err = f.take(o, part, addr, int(n))
+	}
+	if err != nil {
 		return nil, err
 	}
 	b := &block{f: f, o: o, part: part, addr: addr, data: make([]byte, n)}

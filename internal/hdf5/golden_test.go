@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lamina-go/lamina/internal/golden"
+	"github.com/lamina-go/lamina/internal/infile"
 )
 
 // weight is what the reference data tell of an array.
@@ -91,7 +92,8 @@ func openGolden(t testing.TB, name string) (*File, error) {
 			if err != nil || e.Method != zip.Store {
 				t.Fatal(err, e.Method)
 			}
-			return NewFile(io.NewSectionReader(r, at, int64(e.UncompressedSize64)), int64(e.UncompressedSize64), name)
+			size := int64(e.UncompressedSize64)
+			return NewFile(io.NewSectionReader(r, at, size), size, name, infile.NewBudget(size))
 		}
 	}
 	t.Fatalf("%s has no model.weights.h5", name)

@@ -105,6 +105,10 @@ func (g *Group) open(path string) (*Object, error) {
 // follow opens the object at a path.
 func (g *Group) follow(path string, hops *int) (*Object, error) {
 	o := g.Object
+	// Links to long paths could be followed any number of times.
+	if err := g.f.take(o, "group", o.addr, len(path)); err != nil {
+		return nil, err
+	}
 	if strings.HasPrefix(path, "/") {
 		o = g.f.root.Object
 	}
@@ -182,6 +186,7 @@ func (g *Group) readLink(m message) error {
 		b.skip(1) // character set
 	}
 	l := link{hard: undefined}
+	b.allocate(linkBytes + len(b.data))
 	l.name = string(b.take(int(min(b.uint(1<<(flags&3)), uint64(len(b.data))))))
 	switch kind {
 	case 0:
@@ -240,6 +245,7 @@ func (g *Group) readSymbolTable(tree, heap uint64) error {
 			l := link{name: name(b, b.uint(g.f.offsetSize)), hard: b.address()}
 			kind := b.u32()
 			b.skip(4)
+			b.allocate(linkBytes)
 			scratch := &block{f: b.f, o: b.o, part: b.part, addr: b.addr + uint64(b.pos), data: b.take(16)}
 			switch {
 			case b.err != nil:
@@ -279,5 +285,6 @@ func (g *Group) readLocalHeap(addr uint64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return string(b.data), nil
+	b.allocate(len(b.data))
+	return string(b.data), b.err
 }

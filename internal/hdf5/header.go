@@ -1,9 +1,6 @@
 package hdf5
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 // Object is the common part of groups and datasets: a path and attributes.
 type Object struct {
@@ -73,6 +70,9 @@ func (f *File) object(parent *Object, name string, addr uint64) (*Object, error)
 			return nil, f.fail(parent, "link "+name, addr, unsupported("a hard link to the group "+o.Path()))
 		}
 		return o, o.err
+	}
+	if err := f.take(parent, "link "+name, addr, objectBytes); err != nil {
+		return nil, err
 	}
 	o := &Object{f: f, parent: parent, name: name, addr: addr}
 	f.objects[addr] = o
@@ -144,7 +144,10 @@ func (o *Object) readHeader() error {
 		size += 4 // checksum
 	} else {
 		b.version(1, 1)
-		if err := errors.Join(b.err, b.more(10)); err != nil {
+		if b.err != nil {
+			return b.err
+		}
+		if err := b.more(10); err != nil {
 			return err
 		}
 		b.pos = 8
@@ -176,8 +179,9 @@ func (b *block) more(n int) error {
 	if err != nil {
 		return err
 	}
+	b.allocate(len(b.data) + n)
 	b.data = append(b.data, c.data...)
-	return nil
+	return b.err
 }
 
 type extent struct{ addr, size uint64 }
@@ -207,6 +211,9 @@ func (o *Object) readMessages(b *block, v2, creationOrder bool, next []extent) (
 		b.skip(head - headFields)
 		m.addr = b.addr + uint64(b.pos)
 		m.data = b.take(size)
+		if size > 0 {
+			b.allocate(messageBytes)
+		}
 		switch {
 		case b.err != nil || size == 0:
 		case m.kind == msgContinuation:

@@ -25,7 +25,7 @@ func openPath(t testing.TB, path string) (*File, error) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	return NewFile(r, size, path)
+	return NewFile(r, size, path, infile.NewBudget(size))
 }
 
 // testdata opens a file that testdata/make.py made.
@@ -298,7 +298,7 @@ func reach(root *Group, path string) error {
 
 func TestNotHDF5(t *testing.T) {
 	for _, data := range []string{"", "x", strings.Repeat("no signature ", 1000), string(signature[1:])} {
-		_, err := NewFile(strings.NewReader(data), int64(len(data)), "some.h5")
+		_, err := NewFile(strings.NewReader(data), int64(len(data)), "some.h5", infile.NewBudget(int64(len(data))))
 		want := fmt.Sprintf("hdf5: some.h5 is not an HDF5 file: no signature in its %d bytes", len(data))
 		if err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/lamina-go/lamina/internal/float16"
 )
 
 // The supported classes of datatypes.
@@ -188,28 +190,9 @@ func (t datatype) float(p []byte) float64 {
 	case t.class == classInt:
 		return float64(w)
 	case t.size == 2:
-		return half(uint16(w))
+		return float64(float16.Value(uint16(w)))
 	case t.size == 4:
 		return float64(math.Float32frombits(uint32(w)))
 	}
 	return math.Float64frombits(w)
-}
-
-// half returns the value of a float16.
-func half(h uint16) float64 {
-	sign := 1.0
-	if h>>15 != 0 {
-		sign = -1
-	}
-	exponent, mantissa := int(h>>10&31), float64(h&1023)
-	switch exponent {
-	case 0:
-		return sign * math.Ldexp(mantissa, -24)
-	case 31:
-		if mantissa != 0 {
-			return math.NaN()
-		}
-		return math.Inf(int(sign))
-	}
-	return sign * math.Ldexp(1024+mantissa, exponent-25)
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lamina-go/lamina/internal/infile"
 )
 
 // numbers gives the elements seed, seed + 1/2, …
@@ -75,7 +77,7 @@ func write(t testing.TB, tree *Tree) []byte {
 
 func open(t testing.TB, data []byte) *File {
 	t.Helper()
-	f, err := NewFile(bytes.NewReader(data), int64(len(data)), "memory")
+	f, err := NewFile(bytes.NewReader(data), int64(len(data)), "memory", infile.NewBudget(int64(len(data))))
 	if err != nil {
 		t.Fatal(err)
 	}
