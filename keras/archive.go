@@ -166,14 +166,12 @@ func (a *archive) open(name string) (io.ReaderAt, int64, error) {
 // nameLayers gives the layers of a .keras file, which are named by class and number, the order and
 // the names that they have in the configuration.
 func (f *File) nameLayers(config []byte) error {
-	var model struct {
-		Config sequentialConfig `json:"config"`
-	}
-	if err := f.budget.JSON(config, &model); err != nil {
+	model, err := readModel(config, f.budget)
+	if err != nil {
 		return fmt.Errorf("%s: %w", configName, err)
 	}
 	var classes, names []string
-	for _, o := range model.Config.Layers {
+	for _, o := range model.Layers {
 		var config struct {
 			Name string `json:"name"`
 		}

@@ -18,25 +18,39 @@ type object struct {
 	Config     json.RawMessage `json:"config"`
 }
 
-// sequentialConfig is the configuration of a Sequential.
-type sequentialConfig struct {
+// modelConfig is the configuration of a model.
+type modelConfig struct {
+	class  string
 	Layers []object `json:"layers"`
 	// Built is the shape of the input if no layer has it.
 	Built []*int `json:"build_input_shape"`
 }
 
+// readModel parses the configuration of a model.
+func readModel(text []byte, budget *infile.Budget) (*modelConfig, error) {
+	var model object
+	err := budget.JSON(text, &model)
+	config := &modelConfig{class: model.Class}
+	// Before Keras 2.2.3, the configuration of a Sequential was the list of its layers.
+	if layers := bytes.TrimSpace(model.Config); err == nil && bytes.HasPrefix(layers, []byte("[")) {
+		err = budget.JSON(layers, &config.Layers)
+	} else if err == nil && len(layers) > 0 {
+		err = budget.JSON(layers, config)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the model's configuration: %w", err)
+	}
+	return config, nil
+}
+
 // readNetwork converts the configuration of a model to a network.
 func readNetwork(text []byte, budget *infile.Budget) (nn.Sequential, error) {
-	var model object
-	if err := budget.JSON(text, &model); err != nil {
-		return nn.Sequential{}, fmt.Errorf("the model's configuration: %w", err)
+	config, err := readModel(text, budget)
+	if err != nil {
+		return nn.Sequential{}, err
 	}
-	if model.Class != "Sequential" {
-		return nn.Sequential{}, fmt.Errorf("the model is of class %q, only Sequential is supported", model.Class)
-	}
-	var config sequentialConfig
-	if err := budget.JSON(model.Config, &config); err != nil {
-		return nn.Sequential{}, fmt.Errorf("the model's configuration: %w", err)
+	if config.class != "Sequential" {
+		return nn.Sequential{}, fmt.Errorf("the model is of class %q, only Sequential is supported", config.class)
 	}
 	r := &networkReader{budget: budget}
 	for i := range config.Layers {

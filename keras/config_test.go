@@ -33,6 +33,8 @@ func TestReadNetwork(t *testing.T) {
 		want       []nn.Layer
 	}{
 		{"plain", model(inputJSON, convJSON, flattenJSON, denseJSON), []nn.Layer{conv, nn.Flatten{Name: "f"}, dense}},
+		{"a list, as before Keras 2.2.3", fmt.Sprintf(`{"class_name":"Sequential","config": [%s,%s,%s,%s]}`, inputJSON, convJSON, flattenJSON, denseJSON),
+			[]nn.Layer{conv, nn.Flatten{Name: "f"}, dense}},
 		{"ReLU in a layer", model(inputJSON, strings.Replace(convJSON, "linear", "relu", 1), flattenJSON, denseJSON),
 			[]nn.Layer{conv, nn.ReLU{}, nn.Flatten{Name: "f"}, dense}},
 		{"ReLU of its own", model(inputJSON, convJSON, `{"class_name":"ReLU","config":{"name":"r","max_value":null,"negative_slope":0.0,"threshold":0.0}}`, flattenJSON, denseJSON),
@@ -89,6 +91,9 @@ func TestReadNetworkRejects(t *testing.T) {
 	}{
 		{"not JSON", `{"class_name"`, "configuration"},
 		{"functional", `{"class_name":"Functional","config":{}}`, `class "Functional", only Sequential`},
+		{"a word for layers", `{"class_name":"Sequential","config":{"layers":"none"}}`, `configuration: "layers" is a JSON string`},
+		{"a list for a layer", `{"class_name":"Sequential","config":[[]]}`, "configuration: it is a JSON array"},
+		{"a number for settings", `{"class_name":"Sequential","config":[{"class_name":"Flatten","config":7}]}`, "class Flatten: it is a JSON number"},
 		{"nothing", `null`, `class "", only Sequential`},
 		{"another layer", model(inputJSON, `{"class_name":"SeparableConv2D","config":{"name":"s"}}`), `layer "s" is a SeparableConv2D, which is not supported`},
 		{"a layer of one's own", model(inputJSON, `{"class_name":"Dense","registered_name":"Mine>Dense","config":{"name":"s"}}`), `layer "s" is a Mine>Dense`},
