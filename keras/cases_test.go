@@ -1,10 +1,14 @@
 package keras
 
 import (
+	"bytes"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/lamina-go/lamina/internal/golden"
+	"github.com/lamina-go/lamina/internal/hdf5"
 	"github.com/lamina-go/lamina/nn"
 )
 
@@ -22,6 +26,11 @@ func probe(size int) []float32 {
 var cases = map[string][]float32{
 	// Keras 2.2.2: the configuration is a list.
 	"keras222_list_config.h5": {0.3346142, 0.1376521, 0.06780907, 0.0757139, 0.1187736, 0.05157834, 0.06237158, 0.00775541, 0.02767128, 0.1160604},
+	// Keras 2.13: the group of layers has another name, and layers with weights count twice.
+	"keras_2.13.1.keras":     {0.2229177, 0.03615503, 0.2155701, 0.1539209, 0.07245661, 0.1343327, 0.05679557, 0.02791146, 0.0265678, 0.05337216},
+	"keras_2.13.1_two.keras": {1.690265e-06, 0.03078682, 0.7821343, 0.1870772},
+	// Keras on Windows: groups are named "layers\\conv2d".
+	"windows_paths.keras": {0.1504312, 0.07555069, 0.0919886, 0.08539438, 0.07087547, 0.1959766, 0.07001216, 0.08000378, 0.1196802, 0.06008698},
 }
 
 func TestCases(t *testing.T) {
@@ -37,6 +46,73 @@ func TestCases(t *testing.T) {
 			}
 			golden.Within(t, "probabilities", probabilities(t, m), want, 1e-6)
 		})
+	}
+}
+
+// TestCasesWeights loads weights by class and number.
+func TestCasesWeights(t *testing.T) {
+	b := openCPU(t)
+	m, _, err := OpenModel(b, "testdata/keras_2.13.1_two.keras")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open("testdata/keras_2.13.1_two.weights.h5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	got := newModel(t, b, m.Network)
+	if _, err := f.Load(got, false); err != nil {
+		t.Fatal(err)
+	}
+	sameWeights(t, got, m)
+}
+
+// TestLayerGroups reads the groups that versions of Keras and systems make of a layer.
+func TestLayerGroups(t *testing.T) {
+	vars := func(tree *hdf5.Tree, group string, values ...float32) {
+		g := tree.Group(group)
+		for i, v := range values {
+			g.Floats(fmt.Sprint("vars/", i), []int{1}, func(dst []float32, _ int) error { dst[0] = v; return nil })
+		}
+	}
+	for _, c := range []struct {
+		groups []string
+		want   string // names of layers, or an error
+	}{
+		{[]string{"layers/conv2d", "layers/conv2d_1"}, "conv2d conv2d_1"},
+		{[]string{"layers/conv2d", "layers/conv2d_2"}, "conv2d conv2d_2"},
+		{[]string{`layers\conv2d`, `layers\conv2d_1`}, "conv2d conv2d_1"},
+		{[]string{"_layer_checkpoint_dependencies/conv2d", "_layer_checkpoint_dependencies/conv2d_2"}, "conv2d conv2d_1"},
+		{[]string{`_layer_checkpoint_dependencies\conv2d`, `_layer_checkpoint_dependencies\conv2d_4`}, "conv2d conv2d_2"},
+		{[]string{"layers/sequential/layers/conv2d"}, `layer "sequential" is a nested model`},
+		{[]string{`layers\sequential\layers\conv2d`}, "is a nested model"},
+		{[]string{"_layer_checkpoint_dependencies/sequential/_layer_checkpoint_dependencies/conv2d"}, `layer "sequential" is a nested model`},
+		{[]string{"layers/conv2d", `layers\conv2d`}, `two layers are named "conv2d"`},
+		{[]string{"layer/conv2d"}, "it has no weights"},
+	} {
+		tree := hdf5.NewTree()
+		for _, group := range c.groups {
+			vars(tree, group, 1, 2)
+		}
+		var data bytes.Buffer
+		if err := tree.Write(&data); err != nil {
+			t.Fatal(err)
+		}
+		f, err := newFile(bytes.NewReader(data.Bytes()), int64(data.Len()), "x.h5")
+		if err != nil {
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%q: error %v, want %q", c.groups, err, c.want)
+			}
+			continue
+		}
+		var names []string
+		for _, l := range f.layers {
+			names = append(names, l.name)
+		}
+		if got := strings.Join(names, " "); got != c.want {
+			t.Errorf("%q: layers %s, want %s", c.groups, got, c.want)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package keras
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/lamina-go/lamina/internal/hdf5"
 )
@@ -19,6 +20,7 @@ const (
 
 	// Of weights by class.
 	layersGroup    = "layers"
+	layersGroup212 = "_layer_checkpoint_dependencies" // in Keras 2.12 to 2.14
 	optimizerGroup = "optimizer"
 	varsGroup      = "vars"
 )
@@ -46,11 +48,15 @@ func (f *File) openHDF5(h *hdf5.File) error {
 			return err
 		}
 	}
-	switch {
-	case hasNames(weights.Object, layerNames):
+	if hasNames(weights.Object, layerNames) {
 		return f.readByName(weights)
-	case root.Has(layersGroup):
-		return f.readByClass(root)
+	}
+	groups, twice, err := layerGroups(root)
+	if err != nil {
+		return err
+	}
+	if groups != nil {
+		return f.readByClass(groups, twice)
 	}
 	return fmt.Errorf("it has no weights as Keras writes them: neither an attribute %q nor a group %q", layerNames, layersGroup)
 }
@@ -151,24 +157,64 @@ func (f *File) add(l *layer, g *hdf5.Group, name string) error {
 	return nil
 }
 
-// readByClass locates the weights in groups named by class and number.
-func (f *File) readByClass(root *hdf5.Group) error {
-	f.order = byClass
-	g, err := root.Group(layersGroup)
-	if err != nil {
-		return err
-	}
+// classGroup is the group of a layer that is named by class and number.
+type classGroup struct {
+	name string
+	*hdf5.Group
+}
+
+// layerGroups returns the groups of the layers that a group has by class, nil if it has none; twice
+// reports that layers with weights were counted twice. Keras 2.12 to 2.14 did so, since its list of
+// layers had each of them twice: conv2d is followed by conv2d_2. Keras on Windows makes no group of the
+// layers but joins the names by a backslash: "layers\\conv2d".
+func layerGroups(g *hdf5.Group) (groups []classGroup, twice bool, err error) {
 	for _, name := range g.Children() {
+		parent, layer, windows := strings.Cut(name, `\`)
+		if parent != layersGroup && parent != layersGroup212 {
+			continue
+		}
+		twice = parent == layersGroup212
 		group, err := g.Group(name)
+		if err != nil {
+			return nil, false, err
+		}
+		if windows {
+			groups = append(groups, classGroup{layer, group})
+			continue
+		}
+		if groups == nil {
+			groups = []classGroup{} // perhaps of a model without layers
+		}
+		for _, layer := range group.Children() {
+			child, err := group.Group(layer)
+			if err != nil {
+				return nil, false, err
+			}
+			groups = append(groups, classGroup{layer, child})
+		}
+	}
+	return groups, twice, nil
+}
+
+// readByClass locates the weights in groups named by class and number.
+func (f *File) readByClass(groups []classGroup, twice bool) error {
+	f.order = byClass
+	seen := map[string]bool{}
+	for _, group := range groups {
+		if seen[group.name] {
+			return fmt.Errorf("two layers are named %q", group.name)
+		}
+		seen[group.name] = true
+		nested, _, err := layerGroups(group.Group)
 		if err != nil {
 			return err
 		}
-		if group.Has(layersGroup) {
-			return fmt.Errorf("layer %q is a nested model, which is not supported", name)
+		if nested != nil || strings.Contains(group.name, `\`) {
+			return fmt.Errorf("layer %q is a nested model, which is not supported", group.name)
 		}
-		l := layer{name: name}
+		l := layer{name: group.name}
 		if group.Has(varsGroup) {
-			vars, err := group.Group(varsGroup)
+			vars, err := group.Group.Group(varsGroup)
 			if err != nil {
 				return err
 			}
@@ -177,6 +223,9 @@ func (f *File) readByClass(root *hdf5.Group) error {
 					return err
 				}
 			}
+		}
+		if class, number := splitKey(l.name); twice && len(l.weights) > 0 && number%2 == 0 {
+			l.name = classKey(class, number/2)
 		}
 		f.layers = append(f.layers, l)
 	}

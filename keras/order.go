@@ -3,6 +3,7 @@ package keras
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lamina-go/lamina/nn"
@@ -54,14 +55,28 @@ func classKeys(classes []string) []string {
 	var keys []string
 	for _, class := range classes {
 		base := snakeCase(class)
-		key := base
-		if n := count[base]; n > 0 {
-			key = fmt.Sprintf("%s_%d", base, n)
-		}
+		keys = append(keys, classKey(base, count[base]))
 		count[base]++
-		keys = append(keys, key)
 	}
 	return keys
+}
+
+// classKey returns the name of layer number n of a class, from 0 on.
+func classKey(base string, n int) string {
+	if n == 0 {
+		return base
+	}
+	return fmt.Sprintf("%s_%d", base, n)
+}
+
+// splitKey reverses classKey.
+func splitKey(key string) (base string, n int) {
+	if i := strings.LastIndexByte(key, '_'); i >= 0 {
+		if n, err := strconv.Atoi(key[i+1:]); err == nil && n > 0 {
+			return key[:i], n
+		}
+	}
+	return key, 0
 }
 
 // snakeCase returns the name of a class as Keras writes it in paths: max_pooling2d for MaxPooling2D.
