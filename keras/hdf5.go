@@ -51,12 +51,16 @@ func (f *File) openHDF5(h *hdf5.File) error {
 	if hasNames(weights.Object, layerNames) {
 		return f.readByName(weights)
 	}
-	groups, twice, err := layerGroups(root)
+	groups, gaps, err := layerGroups(root)
 	if err != nil {
 		return err
 	}
 	if groups != nil {
-		return f.readByClass(groups, twice)
+		err := f.readByClass(groups)
+		if gaps {
+			closeGaps(f.layers)
+		}
+		return err
 	}
 	return fmt.Errorf("it has no weights as Keras writes them: neither an attribute %q nor a group %q", layerNames, layersGroup)
 }
@@ -163,17 +167,17 @@ type classGroup struct {
 	*hdf5.Group
 }
 
-// layerGroups returns the groups of the layers that a group has by class, nil if it has none; twice
-// reports that layers with weights were counted twice. Keras 2.12 to 2.14 did so, since its list of
-// layers had each of them twice: conv2d is followed by conv2d_2. Keras on Windows makes no group of the
-// layers but joins the names by a backslash: "layers\\conv2d".
-func layerGroups(g *hdf5.Group) (groups []classGroup, twice bool, err error) {
+// layerGroups returns the groups of the layers that a group has by class, nil if it has none. Keras on
+// Windows makes no group of the layers but joins the names by a backslash: "layers\\conv2d". Gaps
+// reports that numbers may be missing: Keras 2.12 and 2.13 count a layer with weights twice, so conv2d
+// is followed by conv2d_2; Keras 2.14, with the same name of the group, does not.
+func layerGroups(g *hdf5.Group) (groups []classGroup, gaps bool, err error) {
 	for _, name := range g.Children() {
 		parent, layer, windows := strings.Cut(name, `\`)
 		if parent != layersGroup && parent != layersGroup212 {
 			continue
 		}
-		twice = parent == layersGroup212
+		gaps = parent == layersGroup212
 		group, err := g.Group(name)
 		if err != nil {
 			return nil, false, err
@@ -193,11 +197,11 @@ func layerGroups(g *hdf5.Group) (groups []classGroup, twice bool, err error) {
 			groups = append(groups, classGroup{layer, child})
 		}
 	}
-	return groups, twice, nil
+	return groups, gaps, nil
 }
 
 // readByClass locates the weights in groups named by class and number.
-func (f *File) readByClass(groups []classGroup, twice bool) error {
+func (f *File) readByClass(groups []classGroup) error {
 	f.order = byClass
 	seen := map[string]bool{}
 	for _, group := range groups {
@@ -223,9 +227,6 @@ func (f *File) readByClass(groups []classGroup, twice bool) error {
 					return err
 				}
 			}
-		}
-		if class, number := splitKey(l.name); twice && len(l.weights) > 0 && number%2 == 0 {
-			l.name = classKey(class, number/2)
 		}
 		f.layers = append(f.layers, l)
 	}

@@ -1,6 +1,7 @@
 package keras
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -77,6 +78,25 @@ func splitKey(key string) (base string, n int) {
 		}
 	}
 	return key, 0
+}
+
+// closeGaps numbers the layers of each class from 0 on, in the same order.
+func closeGaps(layers []layer) {
+	classes := map[string][]*layer{}
+	for i := range layers {
+		base, _ := splitKey(layers[i].name)
+		classes[base] = append(classes[base], &layers[i])
+	}
+	for base, all := range classes {
+		slices.SortFunc(all, func(a, b *layer) int {
+			_, m := splitKey(a.name)
+			_, n := splitKey(b.name)
+			return cmp.Compare(m, n)
+		})
+		for n, l := range all {
+			l.name = classKey(base, n)
+		}
+	}
 }
 
 // snakeCase returns the name of a class as Keras writes it in paths: max_pooling2d for MaxPooling2D.
