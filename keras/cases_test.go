@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,6 +27,8 @@ func probe(size int) []float32 {
 var cases = map[string][]float32{
 	// Keras 2.2.2: the configuration is a list.
 	"keras222_list_config.h5": {0.3346142, 0.1376521, 0.06780907, 0.0757139, 0.1187736, 0.05157834, 0.06237158, 0.00775541, 0.02767128, 0.1160604},
+	// Theano: kernels are rotated.
+	"theano_backend.h5": {0.3400901, 0.1724633, 0.07457699, 0.0793567, 0.1062415, 0.04068092, 0.06612796, 0.007272056, 0.02407251, 0.08911801},
 	// Keras 2.13: the group of layers has another name, and layers with weights count twice, so
 	// conv2d is followed by conv2d_2. Keras gives the same values to 6 digits.
 	"keras_2.13.1.keras":     {0.2229177, 0.03615503, 0.2155701, 0.1539209, 0.07245661, 0.1343327, 0.05679557, 0.02791146, 0.0265678, 0.05337216},
@@ -47,6 +50,50 @@ func TestCases(t *testing.T) {
 			}
 			golden.Within(t, "probabilities", probabilities(t, m), want, 1e-6)
 		})
+	}
+}
+
+// TestTheano loads rotated kernels in order and by name. The other file has the same weights of
+// TensorFlow's.
+func TestTheano(t *testing.T) {
+	b := openCPU(t)
+	m, _, err := OpenModel(b, "testdata/theano_backend.h5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, _, err := OpenModel(b, "testdata/keras222_list_config.h5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open("testdata/theano_backend.h5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for name, load := range map[string]func(*nn.Model, bool) (*LoadSummary, error){"by name": f.LoadByName, "in order": f.Load} {
+		got := newModel(t, b, m.Network)
+		if _, err := load(got, false); err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range m.Weights {
+			x, err := got.Get(w.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := plain.Get(w.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(w.Shape) == 4 {
+				each := w.Shape[2] * w.Shape[3]
+				taps := slices.Collect(slices.Chunk(want, each))
+				slices.Reverse(taps)
+				want = slices.Concat(taps...)
+			}
+			if !slices.Equal(x, want) {
+				t.Errorf("%s: %s differs", name, w.Name)
+			}
+		}
 	}
 }
 

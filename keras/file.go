@@ -20,6 +20,8 @@ type File struct {
 	closer io.Closer
 	layers []layer
 	order  order
+	// rotated says that convolution kernels are rotated by 180°.
+	rotated bool
 	// network is nil in a file of weights only. networkError says why a model cannot be used.
 	network      *nn.Sequential
 	networkError error

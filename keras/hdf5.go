@@ -48,6 +48,10 @@ func (f *File) openHDF5(h *hdf5.File) error {
 			return err
 		}
 	}
+	var err error
+	if f.rotated, err = convolves(weights.Object); err != nil {
+		return err
+	}
 	if hasNames(weights.Object, layerNames) {
 		return f.readByName(weights)
 	}
@@ -63,6 +67,16 @@ func (f *File) openHDF5(h *hdf5.File) error {
 		return err
 	}
 	return fmt.Errorf("it has no weights as Keras writes them: neither an attribute %q nor a group %q", layerNames, layersGroup)
+}
+
+// convolves reports whether an object's weights are of a backend that convolves in the mathematical
+// sense, with kernels rotated by 180°. The others, like this program, correlate.
+func convolves(o *hdf5.Object) (bool, error) {
+	if !o.HasAttr(backendAttribute) {
+		return false, nil
+	}
+	backend, err := o.AttrString(backendAttribute)
+	return backend == "theano", err
 }
 
 // setNetwork reads a model's configuration and this program's additions to it.

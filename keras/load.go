@@ -194,7 +194,25 @@ func (t *transfer) allocate() error {
 // read returns the values of a weight of the file, valid until the next call.
 func (t *transfer) read(c copying) ([]float32, error) {
 	values := t.buffer[:c.to.Shape.Size()]
-	return values, c.from.read(values, 0)
+	if err := c.from.read(values, 0); err != nil {
+		return nil, err
+	}
+	// Only convolution kernels have four dimensions.
+	if s := c.to.Shape; t.file.rotated && len(s) == 4 {
+		rotate(values, s[0]*s[1])
+	}
+	return values, nil
+}
+
+// rotate rotates a kernel with that many taps by 180°, in place.
+func rotate(kernel []float32, taps int) {
+	each := len(kernel) / taps
+	for i, j := 0, taps-1; i < j; i, j = i+1, j-1 {
+		a, b := kernel[i*each:(i+1)*each], kernel[j*each:(j+1)*each]
+		for k := range a {
+			a[k], b[k] = b[k], a[k]
+		}
+	}
 }
 
 // match returns the matching weights of a pair, and sentences about the others.
