@@ -2,7 +2,9 @@ package keras
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,7 +12,9 @@ import (
 
 	"github.com/lamina-go/lamina/internal/golden"
 	"github.com/lamina-go/lamina/internal/hdf5"
+	"github.com/lamina-go/lamina/internal/safetensors"
 	"github.com/lamina-go/lamina/nn"
+	"github.com/lamina-go/lamina/tensor"
 )
 
 // probe returns an image with well-spread pixels from 0 to 1.
@@ -92,6 +96,68 @@ func TestTheano(t *testing.T) {
 			}
 			if !slices.Equal(x, want) {
 				t.Errorf("%s: %s differs", name, w.Name)
+			}
+		}
+	}
+}
+
+// TestTorch opens files of PyTorch's, whose error says what they need.
+func TestTorch(t *testing.T) {
+	for _, name := range []string{"torch_fp16", "torch_plain", "torch_vgg_bn"} {
+		_, err := Open("testdata/" + name + ".safetensors")
+		for _, want := range []string{"PyTorch", `"features.0.`, "transpose"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error %v, want %q", name, err, want)
+			}
+		}
+	}
+}
+
+// TestSafetensorsTypes loads floats of all types, and ignores integers.
+func TestSafetensorsTypes(t *testing.T) {
+	values := []float32{1, -2.5, 65504, 0x1p-24, 0, 0.5}
+	half := []uint16{0x3c00, 0xc100, 0x7bff, 0x0001, 0x0000, 0x3800}
+	net, err := nn.Build(nn.Sequential{Input: tensor.Shape{1, 1, 2}, Classes: 3,
+		Layers: []nn.Layer{nn.Flatten{}, nn.Dense{Name: "d", Units: 3}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newModel(t, openCPU(t), net)
+	for _, kind := range []string{"F16", "F32", "F64", "BF16"} {
+		var data []byte
+		want := slices.Clone(values)
+		for i, v := range values {
+			switch kind {
+			case "F16":
+				data = binary.LittleEndian.AppendUint16(data, half[i])
+			case "F32":
+				data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
+			case "F64":
+				data = binary.LittleEndian.AppendUint64(data, math.Float64bits(float64(v)))
+			case "BF16":
+				bits := uint16(math.Float32bits(v) >> 16)
+				want[i] = math.Float32frombits(uint32(bits) << 16)
+				data = binary.LittleEndian.AppendUint16(data, bits)
+			}
+		}
+		h := &safetensors.Header{Entries: []safetensors.Entry{
+			{Name: "d/num_batches_tracked", Type: "I64"}, {Name: "d/mask", Type: "BOOL", Shape: []int{3}},
+			{Name: "d/kernel", Type: kind, Shape: []int{2, 3}}, {Name: "d/bias", Type: kind, Shape: []int{3}}}}
+		var file bytes.Buffer
+		if err := safetensors.WriteHeader(&file, h); err != nil {
+			t.Fatal(err)
+		}
+		file.Write(slices.Concat(make([]byte, 8+3), data, data[:len(data)/2]))
+		f, err := newFile(bytes.NewReader(file.Bytes()), int64(file.Len()), "x.safetensors")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.LoadByName(m, false); err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		for name, want := range map[string][]float32{"d/kernel": want, "d/bias": want[:3]} {
+			if got, err := m.Get(name); err != nil || !slices.Equal(got, want) {
+				t.Errorf("%s: %s is %v, want %v, error %v", kind, name, got, want, err)
 			}
 		}
 	}
