@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/nn"
@@ -44,21 +45,23 @@ func readModel(text []byte, budget *infile.Budget) (*modelConfig, error) {
 }
 
 // readNetwork converts the configuration of a model to a network.
-func readNetwork(text []byte, budget *infile.Budget) (nn.Sequential, error) {
+// Notes are sentences on what it leaves out, which only training uses.
+func readNetwork(text []byte, budget *infile.Budget) (s nn.Sequential, notes []string, err error) {
 	config, err := readModel(text, budget)
 	if err != nil {
-		return nn.Sequential{}, err
+		return s, nil, err
 	}
 	if config.class != "Sequential" {
-		return nn.Sequential{}, fmt.Errorf("the model is of class %q, only Sequential is supported", config.class)
+		return s, nil, fmt.Errorf("the model is of class %q, only Sequential is supported", config.class)
 	}
 	r := &networkReader{budget: budget}
 	for i := range config.Layers {
 		if err := r.read(&config.Layers[i]); err != nil {
-			return nn.Sequential{}, err
+			return s, nil, err
 		}
 	}
-	return r.finish(config.Built)
+	s, err = r.finish(config.Built)
+	return s, r.notes, err
 }
 
 // layerBytes is the memory that a layer takes in the network and in what is made from it.
@@ -70,6 +73,7 @@ type networkReader struct {
 	network nn.Sequential
 	flat    bool // after a Flatten
 	softmax bool // after a softmax
+	notes   []string
 	last    string
 }
 
@@ -118,14 +122,18 @@ func (r *networkReader) read(o *object) error {
 	if err != nil {
 		return err
 	}
+	defer func() { r.notes = append(r.notes, l.notes...) }()
 	switch {
 	case o.Class == "InputLayer" && len(r.network.Layers) > 0:
 		return fmt.Errorf("layer %q is an InputLayer after other layers, which is not supported", l.name)
-	case r.softmax:
+	case r.softmax && !slices.Contains(identities(), o.Class):
 		return fmt.Errorf("layer %q follows the softmax of %q, which is not supported", l.name, r.last)
 	}
-	r.last = l.name
 	r.input(l)
+	if slices.Contains(identities(), o.Class) {
+		return l.err
+	}
+	r.last = l.name
 	activation := ""
 	switch o.Class {
 	case "InputLayer":

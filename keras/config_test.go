@@ -3,6 +3,7 @@ package keras
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,9 +63,12 @@ func TestReadNetwork(t *testing.T) {
 			[]nn.Layer{nn.MaxPool{}, conv, nn.Flatten{Name: "f"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := readNetwork([]byte(c.text), infile.NewBudget(0))
+			got, notes, err := readNetwork([]byte(c.text), infile.NewBudget(0))
 			if err != nil {
 				t.Fatal(err)
+			}
+			if len(notes) > 0 {
+				t.Errorf("notes %q", notes)
 			}
 			if diff := cmp.Diff(c.want, got.Layers); diff != "" || !got.Input.Equal(tensor.Shape{4, 4, 2}) {
 				t.Errorf("input %v, layers (-want +got):\n%s", got.Input, diff)
@@ -73,6 +77,57 @@ func TestReadNetwork(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestTrainingOnly reads settings and layers that do not change inference: each leaves a note and the
+// same network as without it.
+func TestTrainingOnly(t *testing.T) {
+	const batchNormJSON = `{"class_name":"BatchNormalization","config":{"name":"b","axis":[3]}}`
+	const dropoutJSON = `{"class_name":"Dropout","config":{"name":"o","rate":0.5}}`
+	plain := []string{inputJSON, convJSON, batchNormJSON, flattenJSON, dropoutJSON, denseJSON}
+	want, _, err := readNetwork([]byte(model(plain...)), infile.NewBudget(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(text, note string) {
+		t.Helper()
+		got, notes, err := readNetwork([]byte(text), infile.NewBudget(0))
+		if err != nil {
+			t.Errorf("%s: %v", note, err)
+			return
+		}
+		if diff := cmp.Diff(want.Layers, got.Layers); diff != "" {
+			t.Errorf("%s: layers (-want +got):\n%s", note, diff)
+		}
+		if len(notes) != 1 || !strings.Contains(notes[0], note) || !strings.Contains(notes[0], "only training uses it") {
+			t.Errorf("notes %q, want one with %q", notes, note)
+		}
+	}
+	const l1, l2, maxNorm = `{"class_name":"L1L2","config":{"l1":0.1,"l2":0.1}}`, `{"class_name":"L2","config":{"l2":0.1}}`,
+		`{"class_name":"MaxNorm","config":{"max_value":2,"axis":0}}`
+	for i, settings := range map[int][]string{
+		1: {`"kernel_regularizer":` + l1, `"kernel_regularizer":{"class_name":"L1","config":{"l1":0.1}}`,
+			`"kernel_regularizer":{"class_name":"Mine>Penalty","config":{"a":[1]}}`, `"kernel_regularizer":"l1"`,
+			`"kernel_regularizer":{"class_name":"L2","config":{"l2":1.5}}`, `"bias_regularizer":` + l2,
+			`"activity_regularizer":` + l2, `"kernel_constraint":` + maxNorm, `"bias_constraint":{"class_name":"NonNeg","config":{}}`},
+		2: {`"beta_regularizer":` + l2, `"gamma_regularizer":` + l1, `"beta_constraint":` + maxNorm, `"gamma_constraint":` + maxNorm, `"synchronized":true`},
+		4: {`"noise_shape":[null,1]`},
+		5: {`"kernel_regularizer":` + l1, `"bias_regularizer":` + l1, `"activity_regularizer":` + l1, `"kernel_constraint":` + maxNorm},
+	} {
+		for _, setting := range settings {
+			layers := slices.Clone(plain)
+			layers[i] = with(layers[i], setting)
+			key, _, _ := strings.Cut(setting, ":")
+			check(model(layers...), strings.Trim(key, `"`)+" ")
+		}
+	}
+	for _, layer := range []string{`"GaussianNoise","config":{"name":"n","stddev":0.1}`, `"GaussianDropout","config":{"name":"n","rate":0.1}`,
+		`"AlphaDropout","config":{"name":"n","rate":0.1}`, `"SpatialDropout2D","config":{"name":"n","rate":0.1}`,
+		`"ActivityRegularization","config":{"name":"n","l1":0.1,"l2":0.0}`} {
+		for _, at := range []int{1, 2, 3, len(plain)} {
+			check(model(slices.Insert(slices.Clone(plain), at, `{"class_name":`+layer+`}`)...), `layer "n" (`)
+		}
 	}
 }
 
@@ -107,10 +162,6 @@ func TestReadNetworkRejects(t *testing.T) {
 		{"channels first", model(inputJSON, with(convJSON, `"data_format":"channels_first"`)), `data_format "channels_first"`},
 		{"activation", model(inputJSON, strings.Replace(convJSON, "linear", "gelu", 1)), `activation "gelu"`},
 		{"an activation that is no word", model(inputJSON, with(convJSON, `"activation":{"class_name":"LeakyReLU"}`)), `activation {"class_name":"LeakyReLU"}`},
-		{"L1", model(inputJSON, with(convJSON, `"kernel_regularizer":{"class_name":"L1L2","config":{"l1":0.1,"l2":0.1}}`)), `kernel_regularizer`},
-		{"another regularizer", model(inputJSON, with(convJSON, `"kernel_regularizer":{"class_name":"Orthogonal","config":{}}`)), `Orthogonal`},
-		{"a penalty on biases", model(inputJSON, with(convJSON, `"bias_regularizer":{"class_name":"L2","config":{"l2":0.1}}`)), `bias_regularizer`},
-		{"a constraint", model(inputJSON, with(convJSON, `"kernel_constraint":{"class_name":"MaxNorm","config":{}}`)), `kernel_constraint`},
 		{"axis", model(inputJSON, `{"class_name":"BatchNormalization","config":{"name":"b","axis":[1]}}`), `layer "b" (BatchNormalization): axis [1]`},
 		{"axis of a vector", model(inputJSON, flattenJSON, `{"class_name":"BatchNormalization","config":{"name":"b","axis":3}}`), `axis 3`},
 		{"no scale", model(inputJSON, `{"class_name":"BatchNormalization","config":{"name":"b","scale":false}}`), `scale false`},
@@ -118,7 +169,6 @@ func TestReadNetworkRejects(t *testing.T) {
 		{"no momentum", model(inputJSON, `{"class_name":"BatchNormalization","config":{"name":"b","momentum":0.0}}`), `momentum 0`},
 		{"pool", model(inputJSON, `{"class_name":"MaxPooling2D","config":{"name":"p","pool_size":[3,3]}}`), `layer "p" (MaxPooling2D): pool_size [3,3]`},
 		{"pool with padding", model(inputJSON, `{"class_name":"MaxPooling2D","config":{"name":"p","padding":"same"}}`), `padding "same"`},
-		{"noise", model(inputJSON, flattenJSON, `{"class_name":"Dropout","config":{"name":"o","rate":0.5,"noise_shape":[1,2]}}`), `noise_shape [1,2]`},
 		{"leaky", model(inputJSON, `{"class_name":"ReLU","config":{"name":"r","negative_slope":0.1}}`), `negative_slope 0.1`},
 		{"six", model(inputJSON, `{"class_name":"ReLU","config":{"name":"r","max_value":6.0}}`), `max_value 6.0`},
 		{"type", model(inputJSON, with(convJSON, `"dtype":"float64"`)), `dtype float64`},
@@ -133,7 +183,7 @@ func TestReadNetworkRejects(t *testing.T) {
 		{"a layer without settings", model(inputJSON, `{"class_name":"Flatten"}`), "Flatten"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := readNetwork([]byte(c.text), infile.NewBudget(0))
+			_, _, err := readNetwork([]byte(c.text), infile.NewBudget(0))
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %v, want one with %q", err, c.want)
 			}

@@ -24,6 +24,7 @@ type File struct {
 	rotated bool
 	// network is nil in a file of weights only. networkError says why a model cannot be used.
 	network      *nn.Sequential
+	notes        []string // on what the network leaves out
 	networkError error
 }
 

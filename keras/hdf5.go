@@ -81,11 +81,11 @@ func convolves(o *hdf5.Object) (bool, error) {
 
 // setNetwork reads a model's configuration and this program's additions to it.
 func (f *File) setNetwork(config, about []byte) {
-	network, err := readNetwork(config, f.budget)
+	network, notes, err := readNetwork(config, f.budget)
 	if err == nil && len(about) > 0 {
 		err = f.readAbout(about, &network)
 	}
-	f.network, f.networkError = &network, err
+	f.network, f.notes, f.networkError = &network, notes, err
 }
 
 // hasNames reports whether an object has a list of names.

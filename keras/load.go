@@ -16,6 +16,7 @@ type LoadSummary struct {
 	Missing    []string // the network's layers with weights that the file does not have
 	Mismatched []string // sentences about layers and weights that did not match and were skipped
 	NotFinite  []string // sentences about weights that were set and have infinite or NaN values
+	Notes      []string // sentences about what OpenModel left out of the model, which only training uses
 }
 
 // MismatchError says which weights of a file do not match a layer, and why.
@@ -48,7 +49,8 @@ func (f *File) Load(m *nn.Model, skipMismatch bool) (*LoadSummary, error) {
 }
 
 // OpenModel opens a file with a whole model, which may be a checkpoint, and creates the model on a
-// backend.
+// backend. Penalties other than L2 on kernels, constraints and noise are left out: the model infers as in
+// Keras but continues to train without them. The summary's notes name each.
 func OpenModel(b backend.Backend, path string) (*nn.Model, *LoadSummary, error) {
 	f, err := Open(path)
 	if err != nil {
@@ -68,6 +70,7 @@ func (f *File) model(b backend.Backend) (*nn.Model, *LoadSummary, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	t.summary.Notes = f.notes
 	m, err := nn.NewModel(b, net)
 	if err != nil {
 		return nil, nil, err

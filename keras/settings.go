@@ -17,6 +17,7 @@ type settings struct {
 	name, class string
 	raw         map[string]json.RawMessage
 	err         error
+	notes       []string // sentences on settings that only training uses
 }
 
 // newSettings reads the settings of a layer and rejects those that would change its results.
@@ -26,6 +27,10 @@ func newSettings(o *object, budget *infile.Budget) (*settings, error) {
 		return nil, fmt.Errorf("a layer of class %s: %w", o.Class, err)
 	}
 	l.name = l.text("name")
+	if slices.Contains(identities(), o.Class) && (o.Registered == "" || o.Registered == o.Class) {
+		l.notes = append(l.notes, fmt.Sprintf("layer %q (%s) is left out: only training uses it", l.name, l.class))
+		return l, l.err
+	}
 	known, ok := supported()[o.Class]
 	if !ok || o.Registered != "" && o.Registered != o.Class {
 		return nil, fmt.Errorf("layer %q is a %s, which is not supported", l.name, cmp.Or(o.Registered, o.Class))
@@ -40,6 +45,8 @@ func newSettings(o *object, budget *infile.Budget) (*settings, error) {
 			want, ok = common()[key]
 		}
 		switch {
+		case slices.Contains(trainingOnly(), key):
+			l.note(key, text)
 		case !ok && text != "false":
 			l.reject(key, text, "")
 		case ok && want != nil && !slices.Contains(want, text):
@@ -48,6 +55,24 @@ func newSettings(o *object, budget *infile.Budget) (*settings, error) {
 	}
 	l.checkType()
 	return l, l.err
+}
+
+// trainingOnly lists settings that do not change what a layer gives in inference.
+func trainingOnly() []string {
+	return []string{"activity_regularizer", "bias_regularizer", "beta_regularizer", "gamma_regularizer",
+		"kernel_constraint", "bias_constraint", "beta_constraint", "gamma_constraint", "noise_shape", "synchronized"}
+}
+
+// identities lists layers that do nothing in inference and that this program does not have.
+func identities() []string {
+	return []string{"GaussianNoise", "GaussianDropout", "AlphaDropout", "SpatialDropout2D", "ActivityRegularization"}
+}
+
+// note records that a setting is ignored, since only training uses it.
+func (l *settings) note(key, value string) {
+	if value != "false" {
+		l.notes = append(l.notes, fmt.Sprintf("layer %q (%s): %s %s is ignored: only training uses it", l.name, l.class, key, value))
+	}
 }
 
 // values lists the supported values of a setting as JSON; nil means that any is read or ignored.
@@ -159,7 +184,7 @@ func (l *settings) conv() nn.Conv2D {
 	return c
 }
 
-// l2 returns the λ of a regularizer, or 0.
+// l2 returns the λ of an L2 regularizer, or 0. It notes any other regularizer.
 func (l *settings) l2(key string) float32 {
 	if !l.has(key) {
 		return 0
@@ -171,11 +196,12 @@ func (l *settings) l2(key string) float32 {
 			L2 float32 `json:"l2"`
 		} `json:"config"`
 	}
-	l.decode(key, &o)
-	if o.Class != "L2" && o.Class != "L1L2" || o.Config.L1 != 0 {
-		l.reject(key, compact(l.raw[key]), "L2")
+	err := json.Unmarshal(l.raw[key], &o)
+	if lambda := o.Config.L2; err == nil && (o.Class == "L2" || o.Class == "L1L2" && o.Config.L1 == 0) && lambda >= 0 && lambda < 1 {
+		return lambda
 	}
-	return o.Config.L2
+	l.note(key, compact(l.raw[key]))
+	return 0
 }
 
 func (l *settings) batchNorm(flat bool) nn.BatchNorm {
