@@ -4,9 +4,11 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
+	"path"
 	"path/filepath"
 
 	"github.com/lamina-go/lamina/internal/hdf5"
@@ -32,6 +34,9 @@ func (f *File) openArchive(r io.ReaderAt) error {
 	a, err := newArchive(r, f.size, f.budget)
 	if err != nil {
 		return err
+	}
+	if a.ofPyTorch() {
+		return errors.New("it is a file of PyTorch's torch.save, not of Keras")
 	}
 	config, err := a.text(configName)
 	if err != nil {
@@ -85,6 +90,16 @@ func newArchive(r io.ReaderAt, size int64, budget *infile.Budget) (*archive, err
 		a.parts[part.Name] = part
 	}
 	return a, nil
+}
+
+// ofPyTorch reports whether torch.save wrote the archive.
+func (a *archive) ofPyTorch() bool {
+	for name := range a.parts {
+		if path.Base(name) == "data.pkl" {
+			return true
+		}
+	}
+	return false
 }
 
 // directoryReader reads the directory of a zip file. While it has a budget, it takes from that what

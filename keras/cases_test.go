@@ -1,10 +1,12 @@
 package keras
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -160,6 +162,34 @@ func TestSafetensorsTypes(t *testing.T) {
 				t.Errorf("%s: %s is %v, want %v, error %v", kind, name, got, want, err)
 			}
 		}
+	}
+}
+
+// TestOtherKinds opens files that people take for models.
+func TestOtherKinds(t *testing.T) {
+	for text, want := range map[string]string{
+		"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n": "git lfs pull",
+		"<!DOCTYPE html>\n<html lang=\"en\"><head>":                                 "a web page",
+		"\r\n<HTML>":       "a web page",
+		"\x1f\x8b\x08\x00": "gzip",
+		"TFL3":             "not an HDF5 (.h5), .keras or safetensors file",
+		"":                 "not an HDF5 (.h5), .keras or safetensors file",
+	} {
+		for _, name := range []string{"m.h5", "m.keras", "m.safetensors"} {
+			path := filepath.Join(t.TempDir(), name)
+			if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Open(path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+				t.Errorf("%q: error %v, want %q", text, err, want)
+			}
+		}
+	}
+	// The zip file of PyTorch's torch.save.
+	data := zipped(t, zip.Store, map[string][]byte{"model/data.pkl": {1}, "model/data/0": {2}})
+	_, err := newFile(bytes.NewReader(data), int64(len(data)), "m.keras")
+	if want := "PyTorch"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %q", err, want)
 	}
 }
 

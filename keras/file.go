@@ -75,7 +75,7 @@ func newFile(r io.ReaderAt, size int64, path string) (*File, error) {
 }
 
 func (f *File) open(r io.ReaderAt) error {
-	var start [9]byte
+	var start [infile.KindLength]byte
 	n, err := r.ReadAt(start[:], 0)
 	switch {
 	case err != nil && err != io.EOF:
@@ -87,6 +87,9 @@ func (f *File) open(r io.ReaderAt) error {
 	}
 	h, err := hdf5.NewFile(r, f.size, f.path, f.budget)
 	if located := (*hdf5.Error)(nil); err != nil && !errors.As(err, &located) {
+		if is := infile.Kind(start[:n]); is != "" {
+			return errors.New(is)
+		}
 		return errors.New("it is not an HDF5 (.h5), .keras or safetensors file")
 	}
 	if err != nil {
