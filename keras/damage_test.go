@@ -3,6 +3,7 @@ package keras
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -145,6 +146,7 @@ func zipped(t testing.TB, method uint16, parts map[string][]byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
+	w.RegisterCompressor(zip.Deflate, func(out io.Writer) (io.WriteCloser, error) { return flate.NewWriter(out, flate.BestSpeed) })
 	for name, data := range parts {
 		p, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: method})
 		if err == nil {

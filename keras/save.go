@@ -123,8 +123,9 @@ func reader(m *nn.Model, w nn.Weight) func(dst []float32, first int) error {
 	return func(dst []float32, first int) error { return m.ReadPart(w, dst, first) }
 }
 
-// maxAttribute is the largest list of names, in bytes, that Keras does not split.
-const maxAttribute = 64512
+// maxAttribute is the largest list of names, in bytes, that is not split. With the head of the attribute
+// it stays within 64,512 bytes, from which on Keras splits lists.
+const maxAttribute = 64000
 
 // putNames sets an attribute to a list of names, or several attributes if it is long.
 func putNames(t *hdf5.Tree, attribute string, names []string) {

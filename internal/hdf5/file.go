@@ -47,11 +47,11 @@ func (f *File) Root() *Group { return f.root }
 
 // The memory that reading takes for a thing, including the maps and lists that grow with it.
 const (
-	partBytes    = 100 // a part
-	objectBytes  = 500
-	messageBytes = 120
-	linkBytes    = 250
-	chunkBytes   = 150
+	partBytes    = 160 // a part
+	objectBytes  = 800
+	messageBytes = 180
+	linkBytes    = 400
+	chunkBytes   = 200
 	stringBytes  = 32 // besides its contents
 )
 

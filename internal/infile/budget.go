@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 )
 
 // allowance is the memory that reading a file may take beyond its size.
@@ -29,17 +30,24 @@ func (b *Budget) Take(n int64) error {
 	return nil
 }
 
-// jsonValue is about what decoding allocates for a value: an entry in a map or a slice that grows.
-const jsonValue = 128
+// What decoding allocates for a value at most: an entry of a slice or of a map that grows.
+const (
+	jsonValue = 128
+	jsonEntry = 320
+)
 
-// JSON decodes text, which is part of the file, to v. Errors use the words of JSON, not of Go.
+// JSON decodes text, which is part of the file, to the variable that v points to. Errors use the words of JSON, not of Go.
 func (b *Budget) JSON(text []byte, v any) error {
 	// Separators within strings count too: such a string may itself be JSON.
 	values := 0
 	for _, separator := range []string{",", "{", "["} {
 		values += bytes.Count(text, []byte(separator))
 	}
-	if err := b.Take(2*int64(len(text)) + jsonValue*int64(values)); err != nil {
+	each := int64(jsonValue)
+	if reflect.TypeOf(v).Elem().Kind() == reflect.Map {
+		each = jsonEntry
+	}
+	if err := b.Take(2*int64(len(text)) + each*int64(values)); err != nil {
 		return err
 	}
 	return JSON(text, v)
