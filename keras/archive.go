@@ -65,8 +65,12 @@ func (f *File) openArchive(r io.ReaderAt) error {
 	if err := f.openHDF5(h); err != nil {
 		return err
 	}
-	f.setNetwork(config, added.About)
-	return f.nameLayers(config)
+	model, err := readModel(config, f.budget)
+	if err != nil {
+		return fmt.Errorf("%s: %w", configName, err)
+	}
+	f.setNetwork(model, nil, added.About)
+	return f.nameLayers(model.Config.Layers)
 }
 
 // newArchive reads the directory of a zip file.
@@ -180,17 +184,13 @@ func (a *archive) open(name string) (io.ReaderAt, int64, error) {
 
 // nameLayers gives the layers of a .keras file, which are named by class and number, the order and
 // the names that they have in the configuration.
-func (f *File) nameLayers(config []byte) error {
-	model, err := readModel(config, f.budget)
-	if err != nil {
-		return fmt.Errorf("%s: %w", configName, err)
-	}
+func (f *File) nameLayers(layers []object) error {
 	var classes, names []string
-	for _, o := range model.Layers {
+	for _, o := range layers {
 		var config struct {
 			Name string `json:"name"`
 		}
-		if err := f.budget.JSON(o.Config, &config); err != nil {
+		if err := infile.JSON(o.Config, &config); err != nil {
 			return fmt.Errorf("%s: a layer of class %s: %w", configName, o.Class, err)
 		}
 		classes, names = append(classes, o.Class), append(names, config.Name)

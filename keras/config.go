@@ -21,46 +21,48 @@ type object struct {
 
 // modelConfig is the configuration of a model.
 type modelConfig struct {
-	class  string
+	Class  string           `json:"class_name"`
+	Config sequentialConfig `json:"config"`
+}
+
+// sequentialConfig is the configuration of a Sequential.
+type sequentialConfig struct {
 	Layers []object `json:"layers"`
 	// Built is the shape of the input if no layer has it.
 	Built []*int `json:"build_input_shape"`
 }
 
-// readModel parses the configuration of a model.
-func readModel(text []byte, budget *infile.Budget) (*modelConfig, error) {
-	var model object
-	err := budget.JSON(text, &model)
-	config := &modelConfig{class: model.Class}
-	// Before Keras 2.2.3, the configuration of a Sequential was the list of its layers.
-	if layers := bytes.TrimSpace(model.Config); err == nil && bytes.HasPrefix(layers, []byte("[")) {
-		err = budget.JSON(layers, &config.Layers)
-	} else if err == nil && len(layers) > 0 {
-		err = budget.JSON(layers, config)
+// UnmarshalJSON also accepts a list of layers, which Keras wrote before 2.2.3.
+func (c *sequentialConfig) UnmarshalJSON(text []byte) error {
+	if bytes.HasPrefix(text, []byte("[")) {
+		return json.Unmarshal(text, &c.Layers)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("the model's configuration: %w", err)
-	}
-	return config, nil
+	type plain sequentialConfig
+	return json.Unmarshal(text, (*plain)(c))
 }
 
-// readNetwork converts the configuration of a model to a network.
-// Notes are sentences on what it leaves out, which only training uses.
-func readNetwork(text []byte, budget *infile.Budget) (s nn.Sequential, notes []string, err error) {
-	config, err := readModel(text, budget)
-	if err != nil {
-		return s, nil, err
+// readModel parses the configuration of a model.
+func readModel(text []byte, budget *infile.Budget) (*modelConfig, error) {
+	model := new(modelConfig)
+	if err := budget.JSON(text, model); err != nil {
+		return nil, fmt.Errorf("the model's configuration: %w", err)
 	}
-	if config.class != "Sequential" {
-		return s, nil, fmt.Errorf("the model is of class %q, only Sequential is supported", config.class)
+	return model, nil
+}
+
+// network converts the configuration to a network. Notes are sentences on what it leaves out, which
+// only training uses.
+func (m *modelConfig) network(budget *infile.Budget) (s nn.Sequential, notes []string, err error) {
+	if m.Class != "Sequential" {
+		return s, nil, fmt.Errorf("the model is of class %q, only Sequential is supported", m.Class)
 	}
 	r := &networkReader{budget: budget}
-	for i := range config.Layers {
-		if err := r.read(&config.Layers[i]); err != nil {
+	for i := range m.Config.Layers {
+		if err := r.read(&m.Config.Layers[i]); err != nil {
 			return s, nil, err
 		}
 	}
-	s, err = r.finish(config.Built)
+	s, err = r.finish(m.Config.Built)
 	return s, r.notes, err
 }
 

@@ -27,6 +27,16 @@ func model(layers ...string) string {
 	return fmt.Sprintf(`{"class_name":"Sequential","config":{"name":"m","layers":[%s]}}`, strings.Join(layers, ","))
 }
 
+// networkOf converts a configuration with the budget of an empty file.
+func networkOf(text string) (s nn.Sequential, notes []string, err error) {
+	budget := infile.NewBudget(0)
+	m, err := readModel([]byte(text), budget)
+	if err != nil {
+		return s, nil, err
+	}
+	return m.network(budget)
+}
+
 func TestReadNetwork(t *testing.T) {
 	conv, dense := nn.Conv2D{Name: "c", Filters: 3, Kernel: 3}, nn.Dense{Name: "d", Units: 5}
 	for _, c := range []struct {
@@ -63,7 +73,7 @@ func TestReadNetwork(t *testing.T) {
 			[]nn.Layer{nn.MaxPool{}, conv, nn.Flatten{Name: "f"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, notes, err := readNetwork([]byte(c.text), infile.NewBudget(0))
+			got, notes, err := networkOf(c.text)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,13 +96,13 @@ func TestTrainingOnly(t *testing.T) {
 	const batchNormJSON = `{"class_name":"BatchNormalization","config":{"name":"b","axis":[3]}}`
 	const dropoutJSON = `{"class_name":"Dropout","config":{"name":"o","rate":0.5}}`
 	plain := []string{inputJSON, convJSON, batchNormJSON, flattenJSON, dropoutJSON, denseJSON}
-	want, _, err := readNetwork([]byte(model(plain...)), infile.NewBudget(0))
+	want, _, err := networkOf(model(plain...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	check := func(text, note string) {
 		t.Helper()
-		got, notes, err := readNetwork([]byte(text), infile.NewBudget(0))
+		got, notes, err := networkOf(text)
 		if err != nil {
 			t.Errorf("%s: %v", note, err)
 			return
@@ -146,8 +156,8 @@ func TestReadNetworkRejects(t *testing.T) {
 	}{
 		{"not JSON", `{"class_name"`, "configuration"},
 		{"functional", `{"class_name":"Functional","config":{}}`, `class "Functional", only Sequential`},
-		{"a word for layers", `{"class_name":"Sequential","config":{"layers":"none"}}`, `configuration: "layers" is a JSON string`},
-		{"a list for a layer", `{"class_name":"Sequential","config":[[]]}`, "configuration: it is a JSON array"},
+		{"a word for layers", `{"class_name":"Sequential","config":{"layers":"none"}}`, `configuration: "config.layers" is a JSON string`},
+		{"a list for a layer", `{"class_name":"Sequential","config":[[]]}`, `configuration: "config" is a JSON array`},
 		{"a number for settings", `{"class_name":"Sequential","config":[{"class_name":"Flatten","config":7}]}`, "class Flatten: it is a JSON number"},
 		{"nothing", `null`, `class "", only Sequential`},
 		{"another layer", model(inputJSON, `{"class_name":"SeparableConv2D","config":{"name":"s"}}`), `layer "s" is a SeparableConv2D, which is not supported`},
@@ -183,7 +193,7 @@ func TestReadNetworkRejects(t *testing.T) {
 		{"a layer without settings", model(inputJSON, `{"class_name":"Flatten"}`), "Flatten"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, _, err := readNetwork([]byte(c.text), infile.NewBudget(0))
+			_, _, err := networkOf(c.text)
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %v, want one with %q", err, c.want)
 			}

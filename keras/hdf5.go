@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/lamina-go/lamina/internal/hdf5"
+	"github.com/lamina-go/lamina/nn"
 )
 
 // The names in Keras's HDF5 files.
@@ -39,7 +40,8 @@ func (f *File) openHDF5(h *hdf5.File) error {
 				return err
 			}
 		}
-		f.setNetwork([]byte(text), []byte(about))
+		model, err := readModel([]byte(text), f.budget)
+		f.setNetwork(model, err, []byte(about))
 	}
 	weights := root
 	if !hasNames(root.Object, layerNames) && root.Has(weightsGroup) {
@@ -79,13 +81,17 @@ func convolves(o *hdf5.Object) (bool, error) {
 	return backend == "theano", err
 }
 
-// setNetwork reads a model's configuration and this program's additions to it.
-func (f *File) setNetwork(config, about []byte) {
-	network, notes, err := readNetwork(config, f.budget)
-	if err == nil && len(about) > 0 {
-		err = f.readAbout(about, &network)
+// setNetwork converts a model's configuration, or keeps the error of reading it, and reads this
+// program's additions.
+func (f *File) setNetwork(model *modelConfig, err error, about []byte) {
+	f.network = new(nn.Sequential)
+	if err == nil {
+		*f.network, f.notes, err = model.network(f.budget)
 	}
-	f.network, f.notes, f.networkError = &network, notes, err
+	if err == nil && len(about) > 0 {
+		err = f.readAbout(about, f.network)
+	}
+	f.networkError = err
 }
 
 // hasNames reports whether an object has a list of names.

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -92,6 +93,32 @@ func TestHostileCases(t *testing.T) {
 			t.Fatal(err)
 		}
 		hostile(t, v, name, data, want)
+	}
+}
+
+// TestLargeModels reads deep networks with all the settings that Keras writes, which the budget of
+// even an empty file allows.
+func TestLargeModels(t *testing.T) {
+	data, err := os.ReadFile("testdata/windows_paths.keras")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config struct {
+		Config struct{ Layers []json.RawMessage }
+	}
+	if err := json.Unmarshal(unzip(t, data)[configName], &config); err != nil {
+		t.Fatal(err)
+	}
+	input, conv, last := config.Config.Layers[0], string(config.Config.Layers[1]), config.Config.Layers[3:]
+	layers := []string{string(input)}
+	for i := range 1000 {
+		layers = append(layers, strings.Replace(conv, `"name": "conv2d"`, fmt.Sprintf(`"name": "conv2d_%d"`, i), 1))
+	}
+	for _, l := range last {
+		layers = append(layers, string(l))
+	}
+	if _, _, err := networkOf(model(layers...)); err != nil {
+		t.Error(err)
 	}
 }
 
