@@ -24,9 +24,9 @@ const (
 
 // archive is an open .keras file.
 type archive struct {
-	r      io.ReaderAt
-	budget *infile.Budget
-	parts  map[string]*zip.File
+	r       io.ReaderAt
+	budget  *infile.Budget
+	entries map[string]*zip.File
 }
 
 // openArchive lists the layers of a .keras file.
@@ -45,7 +45,7 @@ func (f *File) openArchive(r io.ReaderAt) error {
 	var added struct {
 		About json.RawMessage `json:"lamina"`
 	}
-	if a.parts[metadataName] != nil {
+	if a.entries[metadataName] != nil {
 		metadata, err := a.text(metadataName)
 		if err == nil {
 			err = f.budget.JSON(metadata, &added)
@@ -82,23 +82,23 @@ func newArchive(r io.ReaderAt, size int64, budget *infile.Budget) (*archive, err
 	}
 	directory.budget = nil
 	a := &archive{r, budget, map[string]*zip.File{}}
-	for _, part := range z.File {
+	for _, entry := range z.File {
 		switch {
-		case !filepath.IsLocal(part.Name):
-			return nil, fmt.Errorf("the archive's part %q has a path outside the archive", part.Name)
-		case a.parts[part.Name] != nil:
-			return nil, fmt.Errorf("the archive has two parts %q", part.Name)
-		case part.Flags&1 != 0:
-			return nil, fmt.Errorf("the archive's part %q is encrypted, which is not supported", part.Name)
+		case !filepath.IsLocal(entry.Name):
+			return nil, fmt.Errorf("the archive's entry %q has a path outside the archive", entry.Name)
+		case a.entries[entry.Name] != nil:
+			return nil, fmt.Errorf("the archive has two entries %q", entry.Name)
+		case entry.Flags&1 != 0:
+			return nil, fmt.Errorf("the archive's entry %q is encrypted, which is not supported", entry.Name)
 		}
-		a.parts[part.Name] = part
+		a.entries[entry.Name] = entry
 	}
 	return a, nil
 }
 
 // ofPyTorch reports whether torch.save wrote the archive.
 func (a *archive) ofPyTorch() bool {
-	for name := range a.parts {
+	for name := range a.entries {
 		if path.Base(name) == "data.pkl" {
 			return true
 		}
@@ -123,7 +123,7 @@ func (d *directoryReader) ReadAt(p []byte, at int64) (int, error) {
 	return d.r.ReadAt(p, at)
 }
 
-// text returns a JSON part.
+// text returns a JSON entry.
 func (a *archive) text(name string) ([]byte, error) {
 	r, n, err := a.open(name)
 	if err == nil {
@@ -137,32 +137,32 @@ func (a *archive) text(name string) ([]byte, error) {
 	return text, err
 }
 
-// open verifies a part's checksum and returns its bytes and their number. It decompresses a
-// compressed part to memory.
+// open verifies an entry's checksum and returns its bytes and their number. It decompresses a
+// compressed entry to memory.
 func (a *archive) open(name string) (io.ReaderAt, int64, error) {
-	part := a.parts[name]
-	if part == nil {
+	entry := a.entries[name]
+	if entry == nil {
 		return nil, 0, fmt.Errorf("the archive has no %q, which every .keras file has", name)
 	}
 	wrong := func(err error) (io.ReaderAt, int64, error) {
-		return nil, 0, fmt.Errorf("the archive's part %q: %w: %s", name, err, infile.Damaged)
+		return nil, 0, fmt.Errorf("the archive's entry %q: %w: %s", name, err, infile.Damaged)
 	}
-	n := int64(min(part.UncompressedSize64, math.MaxInt64))
-	if part.Method != zip.Store {
+	n := int64(min(entry.UncompressedSize64, math.MaxInt64))
+	if entry.Method != zip.Store {
 		if err := a.budget.Take(n); err != nil {
 			return wrong(err)
 		}
 	}
-	r, err := part.Open()
+	r, err := entry.Open()
 	if err != nil {
 		return wrong(err)
 	}
 	defer r.Close()
-	if part.Method == zip.Store {
+	if entry.Method == zip.Store {
 		if _, err := io.Copy(io.Discard, r); err != nil {
 			return wrong(err)
 		}
-		at, err := part.DataOffset()
+		at, err := entry.DataOffset()
 		if err != nil {
 			return wrong(err)
 		}

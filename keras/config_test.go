@@ -14,7 +14,7 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// The layers of a small network as Keras writes them, in one way or another.
+// The layers of a small network, in forms that Keras writes.
 const (
 	inputJSON   = `{"class_name":"InputLayer","config":{"batch_input_shape":[null,4,4,2],"dtype":"float32","sparse":false,"name":"in"}}`
 	convJSON    = `{"class_name":"Conv2D","config":{"name":"c","filters":3,"kernel_size":[3,3],"padding":"same","activation":"linear","use_bias":true}}`

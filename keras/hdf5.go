@@ -68,7 +68,8 @@ func (f *File) openHDF5(h *hdf5.File) error {
 		}
 		return err
 	}
-	return fmt.Errorf("it has no weights as Keras writes them: neither an attribute %q nor a group %q", layerNames, layersGroup)
+	return fmt.Errorf("it has no weights as Keras writes them: neither an attribute %q nor a group %q",
+		layerNames, layersGroup)
 }
 
 // convolves reports whether an object's weights are of a backend that convolves in the mathematical

@@ -37,6 +37,6 @@ func ImageNet(ctx context.Context, network string, progress func(done, total int
 	case ctx.Err() != nil, errors.Is(err, fetch.ErrDamaged):
 		return "", fmt.Errorf("keras: %w", err)
 	}
-	return "", fmt.Errorf("keras: cannot download the ImageNet weights: %w: put the file %s at %s, or use --pretrained FILE",
-		err, f.Name, f.Path(cache))
+	return "", fmt.Errorf("keras: cannot download the ImageNet weights: %w: "+
+		"put the file %s at %s, or use --pretrained FILE", err, f.Name, f.Path(cache))
 }

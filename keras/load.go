@@ -25,8 +25,8 @@ type MismatchError string
 // Error returns the sentence.
 func (e MismatchError) Error() string { return string(e) }
 
-// LoadByName sets the weights of every layer of the model that the file has a layer of the same name
-// for, in order. If their count or a shape differs, the error names the layer, the weight and both
+// LoadByName sets the weights of every layer of the model for which the file has a layer of the same
+// name, in order. If their count or a shape differs, the error names the layer, the weight and both
 // shapes; skipMismatch skips that layer or weight instead. An error leaves the model unchanged.
 func (f *File) LoadByName(m *nn.Model, skipMismatch bool) (*LoadSummary, error) {
 	if !f.HasNames() {
@@ -170,7 +170,8 @@ func (f *File) check(net *nn.Network, pairs []pair, skip bool) (*transfer, error
 			}
 		}
 		if n > 0 {
-			t.summary.NotFinite = append(t.summary.NotFinite, fmt.Sprintf("%s has %d values that are infinite or NaN", c.to.Name, n))
+			t.summary.NotFinite = append(t.summary.NotFinite,
+				fmt.Sprintf("%s has %d values that are infinite or NaN", c.to.Name, n))
 		}
 	}
 	return t, nil

@@ -191,7 +191,7 @@ func writeArchive(w io.Writer, m *nn.Model, t *Training) error {
 	}
 	metadata := map[string]any{versionAttribute: version, aboutKey: aboutOf(&m.Sequential)}
 	z := zip.NewWriter(w)
-	for _, part := range []struct {
+	for _, entry := range []struct {
 		name  string
 		write func(io.Writer) error
 	}{
@@ -199,11 +199,11 @@ func writeArchive(w io.Writer, m *nn.Model, t *Training) error {
 		{configName, func(w io.Writer) error { return json.NewEncoder(w).Encode(model) }},
 		{weightsName, func(w io.Writer) error { return writeWeights(w, m, t) }},
 	} {
-		p, err := z.CreateHeader(&zip.FileHeader{Name: part.name, Method: zip.Store})
+		p, err := z.CreateHeader(&zip.FileHeader{Name: entry.name, Method: zip.Store})
 		if err != nil {
 			return err
 		}
-		if err := part.write(p); err != nil {
+		if err := entry.write(p); err != nil {
 			return err
 		}
 	}

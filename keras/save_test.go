@@ -276,7 +276,7 @@ type opened struct {
 	State    [][]float64 `json:"state"`
 }
 
-// TestKerasOpens saves a model and has both Kerases compute with it.
+// TestKerasOpens saves a model and computes with it in Keras 2 and 3.
 func TestKerasOpens(t *testing.T) {
 	b := openCPU(t)
 	state := trained(t, b, small())

@@ -71,7 +71,8 @@ func identities() []string {
 // note records that a setting is ignored, since only training uses it.
 func (l *settings) note(key, value string) {
 	if value != "false" {
-		l.notes = append(l.notes, fmt.Sprintf("layer %q (%s): %s %s is ignored: only training uses it", l.name, l.class, key, value))
+		l.notes = append(l.notes,
+			fmt.Sprintf("layer %q (%s): %s %s is ignored: only training uses it", l.name, l.class, key, value))
 	}
 }
 
@@ -94,7 +95,8 @@ func supported() map[string]map[string]values {
 		"Dense": {"units": nil, "activation": nil, "use_bias": yes, "kernel_regularizer": nil,
 			"kernel_initializer": nil, "bias_initializer": nil},
 		"BatchNormalization": {"axis": nil, "momentum": nil, "epsilon": nil, "center": yes, "scale": yes, "renorm_momentum": nil,
-			"beta_initializer": nil, "gamma_initializer": nil, "moving_mean_initializer": nil, "moving_variance_initializer": nil},
+			"beta_initializer": nil, "gamma_initializer": nil,
+			"moving_mean_initializer": nil, "moving_variance_initializer": nil},
 		"MaxPooling2D": {"pool_size": pair(2), "strides": pair(2), "padding": {`"valid"`}, "data_format": last},
 		"Flatten":      {"data_format": last},
 		"Dropout":      {"rate": nil, "seed": nil},
@@ -197,7 +199,8 @@ func (l *settings) l2(key string) float32 {
 		} `json:"config"`
 	}
 	err := json.Unmarshal(l.raw[key], &o)
-	if lambda := o.Config.L2; err == nil && (o.Class == "L2" || o.Class == "L1L2" && o.Config.L1 == 0) && lambda >= 0 && lambda < 1 {
+	plain := o.Class == "L2" || o.Class == "L1L2" && o.Config.L1 == 0
+	if lambda := o.Config.L2; err == nil && plain && lambda >= 0 && lambda < 1 {
 		return lambda
 	}
 	l.note(key, compact(l.raw[key]))
@@ -212,7 +215,8 @@ func (l *settings) batchNorm(flat bool) nn.BatchNorm {
 	if text := compact(l.raw["axis"]); l.has("axis") && !slices.Contains(axis, text) {
 		l.reject("axis", text, "the last one")
 	}
-	return nn.BatchNorm{Name: l.name, Momentum: l.orDefault("momentum", momentumDefault), Epsilon: l.orDefault("epsilon", epsilonDefault)}
+	return nn.BatchNorm{Name: l.name, Momentum: l.orDefault("momentum", momentumDefault),
+		Epsilon: l.orDefault("epsilon", epsilonDefault)}
 }
 
 // Keras's defaults of BatchNormalization, which nn encodes as 0.

@@ -62,7 +62,8 @@ func (o *Object) AttrStrings(name string) ([]string, error) {
 			return nil, nil
 		}
 	}
-	return nil, o.f.fail(o, "object header", o.addr, fmt.Errorf("attribute %q is %s, expected an array of strings", name, kindOf(v)))
+	return nil, o.f.fail(o, "object header", o.addr,
+		fmt.Errorf("attribute %q is %s, expected an array of strings", name, kindOf(v)))
 }
 
 // kindOf describes the value of an attribute.

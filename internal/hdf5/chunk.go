@@ -104,14 +104,14 @@ func (c *chunked) fit(shape []int, size int) bool {
 
 // readIndex reads the B-tree of chunks and checks that none is missing.
 func (d *Dataset) readIndex(b *block, c *chunked, tree uint64) error {
-	type placed struct {
+	type located struct {
 		chunk
 		at int
 	}
-	var found []placed
+	var found []located
 	keySize := 8 + 8*(len(d.shape)+1)
 	err := d.f.walkTree(d.Object, tree, chunkTree, keySize, func(key *block, addr uint64) error {
-		p := placed{chunk{addr, key.u32(), key.u32()}, 0}
+		p := located{chunk{addr, key.u32(), key.u32()}, 0}
 		for i, n := range d.shape {
 			at := key.uint(8)
 			if at >= uint64(n) || at%uint64(c.dims[i]) != 0 {
@@ -136,7 +136,8 @@ func (d *Dataset) readIndex(b *block, c *chunked, tree uint64) error {
 		return err
 	}
 	if n := elements(c.grid, len(found)); n != len(found) {
-		return b.unsupported(fmt.Sprintf("a dataset of shape %v with only %d of its chunks (the others of fill values)", d.shape, len(found)))
+		return b.unsupported(fmt.Sprintf("a dataset of shape %v with only %d of its chunks (the others of fill values)",
+			d.shape, len(found)))
 	}
 	c.index = make([]chunk, len(found))
 	for _, p := range found {

@@ -131,7 +131,8 @@ func (g *Group) follow(path string, hops *int) (*Object, error) {
 			o, err = g.f.object(o, name, l.hard)
 		default:
 			if *hops++; *hops > maxSoftLinks {
-				return nil, g.f.fail(o, "link "+name, o.addr, fmt.Errorf("soft links form a cycle or a chain of more than %d", maxSoftLinks))
+				return nil, g.f.fail(o, "link "+name, o.addr,
+					fmt.Errorf("soft links form a cycle or a chain of more than %d", maxSoftLinks))
 			}
 			if o, err = at.follow(l.soft, hops); err == nil && o.isGroup() {
 				// As with hard links, a walk through the file must end.

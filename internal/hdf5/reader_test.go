@@ -58,7 +58,7 @@ func floats(t testing.TB, f *File, path string) []float32 {
 	return x
 }
 
-// walk reads all attributes of a group and what is below it, and gives each dataset to visit.
+// walk reads all attributes of a group and its descendants, and visits each dataset.
 func walk(g *Group, visit func(*Dataset) error) error {
 	if err := readAttributes(g.Object); err != nil {
 		return err
@@ -231,8 +231,8 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestRefused opens what is not supported, which errors must call by its name.
-func TestRefused(t *testing.T) {
+// TestRejected opens unsupported objects; errors must name the feature.
+func TestRejected(t *testing.T) {
 	for _, c := range []struct{ file, path, want string }{
 		{"", "refused/links/outside", "link outside at offset %: an external link (to another file) is not supported"},
 		{"", "refused/links/hard", "link hard at offset %: a hard link to the group /refused is not supported"},
@@ -278,7 +278,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// reach opens the dataset or group at a path, and reads the attribute that may stand behind @.
+// reach opens the dataset or group at a path, and reads the attribute after an @.
 func reach(root *Group, path string) error {
 	path, attr, _ := strings.Cut(path, "@")
 	is, err := isGroup(root, path)
@@ -306,7 +306,7 @@ func TestNotHDF5(t *testing.T) {
 	}
 }
 
-// sparseFile leaves zeros out of a file.
+// sparseFile writes zeros as holes.
 type sparseFile struct {
 	*os.File
 	at int64
@@ -322,7 +322,7 @@ func (f *sparseFile) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestLarge reads numbers here and there of a file of the size of ImageNet's VGG-19.
+// TestLarge reads some elements of a file as large as ImageNet's VGG-19.
 func TestLarge(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "large.h5")
 	file, err := os.Create(path)
