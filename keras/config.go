@@ -67,7 +67,7 @@ func (m *modelConfig) network(budget *infile.Budget) (s nn.Sequential, notes []s
 }
 
 // layerBytes is the memory that a layer takes in the network and in what is made from it.
-const layerBytes = 4000
+const layerBytes = 8000
 
 // networkReader builds a network layer by layer.
 type networkReader struct {

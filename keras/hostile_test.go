@@ -335,6 +335,15 @@ func TestHostileArchives(t *testing.T) {
 func TestHostileMetadata(t *testing.T) {
 	v := hostileVictim(t)
 	r := rand.New(rand.NewPCG(7, 7))
+	for i := range 3 {
+		// A list of names in as many attributes.
+		tree := hdf5.NewTree()
+		n := 5000 << i
+		for i := range n {
+			tree.Attr(fmt.Sprint(layerNames, i), []string{fmt.Sprint("l", i)})
+		}
+		hostile(t, v, fmt.Sprintf("%d attributes", n), written(t, tree), "")
+	}
 	for range variations() / 10 {
 		// Many layers with weights: every thing in a file of HDF5 takes more in memory than there.
 		tree := hdf5.NewTree()

@@ -14,23 +14,25 @@ type attribute struct {
 	message
 }
 
-// HasAttr reports whether the object has an attribute of that name.
-func (o *Object) HasAttr(name string) bool {
-	for _, a := range o.attributes {
-		if a.name == name {
-			return true
-		}
+// addAttribute adds an attribute. The first of a name counts.
+func (o *Object) addAttribute(a attribute) {
+	if o.byName == nil {
+		o.byName = map[string]int{}
 	}
-	return false
+	if _, double := o.byName[a.name]; !double {
+		o.byName[a.name] = len(o.attributes)
+	}
+	o.attributes = append(o.attributes, a)
 }
+
+// HasAttr reports whether the object has an attribute of that name.
+func (o *Object) HasAttr(name string) bool { _, ok := o.byName[name]; return ok }
 
 // Attr returns the value of an attribute: a string, int64 or float64, or a slice of these in
 // row-major order for an array of any rank. The error wraps fs.ErrNotExist if there is none.
 func (o *Object) Attr(name string) (any, error) {
-	for _, a := range o.attributes {
-		if a.name == name {
-			return o.attributeValue(a.message)
-		}
+	if i, ok := o.byName[name]; ok {
+		return o.attributeValue(o.attributes[i].message)
 	}
 	return nil, o.f.fail(o, "object header", o.addr, fmt.Errorf("no attribute %q: %w", name, fs.ErrNotExist))
 }

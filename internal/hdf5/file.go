@@ -49,7 +49,7 @@ func (f *File) Root() *Group { return f.root }
 const (
 	partBytes    = 160 // a part
 	objectBytes  = 800
-	messageBytes = 180
+	messageBytes = 300
 	linkBytes    = 400
 	chunkBytes   = 200
 	stringBytes  = 32 // besides its contents

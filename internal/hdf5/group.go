@@ -11,7 +11,7 @@ import (
 type Group struct {
 	*Object
 	links  []link
-	byName map[string]int
+	byLink map[string]int
 }
 
 // link is an entry of a group.
@@ -27,7 +27,7 @@ func (o *Object) asGroup() (*Group, error) {
 	if o.group != nil {
 		return o.group, nil
 	}
-	if !o.isGroup() {
+	if !o.groupLike {
 		return nil, o.f.fail(o, "object header", o.addr, errors.New("not a group"))
 	}
 	g := &Group{o, nil, map[string]int{}}
@@ -43,11 +43,11 @@ func (o *Object) asGroup() (*Group, error) {
 	return g, nil
 }
 
-// index builds byName.
+// index builds byLink.
 func (g *Group) index() error {
 	for i, l := range g.links {
 		what := ""
-		if _, double := g.byName[l.name]; double {
+		if _, double := g.byLink[l.name]; double {
 			what = "two links are named %q"
 		} else if l.name == "" || l.name == "." || strings.Contains(l.name, "/") {
 			what = "invalid link name %q"
@@ -57,7 +57,7 @@ func (g *Group) index() error {
 		if what != "" {
 			return g.f.fail(g.Object, "group", g.addr, fmt.Errorf(what, l.name))
 		}
-		g.byName[l.name] = i
+		g.byLink[l.name] = i
 	}
 	return nil
 }
@@ -72,7 +72,7 @@ func (g *Group) Children() []string {
 }
 
 // Has reports whether the group has a child of that name.
-func (g *Group) Has(name string) bool { _, ok := g.byName[name]; return ok }
+func (g *Group) Has(name string) bool { _, ok := g.byLink[name]; return ok }
 
 // Group returns the group at a path ("model_weights/conv1"), relative to g or, with a leading
 // slash, to the root. It follows soft links to datasets. The error wraps fs.ErrNotExist if the path
@@ -120,7 +120,7 @@ func (g *Group) follow(path string, hops *int) (*Object, error) {
 		if err != nil {
 			return nil, err
 		}
-		i, ok := at.byName[name]
+		i, ok := at.byLink[name]
 		if !ok {
 			return nil, g.f.fail(o, "group", o.addr, fmt.Errorf("no object %q: %w", name, fs.ErrNotExist))
 		}
@@ -134,7 +134,7 @@ func (g *Group) follow(path string, hops *int) (*Object, error) {
 				return nil, g.f.fail(o, "link "+name, o.addr,
 					fmt.Errorf("soft links form a cycle or a chain of more than %d", maxSoftLinks))
 			}
-			if o, err = at.follow(l.soft, hops); err == nil && o.isGroup() {
+			if o, err = at.follow(l.soft, hops); err == nil && o.groupLike {
 				// As with hard links, a walk through the file must end.
 				err = g.f.fail(at.Object, "link "+name, at.addr, unsupported("a soft link to the group "+o.Path()))
 			}

@@ -13,6 +13,8 @@ type Object struct {
 
 	messages   []message
 	attributes []attribute
+	byName     map[string]int // of attributes
+	groupLike  bool           // has messages that only groups have
 	group      *Group
 	dataset    *Dataset
 }
@@ -66,7 +68,7 @@ const (
 func (f *File) object(parent *Object, name string, addr uint64) (*Object, error) {
 	if o, ok := f.objects[addr]; ok {
 		// A group with two paths would make a walk through the file endless, or nearly so.
-		if o.err == nil && o.isGroup() && (o.parent != parent || o.name != name) {
+		if o.err == nil && o.groupLike && (o.parent != parent || o.name != name) {
 			return nil, f.fail(parent, "link "+name, addr, unsupported("a hard link to the group "+o.Path()))
 		}
 		return o, o.err
@@ -104,10 +106,6 @@ func (o *Object) block(m *message, part string) *block {
 		b.unsupported("a shared " + part)
 	}
 	return b
-}
-
-func (o *Object) isGroup() bool {
-	return o.find(msgSymbolTable) != nil || o.find(msgLinkInfo) != nil || o.find(msgLink) != nil
 }
 
 // readHeader reads the object header of either version, with its continuations.
@@ -223,7 +221,7 @@ func (o *Object) readMessages(b *block, v2, creationOrder bool, next []extent) (
 		case m.kind == msgAttribute:
 			var a attribute
 			if a, b.err = o.readAttribute(m); b.err == nil {
-				o.attributes = append(o.attributes, a)
+				o.addAttribute(a)
 			}
 		case m.kind == msgAttributeInfo:
 			b.err = o.rejectDense(m, "attribute")
@@ -231,6 +229,10 @@ func (o *Object) readMessages(b *block, v2, creationOrder bool, next []extent) (
 			b.unsupported(fmt.Sprintf("a message of kind %#x", m.kind))
 		case m.kind <= msgSymbolTable:
 			o.messages = append(o.messages, m)
+			switch m.kind {
+			case msgSymbolTable, msgLinkInfo, msgLink:
+				o.groupLike = true
+			}
 		}
 	}
 	return next, b.err

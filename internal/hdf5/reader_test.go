@@ -41,7 +41,7 @@ func testdata(t testing.TB, name string) *File {
 // isGroup reports whether there is a group at a path; else it is a dataset.
 func isGroup(g *Group, path string) (bool, error) {
 	o, err := g.open(path)
-	return err == nil && o.isGroup(), err
+	return err == nil && o.groupLike, err
 }
 
 // floats reads a whole dataset.
