@@ -7,11 +7,11 @@ import (
 	"os"
 )
 
-// Damaged is the remedy for a file whose contents cannot be as they were written.
+// Damaged is what to do about a file whose contents cannot be as they were written.
 const Damaged = "the file is damaged or cut off: copy it again"
 
-// Open opens a file for reading and returns its size. It rejects folders, and pipes and devices, which
-// might block or never end.
+// Open opens a file to be read, and tells its size. A folder is an error, and so is a pipe or a
+// device, which might keep the program waiting or never end.
 func Open(path string) (*os.File, int64, error) {
 	info, err := os.Stat(path)
 	if err != nil {
