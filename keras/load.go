@@ -128,8 +128,9 @@ type transfer struct {
 
 // copying is a weight of the file and the weight of the network that it sets.
 type copying struct {
-	from *weight
-	to   nn.Weight
+	from        *weight
+	to          nn.Weight
+	convolution bool // it is the kernel of a Conv2D
 }
 
 // check matches pairs of layers, and reads all matching weights once.
@@ -201,9 +202,8 @@ func (t *transfer) read(c copying) ([]float32, error) {
 	if err := c.from.read(values, 0); err != nil {
 		return nil, err
 	}
-	// Only convolution kernels have four dimensions.
-	if s := c.to.Shape; t.file.rotated && len(s) == 4 {
-		rotate(values, s[0]*s[1])
+	if t.file.rotated && c.convolution {
+		rotate(values, c.to.Shape[0]*c.to.Shape[1])
 	}
 	return values, nil
 }
@@ -231,7 +231,7 @@ func (p pair) match() (copies []copying, mismatches []string) {
 				p.here.Name, here[i].Name, tensor.Shape(file[i].shape), here[i].Shape))
 			continue
 		}
-		copies = append(copies, copying{&file[i], here[i]})
+		copies = append(copies, copying{&file[i], here[i], p.here.Class == "Conv2D" && i == 0})
 	}
 	return copies, mismatches
 }

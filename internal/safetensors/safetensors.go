@@ -78,6 +78,8 @@ const (
 	metadataKey = "__metadata__"
 	// maxHeader is the format's own limit of the header.
 	maxHeader = 100_000_000
+	// maxRank is the most dimensions of a tensor, more than any framework has.
+	maxRank = 64
 )
 
 // entryJSON is an Entry in the header.
@@ -149,6 +151,9 @@ func parseHeader(text []byte, size uint64, budget *infile.Budget) (*Header, erro
 		n := typeSize(e.DType)
 		if n == 0 {
 			return nil, fmt.Errorf("safetensors: tensor %q: unknown type %q", e.name, e.DType)
+		}
+		if len(e.Shape) > maxRank {
+			return nil, damaged("tensor %q has %d dimensions", e.name, len(e.Shape))
 		}
 		if slices.Contains(e.Shape, 0) {
 			n = 0

@@ -70,6 +70,7 @@ func TestErrors(t *testing.T) {
 		{`{"a": 1}`, 0, `tensor "a"`},
 		{`{"a": {"dtype":"F64","shape":[1],"data_offsets":[0,8]}}`, 8, "type F64, expected F32"},
 		{`{"a": {"dtype":"\u001b[31mF9","shape":[1],"data_offsets":[0,4]}}`, 4, `tensor "a": unknown type "\x1b[31mF9"`},
+		{`{"a": {"dtype":"F32","shape":[` + strings.Repeat("1,", 64) + `1],"data_offsets":[0,4]}}`, 4, `tensor "a" has 65 dimensions`},
 		{`{"a": {"dtype":"U8","shape":[4],"data_offsets":[0,4]}}`, 4, "type U8, expected F32"},
 		{`{"a": {"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}`, 4, "does not fit in"},
 		{`{"a": {"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,4]}}`, 4, "does not fit in"},
