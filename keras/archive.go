@@ -4,40 +4,39 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math"
+	"path"
 	"path/filepath"
 
 	"github.com/lamina-go/lamina/internal/hdf5"
 	"github.com/lamina-go/lamina/internal/infile"
 )
 
-// The parts of a .keras file.
+// The members of a .keras file.
 const (
 	configName   = "config.json"
 	metadataName = "metadata.json"
 	weightsName  = "model.weights.h5"
 )
 
-const (
-	// spare is what a compressed part may have more, unpacked, than the archive.
-	spare = 64 << 20
-	// maxJSON is far from what a network of any use needs.
-	maxJSON = 16 << 20
-)
-
 // archive is an open .keras file.
 type archive struct {
-	r     io.ReaderAt
-	size  int64
-	parts map[string]*zip.File
+	r       io.ReaderAt
+	budget  *infile.Budget
+	entries map[string]*zip.File
 }
 
-// openArchive finds the layers in a .keras file.
+// openArchive lists the layers of a .keras file.
 func (f *File) openArchive(r io.ReaderAt) error {
-	a, err := newArchive(r, f.size)
+	a, err := newArchive(r, f.size, f.budget)
 	if err != nil {
 		return err
+	}
+	if a.ofPyTorch() {
+		return errors.New("it is a file of PyTorch's torch.save, not of Keras")
 	}
 	config, err := a.text(configName)
 	if err != nil {
@@ -46,10 +45,10 @@ func (f *File) openArchive(r io.ReaderAt) error {
 	var added struct {
 		About json.RawMessage `json:"lamina"`
 	}
-	if a.parts[metadataName] != nil {
+	if a.entries[metadataName] != nil {
 		metadata, err := a.text(metadataName)
 		if err == nil {
-			err = json.Unmarshal(metadata, &added)
+			err = f.budget.JSON(metadata, &added)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", metadataName, err)
@@ -59,76 +58,111 @@ func (f *File) openArchive(r io.ReaderAt) error {
 	if err != nil {
 		return err
 	}
-	h, err := hdf5.NewFile(weights, n, f.path+": "+weightsName)
+	h, err := hdf5.NewFile(weights, n, f.path+": "+weightsName, f.budget)
 	if err != nil {
 		return err
 	}
 	if err := f.openHDF5(h); err != nil {
 		return err
 	}
-	f.setNetwork(config, added.About)
-	return f.nameLayers(config)
+	model, err := readModel(config, f.budget)
+	if err != nil {
+		return fmt.Errorf("%s: %w", configName, err)
+	}
+	f.setNetwork(model, nil, added.About)
+	return f.nameLayers(model.Config.Layers)
 }
 
 // newArchive reads the directory of a zip file.
-func newArchive(r io.ReaderAt, size int64) (*archive, error) {
-	z, err := zip.NewReader(r, size)
+func newArchive(r io.ReaderAt, size int64, budget *infile.Budget) (*archive, error) {
+	directory := &directoryReader{r, budget}
+	z, err := zip.NewReader(directory, size)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", err, infile.Damaged)
 	}
-	a := &archive{r, size, map[string]*zip.File{}}
-	for _, part := range z.File {
+	directory.budget = nil
+	a := &archive{r, budget, map[string]*zip.File{}}
+	for _, entry := range z.File {
 		switch {
-		case !filepath.IsLocal(part.Name):
-			return nil, fmt.Errorf("the archive's part %q leads out of it", part.Name)
-		case a.parts[part.Name] != nil:
-			return nil, fmt.Errorf("the archive has two parts %q", part.Name)
-		case part.Flags&1 != 0:
-			return nil, fmt.Errorf("the archive's part %q is encrypted, which is not supported", part.Name)
+		case !filepath.IsLocal(entry.Name):
+			return nil, fmt.Errorf("the archive's entry %q has a path outside the archive", entry.Name)
+		case a.entries[entry.Name] != nil:
+			return nil, fmt.Errorf("the archive has two entries %q", entry.Name)
+		case entry.Flags&1 != 0:
+			return nil, fmt.Errorf("the archive's entry %q is encrypted, which is not supported", entry.Name)
 		}
-		a.parts[part.Name] = part
+		a.entries[entry.Name] = entry
 	}
 	return a, nil
 }
 
-// text returns a part that is JSON.
+// ofPyTorch reports whether torch.save wrote the archive.
+func (a *archive) ofPyTorch() bool {
+	for name := range a.entries {
+		if path.Base(name) == "data.pkl" {
+			return true
+		}
+	}
+	return false
+}
+
+// directoryReader reads the directory of a zip file. While it has a budget, it takes from that what
+// the directory needs in memory.
+type directoryReader struct {
+	r      io.ReaderAt
+	budget *infile.Budget
+}
+
+func (d *directoryReader) ReadAt(p []byte, at int64) (int, error) {
+	if d.budget != nil {
+		const expansion = 12 // of an entry, which has at least 46 bytes in the file
+		if err := d.budget.Take(expansion * int64(len(p))); err != nil {
+			return 0, err
+		}
+	}
+	return d.r.ReadAt(p, at)
+}
+
+// text returns a JSON entry.
 func (a *archive) text(name string) ([]byte, error) {
 	r, n, err := a.open(name)
+	if err == nil {
+		err = a.budget.Take(n)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if n > maxJSON {
-		return nil, fmt.Errorf("the archive's part %q has %d bytes, more than %d", name, n, maxJSON)
 	}
 	text := make([]byte, n)
 	_, err = io.ReadFull(io.NewSectionReader(r, 0, n), text)
 	return text, err
 }
 
-// open checks a part against its checksum and returns its bytes and their number. A compressed one is in
-// memory then.
+// open verifies an entry's checksum and returns its bytes and their number. It decompresses a
+// compressed entry to memory.
 func (a *archive) open(name string) (io.ReaderAt, int64, error) {
-	part := a.parts[name]
-	if part == nil {
+	entry := a.entries[name]
+	if entry == nil {
 		return nil, 0, fmt.Errorf("the archive has no %q, which every .keras file has", name)
 	}
 	wrong := func(err error) (io.ReaderAt, int64, error) {
-		return nil, 0, fmt.Errorf("the archive's part %q: %w: %s", name, err, infile.Damaged)
+		return nil, 0, fmt.Errorf("the archive's entry %q: %w: %s", name, err, infile.Damaged)
 	}
-	if part.UncompressedSize64 > uint64(a.size)+spare {
-		return wrong(fmt.Errorf("it claims %d bytes in a file of %d", part.UncompressedSize64, a.size))
+	n := int64(min(entry.UncompressedSize64, math.MaxInt64))
+	if entry.Method != zip.Store {
+		if err := a.budget.Take(n); err != nil {
+			return wrong(err)
+		}
 	}
-	n := int64(part.UncompressedSize64)
-	r, err := part.Open()
+	r, err := entry.Open()
 	if err != nil {
 		return wrong(err)
 	}
 	defer r.Close()
-	if part.Method == zip.Store {
+	if entry.Method == zip.Store {
 		if _, err := io.Copy(io.Discard, r); err != nil {
 			return wrong(err)
 		}
-		at, err := part.DataOffset()
+		at, err := entry.DataOffset()
 		if err != nil {
 			return wrong(err)
 		}
@@ -138,39 +172,33 @@ func (a *archive) open(name string) (io.ReaderAt, int64, error) {
 	if _, err := io.ReadFull(r, data); err != nil {
 		return wrong(err)
 	}
-	// The end, where the checksum is checked, has to come now.
+	// The reader verifies the checksum at the end.
 	switch more, err := io.CopyN(io.Discard, r, 1); {
 	case more > 0:
-		return wrong(fmt.Errorf("it goes on behind its %d bytes", n))
+		return wrong(fmt.Errorf("it is longer than its %d bytes", n))
 	case err != io.EOF:
 		return wrong(err)
 	}
 	return bytes.NewReader(data), n, nil
 }
 
-// nameLayers gives the layers of a .keras file, which are by class and number, their places and the names that
-// they have in the configuration.
-func (f *File) nameLayers(config []byte) error {
-	var model struct {
-		Config sequentialConfig `json:"config"`
-	}
-	if err := json.Unmarshal(config, &model); err != nil {
-		return fmt.Errorf("%s: %w", configName, err)
-	}
+// nameLayers gives the layers of a .keras file, which are named by class and number, the order and
+// the names that they have in the configuration.
+func (f *File) nameLayers(layers []object) error {
 	var classes, names []string
-	for _, o := range model.Config.Layers {
+	for _, o := range layers {
 		var config struct {
 			Name string `json:"name"`
 		}
-		if err := json.Unmarshal(o.Config, &config); err != nil {
+		if err := infile.JSON(o.Config, &config); err != nil {
 			return fmt.Errorf("%s: a layer of class %s: %w", configName, o.Class, err)
 		}
 		classes, names = append(classes, o.Class), append(names, config.Name)
 	}
-	f.layers = f.arranged(classKeys(classes))
+	f.layers = f.sorted(classKeys(classes))
 	for i, name := range names {
 		f.layers[i].name = name
 	}
-	f.order = byPlace
+	f.order = inOrder
 	return nil
 }

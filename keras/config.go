@@ -5,52 +5,77 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// object is how Keras writes a model, a layer or a regularizer: the name of a class and what it is made from.
+// object is Keras's form of a model, a layer or a regularizer: a class and its settings.
 type object struct {
 	Class      string          `json:"class_name"`
-	Registered string          `json:"registered_name"` // of a class that is not Keras's own
+	Registered string          `json:"registered_name"` // of a custom class
 	Config     json.RawMessage `json:"config"`
+}
+
+// modelConfig is the configuration of a model.
+type modelConfig struct {
+	Class  string           `json:"class_name"`
+	Config sequentialConfig `json:"config"`
 }
 
 // sequentialConfig is the configuration of a Sequential.
 type sequentialConfig struct {
 	Layers []object `json:"layers"`
-	// Built is the shape of the input where Keras 3 was not given it by a layer.
+	// Built is the shape of the input if no layer has it.
 	Built []*int `json:"build_input_shape"`
 }
 
-// readNetwork makes a network of the configuration of a model.
-func readNetwork(text []byte) (nn.Sequential, error) {
-	var model object
-	if err := json.Unmarshal(text, &model); err != nil {
-		return nn.Sequential{}, fmt.Errorf("the model's configuration: %w", err)
+// UnmarshalJSON also accepts a list of layers, which Keras wrote before 2.2.3.
+func (c *sequentialConfig) UnmarshalJSON(text []byte) error {
+	if bytes.HasPrefix(text, []byte("[")) {
+		return json.Unmarshal(text, &c.Layers)
 	}
-	if model.Class != "Sequential" {
-		return nn.Sequential{}, fmt.Errorf("the model is of class %q, only Sequential is supported", model.Class)
-	}
-	var config sequentialConfig
-	if err := json.Unmarshal(model.Config, &config); err != nil {
-		return nn.Sequential{}, fmt.Errorf("the model's configuration: %w", err)
-	}
-	r := &networkReader{}
-	for i := range config.Layers {
-		if err := r.read(&config.Layers[i]); err != nil {
-			return nn.Sequential{}, err
-		}
-	}
-	return r.finish(config.Built)
+	type plain sequentialConfig
+	return json.Unmarshal(text, (*plain)(c))
 }
 
-// networkReader makes a network layer by layer.
+// readModel parses the configuration of a model.
+func readModel(text []byte, budget *infile.Budget) (*modelConfig, error) {
+	model := new(modelConfig)
+	if err := budget.JSON(text, model); err != nil {
+		return nil, fmt.Errorf("the model's configuration: %w", err)
+	}
+	return model, nil
+}
+
+// network converts the configuration to a network. Notes are sentences on what it leaves out, which
+// only training uses.
+func (m *modelConfig) network(budget *infile.Budget) (s nn.Sequential, notes []string, err error) {
+	if m.Class != "Sequential" {
+		return s, nil, fmt.Errorf("the model is of class %q, only Sequential is supported", m.Class)
+	}
+	r := &networkReader{budget: budget}
+	for i := range m.Config.Layers {
+		if err := r.read(&m.Config.Layers[i]); err != nil {
+			return s, nil, err
+		}
+	}
+	s, err = r.finish(m.Config.Built)
+	return s, r.notes, err
+}
+
+// layerBytes is the memory that a layer takes in the network and in what is made from it.
+const layerBytes = 8000
+
+// networkReader builds a network layer by layer.
 type networkReader struct {
+	budget  *infile.Budget
 	network nn.Sequential
-	flat    bool // a Flatten was there
-	softmax bool // the last layer has it
+	flat    bool // after a Flatten
+	softmax bool // after a softmax
+	notes   []string
 	last    string
 }
 
@@ -64,7 +89,7 @@ func (r *networkReader) finish(built []*int) (nn.Sequential, error) {
 	}
 	switch {
 	case s.Input == nil:
-		return *s, errors.New("the model does not tell the shape of its input")
+		return *s, errors.New("the model does not state the shape of its input")
 	case !r.softmax:
 		return *s, fmt.Errorf("layer %q, the last, is not followed by a softmax, which is not supported", r.last)
 	}
@@ -72,7 +97,7 @@ func (r *networkReader) finish(built []*int) (nn.Sequential, error) {
 	return *s, nil
 }
 
-// classes returns how many numbers the last layer gives for an image.
+// classes returns the number of outputs of the last layer.
 func classes(s *nn.Sequential) int {
 	h, w, c := s.Input[0], s.Input[1], s.Input[2]
 	for _, l := range s.Layers {
@@ -92,18 +117,25 @@ func classes(s *nn.Sequential) int {
 
 // read adds a layer of the file.
 func (r *networkReader) read(o *object) error {
-	l, err := newSettings(o)
+	if err := r.budget.Take(layerBytes); err != nil {
+		return err
+	}
+	l, err := newSettings(o, r.budget)
 	if err != nil {
 		return err
 	}
+	defer func() { r.notes = append(r.notes, l.notes...) }()
 	switch {
 	case o.Class == "InputLayer" && len(r.network.Layers) > 0:
-		return fmt.Errorf("layer %q is an InputLayer behind other layers, which is not supported", l.name)
-	case r.softmax:
+		return fmt.Errorf("layer %q is an InputLayer after other layers, which is not supported", l.name)
+	case r.softmax && !slices.Contains(identities(), o.Class):
 		return fmt.Errorf("layer %q follows the softmax of %q, which is not supported", l.name, r.last)
 	}
-	r.last = l.name
 	r.input(l)
+	if slices.Contains(identities(), o.Class) {
+		return l.err
+	}
+	r.last = l.name
 	activation := ""
 	switch o.Class {
 	case "InputLayer":
@@ -138,14 +170,14 @@ func (r *networkReader) read(o *object) error {
 	case "softmax":
 		r.softmax = true
 	default:
-		l.refuse("activation", fmt.Sprintf("%q", activation), "linear, relu and, at the end, softmax")
+		l.reject("activation", fmt.Sprintf("%q", activation), "linear, relu and, at the end, softmax")
 	}
 	return l.err
 }
 
 func (r *networkReader) add(l nn.Layer) { r.network.Layers = append(r.network.Layers, l) }
 
-// input takes the shape of the input from the first layer that has it.
+// input sets the shape of the input from the first layer that states it.
 func (r *networkReader) input(l *settings) {
 	for _, key := range []string{"batch_shape", "batch_input_shape"} {
 		if r.network.Input != nil || !l.has(key) {
@@ -162,15 +194,15 @@ func (r *networkReader) input(l *settings) {
 	}
 }
 
-// imageShape returns the shape of an image from that of a batch, which has any size.
+// imageShape returns the shape of an image, given that of a batch of any size.
 func imageShape(batch []*int) (tensor.Shape, error) {
 	if len(batch) != 4 {
-		return nil, fmt.Errorf("it has %d dimensions, want images: batch, height, width, channels", len(batch))
+		return nil, fmt.Errorf("it has %d dimensions, expected images: batch, height, width, channels", len(batch))
 	}
 	var shape tensor.Shape
 	for _, d := range batch[1:] {
 		if d == nil {
-			return nil, errors.New("pictures of any size are not supported, height, width and channels must be numbers")
+			return nil, errors.New("images of any size are not supported: height, width and channels must be numbers")
 		}
 		shape = append(shape, *d)
 	}

@@ -3,16 +3,18 @@ package keras
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// The layers of a small network as Keras writes them, in one way or another.
+// The layers of a small network, in forms that Keras writes.
 const (
 	inputJSON   = `{"class_name":"InputLayer","config":{"batch_input_shape":[null,4,4,2],"dtype":"float32","sparse":false,"name":"in"}}`
 	convJSON    = `{"class_name":"Conv2D","config":{"name":"c","filters":3,"kernel_size":[3,3],"padding":"same","activation":"linear","use_bias":true}}`
@@ -25,6 +27,16 @@ func model(layers ...string) string {
 	return fmt.Sprintf(`{"class_name":"Sequential","config":{"name":"m","layers":[%s]}}`, strings.Join(layers, ","))
 }
 
+// networkOf converts a configuration with the budget of an empty file.
+func networkOf(text string) (s nn.Sequential, notes []string, err error) {
+	budget := infile.NewBudget(0)
+	m, err := readModel([]byte(text), budget)
+	if err != nil {
+		return s, nil, err
+	}
+	return m.network(budget)
+}
+
 func TestReadNetwork(t *testing.T) {
 	conv, dense := nn.Conv2D{Name: "c", Filters: 3, Kernel: 3}, nn.Dense{Name: "d", Units: 5}
 	for _, c := range []struct {
@@ -32,6 +44,8 @@ func TestReadNetwork(t *testing.T) {
 		want       []nn.Layer
 	}{
 		{"plain", model(inputJSON, convJSON, flattenJSON, denseJSON), []nn.Layer{conv, nn.Flatten{Name: "f"}, dense}},
+		{"a list, as before Keras 2.2.3", fmt.Sprintf(`{"class_name":"Sequential","config": [%s,%s,%s,%s]}`, inputJSON, convJSON, flattenJSON, denseJSON),
+			[]nn.Layer{conv, nn.Flatten{Name: "f"}, dense}},
 		{"ReLU in a layer", model(inputJSON, strings.Replace(convJSON, "linear", "relu", 1), flattenJSON, denseJSON),
 			[]nn.Layer{conv, nn.ReLU{}, nn.Flatten{Name: "f"}, dense}},
 		{"ReLU of its own", model(inputJSON, convJSON, `{"class_name":"ReLU","config":{"name":"r","max_value":null,"negative_slope":0.0,"threshold":0.0}}`, flattenJSON, denseJSON),
@@ -59,9 +73,12 @@ func TestReadNetwork(t *testing.T) {
 			[]nn.Layer{nn.MaxPool{}, conv, nn.Flatten{Name: "f"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := readNetwork([]byte(c.text))
+			got, notes, err := networkOf(c.text)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if len(notes) > 0 {
+				t.Errorf("notes %q", notes)
 			}
 			if diff := cmp.Diff(c.want, got.Layers); diff != "" || !got.Input.Equal(tensor.Shape{4, 4, 2}) {
 				t.Errorf("input %v, layers (-want +got):\n%s", got.Input, diff)
@@ -73,6 +90,57 @@ func TestReadNetwork(t *testing.T) {
 	}
 }
 
+// TestTrainingOnly reads settings and layers that do not change inference: each leaves a note and the
+// same network as without it.
+func TestTrainingOnly(t *testing.T) {
+	const batchNormJSON = `{"class_name":"BatchNormalization","config":{"name":"b","axis":[3]}}`
+	const dropoutJSON = `{"class_name":"Dropout","config":{"name":"o","rate":0.5}}`
+	plain := []string{inputJSON, convJSON, batchNormJSON, flattenJSON, dropoutJSON, denseJSON}
+	want, _, err := networkOf(model(plain...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(text, note string) {
+		t.Helper()
+		got, notes, err := networkOf(text)
+		if err != nil {
+			t.Errorf("%s: %v", note, err)
+			return
+		}
+		if diff := cmp.Diff(want.Layers, got.Layers); diff != "" {
+			t.Errorf("%s: layers (-want +got):\n%s", note, diff)
+		}
+		if len(notes) != 1 || !strings.Contains(notes[0], note) || !strings.Contains(notes[0], "only training uses it") {
+			t.Errorf("notes %q, want one with %q", notes, note)
+		}
+	}
+	const l1, l2, maxNorm = `{"class_name":"L1L2","config":{"l1":0.1,"l2":0.1}}`, `{"class_name":"L2","config":{"l2":0.1}}`,
+		`{"class_name":"MaxNorm","config":{"max_value":2,"axis":0}}`
+	for i, settings := range map[int][]string{
+		1: {`"kernel_regularizer":` + l1, `"kernel_regularizer":{"class_name":"L1","config":{"l1":0.1}}`,
+			`"kernel_regularizer":{"class_name":"Mine>Penalty","config":{"a":[1]}}`, `"kernel_regularizer":"l1"`,
+			`"kernel_regularizer":{"class_name":"L2","config":{"l2":1.5}}`, `"bias_regularizer":` + l2,
+			`"activity_regularizer":` + l2, `"kernel_constraint":` + maxNorm, `"bias_constraint":{"class_name":"NonNeg","config":{}}`},
+		2: {`"beta_regularizer":` + l2, `"gamma_regularizer":` + l1, `"beta_constraint":` + maxNorm, `"gamma_constraint":` + maxNorm, `"synchronized":true`},
+		4: {`"noise_shape":[null,1]`},
+		5: {`"kernel_regularizer":` + l1, `"bias_regularizer":` + l1, `"activity_regularizer":` + l1, `"kernel_constraint":` + maxNorm},
+	} {
+		for _, setting := range settings {
+			layers := slices.Clone(plain)
+			layers[i] = with(layers[i], setting)
+			key, _, _ := strings.Cut(setting, ":")
+			check(model(layers...), strings.Trim(key, `"`)+" ")
+		}
+	}
+	for _, layer := range []string{`"GaussianNoise","config":{"name":"n","stddev":0.1}`, `"GaussianDropout","config":{"name":"n","rate":0.1}`,
+		`"AlphaDropout","config":{"name":"n","rate":0.1}`, `"SpatialDropout2D","config":{"name":"n","rate":0.1}`,
+		`"ActivityRegularization","config":{"name":"n","l1":0.1,"l2":0.0}`} {
+		for _, at := range []int{1, 2, 3, len(plain)} {
+			check(model(slices.Insert(slices.Clone(plain), at, `{"class_name":`+layer+`}`)...), `layer "n" (`)
+		}
+	}
+}
+
 // with adds a setting to the last layer of a text.
 func with(layer, setting string) string {
 	if !json.Valid([]byte("{" + setting + "}")) {
@@ -81,13 +149,16 @@ func with(layer, setting string) string {
 	return strings.TrimSuffix(layer, "}}") + "," + setting + "}}"
 }
 
-func TestReadNetworkRefuses(t *testing.T) {
+func TestReadNetworkRejects(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
 		want       string
 	}{
 		{"not JSON", `{"class_name"`, "configuration"},
 		{"functional", `{"class_name":"Functional","config":{}}`, `class "Functional", only Sequential`},
+		{"a word for layers", `{"class_name":"Sequential","config":{"layers":"none"}}`, `configuration: "config.layers" is a JSON string`},
+		{"a list for a layer", `{"class_name":"Sequential","config":[[]]}`, `configuration: "config" is a JSON array`},
+		{"a number for settings", `{"class_name":"Sequential","config":[{"class_name":"Flatten","config":7}]}`, "class Flatten: it is a JSON number"},
 		{"nothing", `null`, `class "", only Sequential`},
 		{"another layer", model(inputJSON, `{"class_name":"SeparableConv2D","config":{"name":"s"}}`), `layer "s" is a SeparableConv2D, which is not supported`},
 		{"a layer of one's own", model(inputJSON, `{"class_name":"Dense","registered_name":"Mine>Dense","config":{"name":"s"}}`), `layer "s" is a Mine>Dense`},
@@ -101,10 +172,6 @@ func TestReadNetworkRefuses(t *testing.T) {
 		{"channels first", model(inputJSON, with(convJSON, `"data_format":"channels_first"`)), `data_format "channels_first"`},
 		{"activation", model(inputJSON, strings.Replace(convJSON, "linear", "gelu", 1)), `activation "gelu"`},
 		{"an activation that is no word", model(inputJSON, with(convJSON, `"activation":{"class_name":"LeakyReLU"}`)), `activation {"class_name":"LeakyReLU"}`},
-		{"L1", model(inputJSON, with(convJSON, `"kernel_regularizer":{"class_name":"L1L2","config":{"l1":0.1,"l2":0.1}}`)), `kernel_regularizer`},
-		{"another regularizer", model(inputJSON, with(convJSON, `"kernel_regularizer":{"class_name":"Orthogonal","config":{}}`)), `Orthogonal`},
-		{"a penalty on biases", model(inputJSON, with(convJSON, `"bias_regularizer":{"class_name":"L2","config":{"l2":0.1}}`)), `bias_regularizer`},
-		{"a constraint", model(inputJSON, with(convJSON, `"kernel_constraint":{"class_name":"MaxNorm","config":{}}`)), `kernel_constraint`},
 		{"axis", model(inputJSON, `{"class_name":"BatchNormalization","config":{"name":"b","axis":[1]}}`), `layer "b" (BatchNormalization): axis [1]`},
 		{"axis of a vector", model(inputJSON, flattenJSON, `{"class_name":"BatchNormalization","config":{"name":"b","axis":3}}`), `axis 3`},
 		{"no scale", model(inputJSON, `{"class_name":"BatchNormalization","config":{"name":"b","scale":false}}`), `scale false`},
@@ -112,22 +179,21 @@ func TestReadNetworkRefuses(t *testing.T) {
 		{"no momentum", model(inputJSON, `{"class_name":"BatchNormalization","config":{"name":"b","momentum":0.0}}`), `momentum 0`},
 		{"pool", model(inputJSON, `{"class_name":"MaxPooling2D","config":{"name":"p","pool_size":[3,3]}}`), `layer "p" (MaxPooling2D): pool_size [3,3]`},
 		{"pool with padding", model(inputJSON, `{"class_name":"MaxPooling2D","config":{"name":"p","padding":"same"}}`), `padding "same"`},
-		{"noise", model(inputJSON, flattenJSON, `{"class_name":"Dropout","config":{"name":"o","rate":0.5,"noise_shape":[1,2]}}`), `noise_shape [1,2]`},
 		{"leaky", model(inputJSON, `{"class_name":"ReLU","config":{"name":"r","negative_slope":0.1}}`), `negative_slope 0.1`},
 		{"six", model(inputJSON, `{"class_name":"ReLU","config":{"name":"r","max_value":6.0}}`), `max_value 6.0`},
 		{"type", model(inputJSON, with(convJSON, `"dtype":"float64"`)), `dtype float64`},
 		{"type of Keras 3", model(inputJSON, with(convJSON, `"dtype":{"class_name":"DTypePolicy","config":{"name":"bfloat16"}}`)), `dtype bfloat16`},
 		{"filters", model(inputJSON, strings.Replace(convJSON, `"filters":3`, `"filters":3.5`, 1)), `filters 3.5`},
-		{"no input", model(convJSON, flattenJSON, denseJSON), "does not tell the shape of its input"},
-		{"input of any size", model(strings.Replace(inputJSON, "4,4", "null,null", 1)), `layer "in": batch_input_shape: pictures of any size`},
+		{"no input", model(convJSON, flattenJSON, denseJSON), "does not state the shape of its input"},
+		{"input of any size", model(strings.Replace(inputJSON, "4,4", "null,null", 1)), `layer "in": batch_input_shape: images of any size`},
 		{"input of a vector", model(strings.Replace(inputJSON, "4,4,2", "7", 1)), "2 dimensions"},
-		{"input in the middle", model(convJSON, inputJSON), `layer "in" is an InputLayer behind`},
+		{"input in the middle", model(convJSON, inputJSON), `layer "in" is an InputLayer after`},
 		{"no softmax", model(inputJSON, flattenJSON, strings.Replace(denseJSON, "softmax", "linear", 1)), `layer "d", the last, is not followed by a softmax`},
 		{"softmax in between", model(inputJSON, flattenJSON, denseJSON, flattenJSON), `layer "f" follows the softmax of "d"`},
 		{"a layer without settings", model(inputJSON, `{"class_name":"Flatten"}`), "Flatten"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := readNetwork([]byte(c.text))
+			_, _, err := networkOf(c.text)
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %v, want one with %q", err, c.want)
 			}

@@ -6,15 +6,15 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-// style is how classes are named in a configuration.
+// style says how a configuration names classes.
 type style bool
 
 const (
-	legacy  style = false // by their name alone, in .h5
-	modules style = true  // with their module, in .keras
+	legacy  style = false // by name, in .h5
+	modules style = true  // by module and name, in .keras
 )
 
-// object describes something of a class.
+// object returns the configuration of an object of a class.
 func (s style) object(module, class string, config map[string]any) map[string]any {
 	o := map[string]any{"class_name": class, "config": config}
 	if s == modules {
@@ -23,12 +23,12 @@ func (s style) object(module, class string, config map[string]any) map[string]an
 	return o
 }
 
-// batchShape returns the shape of a batch of images, of any number.
+// batchShape returns the shape of a batch of any number of images.
 func batchShape(net *nn.Network) []any { return []any{nil, net.Input[0], net.Input[1], net.Input[2]} }
 
-// sequentialJSON returns the configuration of a network with the settings that Keras needs.
+// sequentialJSON returns the configuration of a network, with the settings that Keras requires.
 func sequentialJSON(net *nn.Network, s style) map[string]any {
-	// Both Kerases take batch_input_shape, Keras 2 nothing else.
+	// Keras 2 and 3 accept batch_input_shape, Keras 2 nothing else.
 	layers := []any{s.object("keras.layers", "InputLayer",
 		map[string]any{"name": inputName(net), "batch_input_shape": batchShape(net), "dtype": "float32"})}
 	for i, row := range net.Table {
@@ -43,7 +43,7 @@ func sequentialJSON(net *nn.Network, s style) map[string]any {
 	return map[string]any{"name": "sequential", "layers": layers}
 }
 
-// inputName returns a name that no layer has.
+// inputName returns an unused layer name.
 func inputName(net *nn.Network) string {
 	taken := map[string]bool{}
 	for _, l := range net.Table {
@@ -56,14 +56,15 @@ func inputName(net *nn.Network) string {
 	}
 }
 
-// layerJSON returns the settings of a layer but its name.
+// layerJSON returns the settings of a layer except its name.
 func layerJSON(l nn.Layer, s style) map[string]any {
 	switch l := l.(type) {
 	case nn.Conv2D:
-		return map[string]any{"filters": l.Filters, "kernel_size": []int{l.Kernel, l.Kernel}, "strides": []int{1, 1}, "padding": "same",
-			"activation": "linear", "use_bias": true, "kernel_regularizer": penaltyJSON(l.L2, s)}
+		return map[string]any{"filters": l.Filters, "kernel_size": []int{l.Kernel, l.Kernel}, "strides": []int{1, 1},
+			"padding": "same", "activation": "linear", "use_bias": true, "kernel_regularizer": penaltyJSON(l.L2, s)}
 	case nn.Dense:
-		return map[string]any{"units": l.Units, "activation": "linear", "use_bias": true, "kernel_regularizer": penaltyJSON(l.L2, s)}
+		return map[string]any{"units": l.Units, "activation": "linear", "use_bias": true,
+			"kernel_regularizer": penaltyJSON(l.L2, s)}
 	case nn.BatchNorm:
 		momentum, epsilon := l.Momentum, l.Epsilon
 		if momentum == 0 {
@@ -93,12 +94,13 @@ func penaltyJSON(lambda float32, s style) any {
 	return s.object("keras.regularizers", "L2", map[string]any{"l2": lambda})
 }
 
-// compileJSON returns how a model is compiled, without the optimizer.
+// compileJSON returns the settings of a compiled model except the optimizer.
 func compileJSON() map[string]any {
-	return map[string]any{"loss": "categorical_crossentropy", "loss_weights": nil, "metrics": []string{"accuracy"}, "weighted_metrics": nil}
+	return map[string]any{"loss": "categorical_crossentropy", "loss_weights": nil,
+		"metrics": []string{"accuracy"}, "weighted_metrics": nil}
 }
 
-// sgdJSON returns the settings of the optimizer. Those that are not here make one of the Kerases refuse the file.
+// sgdJSON returns the settings of the optimizer. With any others, Keras 2 or 3 rejects the file.
 func sgdJSON(t *Training) map[string]any {
 	return map[string]any{"name": "SGD", "learning_rate": t.LearningRate, "momentum": t.Momentum, "nesterov": true}
 }

@@ -1,8 +1,8 @@
-// Package keras reads and writes models and weights as files of Keras 2 and 3: whole models (.h5,
-// .keras), weights only (.h5 by names of layers, .weights.h5), and also safetensors files, in which this
-// program keeps its checkpoints.
+// Package keras reads and writes models and weights in the formats of Keras 2 and 3: whole models
+// (.h5, .keras), weights only (.h5 by layer names, .weights.h5), and safetensors files, the format of
+// this program's checkpoints.
 //
-// [Open] tells the forms apart by what is in the file. [OpenModel] makes a model of a file that has a
-// whole one; [File.LoadByName] gives layers the weights that a file has under their names,
-// [File.Load] those at their place. Everything is checked before anything is changed. [Save] writes a model.
+// [Open] recognizes the format by the file's contents. [OpenModel] creates the model of a file with a
+// whole one; [File.LoadByName] sets weights by layer names, [File.Load] in order. Everything is checked
+// before anything is changed. [Save] writes a model.
 package keras

@@ -29,9 +29,9 @@ func Example() {
 
 	path := filepath.Join(dir, "model.h5")
 	check(keras.Save(path, model, nil))
-	opened, report, err := keras.OpenModel(b, path)
+	opened, summary, err := keras.OpenModel(b, path)
 	check(err)
-	fmt.Println(opened.Labels, report.Taken)
+	fmt.Println(opened.Labels, summary.Loaded)
 	// Output: [cat dog] [conv/kernel conv/bias last/kernel last/bias]
 }
 

@@ -12,15 +12,19 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-// File is an open file with weights, maybe of a whole model. It is not for use by several goroutines at once.
+// File is an open file with weights, and perhaps a whole model. It is not safe for concurrent use.
 type File struct {
 	path   string
 	size   int64
+	budget *infile.Budget
 	closer io.Closer
 	layers []layer
 	order  order
-	// network is nil in a file of weights only; or networkError says why there is none.
+	// rotated says that convolution kernels are rotated by 180°.
+	rotated bool
+	// network is nil in a file of weights only. networkError says why a model cannot be used.
 	network      *nn.Sequential
+	notes        []string // on what the network leaves out
 	networkError error
 }
 
@@ -30,23 +34,26 @@ type layer struct {
 	weights []weight
 }
 
-// weight is an array in a file.
+// weight is an array of a file.
 type weight struct {
 	name  string
 	shape []int
-	read  func(dst []float32, first int) error // elements from first on
+	read  func(dst []float32, first int) error // reads len(dst) elements from first on
 }
 
-// order tells what decides which layer of a file belongs to which of a network.
+// order says how the layers of a file correspond to those of a network.
 type order uint8
 
 const (
-	byPlace order = iota // as the layers with weights follow each other; names are the layers' too
-	byName               // the names of layers alone
-	byClass              // names of classes with numbers: conv2d, conv2d_1
+	inOrder order = iota // in the order of the layers with weights, which also have their names
+	byName               // by the names of layers only
+	byClass              // by numbered classes: conv2d, conv2d_1
 )
 
-// Open opens a file of any of the forms. Weights are read when they are asked for.
+// spareImages is the memory that one image may need whatever the size of the model.
+const spareImages = 64 << 20
+
+// Open opens a file of any format. Weights are read on demand.
 func Open(path string) (*File, error) {
 	r, size, err := infile.Open(path)
 	if err != nil {
@@ -61,14 +68,14 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-// newFile opens a file of size bytes in r; path stands in errors.
+// newFile opens a file of size bytes in r; errors contain path.
 func newFile(r io.ReaderAt, size int64, path string) (*File, error) {
-	f := &File{path: path, size: size}
+	f := &File{path: path, size: size, budget: infile.NewBudget(size)}
 	return f, f.wrap(f.open(r))
 }
 
 func (f *File) open(r io.ReaderAt) error {
-	var start [9]byte
+	var start [infile.KindLength]byte
 	n, err := r.ReadAt(start[:], 0)
 	switch {
 	case err != nil && err != io.EOF:
@@ -78,9 +85,12 @@ func (f *File) open(r io.ReaderAt) error {
 	case start[8] == '{':
 		return f.openSafetensors(r)
 	}
-	h, err := hdf5.NewFile(r, f.size, f.path)
+	h, err := hdf5.NewFile(r, f.size, f.path, f.budget)
 	if located := (*hdf5.Error)(nil); err != nil && !errors.As(err, &located) {
-		return errors.New("it is none of HDF5 (.h5), .keras and safetensors")
+		if is := infile.Kind(start[:n]); is != "" {
+			return errors.New(is)
+		}
+		return errors.New("it is not an HDF5 (.h5), .keras or safetensors file")
 	}
 	if err != nil {
 		return err
@@ -88,7 +98,7 @@ func (f *File) open(r io.ReaderAt) error {
 	return f.openHDF5(h)
 }
 
-// wrap adds to an error what this package's errors begin with: the file's path, unless it is in it.
+// wrap adds this package's prefix to an error, with the file's path unless the error has it.
 func (f *File) wrap(err error) error {
 	located, path := (*hdf5.Error)(nil), (*os.PathError)(nil)
 	switch {
@@ -103,11 +113,10 @@ func (f *File) wrap(err error) error {
 // Close closes the file.
 func (f *File) Close() error { return f.closer.Close() }
 
-// HasNames reports whether the file has its weights by the names of layers. Weights that Keras calls
-// .weights.h5 are by class and number.
+// HasNames reports whether the file names its layers. Keras's .weights.h5 files number them by class.
 func (f *File) HasNames() bool { return f.order != byClass }
 
-// Network returns the network of a file that has a whole model.
+// Network returns the network of a file with a whole model.
 func (f *File) Network() (*nn.Network, error) {
 	switch {
 	case f.networkError != nil:
@@ -116,5 +125,22 @@ func (f *File) Network() (*nn.Network, error) {
 		return nil, f.wrap(errors.New("it has weights only, no model"))
 	}
 	net, err := nn.Build(*f.network)
+	if err == nil {
+		err = f.checkImages(net)
+	}
 	return net, f.wrap(err)
+}
+
+// checkImages rejects a network whose images need far more memory than the size of its file
+// justifies.
+func (f *File) checkImages(net *nn.Network) error {
+	largest := 0
+	for _, l := range net.Table {
+		largest = max(largest, l.Output.Size())
+	}
+	if need := 4 * (int64(net.Input.Size()) + int64(largest)); need > spareImages+8*f.size {
+		return fmt.Errorf("one image of shape %v needs %d MB of memory, far more than a model of %d bytes justifies",
+			net.Input, need>>20, f.size)
+	}
+	return nil
 }

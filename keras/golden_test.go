@@ -20,7 +20,7 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// goldenFiles is what the reference data say of files that Keras wrote.
+// goldenFiles is the reference data's description of files of Keras.
 type goldenFiles struct {
 	Files  map[string]goldenFile `json:"files"`
 	ByName []goldenByName        `json:"by_name"`
@@ -44,7 +44,7 @@ type goldenWeight struct {
 	First4 []float64 `json:"first4"`
 }
 
-// goldenByName is what Keras changed in a network.
+// goldenByName lists what Keras changed in a network.
 type goldenByName struct {
 	File   string `json:"file"`
 	Target struct {
@@ -55,7 +55,7 @@ type goldenByName struct {
 	Changed      []string `json:"changed"`
 }
 
-// goldenNet is the form in which the reference data describe a network.
+// goldenNet is the reference data's description of a network.
 type goldenNet struct {
 	Input      tensor.Shape `json:"input"`
 	Blocks     [][][2]int   `json:"blocks"` // kernel, filters
@@ -90,7 +90,7 @@ func (n goldenNet) build(t *testing.T, dropout float32) *nn.Network {
 	return net
 }
 
-// goldenNets returns the networks of the files' names: tiny and named.
+// goldenNets returns the networks named in file names: tiny and named.
 func goldenNets(t *testing.T) map[string]*nn.Network {
 	var settings struct {
 		Trace struct {
@@ -104,8 +104,8 @@ func goldenNets(t *testing.T) map[string]*nn.Network {
 	return map[string]*nn.Network{"tiny": settings.Trace.Net.build(t, 0), "named": settings.Files.Named.build(t, 0.5)}
 }
 
-// mayBeRefused are the files that no Keras writes, with what in them is not supported.
-func mayBeRefused() map[string]string {
+// mayBeRejected lists files that no Keras writes, with their unsupported feature.
+func mayBeRejected() map[string]string {
 	return map[string]string{"k2_named_latest.h5": "dense link storage",
 		"k2_micro_v110_chunked.h5": "chunk index", "k2_micro_latest_chunked.h5": "chunk index"}
 }
@@ -119,7 +119,7 @@ func openCPU(t testing.TB) backend.Backend {
 	return b
 }
 
-// eachGoldenFile calls f with each file that the lists have, and how the lists describe it.
+// eachGoldenFile calls f with each file in the lists and its description.
 func eachGoldenFile(t *testing.T, f func(t *testing.T, path string, want goldenFile)) {
 	for _, list := range []string{"files_k2.json", "files_k3.json"} {
 		var all goldenFiles
@@ -136,9 +136,9 @@ func TestGoldenFiles(t *testing.T) {
 	eachGoldenFile(t, func(t *testing.T, path string, want goldenFile) {
 		name := filepath.Base(path)
 		f, err := Open(path)
-		if unsupported, ok := mayBeRefused()[name]; ok && err != nil {
+		if unsupported, ok := mayBeRejected()[name]; ok && err != nil {
 			if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), unsupported) {
-				t.Errorf("refused with %q, want the name of %q", err, unsupported)
+				t.Errorf("rejected with %q, want the name of %q", err, unsupported)
 			}
 			return
 		}
@@ -147,10 +147,10 @@ func TestGoldenFiles(t *testing.T) {
 		}
 		defer f.Close()
 		var m *nn.Model
-		var report *Report
+		var summary *LoadSummary
 		switch whole := f.network != nil; {
 		case whole:
-			m, report, err = OpenModel(b, path)
+			m, summary, err = OpenModel(b, path)
 		case f.HasNames():
 			compareLayers(t, f.layers, want)
 			return
@@ -160,7 +160,7 @@ func TestGoldenFiles(t *testing.T) {
 					m = newModel(t, b, net)
 				}
 			}
-			report, err = f.Load(m, false)
+			summary, err = f.Load(m, false)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -171,8 +171,8 @@ func TestGoldenFiles(t *testing.T) {
 				compareNetworks(t, m.Network, net)
 			}
 		}
-		if len(report.Taken) != len(m.Weights) || len(report.PassedOver)+len(report.Missing)+len(report.Mismatched)+len(report.NotFinite) > 0 {
-			t.Errorf("report %+v", report)
+		if len(summary.Loaded) != len(m.Weights) || len(summary.Ignored)+len(summary.Missing)+len(summary.Mismatched)+len(summary.NotFinite) > 0 {
+			t.Errorf("summary %+v", summary)
 		}
 		if want.Evaluation != nil {
 			evaluate(t, m, *want.Evaluation)
@@ -197,7 +197,7 @@ func compareNetworks(t *testing.T, got, want *nn.Network) {
 	}
 }
 
-// unnamed returns the layers without the names that they may get by themselves.
+// unnamed returns the layers without the names that nn.Build may choose.
 func unnamed(net *nn.Network) (layers []nn.Layer) {
 	for _, l := range net.Layers {
 		switch l := l.(type) {
@@ -219,7 +219,7 @@ func unnamed(net *nn.Network) (layers []nn.Layer) {
 	return layers
 }
 
-// compareLayers compares what a file has with what it should have.
+// compareLayers compares a file's layers with their description.
 func compareLayers(t *testing.T, layers []layer, want goldenFile) {
 	if len(layers) != len(want.Layers) {
 		t.Fatalf("%d layers, want %d", len(layers), len(want.Layers))
@@ -238,7 +238,7 @@ func compareLayers(t *testing.T, layers []layer, want goldenFile) {
 	}
 }
 
-// compareModel compares a model with that which Keras saved.
+// compareModel compares a model with the description of the one that Keras saved.
 func compareModel(t *testing.T, m *nn.Model, want goldenFile) {
 	t.Helper()
 	if len(m.Table) != len(want.Layers) {
@@ -260,7 +260,7 @@ func compareModel(t *testing.T, m *nn.Model, want goldenFile) {
 	}
 }
 
-// compare compares values with the list: exactly, but for the order in which they are summed.
+// compare compares values with their description: exactly, except for the order of summation.
 func (w goldenWeight) compare(t *testing.T, name string, shape []int, values []float32) {
 	t.Helper()
 	var sum, sumSq, absolute float64
@@ -298,7 +298,7 @@ func evaluate(t *testing.T, m *nn.Model, want nn.Result) {
 	}
 }
 
-// withoutMean returns pixels as the networks take them.
+// withoutMean returns pixels prepared for the networks.
 func withoutMean(pixels []float32) []float32 {
 	out := slices.Clone(pixels)
 	for i := range out {
@@ -325,7 +325,7 @@ func TestGoldenByName(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer f.Close()
-				report, err := f.LoadByName(m, want.SkipMismatch)
+				summary, err := f.LoadByName(m, want.SkipMismatch)
 				if (err != nil) != (want.Error != nil) {
 					t.Fatalf("error %v", err)
 				}
@@ -345,8 +345,8 @@ func TestGoldenByName(t *testing.T) {
 					t.Log(err)
 					// Keras 3 changes some; here an error changes nothing.
 					want.Changed = nil
-				} else if diff := cmp.Diff(report.Taken, changed); diff != "" {
-					t.Errorf("report of what was taken (-) and what has changed (+):\n%s", diff)
+				} else if diff := cmp.Diff(summary.Loaded, changed); diff != "" {
+					t.Errorf("summary of what was loaded (-) and what has changed (+):\n%s", diff)
 				}
 				if len(want.Changed) == 0 {
 					want.Changed = nil

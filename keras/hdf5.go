@@ -3,8 +3,10 @@ package keras
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/lamina-go/lamina/internal/hdf5"
+	"github.com/lamina-go/lamina/nn"
 )
 
 // The names in Keras's HDF5 files.
@@ -19,11 +21,12 @@ const (
 
 	// Of weights by class.
 	layersGroup    = "layers"
+	layersGroup212 = "_layer_checkpoint_dependencies" // in Keras 2.12 to 2.14
 	optimizerGroup = "optimizer"
 	varsGroup      = "vars"
 )
 
-// openHDF5 finds the layers in an HDF5 file.
+// openHDF5 lists the layers of an HDF5 file.
 func (f *File) openHDF5(h *hdf5.File) error {
 	root := h.Root()
 	if root.HasAttr(configAttribute) {
@@ -37,7 +40,8 @@ func (f *File) openHDF5(h *hdf5.File) error {
 				return err
 			}
 		}
-		f.setNetwork([]byte(text), []byte(about))
+		model, err := readModel([]byte(text), f.budget)
+		f.setNetwork(model, err, []byte(about))
 	}
 	weights := root
 	if !hasNames(root.Object, layerNames) && root.Has(weightsGroup) {
@@ -46,22 +50,49 @@ func (f *File) openHDF5(h *hdf5.File) error {
 			return err
 		}
 	}
-	switch {
-	case hasNames(weights.Object, layerNames):
-		return f.readByName(weights)
-	case root.Has(layersGroup):
-		return f.readByClass(root)
+	var err error
+	if f.rotated, err = convolves(weights.Object); err != nil {
+		return err
 	}
-	return fmt.Errorf("there are no weights in it as Keras writes them: neither an attribute %q nor a group %q", layerNames, layersGroup)
+	if hasNames(weights.Object, layerNames) {
+		return f.readByName(weights)
+	}
+	groups, gaps, err := layerGroups(root)
+	if err != nil {
+		return err
+	}
+	if groups != nil {
+		err := f.readByClass(groups)
+		if gaps {
+			closeGaps(f.layers)
+		}
+		return err
+	}
+	return fmt.Errorf("it has no weights as Keras writes them: neither an attribute %q nor a group %q",
+		layerNames, layersGroup)
 }
 
-// setNetwork reads a model's configuration, and what this program adds to it.
-func (f *File) setNetwork(config, about []byte) {
-	network, err := readNetwork(config)
-	if err == nil && len(about) > 0 {
-		err = readAbout(about, &network)
+// convolves reports whether an object's weights are of a backend that convolves in the mathematical
+// sense, with kernels rotated by 180°. The others, like this program, correlate.
+func convolves(o *hdf5.Object) (bool, error) {
+	if !o.HasAttr(backendAttribute) {
+		return false, nil
 	}
-	f.network, f.networkError = &network, err
+	backend, err := o.AttrString(backendAttribute)
+	return backend == "theano", err
+}
+
+// setNetwork converts a model's configuration, or keeps the error of reading it, and reads this
+// program's additions.
+func (f *File) setNetwork(model *modelConfig, err error, about []byte) {
+	f.network = new(nn.Sequential)
+	if err == nil {
+		*f.network, f.notes, err = model.network(f.budget)
+	}
+	if err == nil && len(about) > 0 {
+		err = f.readAbout(about, f.network)
+	}
+	f.networkError = err
 }
 
 // hasNames reports whether an object has a list of names.
@@ -69,7 +100,7 @@ func hasNames(o *hdf5.Object, attribute string) bool {
 	return o.HasAttr(attribute) || o.HasAttr(attribute+"0")
 }
 
-// names returns a list of names, which Keras divides (layer_names0, layer_names1, …) where it is long.
+// names returns a list of names. Keras splits a long one into layer_names0, layer_names1 and so on.
 func names(o *hdf5.Object, attribute string) ([]string, error) {
 	part := func(i int) string { return attribute + strconv.Itoa(i) }
 	if !o.HasAttr(part(0)) {
@@ -86,24 +117,47 @@ func names(o *hdf5.Object, attribute string) ([]string, error) {
 	return all, nil
 }
 
-// readByName reads where the weights are in a group of layers by name.
+// double returns a name that is twice in a list.
+func double(names []string) (string, bool) {
+	seen := map[string]bool{}
+	for _, name := range names {
+		if seen[name] {
+			return name, true
+		}
+		seen[name] = true
+	}
+	return "", false
+}
+
+// readByName locates the weights in a group of layers by name.
 func (f *File) readByName(g *hdf5.Group) error {
 	layers, err := names(g.Object, layerNames)
 	if err != nil {
 		return err
 	}
+	if name, ok := double(layers); ok {
+		return fmt.Errorf("two layers are named %q", name)
+	}
+	groups := map[*hdf5.Group]string{} // a path may be spelled in many ways
 	for _, name := range layers {
 		group, err := g.Group(name)
 		if err != nil {
 			return err
 		}
+		if other, ok := groups[group]; ok {
+			return fmt.Errorf("the layers %q and %q are one group", other, name)
+		}
+		groups[group] = name
 		l := layer{name: name}
 		weights, err := names(group.Object, weightNames)
 		if err != nil {
 			return err
 		}
+		if name, ok := double(weights); ok {
+			return fmt.Errorf("layer %q has two weights %q", l.name, name)
+		}
 		for _, name := range weights {
-			if err := l.add(group, name); err != nil {
+			if err := f.add(&l, group, name); err != nil {
 				return err
 			}
 		}
@@ -112,9 +166,15 @@ func (f *File) readByName(g *hdf5.Group) error {
 	return nil
 }
 
-// add adds a weight that is in the group of its layer.
-func (l *layer) add(g *hdf5.Group, name string) error {
+// weightBytes is the memory that keeping track of a weight takes.
+const weightBytes = 500
+
+// add adds a weight in the group of its layer.
+func (f *File) add(l *layer, g *hdf5.Group, name string) error {
 	d, err := g.Dataset(name)
+	if err == nil {
+		err = f.budget.Take(weightBytes)
+	}
 	if err != nil {
 		return err
 	}
@@ -122,29 +182,69 @@ func (l *layer) add(g *hdf5.Group, name string) error {
 	return nil
 }
 
-// readByClass reads where the weights are in groups named by class and number.
-func (f *File) readByClass(root *hdf5.Group) error {
-	f.order = byClass
-	g, err := root.Group(layersGroup)
-	if err != nil {
-		return err
-	}
+// classGroup is the group of a layer that is named by class and number.
+type classGroup struct {
+	name string
+	*hdf5.Group
+}
+
+// layerGroups returns the groups of the layers that a group has by class, nil if it has none. Keras on
+// Windows makes no group of the layers but joins the names by a backslash: "layers\\conv2d". Gaps
+// reports that numbers may be missing: Keras 2.12 and 2.13 count a layer with weights twice, so conv2d
+// is followed by conv2d_2; Keras 2.14, with the same name of the group, does not.
+func layerGroups(g *hdf5.Group) (groups []classGroup, gaps bool, err error) {
 	for _, name := range g.Children() {
+		parent, layer, windows := strings.Cut(name, `\`)
+		if parent != layersGroup && parent != layersGroup212 {
+			continue
+		}
+		gaps = parent == layersGroup212
 		group, err := g.Group(name)
+		if err != nil {
+			return nil, false, err
+		}
+		if windows {
+			groups = append(groups, classGroup{layer, group})
+			continue
+		}
+		if groups == nil {
+			groups = []classGroup{} // perhaps of a model without layers
+		}
+		for _, layer := range group.Children() {
+			child, err := group.Group(layer)
+			if err != nil {
+				return nil, false, err
+			}
+			groups = append(groups, classGroup{layer, child})
+		}
+	}
+	return groups, gaps, nil
+}
+
+// readByClass locates the weights in groups named by class and number.
+func (f *File) readByClass(groups []classGroup) error {
+	f.order = byClass
+	seen := map[string]bool{}
+	for _, group := range groups {
+		if seen[group.name] {
+			return fmt.Errorf("two layers are named %q", group.name)
+		}
+		seen[group.name] = true
+		nested, _, err := layerGroups(group.Group)
 		if err != nil {
 			return err
 		}
-		if group.Has(layersGroup) {
-			return fmt.Errorf("layer %q is a model within the model, which is not supported", name)
+		if nested != nil || strings.Contains(group.name, `\`) {
+			return fmt.Errorf("layer %q is a nested model, which is not supported", group.name)
 		}
-		l := layer{name: name}
+		l := layer{name: group.name}
 		if group.Has(varsGroup) {
-			vars, err := group.Group(varsGroup)
+			vars, err := group.Group.Group(varsGroup)
 			if err != nil {
 				return err
 			}
 			for i := range vars.Children() {
-				if err := l.add(vars, strconv.Itoa(i)); err != nil {
+				if err := f.add(&l, vars, strconv.Itoa(i)); err != nil {
 					return err
 				}
 			}

@@ -9,27 +9,28 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Report tells what loading did.
-type Report struct {
-	Taken      []string // weights of the network that were set, "<layer>/<weight>"
-	PassedOver []string // layers of the file with weights that no layer here has taken
-	Missing    []string // layers here with weights that the file has nothing for
-	Mismatched []string // sentences on what did not fit and was left out
-	NotFinite  []string // sentences on weights that were set and have values that are not finite numbers
+// LoadSummary says what loading did.
+type LoadSummary struct {
+	Loaded     []string // the network's weights that were set, "<layer>/<weight>"
+	Ignored    []string // the file's layers with weights that no layer of the network uses
+	Missing    []string // the network's layers with weights that the file does not have
+	Mismatched []string // sentences about layers and weights that did not match and were skipped
+	NotFinite  []string // sentences about weights that were set and have infinite or NaN values
+	Notes      []string // sentences about what OpenModel left out of the model, which only training uses
 }
 
-// MismatchError says which weights of a file do not fit those of a layer, and why.
+// MismatchError says which weights of a file do not match a layer, and why.
 type MismatchError string
 
 // Error returns the sentence.
 func (e MismatchError) Error() string { return string(e) }
 
-// LoadByName gives every layer of the model the weights that the file has for a layer of its name, the
-// first to the first and so on. Where their number or a shape differs it is an error that names layer, weight
-// and both shapes; skipMismatch leaves out that layer, or weight, instead. Unless all is right nothing is changed.
-func (f *File) LoadByName(m *nn.Model, skipMismatch bool) (*Report, error) {
+// LoadByName sets the weights of every layer of the model for which the file has a layer of the same
+// name, in order. If their count or a shape differs, the error names the layer, the weight and both
+// shapes; skipMismatch skips that layer or weight instead. An error leaves the model unchanged.
+func (f *File) LoadByName(m *nn.Model, skipMismatch bool) (*LoadSummary, error) {
 	if !f.HasNames() {
-		return nil, f.wrap(errors.New("it has no names of layers: its weights can only be loaded by their places"))
+		return nil, f.wrap(errors.New("it does not name layers, so its weights can be loaded only in order"))
 	}
 	t, err := f.check(m.Network, f.pairsByName(m.Network), skipMismatch)
 	if err != nil {
@@ -38,18 +39,19 @@ func (f *File) LoadByName(m *nn.Model, skipMismatch bool) (*Report, error) {
 	return t.into(m)
 }
 
-// Load gives the layers of the model that have weights those of the file, the first to the first and so
-// on, whatever their names. Otherwise it is as LoadByName.
-func (f *File) Load(m *nn.Model, skipMismatch bool) (*Report, error) {
-	t, err := f.checkInPlace(m.Network, skipMismatch)
+// Load is LoadByName but matches the layers with weights in order, whatever their names.
+func (f *File) Load(m *nn.Model, skipMismatch bool) (*LoadSummary, error) {
+	t, err := f.checkInOrder(m.Network, skipMismatch)
 	if err != nil {
 		return nil, err
 	}
 	return t.into(m)
 }
 
-// OpenModel makes a model on a backend of a file that has a whole one, checkpoints among them.
-func OpenModel(b backend.Backend, path string) (*nn.Model, *Report, error) {
+// OpenModel opens a file with a whole model, which may be a checkpoint, and creates the model on a
+// backend. Penalties other than L2 on kernels, constraints and noise are left out: the model infers as in
+// Keras but continues to train without them. The summary's notes name each.
+func OpenModel(b backend.Backend, path string) (*nn.Model, *LoadSummary, error) {
 	f, err := Open(path)
 	if err != nil {
 		return nil, nil, err
@@ -58,20 +60,17 @@ func OpenModel(b backend.Backend, path string) (*nn.Model, *Report, error) {
 	return f.model(b)
 }
 
-// model makes a model of the file.
-func (f *File) model(b backend.Backend) (*nn.Model, *Report, error) {
+// model creates the file's model on a backend.
+func (f *File) model(b backend.Backend) (*nn.Model, *LoadSummary, error) {
 	net, err := f.Network()
 	if err != nil {
 		return nil, nil, err
 	}
-	t, err := f.checkInPlace(net, false)
+	t, err := f.checkInOrder(net, false)
 	if err != nil {
 		return nil, nil, err
 	}
-	// Compressed weights of trained networks are not much smaller than others.
-	if size := 4 * int64(net.ParameterSize+net.StatisticSize); size > 8*f.size+spare {
-		return nil, nil, f.wrap(fmt.Errorf("its weights are of %d bytes, far more than there can be in a file of %d", size, f.size))
-	}
+	t.summary.Notes = f.notes
 	m, err := nn.NewModel(b, net)
 	if err != nil {
 		return nil, nil, err
@@ -80,7 +79,7 @@ func (f *File) model(b backend.Backend) (*nn.Model, *Report, error) {
 	return m, r, err
 }
 
-// pair is a layer here and one of the file that may have its weights.
+// pair is a layer of the network and the layer of the file that may have its weights.
 type pair struct {
 	here *nn.LayerInfo
 	file *layer
@@ -100,15 +99,15 @@ func (f *File) pairsByName(net *nn.Network) []pair {
 	return pairs
 }
 
-// checkInPlace is check for pairs of layers at the same place among those with weights.
-func (f *File) checkInPlace(net *nn.Network, skip bool) (*transfer, error) {
+// checkInOrder is check for the layers with weights, paired in order.
+func (f *File) checkInOrder(net *nn.Network, skip bool) (*transfer, error) {
 	var here []*nn.LayerInfo
 	for i := range net.Table {
 		if len(net.Table[i].Weights) > 0 {
 			here = append(here, &net.Table[i])
 		}
 	}
-	layers := f.inPlace(net)
+	layers := f.weighted(net)
 	if len(here) != len(layers) {
 		return nil, f.wrap(fmt.Errorf("it has %d layers with weights, the network %d", len(layers), len(here)))
 	}
@@ -119,55 +118,108 @@ func (f *File) checkInPlace(net *nn.Network, skip bool) (*transfer, error) {
 	return f.check(net, pairs, skip)
 }
 
-// transfer is what has been checked and is to be loaded.
+// transfer is a checked list of weights to load.
 type transfer struct {
-	file   *File
-	copies []copying
-	report *Report
+	file    *File
+	copies  []copying
+	buffer  []float32 // as large as the largest weight
+	summary *LoadSummary
 }
 
-// copying is a weight of the file for one here.
+// copying is a weight of the file and the weight of the network that it sets.
 type copying struct {
-	from *weight
-	to   nn.Weight
+	from        *weight
+	to          nn.Weight
+	convolution bool // it is the kernel of a Conv2D
 }
 
-// check finds out what pairs of layers give, and reads all of it once.
+// check matches pairs of layers, and reads all matching weights once.
 func (f *File) check(net *nn.Network, pairs []pair, skip bool) (*transfer, error) {
-	t := &transfer{file: f, report: &Report{}}
-	gives, takes := map[string]bool{}, map[string]bool{}
+	t := &transfer{file: f, summary: &LoadSummary{}}
+	used, set := map[string]bool{}, map[string]bool{} // layers of the file and of the network
 	for _, p := range pairs {
 		copies, mismatches := p.match()
 		if len(mismatches) > 0 && !skip {
 			return nil, f.wrap(MismatchError(mismatches[0]))
 		}
 		t.copies = append(t.copies, copies...)
-		t.report.Mismatched = append(t.report.Mismatched, mismatches...)
-		gives[p.file.name], takes[p.here.Name] = true, true
+		t.summary.Mismatched = append(t.summary.Mismatched, mismatches...)
+		used[p.file.name], set[p.here.Name] = true, true
 	}
 	for _, l := range f.layers {
-		if len(l.weights) > 0 && !gives[l.name] {
-			t.report.PassedOver = append(t.report.PassedOver, l.name)
+		if len(l.weights) > 0 && !used[l.name] {
+			t.summary.Ignored = append(t.summary.Ignored, l.name)
 		}
 	}
 	for _, l := range net.Table {
-		if len(l.Weights) > 0 && !takes[l.Name] {
-			t.report.Missing = append(t.report.Missing, l.Name)
+		if len(l.Weights) > 0 && !set[l.Name] {
+			t.summary.Missing = append(t.summary.Missing, l.Name)
 		}
 	}
+	if err := t.allocate(); err != nil {
+		return nil, f.wrap(err)
+	}
 	for _, c := range t.copies {
-		n, err := c.notFinite()
+		values, err := t.read(c)
 		if err != nil {
 			return nil, f.wrap(err)
 		}
+		n := 0
+		for _, v := range values {
+			if !tensor.Finite(v) {
+				n++
+			}
+		}
 		if n > 0 {
-			t.report.NotFinite = append(t.report.NotFinite, fmt.Sprintf("%s has %d values that are not finite numbers", c.to.Name, n))
+			t.summary.NotFinite = append(t.summary.NotFinite,
+				fmt.Sprintf("%s has %d values that are infinite or NaN", c.to.Name, n))
 		}
 	}
 	return t, nil
 }
 
-// match returns what a layer takes, and sentences on what does not fit.
+// spareWeights is how much larger than the file its weights may be in any case.
+const spareWeights = 16 << 20
+
+// allocate creates the buffer. It rejects weights that are far larger than the file: those of
+// trained networks compress little.
+func (t *transfer) allocate() error {
+	all, largest := 0, 0
+	for _, c := range t.copies {
+		all += c.to.Shape.Size()
+		largest = max(largest, c.to.Shape.Size())
+	}
+	if size := 4 * int64(all); size > 8*t.file.size+spareWeights {
+		return fmt.Errorf("its weights of %d bytes are far larger than the file of %d bytes justifies", size, t.file.size)
+	}
+	t.buffer = make([]float32, largest)
+	return nil
+}
+
+// read returns the values of a weight of the file, valid until the next call.
+func (t *transfer) read(c copying) ([]float32, error) {
+	values := t.buffer[:c.to.Shape.Size()]
+	if err := c.from.read(values, 0); err != nil {
+		return nil, err
+	}
+	if t.file.rotated && c.convolution {
+		rotate(values, c.to.Shape[0]*c.to.Shape[1])
+	}
+	return values, nil
+}
+
+// rotate rotates a kernel with that many taps by 180°, in place.
+func rotate(kernel []float32, taps int) {
+	each := len(kernel) / taps
+	for i, j := 0, taps-1; i < j; i, j = i+1, j-1 {
+		a, b := kernel[i*each:(i+1)*each], kernel[j*each:(j+1)*each]
+		for k := range a {
+			a[k], b[k] = b[k], a[k]
+		}
+	}
+}
+
+// match returns the matching weights of a pair, and sentences about the others.
 func (p pair) match() (copies []copying, mismatches []string) {
 	here, file := p.here.Weights, p.file.weights
 	if len(here) != len(file) {
@@ -179,41 +231,22 @@ func (p pair) match() (copies []copying, mismatches []string) {
 				p.here.Name, here[i].Name, tensor.Shape(file[i].shape), here[i].Shape))
 			continue
 		}
-		copies = append(copies, copying{&file[i], here[i]})
+		copies = append(copies, copying{&file[i], here[i], p.here.Class == "Conv2D" && i == 0})
 	}
 	return copies, mismatches
 }
 
-// notFinite reads the weight in the file and counts its values that are not finite numbers.
-func (c copying) notFinite() (n int, err error) {
-	const piece = 1 << 20
-	size := c.to.Shape.Size()
-	buffer := make([]float32, min(piece, size))
-	for at := 0; at < size; at += piece {
-		part := buffer[:min(piece, size-at)]
-		if err := c.from.read(part, at); err != nil {
-			return 0, err
-		}
-		for _, v := range part {
-			if v-v != 0 {
-				n++
-			}
-		}
-	}
-	return n, nil
-}
-
 // into sets the weights of the model.
-func (t *transfer) into(m *nn.Model) (*Report, error) {
+func (t *transfer) into(m *nn.Model) (*LoadSummary, error) {
 	for _, c := range t.copies {
-		values := make([]float32, c.to.Shape.Size())
-		if err := c.from.read(values, 0); err != nil {
+		values, err := t.read(c)
+		if err != nil {
 			return nil, t.file.wrap(err)
 		}
 		if err := m.Set(c.to.Name, values); err != nil {
 			return nil, err
 		}
-		t.report.Taken = append(t.report.Taken, c.to.Name)
+		t.summary.Loaded = append(t.summary.Loaded, c.to.Name)
 	}
-	return t.report, nil
+	return t.summary, nil
 }

@@ -1,15 +1,18 @@
 package keras
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lamina-go/lamina/nn"
 )
 
-// arranged returns the layers of the file that have these names, an empty one where there is none, and after them
+// sorted returns the layers of the file with these names, an empty one for a missing one, followed by
 // the others that have weights.
-func (f *File) arranged(names []string) []layer {
+func (f *File) sorted(names []string) []layer {
 	byName := map[string]layer{}
 	for _, l := range f.layers {
 		byName[l.name] = l
@@ -27,8 +30,8 @@ func (f *File) arranged(names []string) []layer {
 	return all
 }
 
-// inPlace returns the file's layers that have weights as the network's layers with weights follow each other.
-func (f *File) inPlace(net *nn.Network) []layer {
+// weighted returns the file's layers with weights in the order of the network's.
+func (f *File) weighted(net *nn.Network) []layer {
 	layers := f.layers
 	switch f.order {
 	case byName:
@@ -36,40 +39,67 @@ func (f *File) inPlace(net *nn.Network) []layer {
 		for _, l := range net.Table {
 			names = append(names, l.Name)
 		}
-		layers = f.arranged(names)
+		layers = f.sorted(names)
 	case byClass:
 		var classes []string
 		for _, l := range net.Table {
 			classes = append(classes, l.Class)
 		}
-		layers = f.arranged(classKeys(classes))
+		layers = f.sorted(classKeys(classes))
 	}
-	var weighted []layer
-	for _, l := range layers {
-		if len(l.weights) > 0 {
-			weighted = append(weighted, l)
-		}
-	}
-	return weighted
+	return slices.DeleteFunc(slices.Clone(layers), func(l layer) bool { return len(l.weights) == 0 })
 }
 
-// classKeys returns the names of layers of these classes in files by class: conv2d, conv2d_1.
+// classKeys returns the names that layers of these classes have in files by class: conv2d, conv2d_1.
 func classKeys(classes []string) []string {
 	count := map[string]int{}
 	var keys []string
 	for _, class := range classes {
 		base := snakeCase(class)
-		key := base
-		if n := count[base]; n > 0 {
-			key = fmt.Sprintf("%s_%d", base, n)
-		}
+		keys = append(keys, classKey(base, count[base]))
 		count[base]++
-		keys = append(keys, key)
 	}
 	return keys
 }
 
-// snakeCase writes the name of a class as Keras does in paths: max_pooling2d for MaxPooling2D.
+// classKey returns the name of layer number n of a class, from 0 on.
+func classKey(base string, n int) string {
+	if n == 0 {
+		return base
+	}
+	return fmt.Sprintf("%s_%d", base, n)
+}
+
+// splitKey reverses classKey.
+func splitKey(key string) (base string, n int) {
+	if i := strings.LastIndexByte(key, '_'); i >= 0 {
+		if n, err := strconv.Atoi(key[i+1:]); err == nil && n > 0 {
+			return key[:i], n
+		}
+	}
+	return key, 0
+}
+
+// closeGaps numbers the layers of each class from 0 on, in the same order.
+func closeGaps(layers []layer) {
+	classes := map[string][]*layer{}
+	for i := range layers {
+		base, _ := splitKey(layers[i].name)
+		classes[base] = append(classes[base], &layers[i])
+	}
+	for base, all := range classes {
+		slices.SortFunc(all, func(a, b *layer) int {
+			_, m := splitKey(a.name)
+			_, n := splitKey(b.name)
+			return cmp.Compare(m, n)
+		})
+		for n, l := range all {
+			l.name = classKey(base, n)
+		}
+	}
+}
+
+// snakeCase returns the name of a class as Keras writes it in paths: max_pooling2d for MaxPooling2D.
 func snakeCase(class string) string {
 	lower := func(i int) bool { return i < len(class) && 'a' <= class[i] && class[i] <= 'z' }
 	var b strings.Builder

@@ -13,48 +13,48 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-// version is the one of Keras as which files are written.
+// version is the version of Keras that files claim as their writer.
 const version = "2.15.0"
 
-// Training is what a saved model tells of its training, so that Keras goes on with it.
+// Training is what Keras needs to continue the training of a saved model.
 type Training struct {
 	LearningRate float64
 	Momentum     float32 // Nesterov's
 	State        *nn.State
 }
 
-// forms are the functions that write models, by the endings of files.
-func forms() map[string]func(io.Writer, *nn.Model, *Training) error {
+// writers returns the functions that write models, by file name suffix.
+func writers() map[string]func(io.Writer, *nn.Model, *Training) error {
 	return map[string]func(io.Writer, *nn.Model, *Training) error{
 		".h5": writeModel, ".weights.h5": writeWeights, ".keras": writeArchive, ".safetensors": writeSafetensors}
 }
 
-// form returns how a file of that name is written.
-func form(path string) (func(io.Writer, *nn.Model, *Training) error, error) {
+// writer returns the function that writes a file of that name.
+func writer(path string) (func(io.Writer, *nn.Model, *Training) error, error) {
 	ending := ""
-	for e := range forms() {
+	for e := range writers() {
 		if strings.HasSuffix(path, e) && len(e) > len(ending) {
 			ending = e
 		}
 	}
 	if ending == "" {
-		return nil, fmt.Errorf("%s: want a name that ends in .h5, .keras or .safetensors, which tells the form of the file", path)
+		return nil, fmt.Errorf("%s: the name must end in .h5, .keras or .safetensors, which selects the format", path)
 	}
-	return forms()[ending], nil
+	return writers()[ending], nil
 }
 
-// CheckPath reports an error unless [Save] knows by the ending of a path what to write.
+// CheckPath returns an error unless the suffix of a path selects a format of [Save].
 func CheckPath(path string) error {
-	_, err := form(path)
+	_, err := writer(path)
 	return err
 }
 
-// Save writes a model: to a path that ends in .h5 as a file that Keras 2 and 3 open, .keras for Keras 3 with what
-// SGD needs to go on, .safetensors, or .weights.h5 without the model. Training, if not nil, makes it a
-// compiled model. The file at path is replaced when the new one is on the disk as a whole; whatever fails, the
-// older one stays.
+// Save writes a model in the format that the suffix of path selects: .h5 for Keras 2 and 3, .keras for
+// Keras 3, with the optimizer's state, .safetensors, or .weights.h5 for weights only. Training, if not
+// nil, makes it a compiled model. Save replaces the file at path once the new one is complete on disk;
+// after an error the old one remains.
 func Save(path string, m *nn.Model, t *Training) error {
-	write, err := form(path)
+	write, err := writer(path)
 	if err != nil {
 		return fmt.Errorf("keras: %w", err)
 	}
@@ -111,10 +111,10 @@ func writeModel(w io.Writer, m *nn.Model, t *Training) error {
 	return root.Write(w)
 }
 
-// checkName refuses the name of a layer that is not one in Keras and HDF5.
+// checkName rejects layer names that Keras and HDF5 do not allow.
 func checkName(name string) error {
 	if strings.Contains(name, "/") || name == "." || name == "" {
-		return fmt.Errorf("layer %q: in Keras the name of a layer has no slash", name)
+		return fmt.Errorf("layer %q: Keras does not allow this name", name)
 	}
 	return nil
 }
@@ -123,10 +123,11 @@ func reader(m *nn.Model, w nn.Weight) func(dst []float32, first int) error {
 	return func(dst []float32, first int) error { return m.ReadPart(w, dst, first) }
 }
 
-// maxAttribute is the bytes of an attribute from which on Keras divides a list of names.
-const maxAttribute = 64512
+// maxAttribute is the largest list of names, in bytes, that is not split. With the head of the attribute
+// it stays within 64,512 bytes, from which on Keras splits lists.
+const maxAttribute = 64000
 
-// putNames sets an attribute to a list of names, or several where it is long.
+// putNames sets an attribute to a list of names, or several attributes if it is long.
 func putNames(t *hdf5.Tree, attribute string, names []string) {
 	longest := 1
 	for _, name := range names {
@@ -142,7 +143,7 @@ func putNames(t *hdf5.Tree, attribute string, names []string) {
 	}
 }
 
-// writeWeights writes weights by class, and the state of the optimizer.
+// writeWeights writes weights by class, and the optimizer's state.
 func writeWeights(w io.Writer, m *nn.Model, t *Training) error {
 	root := hdf5.NewTree()
 	var classes []string
@@ -168,7 +169,9 @@ func writeWeights(w io.Writer, m *nn.Model, t *Training) error {
 			if !w.Trainable {
 				continue
 			}
-			vars.Floats(fmt.Sprint(n), w.Shape, func(dst []float32, first int) error { return t.State.ReadVelocity(w, dst, first) })
+			vars.Floats(fmt.Sprint(n), w.Shape, func(dst []float32, first int) error {
+				return t.State.ReadVelocity(w, dst, first)
+			})
 			n++
 		}
 	}
@@ -182,12 +185,13 @@ func writeArchive(w io.Writer, m *nn.Model, t *Training) error {
 		"build_config": map[string]any{"input_shape": batchShape(m.Network)}}
 	if t != nil {
 		compiled := compileJSON()
-		compiled["optimizer"] = map[string]any{"module": "keras.optimizers", "class_name": "SGD", "registered_name": nil, "config": sgdJSON(t)}
+		compiled["optimizer"] = map[string]any{"module": "keras.optimizers", "class_name": "SGD",
+			"registered_name": nil, "config": sgdJSON(t)}
 		model["compile_config"] = compiled
 	}
 	metadata := map[string]any{versionAttribute: version, aboutKey: aboutOf(&m.Sequential)}
 	z := zip.NewWriter(w)
-	for _, part := range []struct {
+	for _, entry := range []struct {
 		name  string
 		write func(io.Writer) error
 	}{
@@ -195,11 +199,11 @@ func writeArchive(w io.Writer, m *nn.Model, t *Training) error {
 		{configName, func(w io.Writer) error { return json.NewEncoder(w).Encode(model) }},
 		{weightsName, func(w io.Writer) error { return writeWeights(w, m, t) }},
 	} {
-		p, err := z.CreateHeader(&zip.FileHeader{Name: part.name, Method: zip.Store})
+		p, err := z.CreateHeader(&zip.FileHeader{Name: entry.name, Method: zip.Store})
 		if err != nil {
 			return err
 		}
-		if err := part.write(p); err != nil {
+		if err := entry.write(p); err != nil {
 			return err
 		}
 	}
@@ -222,11 +226,11 @@ func writeSafetensors(w io.Writer, m *nn.Model, _ *Training) error {
 	buffer := make([]float32, 1<<18)
 	for _, weight := range m.Weights {
 		for at, n := 0, weight.Shape.Size(); at < n; at += len(buffer) {
-			part := buffer[:min(len(buffer), n-at)]
-			if err := m.ReadPart(weight, part, at); err != nil {
+			values := buffer[:min(len(buffer), n-at)]
+			if err := m.ReadPart(weight, values, at); err != nil {
 				return err
 			}
-			if err := safetensors.WriteFloats(w, part); err != nil {
+			if err := safetensors.WriteFloats(w, values); err != nil {
 				return err
 			}
 		}

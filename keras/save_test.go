@@ -97,7 +97,7 @@ func TestSaved(t *testing.T) {
 			if err := save(path); err != nil {
 				t.Fatal(err)
 			}
-			got, report, err := OpenModel(b, path)
+			got, summary, err := OpenModel(b, path)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -115,8 +115,8 @@ func TestSaved(t *testing.T) {
 			if diff := cmp.Diff(images{m.Labels, m.Mean, m.Std}, images{got.Labels, got.Mean, got.Std}); diff != "" {
 				t.Errorf("images (-want +got):\n%s", diff)
 			}
-			if len(report.Taken) != len(m.Weights) || len(report.PassedOver)+len(report.Missing) > 0 {
-				t.Errorf("report %+v", report)
+			if len(summary.Loaded) != len(m.Weights) || len(summary.Ignored)+len(summary.Missing) > 0 {
+				t.Errorf("summary %+v", summary)
 			}
 			byName := newModel(t, b, m.Network)
 			f, err := Open(path)
@@ -167,7 +167,7 @@ func fingerprint(t *testing.T, path string) []byte {
 	return data
 }
 
-func TestSaveRefuses(t *testing.T) {
+func TestSaveRejects(t *testing.T) {
 	b := openCPU(t)
 	s := small()
 	s.Layers[0] = nn.Conv2D{Name: "a/b", Filters: 5, Kernel: 3}
@@ -176,7 +176,7 @@ func TestSaveRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, dir := newModel(t, b, net), t.TempDir()
-	for path, want := range map[string]string{"m": "ends in .h5, .keras", "m.hdf5": "ends in .h5", "m.h5": `"a/b"`,
+	for path, want := range map[string]string{"m": "must end in .h5, .keras", "m.hdf5": "must end in .h5", "m.h5": `"a/b"`,
 		filepath.Join("none", "m.keras"): "no such file"} {
 		err := Save(filepath.Join(dir, path), m, nil)
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -229,7 +229,7 @@ func TestLongListsOfNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	h, err := hdf5.NewFile(r, size, path)
+	h, err := hdf5.NewFile(r, size, path, infile.NewBudget(size))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +276,7 @@ type opened struct {
 	State    [][]float64 `json:"state"`
 }
 
-// TestKerasOpens saves a model and has both Kerases compute with it.
+// TestKerasOpens saves a model and computes with it in Keras 2 and 3.
 func TestKerasOpens(t *testing.T) {
 	b := openCPU(t)
 	state := trained(t, b, small())

@@ -8,23 +8,29 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/nn"
 )
 
-// settings are those of a layer in a file. The first error of its methods stays.
+// settings are a layer's settings in a file. The first error of its methods sticks.
 type settings struct {
 	name, class string
 	raw         map[string]json.RawMessage
 	err         error
+	notes       []string // sentences on settings that only training uses
 }
 
-// newSettings reads the settings of a layer, and checks that those which this program does not know change nothing.
-func newSettings(o *object) (*settings, error) {
+// newSettings reads the settings of a layer and rejects those that would change its results.
+func newSettings(o *object, budget *infile.Budget) (*settings, error) {
 	l := &settings{class: o.Class}
-	if err := json.Unmarshal(o.Config, &l.raw); err != nil {
+	if err := budget.JSON(o.Config, &l.raw); err != nil {
 		return nil, fmt.Errorf("a layer of class %s: %w", o.Class, err)
 	}
 	l.name = l.text("name")
+	if slices.Contains(identities(), o.Class) && (o.Registered == "" || o.Registered == o.Class) {
+		l.notes = append(l.notes, fmt.Sprintf("layer %q (%s) is left out: only training uses it", l.name, l.class))
+		return l, l.err
+	}
 	known, ok := supported()[o.Class]
 	if !ok || o.Registered != "" && o.Registered != o.Class {
 		return nil, fmt.Errorf("layer %q is a %s, which is not supported", l.name, cmp.Or(o.Registered, o.Class))
@@ -39,20 +45,41 @@ func newSettings(o *object) (*settings, error) {
 			want, ok = common()[key]
 		}
 		switch {
+		case slices.Contains(trainingOnly(), key):
+			l.note(key, text)
 		case !ok && text != "false":
-			l.refuse(key, text, "")
+			l.reject(key, text, "")
 		case ok && want != nil && !slices.Contains(want, text):
-			l.refuse(key, text, strings.Join(want, " or "))
+			l.reject(key, text, strings.Join(want, " or "))
 		}
 	}
 	l.checkType()
 	return l, l.err
 }
 
-// values lists the texts of a setting that are supported; nil stands for what is read, or means nothing here.
+// trainingOnly lists settings that do not change what a layer gives in inference.
+func trainingOnly() []string {
+	return []string{"activity_regularizer", "bias_regularizer", "beta_regularizer", "gamma_regularizer",
+		"kernel_constraint", "bias_constraint", "beta_constraint", "gamma_constraint", "noise_shape", "synchronized"}
+}
+
+// identities lists layers that do nothing in inference and that this program does not have.
+func identities() []string {
+	return []string{"GaussianNoise", "GaussianDropout", "AlphaDropout", "SpatialDropout2D", "ActivityRegularization"}
+}
+
+// note records that a setting is ignored, since only training uses it.
+func (l *settings) note(key, value string) {
+	if value != "false" {
+		l.notes = append(l.notes,
+			fmt.Sprintf("layer %q (%s): %s %s is ignored: only training uses it", l.name, l.class, key, value))
+	}
+}
+
+// values lists the supported values of a setting as JSON; nil means that any is read or ignored.
 type values = []string
 
-// none is for settings that have to be absent, null or false.
+// none is for settings that must be absent, null or false.
 func none() values { return values{"false"} }
 
 // supported lists the settings of each class of layer.
@@ -68,7 +95,8 @@ func supported() map[string]map[string]values {
 		"Dense": {"units": nil, "activation": nil, "use_bias": yes, "kernel_regularizer": nil,
 			"kernel_initializer": nil, "bias_initializer": nil},
 		"BatchNormalization": {"axis": nil, "momentum": nil, "epsilon": nil, "center": yes, "scale": yes, "renorm_momentum": nil,
-			"beta_initializer": nil, "gamma_initializer": nil, "moving_mean_initializer": nil, "moving_variance_initializer": nil},
+			"beta_initializer": nil, "gamma_initializer": nil,
+			"moving_mean_initializer": nil, "moving_variance_initializer": nil},
 		"MaxPooling2D": {"pool_size": pair(2), "strides": pair(2), "padding": {`"valid"`}, "data_format": last},
 		"Flatten":      {"data_format": last},
 		"Dropout":      {"rate": nil, "seed": nil},
@@ -82,8 +110,8 @@ func common() map[string]values {
 	return map[string]values{"name": nil, "trainable": nil, "dtype": nil, "batch_input_shape": nil, "batch_shape": nil}
 }
 
-// refuse notes that a setting is of a value that is not supported.
-func (l *settings) refuse(key, value, want string) {
+// reject records that the value of a setting is not supported.
+func (l *settings) reject(key, value, want string) {
 	if l.err != nil {
 		return
 	}
@@ -93,11 +121,11 @@ func (l *settings) refuse(key, value, want string) {
 	}
 }
 
-// checkType refuses a layer that computes with other numbers; here all have the precision that the program
-// was told to compute in, and weights are float32.
+// checkType rejects a layer of another type. Here the program's precision decides, and weights are
+// float32.
 func (l *settings) checkType() {
 	raw := l.raw["dtype"]
-	var policy struct{ Config struct{ Name string } } // as Keras 3 has it
+	var policy struct{ Config struct{ Name string } } // in Keras 3
 	name := ""
 	if json.Unmarshal(raw, &policy) == nil {
 		name = policy.Config.Name
@@ -107,7 +135,7 @@ func (l *settings) checkType() {
 	switch name {
 	case "", "float32", "mixed_float16", "mixed_bfloat16":
 	default:
-		l.refuse("dtype", name, "float32, mixed_float16 and mixed_bfloat16")
+		l.reject("dtype", name, "float32, mixed_float16 and mixed_bfloat16")
 	}
 }
 
@@ -116,13 +144,13 @@ func (l *settings) has(key string) bool {
 	return raw != nil && compact(raw) != "null"
 }
 
-// decode reads a setting into v, which stays as it is where the setting is absent or null.
+// decode reads a setting into v. An absent or null setting leaves v unchanged.
 func (l *settings) decode(key string, v any) {
 	if l.err != nil || !l.has(key) {
 		return
 	}
 	if err := json.Unmarshal(l.raw[key], v); err != nil {
-		l.refuse(key, compact(l.raw[key]), "")
+		l.reject(key, compact(l.raw[key]), "")
 	}
 }
 
@@ -149,16 +177,16 @@ func (l *settings) conv() nn.Conv2D {
 	case "[1,1]", "1":
 		c.Kernel = 1
 	default:
-		l.refuse("kernel_size", size, "[3,3] or [1,1]")
+		l.reject("kernel_size", size, "[3,3] or [1,1]")
 	}
-	// To a 1x1 kernel all paddings are the same.
+	// Padding makes no difference to a 1x1 kernel.
 	if padding := l.text("padding"); padding != "same" && (c.Kernel != 1 || padding != "valid") {
-		l.refuse("padding", fmt.Sprintf("%q", padding), `"same"`)
+		l.reject("padding", fmt.Sprintf("%q", padding), `"same"`)
 	}
 	return c
 }
 
-// l2 returns the λ of a regularizer, 0 where there is none.
+// l2 returns the λ of an L2 regularizer, or 0. It notes any other regularizer.
 func (l *settings) l2(key string) float32 {
 	if !l.has(key) {
 		return 0
@@ -170,11 +198,13 @@ func (l *settings) l2(key string) float32 {
 			L2 float32 `json:"l2"`
 		} `json:"config"`
 	}
-	l.decode(key, &o)
-	if o.Class != "L2" && o.Class != "L1L2" || o.Config.L1 != 0 {
-		l.refuse(key, compact(l.raw[key]), "L2")
+	err := json.Unmarshal(l.raw[key], &o)
+	plain := o.Class == "L2" || o.Class == "L1L2" && o.Config.L1 == 0
+	if lambda := o.Config.L2; err == nil && plain && lambda >= 0 && lambda < 1 {
+		return lambda
 	}
-	return o.Config.L2
+	l.note(key, compact(l.raw[key]))
+	return 0
 }
 
 func (l *settings) batchNorm(flat bool) nn.BatchNorm {
@@ -183,24 +213,25 @@ func (l *settings) batchNorm(flat bool) nn.BatchNorm {
 		axis = values{"-1", "[-1]", "1", "[1]"}
 	}
 	if text := compact(l.raw["axis"]); l.has("axis") && !slices.Contains(axis, text) {
-		l.refuse("axis", text, "the last one")
+		l.reject("axis", text, "the last one")
 	}
-	return nn.BatchNorm{Name: l.name, Momentum: l.orDefault("momentum", momentumDefault), Epsilon: l.orDefault("epsilon", epsilonDefault)}
+	return nn.BatchNorm{Name: l.name, Momentum: l.orDefault("momentum", momentumDefault),
+		Epsilon: l.orDefault("epsilon", epsilonDefault)}
 }
 
-// Keras's defaults of BatchNormalization, for which nn has 0.
+// Keras's defaults of BatchNormalization, which nn encodes as 0.
 const (
 	momentumDefault = 0.99
 	epsilonDefault  = 1e-3
 )
 
-// orDefault returns a number, and 0 for the default.
+// orDefault returns a setting, or 0 if it has the default value.
 func (l *settings) orDefault(key string, standard float32) float32 {
 	x := standard
 	l.decode(key, &x)
 	switch x {
 	case 0:
-		l.refuse(key, "0", "other numbers")
+		l.reject(key, "0", "other values")
 	case standard:
 		return 0
 	}

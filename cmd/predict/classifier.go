@@ -63,7 +63,7 @@ func openModel(b backend.Backend, path string) (*nn.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, sentence := range report.NotFinite {
+	for _, sentence := range slices.Concat(report.NotFinite, report.Notes) {
 		fmt.Fprintf(os.Stderr, "predict: %s: %s\n", path, sentence)
 	}
 	return m, nil

@@ -16,10 +16,9 @@ import (
 // Variable is the environment variable that names the folder of the reference data.
 const Variable = "LAMINA_GOLDEN"
 
-// Path returns the path of a file of the reference data: in the folder that
-// LAMINA_GOLDEN names, or in ../shared/golden/public beside the project. It
-// skips the test where that folder is absent, and fails it where LAMINA_GOLDEN is set and the
-// file is not there.
+// Path returns the path of a file of the reference data, in the folder that LAMINA_GOLDEN names or
+// in ../shared/golden/public beside the project. It skips the test if LAMINA_GOLDEN is not set and
+// that folder does not exist, and fails it if the file does not exist.
 func Path(t testing.TB, name string) string {
 	t.Helper()
 	dir := os.Getenv(Variable)
@@ -27,7 +26,7 @@ func Path(t testing.TB, name string) string {
 		_, here, _, _ := runtime.Caller(0)
 		dir = filepath.Join(filepath.Dir(here), "../../../shared/golden/public")
 		if _, err := os.Stat(dir); err != nil {
-			t.Skipf("no reference data: set %s to their folder", Variable)
+			t.Skipf("no reference data: set %s to its folder", Variable)
 		}
 	}
 	path := filepath.Join(dir, name)
@@ -80,7 +79,7 @@ func Read(t testing.TB, name string) *Tensors {
 	return g
 }
 
-// Cases returns what stands before the first slash of the tensors' names, once each.
+// Cases returns the distinct prefixes of the tensors' names, up to the first slash.
 func (g *Tensors) Cases() []string {
 	var cases []string
 	seen := map[string]bool{}
@@ -97,17 +96,17 @@ func (g *Tensors) Cases() []string {
 // Has reports whether there is a tensor of that name.
 func (g *Tensors) Has(name string) bool { _, ok := g.byName[name]; return ok }
 
-// Get returns a tensor and fails the test where there is none of that name.
+// Get returns the tensor of that name and fails the test if there is none.
 func (g *Tensors) Get(t testing.TB, name string) safetensors.Tensor {
 	t.Helper()
 	x, ok := g.byName[name]
 	if !ok {
-		t.Fatalf("reference data have no tensor %q", name)
+		t.Fatalf("the reference data has no tensor %q", name)
 	}
 	return x
 }
 
-// Meta decodes the JSON text of a metadata value to v.
+// Meta decodes a JSON metadata value to v.
 func (g *Tensors) Meta(t testing.TB, key string, v any) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(g.Metadata[key]), v); err != nil {
@@ -115,7 +114,7 @@ func (g *Tensors) Meta(t testing.TB, key string, v any) {
 	}
 }
 
-// Largest returns the largest absolute value, 0 of none.
+// Largest returns the largest absolute value, or 0 of an empty slice.
 func Largest(x []float32) float64 {
 	var m float64
 	for _, v := range x {
@@ -124,8 +123,7 @@ func Largest(x []float32) float64 {
 	return m
 }
 
-// Within fails the test unless every element of got is within tolerance (absolute) of
-// the element of want.
+// Within fails the test unless every element of got is within the absolute tolerance of that of want.
 func Within(t testing.TB, what string, got, want []float32, tolerance float64) {
 	t.Helper()
 	if len(got) != len(want) {

@@ -8,29 +8,31 @@ import (
 	"strings"
 )
 
-// attribute is an attribute message and the name in it.
+// attribute is an attribute message with its name.
 type attribute struct {
 	name string
 	message
 }
 
-// HasAttr reports whether the object has an attribute of that name.
-func (o *Object) HasAttr(name string) bool {
-	for _, a := range o.attributes {
-		if a.name == name {
-			return true
-		}
+// addAttribute adds an attribute. The first of a name counts.
+func (o *Object) addAttribute(a attribute) {
+	if o.byName == nil {
+		o.byName = map[string]int{}
 	}
-	return false
+	if _, double := o.byName[a.name]; !double {
+		o.byName[a.name] = len(o.attributes)
+	}
+	o.attributes = append(o.attributes, a)
 }
 
-// Attr returns the value of an attribute: a string, int64 or float64, or for an array of them, of
-// any rank, a slice in row-major order. The error wraps fs.ErrNotExist where there is none.
+// HasAttr reports whether the object has an attribute of that name.
+func (o *Object) HasAttr(name string) bool { _, ok := o.byName[name]; return ok }
+
+// Attr returns the value of an attribute: a string, int64 or float64, or a slice of these in
+// row-major order for an array of any rank. The error wraps fs.ErrNotExist if there is none.
 func (o *Object) Attr(name string) (any, error) {
-	for _, a := range o.attributes {
-		if a.name == name {
-			return o.attributeValue(a.message)
-		}
+	if i, ok := o.byName[name]; ok {
+		return o.attributeValue(o.attributes[i].message)
 	}
 	return nil, o.f.fail(o, "object header", o.addr, fmt.Errorf("no attribute %q: %w", name, fs.ErrNotExist))
 }
@@ -44,11 +46,11 @@ func (o *Object) AttrString(name string) (string, error) {
 	if s, ok := v.(string); ok {
 		return s, nil
 	}
-	return "", o.f.fail(o, "object header", o.addr, fmt.Errorf("attribute %q is %T, expected one string", name, v))
+	return "", o.f.fail(o, "object header", o.addr, fmt.Errorf("attribute %q is %s, expected one string", name, kindOf(v)))
 }
 
-// AttrStrings returns an attribute that is an array of strings. An empty array may be of any
-// type: h5py writes it as one of float64.
+// AttrStrings returns an attribute that is an array of strings. An empty array may have any type:
+// h5py writes it as float64.
 func (o *Object) AttrStrings(name string) ([]string, error) {
 	v, err := o.Attr(name)
 	if err != nil {
@@ -62,7 +64,21 @@ func (o *Object) AttrStrings(name string) ([]string, error) {
 			return nil, nil
 		}
 	}
-	return nil, o.f.fail(o, "object header", o.addr, fmt.Errorf("attribute %q is %T, expected an array of strings", name, v))
+	return nil, o.f.fail(o, "object header", o.addr,
+		fmt.Errorf("attribute %q is %s, expected an array of strings", name, kindOf(v)))
+}
+
+// kindOf describes the value of an attribute.
+func kindOf(v any) string {
+	switch v.(type) {
+	case string:
+		return "one string"
+	case []string:
+		return "an array of strings"
+	case int64, float64:
+		return "a number"
+	}
+	return "an array of numbers"
 }
 
 // attributeHead reads an attribute message up to its value.
@@ -76,7 +92,7 @@ func attributeHead(b *block) (name string, t datatype, shape []int) {
 	if v == 3 {
 		b.skip(1) // character set
 	}
-	// field returns the next n bytes as a block of its own.
+	// field returns the next n bytes as a block.
 	field := func(n int) *block {
 		c := *b
 		c.data = b.take(n)
@@ -105,7 +121,7 @@ func (o *Object) readAttribute(m message) (attribute, error) {
 	b := o.block(&m, "attribute")
 	name, _, _ := attributeHead(b)
 	if errors.Is(b.err, errors.ErrUnsupported) && name != "" {
-		b.err = nil // until somebody asks for its value
+		b.err = nil // attributeValue reports it
 	}
 	return attribute{name, m}, b.err
 }
@@ -121,9 +137,13 @@ func (o *Object) attributeValue(m message) (any, error) {
 	limit := b.left() / t.size
 	n := elements(shape, limit)
 	if n > limit {
-		return nil, b.fail("shape %v of %s needs more than the %d bytes that are left", shape, t, b.left())
+		return nil, b.fail("shape %v of %s needs %d bytes, but %d are left", shape, t, n*t.size, b.left())
 	}
 	scalar := len(shape) == 0
+	b.allocate(n * (stringBytes + t.size))
+	if b.err != nil {
+		return nil, b.err
+	}
 	switch t.class {
 	case classInt:
 		return values(scalar, n, func() int64 {
@@ -153,7 +173,7 @@ func (o *Object) attributeValue(m message) (any, error) {
 	}, b)
 }
 
-// values returns what n calls of next give, as one value if scalar.
+// values returns the results of n calls of next, or one value if scalar.
 func values[T any](scalar bool, n int, next func() T, b *block) (any, error) {
 	v := make([]T, n)
 	for i := range v {
@@ -168,7 +188,7 @@ func values[T any](scalar bool, n int, next func() T, b *block) (any, error) {
 	return v, nil
 }
 
-// globalHeap is a collection of strings of variable length.
+// globalHeap is a collection of variable-length strings.
 type globalHeap struct {
 	objects map[int]string
 	err     error
@@ -191,6 +211,7 @@ func (f *File) vlen(b *block) string {
 		b.err = h.err
 		return ""
 	}
+	b.allocate(n) // many may refer to the same string
 	s, ok := h.objects[index]
 	if !ok || n > len(s) {
 		b.fail("string %d of %d bytes is not in the global heap at %d", index, n, addr)
@@ -221,20 +242,22 @@ func (h *globalHeap) read(f *File, o *Object, addr uint64) error {
 	if err := b.more(int(size) - head); err != nil {
 		return err
 	}
-	data := string(b.data) // its strings share this memory
+	b.allocate(len(b.data))
+	data := string(b.data) // the objects share this memory
 	for b.left() >= head {
 		index := b.u16()
 		b.skip(2 + 4) // references
 		n := b.length()
 		if index == 0 {
-			break // what follows is free
+			break // the rest is free space
 		}
 		if n > uint64(b.left()) {
-			return b.fail("string %d of %d bytes, %d are left", index, n, b.left())
+			return b.fail("string %d has %d bytes, but %d are left", index, n, b.left())
 		}
 		if _, double := h.objects[index]; double {
-			return b.fail("string %d is there twice", index)
+			return b.fail("string %d is stored twice", index)
 		}
+		b.allocate(partBytes)
 		h.objects[index] = data[b.pos : b.pos+int(n)]
 		b.skip(int(n))
 		b.skip(min(-int(n)&7, b.left()))

@@ -9,12 +9,12 @@ import (
 	"github.com/lamina-go/lamina/internal/infile"
 )
 
-// Error tells what is wrong with a file and where.
+// Error says what is wrong with a file and where.
 type Error struct {
 	File   string
-	Object string // path of the group or dataset; empty for the file as a whole
+	Object string // path of the group or dataset; empty for the whole file
 	Part   string // "object header", "local heap", …
-	Offset uint64 // from the file's beginning; behind its end if the file tells of such a place
+	Offset uint64 // from the start of the file; beyond its end if the file refers there
 	Err    error
 }
 
@@ -29,7 +29,7 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// unsupported is the name of what this package does not read.
+// unsupported names a feature of HDF5 that this package does not read.
 type unsupported string
 
 func (u unsupported) Error() string        { return string(u) + " is not supported" }
@@ -44,19 +44,19 @@ func (f *File) fail(o *Object, part string, addr uint64, err error) error {
 	return e
 }
 
-// damaged returns an error about what no program writes.
+// damaged returns an error for contents that no program writes.
 func damaged(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", fmt.Errorf(format, args...), infile.Damaged)
 }
 
-// undefined is the address of what is not there.
+// undefined is the address that stands for none.
 const undefined = math.MaxUint64
 
-// block is a part of the file, read from front to back. The first thing wrong stays in
-// err, and what is read after it is zero.
+// block is a piece of the file that is parsed from front to back. The first error sticks in err;
+// values read after it are zero.
 type block struct {
 	f    *File
-	o    *Object // what the part belongs to; nil for the file as a whole
+	o    *Object // the owner; nil for the whole file
 	part string
 	addr uint64 // of data[0]
 	data []byte
@@ -64,7 +64,7 @@ type block struct {
 	err  error
 }
 
-// failed sets the error, unless there is one, and returns the error.
+// failed sets the error unless one is set, and returns it.
 func (b *block) failed(err error) error {
 	if b.err == nil {
 		b.err = b.f.fail(b.o, b.part, b.addr+uint64(b.pos), err)
@@ -78,13 +78,20 @@ func (b *block) fail(format string, args ...any) error {
 
 func (b *block) unsupported(what string) error { return b.failed(unsupported(what)) }
 
-// left returns how many bytes are still to be read.
+// allocate takes memory from the file's budget.
+func (b *block) allocate(n int) {
+	if b.err == nil {
+		b.err = b.f.take(b.o, b.part, b.addr+uint64(b.pos), n)
+	}
+}
+
+// left returns the number of unread bytes.
 func (b *block) left() int { return len(b.data) - b.pos }
 
 // take returns the next n bytes, or nil.
 func (b *block) take(n int) []byte {
 	if b.err == nil && (n < 0 || n > b.left()) {
-		b.fail("%d bytes wanted of the %d that are left", n, b.left())
+		b.fail("%d bytes expected, but %d are left", n, b.left())
 	}
 	if b.err != nil {
 		return nil
@@ -95,7 +102,7 @@ func (b *block) take(n int) []byte {
 
 func (b *block) skip(n int) { b.take(n) }
 
-// uint returns the next n ≤ 8 bytes as a little-endian number.
+// uint returns the next n ≤ 8 bytes as a little-endian integer.
 func (b *block) uint(n int) uint64 {
 	var word [8]byte
 	copy(word[:], b.take(n))
@@ -108,7 +115,7 @@ func (b *block) u32() int { return int(b.uint(4)) }
 
 func (b *block) length() uint64 { return b.uint(b.f.lengthSize) }
 
-// address returns the next address: all ones are undefined.
+// address returns the next address; all ones mean undefined.
 func (b *block) address() uint64 {
 	a := b.uint(b.f.offsetSize)
 	if a == undefined>>(64-8*b.f.offsetSize) {
@@ -122,11 +129,11 @@ func (b *block) expect(signature string) {
 	at := b.pos
 	if s := b.take(len(signature)); b.err == nil && string(s) != signature {
 		b.pos = at
-		b.fail("no signature %s but %q", signature, s)
+		b.fail("signature %q, expected %s", s, signature)
 	}
 }
 
-// version reads a version number and refuses all but those up to highest.
+// version reads a version number and rejects all but lowest to highest.
 func (b *block) version(lowest, highest int) int {
 	at := b.pos
 	v := b.u8()
@@ -145,7 +152,7 @@ func (b *block) checksum() {
 	}
 }
 
-// text returns the string in s before its first zero byte.
+// text returns s up to its first zero byte.
 func text(s []byte) string {
 	for i, c := range s {
 		if c == 0 {

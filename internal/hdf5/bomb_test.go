@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestBombs reads files that promise little and grow without end.
+// TestBombs reads a chunk that expands without end.
 func TestBombs(t *testing.T) {
 	good := goodFiles(t)["v1.h5"]
 	// Deflated zeros in place of the first chunk of one dataset.
@@ -35,14 +35,14 @@ func TestBombs(t *testing.T) {
 	binary.LittleEndian.PutUint32(data[at:], uint32(bomb.Len()))
 	binary.LittleEndian.PutUint64(data[at+len(old)-8:], uint64(len(good)))
 	errs := judge(t, data, func() string { return "a chunk that grows without end" })
-	want := "more than the 124 bytes of a chunk come out of deflate"
+	want := "deflate expands it to more than the 124 bytes of a chunk"
 	if !slices.ContainsFunc(errs, func(err error) bool { return strings.Contains(err.Error(), want) }) {
 		t.Errorf("errors %v, none is %s", errs, want)
 	}
 }
 
-// TestCircles reads groups that hold themselves, and continuations that go on in themselves.
-func TestCircles(t *testing.T) {
+// TestCycles reads groups that contain themselves, and headers that continue in themselves.
+func TestCycles(t *testing.T) {
 	tree := NewTree()
 	tree.Group("a/b")
 	good := write(t, tree)
@@ -78,9 +78,9 @@ func TestCircles(t *testing.T) {
 	binary.LittleEndian.PutUint64(data2[h+24:], uint64(h+16))
 	binary.LittleEndian.PutUint64(data2[h+32:], 24)
 	for _, data := range [][]byte{data, data2} {
-		errs := judge(t, data, func() string { return "a circle" })
-		if len(errs) != 1 || !strings.Contains(errs[0].Error(), ": a circle") {
-			t.Errorf("errors %v, want a circle", errs)
+		errs := judge(t, data, func() string { return "a cycle" })
+		if len(errs) != 1 || !strings.Contains(errs[0].Error(), ": a cycle") {
+			t.Errorf("errors %v, want a cycle", errs)
 		}
 	}
 }

@@ -6,13 +6,13 @@ const (
 	chunkTree = 1
 )
 
-// walkTree calls leaf with the address of every leaf of a B-tree of the kind, in order, and a
-// block that stands at the leaf's key, which has keySize bytes.
+// walkTree calls leaf for every leaf of a B-tree of the given kind, in order: with the leaf's
+// address and a block positioned at its key, which has keySize bytes.
 func (f *File) walkTree(o *Object, addr uint64, kind, keySize int, leaf func(key *block, addr uint64) error) error {
 	return f.walkNode(o, addr, kind, keySize, -1, leaf)
 }
 
-// walkNode walks the nodes from one of the given level down; a level of -1 is the root's.
+// walkNode walks the subtree of a node at the given level; level -1 marks the root.
 func (f *File) walkNode(o *Object, addr uint64, kind, keySize, level int, leaf func(*block, uint64) error) error {
 	b, err := f.read(o, "B-tree node", addr, uint64(8+2*f.offsetSize))
 	if err != nil {

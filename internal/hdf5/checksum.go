@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// lookup3 is Bob Jenkins's hash of that name with initial value 0: the checksum of
-// newer metadata. See http://burtleburtle.net/bob/c/lookup3.c, hashlittle.
+// lookup3 is Bob Jenkins's hash of that name with initial value 0, the checksum of version 2
+// metadata. See http://burtleburtle.net/bob/c/lookup3.c, hashlittle.
 func lookup3(p []byte) uint32 {
 	a := 0xdeadbeef + uint32(len(p))
 	b, c := a, a

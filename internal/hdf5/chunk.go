@@ -9,44 +9,47 @@ import (
 	"math"
 )
 
-// chunked tells where the chunks of a dataset are.
+// chunked describes the chunks of a dataset.
 type chunked struct {
 	dims    []int // of a chunk
-	grid    []int // how many chunks there are along each dimension
+	grid    []int // number of chunks along each dimension
 	size    int   // bytes of a chunk
 	filters []filter
-	index   []chunk       // by place in the grid, row-major
+	index   []chunk       // by position in the grid, row-major
 	zlib    io.ReadCloser // nil until the first chunk is decompressed
 }
 
-// chunk is where a chunk is stored.
+// chunk locates a stored chunk.
 type chunk struct {
 	addr   uint64
 	stored int
-	mask   int // bit i: the chunk has not gone through filter i
+	mask   int // bit i: filter i was skipped
 }
 
-// filter is what a chunk went through before it was stored.
+// filter is a step that chunks pass through before they are stored.
 type filter struct {
 	id     int
 	values []int
 }
 
-// The filters that are read.
+// The supported filters.
 const (
 	filterDeflate  = 1
 	filterShuffle  = 2
 	filterFletcher = 3
 )
 
-// filterNames name others, for errors.
+// filterNames names other filters, for errors.
 var filterNames = map[int]string{4: "szip", 5: "nbit", 6: "scaleoffset", 305: "lzo", 307: "bzip2", 32000: "lzf",
 	32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd"}
 
-// maxDeflate is how much deflate can compress: 258 bytes in 2 bits.
+// expansion is more than trained weights compress, even if many are zero.
+const expansion = 16
+
+// maxDeflate is the highest compression ratio of deflate: 258 bytes in 2 bits.
 const maxDeflate = 1032
 
-// readChunked reads the rest of the layout message, the filters and the index of chunks.
+// readChunked reads the rest of the layout message, the filters and the chunk index.
 func (d *Dataset) readChunked(b *block) error {
 	c := &chunked{}
 	rank := b.u8() - 1
@@ -76,30 +79,45 @@ func (d *Dataset) readChunked(b *block) error {
 		c.grid = append(c.grid, int((uint64(n)+uint64(c.dims[i])-1)/uint64(c.dims[i])))
 	}
 	if elements(d.shape, 0) == 0 {
-		return nil // without data there are no chunks
+		return nil // no data, no chunks
 	}
 	if tree == undefined {
 		return b.unsupported("a dataset that was never written (of fill values)")
 	}
+	if !c.fit(d.shape, d.typ.size) {
+		return b.fail("chunks of shape %v for data of shape %v", c.dims, d.shape)
+	}
 	return d.readIndex(b, c, tree)
 }
 
-// readIndex reads the B-tree of chunks and checks that all are there.
-func (d *Dataset) readIndex(b *block, c *chunked, tree uint64) error {
-	type placed struct {
-		chunk
-		place int
+// fit reports whether all chunks together are about as large as data of that shape, in elements of
+// size bytes. Chunks at the edges may extend beyond the data.
+func (c *chunked) fit(shape []int, size int) bool {
+	const edges, small = 16, 1 << 20
+	data, all := float64(size), float64(c.size)
+	for i, n := range shape {
+		data *= float64(n)
+		all *= float64(c.grid[i])
 	}
-	var found []placed
+	return all <= max(small, edges*data)
+}
+
+// readIndex reads the B-tree of chunks and checks that none is missing.
+func (d *Dataset) readIndex(b *block, c *chunked, tree uint64) error {
+	type located struct {
+		chunk
+		at int
+	}
+	var found []located
 	keySize := 8 + 8*(len(d.shape)+1)
 	err := d.f.walkTree(d.Object, tree, chunkTree, keySize, func(key *block, addr uint64) error {
-		p := placed{chunk{addr, key.u32(), key.u32()}, 0}
+		p := located{chunk{addr, key.u32(), key.u32()}, 0}
 		for i, n := range d.shape {
 			at := key.uint(8)
 			if at >= uint64(n) || at%uint64(c.dims[i]) != 0 {
 				return key.fail("a chunk at %d of dimension %d, which has %d in chunks of %d", at, i, n, c.dims[i])
 			}
-			p.place = p.place*c.grid[i] + int(at)/c.dims[i]
+			p.at = p.at*c.grid[i] + int(at)/c.dims[i]
 		}
 		if key.err != nil {
 			return key.err
@@ -108,22 +126,26 @@ func (d *Dataset) readIndex(b *block, c *chunked, tree uint64) error {
 			return err
 		}
 		found = append(found, p)
+		key.allocate(chunkBytes)
+		if key.err != nil {
+			return key.err
+		}
 		return d.f.claim(d.Object, "chunk", addr, uint64(p.stored))
 	})
 	if err != nil {
 		return err
 	}
 	if n := elements(c.grid, len(found)); n != len(found) {
-		return b.unsupported(fmt.Sprintf("a dataset of shape %v with only %d of its chunks (the others of fill values)", d.shape, len(found)))
+		return b.unsupported(fmt.Sprintf("a dataset of shape %v with only %d of its chunks (the others of fill values)",
+			d.shape, len(found)))
 	}
 	c.index = make([]chunk, len(found))
 	for _, p := range found {
-		if c.index[p.place].stored != 0 {
-			return b.fail("two chunks for one place")
+		if c.index[p.at].stored != 0 {
+			return b.fail("two chunks at one position")
 		}
-		c.index[p.place] = p.chunk
+		c.index[p.at] = p.chunk
 	}
-	// Each chunk holds at least one element, and its size has been checked.
 	d.chunks = c
 	if d.n = elements(d.shape, math.MaxInt/d.typ.size-1); d.n > math.MaxInt/d.typ.size-1 {
 		return b.fail("shape %v of %s", d.shape, d.typ)
@@ -131,7 +153,7 @@ func (d *Dataset) readIndex(b *block, c *chunked, tree uint64) error {
 	return nil
 }
 
-// check refuses a chunk whose stored bytes cannot be all of a chunk.
+// check rejects a chunk whose stored size is impossible.
 func (c *chunked) check(b *block, k chunk) error {
 	least, most := c.size, c.size
 	for i, f := range c.filters {
@@ -203,9 +225,13 @@ func (d *Dataset) readFilters(c *chunked) error {
 	return nil
 }
 
-// load reads a chunk and undoes its filters.
+// load reads a chunk and reverses its filters.
 func (d *Dataset) load(k chunk) ([]byte, error) {
 	c := d.chunks
+	// A chunk that expands much more than weights do counts against the file's budget.
+	if err := d.f.take(d.Object, "chunk", k.addr, max(0, 2*c.size-expansion*k.stored)); err != nil {
+		return nil, err
+	}
 	p := make([]byte, k.stored)
 	if err := d.f.readAt(d.Object, "chunk", k.addr, p); err != nil {
 		return nil, err
@@ -217,7 +243,7 @@ func (d *Dataset) load(k chunk) ([]byte, error) {
 		}
 		switch f := c.filters[i]; f.id {
 		case filterDeflate:
-			p, err = c.inflate(p, c.size+4) // a checksum may follow
+			p, err = c.inflate(p, c.size+4) // with a checksum
 		case filterShuffle:
 			p = unshuffle(p, d.typ.size)
 		case filterFletcher:
@@ -244,16 +270,22 @@ func (c *chunked) inflate(p []byte, limit int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What comes out is not allocated before it is there.
-	var out bytes.Buffer
-	n, err := io.Copy(&out, io.LimitReader(c.zlib, int64(limit)+1))
-	if err == nil && n > int64(limit) {
-		err = fmt.Errorf("more than the %d bytes of a chunk come out of deflate", limit)
+	out := make([]byte, limit+1)
+	for n := 0; n < len(out); {
+		more, err := c.zlib.Read(out[n:])
+		n += more
+		if err == io.EOF {
+			return out[:n], nil
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	return out.Bytes(), err
+	return nil, fmt.Errorf("deflate expands it to more than the %d bytes of a chunk", limit)
 }
 
-// unshuffle puts the bytes of elements together again, of which p has all first bytes, then all second and so on.
+// unshuffle reverses the shuffle filter, which stores the first bytes of all elements, then the
+// second bytes and so on.
 func unshuffle(p []byte, size int) []byte {
 	n := len(p) / size
 	out := make([]byte, len(p))
@@ -266,7 +298,7 @@ func unshuffle(p []byte, size int) []byte {
 	return out
 }
 
-// checkFletcher returns p without the checksum at its end.
+// checkFletcher verifies and removes the checksum at the end of p.
 func checkFletcher(p []byte) ([]byte, error) {
 	if len(p) < 4 {
 		return nil, io.ErrUnexpectedEOF
@@ -278,22 +310,22 @@ func checkFletcher(p []byte) ([]byte, error) {
 	return p, nil
 }
 
-// readChunks is readRange of chunked data.
+// readChunks is readRange for chunked data.
 func (d *Dataset) readChunks(first, n int, emit func(at int, p []byte)) error {
 	c, rank, size := d.chunks, len(d.shape), d.typ.size
-	stride, inner := make([]int, rank), make([]int, rank) // elements from one index to the next, in data and chunk
+	stride, inner := make([]int, rank), make([]int, rank) // in elements, of data and chunk
 	for i, s, t := rank-1, 1, 1; i >= 0; i-- {
 		stride[i], inner[i] = s, t
 		s *= d.shape[i]
 		t *= c.dims[i]
 	}
 	origin, extent, row := make([]int, rank), make([]int, rank), make([]int, rank)
-	for place, k := range c.index {
-		// The chunk's first and last element in the data.
+	for position, k := range c.index {
+		// low and high are the chunk's first and last element in the data.
 		low, high := 0, 0
 		for i := rank - 1; i >= 0; i-- {
-			origin[i] = place % c.grid[i] * c.dims[i]
-			place /= c.grid[i]
+			origin[i] = position % c.grid[i] * c.dims[i]
+			position /= c.grid[i]
 			extent[i] = min(c.dims[i], d.shape[i]-origin[i])
 			low += origin[i] * stride[i]
 			high += (origin[i] + extent[i] - 1) * stride[i]
@@ -307,7 +339,7 @@ func (d *Dataset) readChunks(first, n int, emit func(at int, p []byte)) error {
 		}
 		clear(row)
 		for more := true; more; more = next(row, extent) {
-			at, from := low, 0 // of the row's first element
+			at, from := low, 0 // the row's first element in data and chunk
 			for i, v := range row {
 				at += v * stride[i]
 				from += v * inner[i]
@@ -322,7 +354,7 @@ func (d *Dataset) readChunks(first, n int, emit func(at int, p []byte)) error {
 	return nil
 }
 
-// next steps to the next row of an array of that shape and reports whether there is one.
+// next advances row to the next row of an array and reports whether there is one.
 func next(row, shape []int) bool {
 	for i := len(row) - 2; i >= 0; i-- {
 		if row[i]++; row[i] < shape[i] {

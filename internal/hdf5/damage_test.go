@@ -18,9 +18,9 @@ import (
 	"github.com/lamina-go/lamina/internal/infile"
 )
 
-// readAll reads everything of a file that can be read, past all errors, and returns the errors.
+// readAll reads as much of a file as possible and returns all errors.
 func readAll(data []byte) (errs []error) {
-	f, err := NewFile(bytes.NewReader(data), int64(len(data)), "damaged.h5")
+	f, err := NewFile(bytes.NewReader(data), int64(len(data)), "damaged.h5", infile.NewBudget(int64(len(data))))
 	if err != nil {
 		return []error{err}
 	}
@@ -58,8 +58,8 @@ func readAll(data []byte) (errs []error) {
 	return errs
 }
 
-// judge reads a damaged file and fails the test if that takes too long, too much memory or
-// gives an error that does not tell where.
+// judge reads a damaged file. It fails the test if that takes too much time or memory, or gives an
+// error without a location.
 func judge(t testing.TB, data []byte, what func() string) []error {
 	t.Helper()
 	defer func() {
@@ -73,7 +73,7 @@ func judge(t testing.TB, data []byte, what func() string) []error {
 	errs := readAll(data)
 	took := time.Since(start)
 	runtime.ReadMemStats(&after)
-	for tries := 1; took > time.Second; tries++ { // a machine that does other things too may be slow, but not each time
+	for tries := 1; took > time.Second; tries++ { // a busy machine may be slow once
 		if tries == 3 {
 			t.Errorf("%s: %v", what(), took)
 			break
@@ -82,7 +82,7 @@ func judge(t testing.TB, data []byte, what func() string) []error {
 		readAll(data)
 		took = time.Since(start)
 	}
-	// All that is allocated, kept or not: 64 MB, and as much as good files of this size take.
+	// All allocations, also garbage, up to 64 MB and what good files of this size take.
 	if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20+uint64(20*len(data)) {
 		t.Errorf("%s: %d bytes allocated for a file of %d", what(), n, len(data))
 	}
@@ -113,26 +113,26 @@ func (r *recorder) ReadAt(p []byte, at int64) (int, error) {
 	return n, err
 }
 
-// metadata returns the places of all bytes of a file that are read to know what is in it.
+// metadata returns the offsets of all bytes that are read to list a file's contents.
 func metadata(t testing.TB, data []byte) []int {
 	r := &recorder{bytes.NewReader(data), make([]bool, len(data))}
-	f, err := NewFile(r, int64(len(data)), "good.h5")
+	f, err := NewFile(r, int64(len(data)), "good.h5", infile.NewBudget(int64(len(data))))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := walk(f.Root(), func(*Dataset) error { return nil }); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		t.Fatal(err)
 	}
-	var places []int
+	var offsets []int
 	for i, read := range r.read {
 		if read {
-			places = append(places, i)
+			offsets = append(offsets, i)
 		}
 	}
-	return places
+	return offsets
 }
 
-// goodFiles are what damaged files are made from, in all forms that are read.
+// goodFiles are the originals of damaged files, in all supported formats.
 func goodFiles(t testing.TB) map[string][]byte {
 	files := map[string][]byte{}
 	for _, name := range []string{"small1.h5", "small2.h5", "tracked.h5", "v1.h5", "v2.h5"} {
@@ -144,7 +144,7 @@ func goodFiles(t testing.TB) map[string][]byte {
 	}
 	tree := NewTree()
 	tree.Attr("layer_names", []string{"a", "bb"})
-	tree.Floats("a/kernel:0", []int{3, 3, 2, 4}, numbers(1))
+	tree.Floats("a/kernel:0", []int{3, 3, 2, 4}, ramp(1))
 	tree.Ints("step", nil, []int64{1})
 	files["written.h5"] = write(t, tree)
 	for i := range 300 {
@@ -154,7 +154,7 @@ func goodFiles(t testing.TB) map[string][]byte {
 	return files
 }
 
-// repair sets the checksums of the newer parts right, so that damage is met behind them.
+// repair corrects the checksums of version 2 metadata, so that the reader finds other damage.
 func repair(data []byte) {
 	sum := func(start, end int) {
 		if start >= 0 && start < end && end <= len(data)-4 {
@@ -192,15 +192,15 @@ func repair(data []byte) {
 	}
 }
 
-// most is how many damaged files a test makes of each good one, evenly spread over its bytes. What
-// can be done to one byte comes in turn.
+// most is the number of damaged files that a test makes of each good one, evenly spread over its
+// bytes, with alternating kinds of damage.
 const most = 1200
 
-// spread returns how far apart those of n cases are that are tried.
+// spread returns the stride through n cases.
 func spread(n int) int { return 1 + n/most }
 
-// TestDamagedBytes changes bytes of what is not numbers, each of the smaller files. A change under a
-// checksum must be an error.
+// TestDamagedBytes changes bytes of metadata, every one of the smaller files. A change under a checksum
+// must give an error.
 func TestDamagedBytes(t *testing.T) {
 	n, summed := 0, 0
 	for name, good := range goodFiles(t) {
@@ -209,10 +209,10 @@ func TestDamagedBytes(t *testing.T) {
 		if !bytes.Equal(data, good) {
 			t.Fatalf("%s: repair changes a good file", name)
 		}
-		places := metadata(t, good)
+		offsets := metadata(t, good)
 		normal := fmt.Sprint(readAll(good))
-		for i := 0; i < len(places); i += spread(len(places)) {
-			at := places[i]
+		for i := 0; i < len(offsets); i += spread(len(offsets)) {
+			at := offsets[i]
 			old := good[at]
 			v := []byte{old + 1, old ^ 0x80, ^old, ^old >> 4, old - 1}[i%5]
 			what := func() string { return fmt.Sprintf("%s: byte %d set to %#x", name, at, v) }
@@ -236,12 +236,12 @@ func TestDamagedBytes(t *testing.T) {
 	}
 	t.Logf("%d files, %d with a wrong checksum", n, summed)
 	if summed < 100 {
-		t.Error("too few to tell anything of checksums")
+		t.Error("too few to test checksums")
 	}
 }
 
-// TestDamagedWords sets counts, ranks, sizes and addresses to values that overflow or mislead, some of
-// which are addresses of other parts.
+// TestDamagedWords sets counts, ranks, sizes and addresses to misleading values, some of them addresses
+// of other parts.
 func TestDamagedWords(t *testing.T) {
 	n := 0
 	for name, good := range goodFiles(t) {
@@ -249,10 +249,10 @@ func TestDamagedWords(t *testing.T) {
 		values := []uint64{0, 1, size / 2 &^ 7, size - 8, size, size + 1, 1<<16 - 1, 1 << 24, 1<<31 - 1, 1<<32 - 1,
 			1 << 40, 1<<61 + 1, math.MaxInt64, math.MaxInt64 + 1, math.MaxUint64 - 7, math.MaxUint64}
 		starts := structureStarts(good)
-		places := metadata(t, good)
-		cases := len(places) * 3
+		offsets := metadata(t, good)
+		cases := len(offsets) * 3
 		for i := 0; i < cases; i += spread(cases) {
-			at, width := places[i/3], 2<<(i%3)
+			at, width := offsets[i/3], 2<<(i%3)
 			v := values[i%len(values)]
 			if i%2 == 0 {
 				v = starts[i%len(starts)]
@@ -267,7 +267,7 @@ func TestDamagedWords(t *testing.T) {
 	t.Logf("%d files", n)
 }
 
-// structureStarts returns where parts with a signature begin.
+// structureStarts returns the addresses of parts with a signature.
 func structureStarts(data []byte) (starts []uint64) {
 	base := max(0, bytes.Index(data, signature))
 	for i := base; i+4 <= len(data); i++ {
@@ -279,8 +279,8 @@ func structureStarts(data []byte) (starts []uint64) {
 	return append(starts, 96)
 }
 
-// TestTruncated cuts a file at every length: always an error, and from the superblock on one
-// that says how much is missing.
+// TestTruncated cuts a file at every length: always an error, which states the missing bytes unless the
+// superblock is cut.
 func TestTruncated(t *testing.T) {
 	for name, good := range goodFiles(t) {
 		base := max(0, bytes.Index(good, signature))
@@ -297,7 +297,7 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// TestGoldenDamaged damages what Keras wrote.
+// TestGoldenDamaged damages files of Keras.
 func TestGoldenDamaged(t *testing.T) {
 	n := 0
 	for name := range goldenFiles(t) {
@@ -308,9 +308,9 @@ func TestGoldenDamaged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		places := metadata(t, good)
-		for i := 0; i < len(places); i += 3 * spread(len(places)) {
-			at := places[i]
+		offsets := metadata(t, good)
+		for i := 0; i < len(offsets); i += 3 * spread(len(offsets)) {
+			at := offsets[i]
 			data := slices.Clone(good)
 			data[at] ^= byte(1 + i%255)
 			repair(data)

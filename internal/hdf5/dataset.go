@@ -8,16 +8,16 @@ import (
 	"slices"
 )
 
-// Dataset is an array of numbers. Its data stay in the file until they are read.
+// Dataset is a numeric array. Its data stay in the file until they are read.
 type Dataset struct {
 	*Object
 	shape []int
 	n     int
 	typ   datatype
 
-	compact []byte   // the data, if they lie in the header
-	addr    uint64   // else where they lie
-	chunks  *chunked // else the chunks
+	compact []byte   // the data, if stored in the header
+	addr    uint64   // the address of contiguous data
+	chunks  *chunked // chunked data
 }
 
 // The classes of layouts.
@@ -28,7 +28,7 @@ const (
 	layoutVirtual    = 3
 )
 
-// asDataset returns the object as a dataset. Its shape has been checked against the data in the file.
+// asDataset returns the object as a dataset whose shape matches the stored data.
 func (o *Object) asDataset() (*Dataset, error) {
 	if o.dataset != nil || o.err != nil {
 		return o.dataset, o.err
@@ -45,7 +45,7 @@ func (o *Object) asDataset() (*Dataset, error) {
 func (d *Dataset) read() error {
 	typ, space, layout := d.find(msgDatatype), d.find(msgDataspace), d.find(msgLayout)
 	if typ == nil || space == nil || layout == nil {
-		return d.f.fail(d.Object, "object header", d.Object.addr, errors.New("this is not a dataset"))
+		return d.f.fail(d.Object, "object header", d.Object.addr, errors.New("not a dataset"))
 	}
 	if m := d.find(msgExternalFiles); m != nil {
 		return d.block(m, "external file list").unsupported("a dataset in other files")
@@ -66,12 +66,12 @@ func (d *Dataset) read() error {
 	return d.readLayout(d.block(layout, "layout"))
 }
 
-// readLayout reads where the data are, and checks that they are there.
+// readLayout locates the data and checks that all are present.
 func (d *Dataset) readLayout(b *block) error {
 	version := b.version(3, 5)
 	class := b.u8()
 	if class != layoutChunked {
-		// A chunk may expand; here the file holds every byte.
+		// Unlike chunks, these layouts store every byte.
 		limit := int(d.f.size) / d.typ.size
 		if d.n = elements(d.shape, limit); d.n > limit {
 			return b.fail("shape %v of %s in a file of %d bytes", d.shape, d.typ, d.f.size)
@@ -116,11 +116,11 @@ func (d *Dataset) readLayout(b *block) error {
 	return b.unsupported(fmt.Sprintf("layout class %d", class))
 }
 
-// Shape returns the dimensions, none of a scalar.
+// Shape returns the dimensions; a scalar has none.
 func (d *Dataset) Shape() []int { return slices.Clone(d.shape) }
 
-// ReadFloats reads the elements from first on, in row-major order, as many as dst holds, and
-// rounds them to float32. Of chunks, each that has such elements is decompressed.
+// ReadFloats reads len(dst) elements from first on, in row-major order, rounded to float32. It
+// decompresses every chunk that holds one of them.
 func (d *Dataset) ReadFloats(dst []float32, first int) error {
 	plain := d.typ == datatype{class: classFloat, size: 4, signed: true}
 	return d.readRange(first, len(dst), func(at int, p []byte) {
@@ -136,14 +136,14 @@ func (d *Dataset) ReadFloats(dst []float32, first int) error {
 	})
 }
 
-// pieceBytes is how much of contiguous data is read at once.
+// pieceBytes is the size of a read of contiguous data.
 const pieceBytes = 1 << 18
 
-// readRange calls emit with the bytes of the n elements from first on, in pieces; at is where
-// among the n a piece belongs.
+// readRange calls emit with the bytes of the n elements from first on, piece by piece; at is the
+// index of a piece's first element among the n.
 func (d *Dataset) readRange(first, n int, emit func(at int, p []byte)) error {
 	if first < 0 || n > d.n || first > d.n-n {
-		return d.f.fail(d.Object, "data", d.Object.addr, fmt.Errorf("elements %d to %d of %d", first, first+n, d.n))
+		return d.f.fail(d.Object, "data", d.Object.addr, fmt.Errorf("elements %d to %d requested of %d", first, first+n, d.n))
 	}
 	if n == 0 {
 		return nil

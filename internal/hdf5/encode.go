@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// encoder makes everything of a file but the arrays' data, which lie behind it.
+// encoder builds everything of a file but the array data, which follow it.
 type encoder struct {
 	buf    []byte // the file from address 0 on
 	arrays []*array
-	places []int // where in buf the address of each array's data stands
+	fields []int // the offset in buf of each array's data address
 	errs   []error
 }
 
-// The format's parameters, which the superblock tells, at the values that the HDF5 library takes.
+// The format's parameters, stored in the superblock, at the HDF5 library's defaults.
 const (
 	leafK     = 4  // a symbol table node holds 2·leafK entries
 	internalK = 16 // a B-tree node holds 2·internalK children
@@ -26,7 +26,7 @@ const (
 	superblockBytes = 96
 	minHeapBytes    = 4096 // of a global heap collection
 
-	// maxMessage is a little under the format's limit of 65,535 bytes; it is Keras's limit too.
+	// maxMessage is Keras's limit, slightly below the format's 65,535 bytes.
 	maxMessage = 64512
 )
 
@@ -37,7 +37,7 @@ func appendUint(p []byte, n int, v uint64) []byte {
 	return append(p, binary.LittleEndian.AppendUint64(nil, v)[:n]...)
 }
 
-// begin fills up to 8 bytes and returns the address of what comes next.
+// begin pads to a multiple of 8 bytes and returns the next address.
 func (e *encoder) begin() uint64 {
 	e.buf = pad8(e.buf)
 	return uint64(len(e.buf))
@@ -45,18 +45,18 @@ func (e *encoder) begin() uint64 {
 
 func pad8(p []byte) []byte { return append(p, make([]byte, -len(p)&7)...) }
 
-// fill appends zeros up to n bytes from the address start.
+// fill appends zeros up to start + n.
 func (e *encoder) fill(start uint64, n int) {
 	e.buf = append(e.buf, make([]byte, int(start)+n-len(e.buf))...)
 }
 
-// file makes the whole of it.
+// file builds the whole file.
 func (e *encoder) file(t *Tree) {
 	e.buf = make([]byte, superblockBytes)
 	header, tree, heap := e.group(t)
 	end := e.begin()
 	for i, a := range e.arrays {
-		binary.LittleEndian.PutUint64(e.buf[e.places[i]:], end)
+		binary.LittleEndian.PutUint64(e.buf[e.fields[i]:], end)
 		end += uint64(a.bytes()+7) &^ 7
 	}
 	s := &encoder{buf: append([]byte(nil), signature...)}
@@ -67,7 +67,7 @@ func (e *encoder) file(t *Tree) {
 	for _, v := range []uint64{0, undefined, end, undefined, 0, header} {
 		s.put(8, v)
 	}
-	s.put(8, 1) // the entry has the addresses that follow
+	s.put(8, 1) // the entry caches the addresses that follow
 	s.put(8, tree)
 	s.put(8, heap)
 	copy(e.buf, s.buf)
@@ -83,7 +83,7 @@ func (a *array) bytes() int {
 // symbol is an entry of a symbol table.
 type symbol struct{ name, header uint64 }
 
-// group makes what is in a group, then the group: header, B-tree and local heap.
+// group builds a group's children, then its header, B-tree and local heap.
 func (e *encoder) group(t *Tree) (header, tree, heap uint64) {
 	names := make([]byte, 8) // the first is the empty name
 	var symbols []symbol
@@ -100,7 +100,7 @@ func (e *encoder) group(t *Tree) (header, tree, heap uint64) {
 	heap = e.begin()
 	e.buf = append(e.buf, "HEAP\x00\x00\x00\x00"...)
 	e.put(8, uint64(len(names)))
-	e.put(8, 1) // nothing is free
+	e.put(8, 1) // no free space
 	e.put(8, heap+32)
 	e.buf = append(e.buf, names...)
 	tree = e.tree(symbols)
@@ -114,21 +114,21 @@ func (e *encoder) group(t *Tree) (header, tree, heap uint64) {
 	return e.header(h), tree, heap
 }
 
-// tree makes the B-tree of a group and its leaves, and returns the address of its root.
+// tree builds the B-tree of a group and its leaves, and returns the root's address.
 func (e *encoder) tree(symbols []symbol) uint64 {
-	type child struct{ addr, last uint64 } // last is the largest name in it
+	type child struct{ addr, last uint64 } // last is its largest name
 	var children []child
-	for part := range slices.Chunk(symbols, 2*leafK) {
+	for entries := range slices.Chunk(symbols, 2*leafK) {
 		at := e.begin()
 		e.buf = append(e.buf, "SNOD\x01\x00"...)
-		e.put(2, uint64(len(part)))
-		for _, s := range part {
+		e.put(2, uint64(len(entries)))
+		for _, s := range entries {
 			e.put(8, s.name)
 			e.put(8, s.header)
 			e.fill(e.begin(), 24)
 		}
 		e.fill(at, leafBytes)
-		children = append(children, child{at, part[len(part)-1].name})
+		children = append(children, child{at, entries[len(entries)-1].name})
 	}
 	for level := uint64(0); ; level++ {
 		nodes := slices.Collect(slices.Chunk(children, 2*internalK))
@@ -166,7 +166,7 @@ func (e *encoder) tree(symbols []symbol) uint64 {
 	}
 }
 
-// array makes the object header of an array.
+// array builds the object header of an array.
 func (e *encoder) array(a *array) uint64 {
 	h := &header1{}
 	h.message(msgDataspace, dataspace(a.shape))
@@ -175,13 +175,13 @@ func (e *encoder) array(a *array) uint64 {
 		typ = float32Type
 	}
 	h.message(msgDatatype, typ)
-	// Version 2: space is allocated late, the fill value is written if set, and it is zero.
+	// Version 2: late allocation, the fill value is written if set, its value is zero.
 	h.message(msgFillValue, []byte{2, 2, 2, 1, 0, 0, 0, 0})
 	h.message(msgLayout, appendUint(appendUint([]byte{3, layoutContiguous}, 8, undefined), 8, uint64(a.bytes())))
 	at := e.header(h)
 	if a.n > 0 {
 		e.arrays = append(e.arrays, a)
-		e.places = append(e.places, len(e.buf)-24+2) // the layout message ends the header
+		e.fields = append(e.fields, len(e.buf)-24+2) // the layout message ends the header
 	}
 	return at
 }
@@ -202,7 +202,7 @@ func (h *header1) message(kind int, data []byte) {
 	h.buf = append(h.buf, data...)
 }
 
-// header makes an object header of the messages.
+// header builds an object header.
 func (e *encoder) header(h *header1) uint64 {
 	at := e.begin()
 	e.put(2, 1) // version
@@ -213,16 +213,16 @@ func (e *encoder) header(h *header1) uint64 {
 	return at
 }
 
-// Datatypes as messages have them.
+// Encoded datatypes.
 var (
 	float32Type = []byte{0x11, 0x20, 31, 0, 4, 0, 0, 0, 0, 0, 32, 0, 23, 8, 0, 23, 127, 0, 0, 0}
 	float64Type = []byte{0x11, 0x20, 63, 0, 8, 0, 0, 0, 0, 0, 64, 0, 52, 11, 0, 52, 0xff, 3, 0, 0}
 	int64Type   = []byte{0x10, 0x08, 0, 0, 8, 0, 0, 0, 0, 0, 64, 0}
-	// vlenType is a UTF-8 string of variable length; its base type is a byte.
+	// vlenType is a variable-length UTF-8 string; its base type is a byte.
 	vlenType = []byte{0x19, 1, 1, 0, 16, 0, 0, 0, 0x10, 0, 0, 0, 1, 0, 0, 0, 0, 0, 8, 0}
 )
 
-// fixedType is a string of n bytes filled with zeros.
+// fixedType is a zero-padded string of n bytes.
 func fixedType(n int, utf8 bool) []byte {
 	padding := byte(1)
 	if utf8 {
@@ -242,7 +242,7 @@ func dataspace(shape []int) []byte {
 // attribute adds an attribute to a header.
 func (e *encoder) attribute(h *header1, a newAttribute) error {
 	if a.name == "" || strings.Contains(a.name, "\x00") {
-		return fmt.Errorf("%q cannot be a name", a.name)
+		return fmt.Errorf("invalid name %q", a.name)
 	}
 	message := func(typ []byte, shape []int, value []byte) []byte {
 		space := dataspace(shape)
@@ -254,7 +254,7 @@ func (e *encoder) attribute(h *header1, a newAttribute) error {
 		p = pad8(append(p, typ...))
 		return append(append(p, space...), value...)
 	}
-	// strings encodes strings, with their own lengths if need be.
+	// encode encodes strings, with variable lengths if fixed ones do not fit.
 	encode := func(list []string, shape []int) ([]byte, error) {
 		longest, utf8 := 1, false
 		for _, s := range list {
@@ -274,7 +274,7 @@ func (e *encoder) attribute(h *header1, a newAttribute) error {
 			}
 		}
 		if len(list) > maxMessage/16 {
-			return nil, fmt.Errorf("%d strings: the format allows %d", len(list), maxMessage/16)
+			return nil, fmt.Errorf("%d strings, the format allows %d", len(list), maxMessage/16)
 		}
 		return message(vlenType, shape, e.heap(list)), nil
 	}
@@ -293,7 +293,7 @@ func (e *encoder) attribute(h *header1, a newAttribute) error {
 	case float64:
 		p = message(float64Type, nil, appendUint(nil, 8, math.Float64bits(v)))
 	default:
-		err = fmt.Errorf("a value of type %T cannot be written", v)
+		err = fmt.Errorf("a value of type %T cannot be written", v) // a programmer's error
 	}
 	if err == nil && len(p) > maxMessage {
 		err = fmt.Errorf("%d bytes, the format allows %d", len(p), maxMessage)
@@ -302,7 +302,7 @@ func (e *encoder) attribute(h *header1, a newAttribute) error {
 	return err
 }
 
-// heap makes a global heap collection of the strings and returns the references to them.
+// heap builds a global heap collection of the strings and returns the references to them.
 func (e *encoder) heap(list []string) []byte {
 	at := e.begin()
 	e.buf = append(e.buf, "GCOL\x01\x00\x00\x00"...)

@@ -1,41 +1,34 @@
-// Package hdf5 reads and writes the part of HDF5 that Keras and h5py use for models: groups,
-// attributes of strings and numbers, arrays of floats and integers. See the HDF5 File Format
-// Specification, https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html.
-//
-// Reading: superblocks 0 to 3, with a user block; groups as symbol tables and compact links; soft
-// links to datasets; object headers of both versions; contiguous, compact and chunked data (deflate, shuffle,
-// fletcher32). Anything else is refused with an error that names it and wraps errors.ErrUnsupported.
-//
-// A damaged file gives an error, never a panic, and costs no more memory than its size justifies:
-// the parts of a good file do not overlap, so what has been read of one is never longer than the
-// file, and no part is read twice. [File] holds every part to that.
 package hdf5
 
 import (
 	"bytes"
 	"fmt"
 	"io"
+
+	"github.com/lamina-go/lamina/internal/infile"
 )
 
 // File is an HDF5 file open for reading. It is not for use by several goroutines at once.
 type File struct {
 	name string
 	r    io.ReaderAt
-	base int64  // where in r address 0 lies
-	size uint64 // the first address behind the file
+	base int64  // the offset of address 0 in r
+	size uint64 // the first address after the file
 
 	offsetSize, lengthSize int // bytes of an address and of a length
 
-	claimed uint64              // bytes of all parts met so far
-	starts  map[uint64]struct{} // and where they begin
+	budget  *infile.Budget
+	claimed uint64              // bytes of all parts found so far
+	starts  map[uint64]struct{} // their addresses
 	objects map[uint64]*Object
 	heaps   map[uint64]*globalHeap
 	root    *Group
 }
 
-// NewFile opens a file of size bytes in r; name stands in errors. Data are read when they are asked for.
-func NewFile(r io.ReaderAt, size int64, name string) (*File, error) {
-	f := &File{name: name, r: r, starts: map[uint64]struct{}{}, objects: map[uint64]*Object{},
+// NewFile opens a file of size bytes in r; errors contain name. Data are read on demand. All memory
+// except for the arrays of callers is taken from the budget.
+func NewFile(r io.ReaderAt, size int64, name string, budget *infile.Budget) (*File, error) {
+	f := &File{name: name, r: r, budget: budget, starts: map[uint64]struct{}{}, objects: map[uint64]*Object{},
 		heaps: map[uint64]*globalHeap{}}
 	root, err := f.readSuperblock(size)
 	if err != nil {
@@ -49,32 +42,54 @@ func NewFile(r io.ReaderAt, size int64, name string) (*File, error) {
 	return f, err
 }
 
-// Root returns the group that holds everything else.
+// Root returns the root group.
 func (f *File) Root() *Group { return f.root }
 
-// claim notes that n bytes at addr are a part of the file, as a good file has it: inside the
-// file, and not also (a piece of) another part.
+// The memory that reading takes for a thing, including the maps and lists that grow with it.
+const (
+	partBytes    = 160 // a part
+	objectBytes  = 800
+	messageBytes = 300
+	linkBytes    = 400
+	chunkBytes   = 200
+	stringBytes  = 32 // besides its contents
+)
+
+// take takes memory for a part at an address from the budget.
+func (f *File) take(o *Object, part string, addr uint64, n int) error {
+	if err := f.budget.Take(int64(n)); err != nil {
+		return f.fail(o, part, addr, err)
+	}
+	return nil
+}
+
+// claim records n bytes at addr as a part of the file. Parts lie inside the file and do not
+// overlap.
 func (f *File) claim(o *Object, part string, addr, n uint64) error {
 	if n == 0 {
 		return nil
 	}
 	if addr > f.size || n > f.size-addr {
-		return f.fail(o, part, addr, damaged("its %d bytes reach beyond the file's end at %d", n, f.base+int64(f.size)))
+		return f.fail(o, part, addr, damaged("its %d bytes extend beyond the file's end at %d", n, f.base+int64(f.size)))
 	}
 	if _, seen := f.starts[addr]; seen {
-		return f.fail(o, part, addr, damaged("this place is already part of something else: a circle"))
+		return f.fail(o, part, addr, damaged("this offset already belongs to another part: a cycle"))
 	}
 	if n > f.size-f.claimed {
 		return f.fail(o, part, addr, damaged("its %d bytes overlap other parts of the file", n))
 	}
 	f.starts[addr] = struct{}{}
 	f.claimed += n
-	return nil
+	return f.take(o, part, addr, partBytes)
 }
 
 // read claims and reads n bytes at addr.
 func (f *File) read(o *Object, part string, addr, n uint64) (*block, error) {
-	if err := f.claim(o, part, addr, n); err != nil {
+	err := f.claim(o, part, addr, n)
+	if err == nil {
+		err = f.take(o, part, addr, int(n))
+	}
+	if err != nil {
 		return nil, err
 	}
 	b := &block{f: f, o: o, part: part, addr: addr, data: make([]byte, n)}
@@ -92,10 +107,10 @@ func (f *File) readAt(o *Object, part string, addr uint64, p []byte) error {
 	return nil
 }
 
-// signature opens every HDF5 file, at offset 0, 512, 1024, 2048 and so on.
+// signature begins every HDF5 file, at offset 0, 512, 1024, 2048 and so on.
 var signature = []byte("\x89HDF\r\n\x1a\n")
 
-// findSignature sets base to where the file begins behind its user block.
+// findSignature sets base to the end of the user block.
 func (f *File) findSignature(size int64) error {
 	var b [8]byte
 	for at := int64(0); at <= size-int64(len(b)); at = max(512, 2*at) {
@@ -118,7 +133,7 @@ func (f *File) readSuperblock(size int64) (root uint64, err error) {
 	}
 	f.size = uint64(size - f.base)
 	const part = "superblock"
-	// The longest superblock, version 1 with addresses of 8 bytes, has 100 bytes.
+	// The longest superblock, version 1 with 8-byte addresses, has 100 bytes.
 	b := &block{f: f, part: part, data: make([]byte, min(100, f.size))}
 	if err := f.readAt(nil, part, 0, b.data); err != nil {
 		return 0, err
@@ -145,13 +160,13 @@ func (f *File) readSuperblock(size int64) (root uint64, err error) {
 	default:
 		b.skip(1)
 	}
-	// Addresses count from the signature, whatever the file says that it lies at.
+	// Addresses count from the signature, whatever base the file states.
 	base := b.address()
 	b.address() // free space, or the superblock's extension
 	end := b.address()
 	if version < 2 {
 		if driver := b.address(); driver != undefined {
-			return 0, b.unsupported("a driver information block (a file in several parts)")
+			return 0, b.unsupported("a driver information block (a multi-file layout)")
 		}
 		b.uint(f.offsetSize) // the root's name
 	}
@@ -165,7 +180,7 @@ func (f *File) readSuperblock(size int64) (root uint64, err error) {
 		return 0, b.err
 	}
 	if end < base || end == undefined {
-		return 0, b.fail("end of file at %d, its base at %d", end, base)
+		return 0, b.fail("end of file at %d before its base at %d", end, base)
 	}
 	if end -= base; end > f.size {
 		return 0, b.fail("the file was written with %d bytes and has %d", end+uint64(f.base), size)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// FuzzRead reads damaged files, also with checksums set right.
+// FuzzRead reads damaged files, also with corrected checksums.
 func FuzzRead(f *testing.F) {
 	for _, data := range goodFiles(f) {
 		if len(data) < 10000 {
@@ -14,7 +14,7 @@ func FuzzRead(f *testing.F) {
 	}
 	tree := NewTree()
 	tree.Attr("list", []string{"a", "bb"})
-	tree.Floats("a/x", []int{2, 3}, numbers(1))
+	tree.Floats("a/x", []int{2, 3}, ramp(1))
 	f.Add(write(f, tree))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		judge(t, data, func() string { return "as it is" })

@@ -16,9 +16,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lamina-go/lamina/internal/golden"
+	"github.com/lamina-go/lamina/internal/infile"
 )
 
-// weight is what the reference data tell of an array.
+// weight is the reference data's description of an array.
 type weight struct {
 	Name   string
 	Shape  []int
@@ -28,7 +29,7 @@ type weight struct {
 	First4 []float64
 }
 
-// facts are what the reference data tell of an HDF5 file.
+// facts are the reference data's description of an HDF5 file.
 type facts struct {
 	Datasets map[string]struct {
 		Shape []int
@@ -53,7 +54,7 @@ type goldenFile struct {
 	InZip     *facts `json:"model.weights.h5"`
 }
 
-// goldenFiles returns what is told of each file.
+// goldenFiles returns the descriptions of all files.
 func goldenFiles(t testing.TB) map[string]goldenFile {
 	files := map[string]goldenFile{}
 	for _, name := range []string{"files_k2.json", "files_k3.json"} {
@@ -91,16 +92,17 @@ func openGolden(t testing.TB, name string) (*File, error) {
 			if err != nil || e.Method != zip.Store {
 				t.Fatal(err, e.Method)
 			}
-			return NewFile(io.NewSectionReader(r, at, int64(e.UncompressedSize64)), int64(e.UncompressedSize64), name)
+			size := int64(e.UncompressedSize64)
+			return NewFile(io.NewSectionReader(r, at, size), size, name, infile.NewBudget(size))
 		}
 	}
 	t.Fatalf("%s has no model.weights.h5", name)
 	return nil, nil
 }
 
-// TestGoldenFiles reads every file that the lists tell of.
+// TestGoldenFiles reads every file in the lists.
 func TestGoldenFiles(t *testing.T) {
-	refused := map[string]string{
+	rejected := map[string]string{
 		"k2_named_latest.h5":         "dense link storage is not supported",
 		"k2_micro_v110_chunked.h5":   "layout version 4 of chunks (a newer chunk index) is not supported",
 		"k2_micro_latest_chunked.h5": "layout version 5 of chunks (a newer chunk index) is not supported",
@@ -108,7 +110,7 @@ func TestGoldenFiles(t *testing.T) {
 	for name, want := range goldenFiles(t) {
 		t.Run(name, func(t *testing.T) {
 			err := checkGolden(t, name, want)
-			if text := refused[name]; text != "" {
+			if text := rejected[name]; text != "" {
 				if !errors.Is(err, errors.ErrUnsupported) || !strings.HasSuffix(err.Error(), text) {
 					t.Fatalf("got error %v, want one of %s", err, text)
 				}
@@ -121,7 +123,7 @@ func TestGoldenFiles(t *testing.T) {
 	}
 }
 
-// TestGoldenUnlisted reads the files that the lists do not tell of, from end to end.
+// TestGoldenUnlisted reads all data of the files that are not in the lists.
 func TestGoldenUnlisted(t *testing.T) {
 	for _, p := range []string{"files/spec_whole.h5", "trace_init.h5", "trace_final.h5"} {
 		f, err := openPath(t, golden.Path(t, p))
@@ -139,7 +141,7 @@ func TestGoldenUnlisted(t *testing.T) {
 	}
 }
 
-// checkGolden compares a file with what is told of it; the error is the reader's.
+// checkGolden compares a file with its description; the error is the reader's.
 func checkGolden(t *testing.T, name string, want goldenFile) error {
 	f, err := openGolden(t, name)
 	if err != nil {
@@ -153,14 +155,14 @@ func checkGolden(t *testing.T, name string, want goldenFile) error {
 	if err != nil {
 		return err
 	}
-	told := want.HDF5
-	if told == nil {
-		told = want.InZip
+	described := want.HDF5
+	if described == nil {
+		described = want.InZip
 	}
-	if len(sets) != len(told.Datasets) {
-		t.Errorf("%d datasets, want %d", len(sets), len(told.Datasets))
+	if len(sets) != len(described.Datasets) {
+		t.Errorf("%d datasets, want %d", len(sets), len(described.Datasets))
 	}
-	for p, w := range told.Datasets {
+	for p, w := range described.Datasets {
 		d := sets["/"+p]
 		if d == nil {
 			t.Errorf("no dataset %s", p)
@@ -170,17 +172,17 @@ func checkGolden(t *testing.T, name string, want goldenFile) error {
 			t.Errorf("%s is %s %v, want %s %v", p, d.typ.String(), d.Shape(), w.DType, w.Shape)
 		}
 	}
-	for key, w := range told.Attributes {
+	for key, w := range described.Attributes {
 		p, attr, _ := strings.Cut(key, "@")
 		checkAttribute(t, f.Root(), p, attr, w.Type, w.Shape)
 	}
-	if got := f.Root().Children(); !slices.Equal(slices.Sorted(slices.Values(got)), told.RootGroups) {
-		t.Errorf("the root has %q, want %q", got, told.RootGroups)
+	if got := f.Root().Children(); !slices.Equal(slices.Sorted(slices.Values(got)), described.RootGroups) {
+		t.Errorf("the root has %q, want %q", got, described.RootGroups)
 	}
-	if told.LayerNames == nil {
+	if described.LayerNames == nil {
 		checkByClass(t, f.Root(), want)
 	} else {
-		checkByName(t, f.Root(), told, want)
+		checkByName(t, f.Root(), described, want)
 	}
 	return nil
 }
@@ -226,7 +228,7 @@ func checkAttribute(t *testing.T, root *Group, p, name, typ string, shape []int)
 }
 
 // checkByName compares a file in which layers have weight_names.
-func checkByName(t *testing.T, root *Group, told *facts, want goldenFile) {
+func checkByName(t *testing.T, root *Group, described *facts, want goldenFile) {
 	g := root
 	if root.Has("model_weights") {
 		var err error
@@ -235,8 +237,8 @@ func checkByName(t *testing.T, root *Group, told *facts, want goldenFile) {
 		}
 	}
 	names, err := g.AttrStrings("layer_names")
-	if err != nil || !slices.Equal(names, told.LayerNames) {
-		t.Errorf("layer_names %q, error %v, want %q", names, err, told.LayerNames)
+	if err != nil || !slices.Equal(names, described.LayerNames) {
+		t.Errorf("layer_names %q, error %v, want %q", names, err, described.LayerNames)
 	}
 	weights := map[string][]weight{}
 	for _, l := range want.Layers {
@@ -249,8 +251,8 @@ func checkByName(t *testing.T, root *Group, told *facts, want goldenFile) {
 			continue
 		}
 		list, err := layer.AttrStrings("weight_names")
-		if err != nil || !slices.Equal(list, told.WeightNames[name]) {
-			t.Errorf("%s: weight_names %q, error %v, want %q", name, list, err, told.WeightNames[name])
+		if err != nil || !slices.Equal(list, described.WeightNames[name]) {
+			t.Errorf("%s: weight_names %q, error %v, want %q", name, list, err, described.WeightNames[name])
 		}
 		checkWeights(t, layer, list, weights[name])
 	}
@@ -304,7 +306,7 @@ func checkByClass(t *testing.T, root *Group, want goldenFile) {
 	}
 }
 
-// checkWeights compares the datasets at paths with what is told of them.
+// checkWeights compares the datasets at paths with their descriptions.
 func checkWeights(t *testing.T, g *Group, paths []string, want []weight) {
 	if len(paths) != len(want) {
 		t.Errorf("%s has %d weights, want %d", g.Path(), len(paths), len(want))
@@ -331,7 +333,7 @@ func checkWeights(t *testing.T, g *Group, paths []string, want []weight) {
 			sumsq += float64(v) * float64(v)
 			abs += math.Abs(float64(v))
 		}
-		// The sums are of float64: only the order of adding may differ.
+		// The sums are float64: only the order of summation may differ.
 		bound := float64(len(x)) * 0x1p-52
 		if !(math.Abs(sum-w.Sum) <= bound*abs) || !(math.Abs(sumsq-w.SumSq) <= bound*sumsq) {
 			t.Errorf("%s: sum %v, of squares %v, want %v, %v", d.Path(), sum, sumsq, w.Sum, w.SumSq)
@@ -341,9 +343,9 @@ func checkWeights(t *testing.T, g *Group, paths []string, want []weight) {
 			first = append(first, float64(v))
 		}
 		if diff := cmp.Diff(w.First4, first); diff != "" {
-			t.Errorf("%s begins otherwise (-want +got):\n%s", d.Path(), diff)
+			t.Errorf("%s begins differently (-want +got):\n%s", d.Path(), diff)
 		}
-		// In pieces it is the same.
+		// Reading in pieces gives the same.
 		got := make([]float32, len(x))
 		for at, n := 0, 1; at < len(x); at, n = at+n, 3*n {
 			n = min(n, len(x)-at)

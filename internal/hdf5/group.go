@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// Group holds groups and datasets by name.
+// Group maps names to groups and datasets.
 type Group struct {
 	*Object
 	links  []link
-	byName map[string]int
+	byLink map[string]int
 }
 
-// link is a name in a group.
+// link is an entry of a group.
 type link struct {
 	name  string
 	hard  uint64 // address of the object, or undefined
 	soft  string // path of the object
-	other string // what else the link is, if neither
+	other string // the kind of any other link
 }
 
 // asGroup returns the object as a group.
@@ -27,8 +27,8 @@ func (o *Object) asGroup() (*Group, error) {
 	if o.group != nil {
 		return o.group, nil
 	}
-	if !o.isGroup() {
-		return nil, o.f.fail(o, "object header", o.addr, errors.New("this is not a group"))
+	if !o.groupLike {
+		return nil, o.f.fail(o, "object header", o.addr, errors.New("not a group"))
 	}
 	g := &Group{o, nil, map[string]int{}}
 	err := g.readLinks()
@@ -43,26 +43,26 @@ func (o *Object) asGroup() (*Group, error) {
 	return g, nil
 }
 
-// index makes byName.
+// index builds byLink.
 func (g *Group) index() error {
 	for i, l := range g.links {
 		what := ""
-		if _, double := g.byName[l.name]; double {
-			what = "two links of the name %q"
+		if _, double := g.byLink[l.name]; double {
+			what = "two links are named %q"
 		} else if l.name == "" || l.name == "." || strings.Contains(l.name, "/") {
-			what = "%q as name of a link"
+			what = "invalid link name %q"
 		} else if l.other == "" && l.hard == undefined && l.soft == "" {
-			what = "the link %q leads nowhere"
+			what = "link %q has no target"
 		}
 		if what != "" {
 			return g.f.fail(g.Object, "group", g.addr, fmt.Errorf(what, l.name))
 		}
-		g.byName[l.name] = i
+		g.byLink[l.name] = i
 	}
 	return nil
 }
 
-// Children returns the names in the group in the order of the file, which of a symbol table is by name.
+// Children returns the group's names in file order; a symbol table is sorted by name.
 func (g *Group) Children() []string {
 	names := make([]string, len(g.links))
 	for i, l := range g.links {
@@ -72,10 +72,11 @@ func (g *Group) Children() []string {
 }
 
 // Has reports whether the group has a child of that name.
-func (g *Group) Has(name string) bool { _, ok := g.byName[name]; return ok }
+func (g *Group) Has(name string) bool { _, ok := g.byLink[name]; return ok }
 
-// Group returns the group at a path ("model_weights/conv1"), which counts from here or, with a slash in
-// front, from the root. Soft links to datasets are followed. The error wraps fs.ErrNotExist where nothing is there.
+// Group returns the group at a path ("model_weights/conv1"), relative to g or, with a leading
+// slash, to the root. It follows soft links to datasets. The error wraps fs.ErrNotExist if the path
+// does not exist.
 func (g *Group) Group(path string) (*Group, error) {
 	o, err := g.open(path)
 	if err != nil {
@@ -93,7 +94,7 @@ func (g *Group) Dataset(path string) (*Dataset, error) {
 	return o.asDataset()
 }
 
-// maxSoftLinks is how many soft links a path may lead through.
+// maxSoftLinks is the most soft links that a path may traverse.
 const maxSoftLinks = 32
 
 func (g *Group) open(path string) (*Object, error) {
@@ -104,6 +105,10 @@ func (g *Group) open(path string) (*Object, error) {
 // follow opens the object at a path.
 func (g *Group) follow(path string, hops *int) (*Object, error) {
 	o := g.Object
+	// Links to long paths could be followed any number of times.
+	if err := g.f.take(o, "group", o.addr, len(path)); err != nil {
+		return nil, err
+	}
 	if strings.HasPrefix(path, "/") {
 		o = g.f.root.Object
 	}
@@ -115,9 +120,9 @@ func (g *Group) follow(path string, hops *int) (*Object, error) {
 		if err != nil {
 			return nil, err
 		}
-		i, ok := at.byName[name]
+		i, ok := at.byLink[name]
 		if !ok {
-			return nil, g.f.fail(o, "group", o.addr, fmt.Errorf("nothing here is called %q: %w", name, fs.ErrNotExist))
+			return nil, g.f.fail(o, "group", o.addr, fmt.Errorf("no object %q: %w", name, fs.ErrNotExist))
 		}
 		switch l := at.links[i]; {
 		case l.other != "":
@@ -126,10 +131,11 @@ func (g *Group) follow(path string, hops *int) (*Object, error) {
 			o, err = g.f.object(o, name, l.hard)
 		default:
 			if *hops++; *hops > maxSoftLinks {
-				return nil, g.f.fail(o, "link "+name, o.addr, fmt.Errorf("soft links go in a circle, or through more than %d", maxSoftLinks))
+				return nil, g.f.fail(o, "link "+name, o.addr,
+					fmt.Errorf("soft links form a cycle or a chain of more than %d", maxSoftLinks))
 			}
-			if o, err = at.follow(l.soft, hops); err == nil && o.isGroup() {
-				// As of hard links: a walk through the file must come to an end.
+			if o, err = at.follow(l.soft, hops); err == nil && o.groupLike {
+				// As with hard links, a walk through the file must end.
 				err = g.f.fail(at.Object, "link "+name, at.addr, unsupported("a soft link to the group "+o.Path()))
 			}
 		}
@@ -153,7 +159,7 @@ func (g *Group) readLinks() error {
 	for _, m := range g.messages {
 		switch m.kind {
 		case msgLinkInfo:
-			if err := g.refuseDense(m, "link"); err != nil {
+			if err := g.rejectDense(m, "link"); err != nil {
 				return err
 			}
 		case msgLink:
@@ -181,6 +187,7 @@ func (g *Group) readLink(m message) error {
 		b.skip(1) // character set
 	}
 	l := link{hard: undefined}
+	b.allocate(linkBytes + len(b.data))
 	l.name = string(b.take(int(min(b.uint(1<<(flags&3)), uint64(len(b.data))))))
 	switch kind {
 	case 0:
@@ -201,25 +208,25 @@ func linkKind(kind int) string {
 	return fmt.Sprintf("a link of kind %d", kind)
 }
 
-// readSymbolTable reads the links of a group of the older form: a B-tree whose leaves are lists of
-// entries, whose names lie in a local heap.
+// readSymbolTable reads the links of an old-style group: a B-tree whose leaves are lists of entries
+// with names in a local heap.
 func (g *Group) readSymbolTable(tree, heap uint64) error {
 	names, err := g.readLocalHeap(heap)
 	if err != nil {
 		return err
 	}
-	longest := len(names) // names do not overlap either
+	unused := len(names) // names do not overlap
 	name := func(b *block, at uint64) string {
 		if at >= uint64(len(names)) {
 			b.fail("a name at %d in a heap of %d bytes", at, len(names))
 			return ""
 		}
 		s, _, ended := strings.Cut(names[at:], "\x00")
-		if !ended || len(s) >= longest {
-			b.fail("the name at %d in the heap has no end or overlaps others", at)
+		if !ended || len(s) >= unused {
+			b.fail("the name at %d in the heap is unterminated or overlaps others", at)
 			return ""
 		}
-		longest -= len(s) + 1
+		unused -= len(s) + 1
 		return s
 	}
 	return g.f.walkTree(g.Object, tree, groupTree, g.f.lengthSize, func(_ *block, leaf uint64) error {
@@ -239,6 +246,7 @@ func (g *Group) readSymbolTable(tree, heap uint64) error {
 			l := link{name: name(b, b.uint(g.f.offsetSize)), hard: b.address()}
 			kind := b.u32()
 			b.skip(4)
+			b.allocate(linkBytes)
 			scratch := &block{f: b.f, o: b.o, part: b.part, addr: b.addr + uint64(b.pos), data: b.take(16)}
 			switch {
 			case b.err != nil:
@@ -278,5 +286,6 @@ func (g *Group) readLocalHeap(addr uint64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return string(b.data), nil
+	b.allocate(len(b.data))
+	return string(b.data), b.err
 }

@@ -1,29 +1,28 @@
 package hdf5
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
-// Object is what groups and datasets have in common: a path and attributes.
+// Object is the common part of groups and datasets: a path and attributes.
 type Object struct {
 	f      *File
 	parent *Object // nil of the root
 	name   string
 	depth  int
 	addr   uint64
-	err    error // why it could not be read
+	err    error // from reading it
 
 	messages   []message
 	attributes []attribute
+	byName     map[string]int // of attributes
+	groupLike  bool           // has messages that only groups have
 	group      *Group
 	dataset    *Dataset
 }
 
-// maxDepth is how deep groups may lie in groups.
+// maxDepth is the deepest nesting of groups.
 const maxDepth = 100
 
-// Path returns where in the file the object is: "/model_weights/block1_conv1".
+// Path returns the object's path: "/model_weights/block1_conv1".
 func (o *Object) Path() string {
 	if o.parent == nil {
 		return "/"
@@ -42,7 +41,7 @@ type message struct {
 	data  []byte
 }
 
-// The kinds of messages that are read, or refused.
+// The kinds of messages that are read or rejected.
 const (
 	msgDataspace     = 0x01
 	msgLinkInfo      = 0x02
@@ -56,23 +55,26 @@ const (
 	msgContinuation  = 0x10
 	msgSymbolTable   = 0x11
 	msgAttributeInfo = 0x15
-	msgLast          = 0x18 // the last kind of the specification
+	msgLast          = 0x18 // the specification's last kind
 )
 
-// flagShared marks a message that lies in another object; flagMustKnow one that must be understood.
+// flagShared marks a message stored in another object; flagMustKnow one that readers must know.
 const (
 	flagShared   = 0x02
 	flagMustKnow = 0x80
 )
 
-// object returns the object at an address, read once, that parent's link of that name leads to.
+// object returns the object at an address, the target of parent's link of that name. It is read once.
 func (f *File) object(parent *Object, name string, addr uint64) (*Object, error) {
 	if o, ok := f.objects[addr]; ok {
-		// A group of two paths would make a walk through the file endless, or as good as that.
-		if o.err == nil && o.isGroup() && (o.parent != parent || o.name != name) {
+		// A group with two paths would make a walk through the file endless, or nearly so.
+		if o.err == nil && o.groupLike && (o.parent != parent || o.name != name) {
 			return nil, f.fail(parent, "link "+name, addr, unsupported("a hard link to the group "+o.Path()))
 		}
 		return o, o.err
+	}
+	if err := f.take(parent, "link "+name, addr, objectBytes); err != nil {
+		return nil, err
 	}
 	o := &Object{f: f, parent: parent, name: name, addr: addr}
 	f.objects[addr] = o
@@ -80,14 +82,14 @@ func (f *File) object(parent *Object, name string, addr uint64) (*Object, error)
 		o.depth = parent.depth + 1
 	}
 	if o.depth > maxDepth {
-		o.err = f.fail(o, "object header", addr, unsupported(fmt.Sprintf("a depth of more than %d groups", maxDepth)))
+		o.err = f.fail(o, "object header", addr, unsupported(fmt.Sprintf("nesting of more than %d groups", maxDepth)))
 	} else {
 		o.err = o.readHeader()
 	}
 	return o, o.err
 }
 
-// find returns the first message of a kind, nil where there is none.
+// find returns the first message of a kind, or nil.
 func (o *Object) find(kind int) *message {
 	for i := range o.messages {
 		if o.messages[i].kind == kind {
@@ -97,17 +99,13 @@ func (o *Object) find(kind int) *message {
 	return nil
 }
 
-// block returns a message's contents for reading.
+// block returns a message's contents.
 func (o *Object) block(m *message, part string) *block {
 	b := &block{f: o.f, o: o, part: part, addr: m.addr, data: m.data}
 	if m.flags&flagShared != 0 {
 		b.unsupported("a shared " + part)
 	}
 	return b
-}
-
-func (o *Object) isGroup() bool {
-	return o.find(msgSymbolTable) != nil || o.find(msgLinkInfo) != nil || o.find(msgLink) != nil
 }
 
 // readHeader reads the object header of either version, with its continuations.
@@ -117,7 +115,7 @@ func (o *Object) readHeader() error {
 	if err != nil {
 		return err
 	}
-	var size uint64 // of the messages
+	var size uint64 // of all messages
 	v2 := string(b.data[:4]) == "OHDR"
 	creationOrder := false
 	if v2 {
@@ -132,7 +130,7 @@ func (o *Object) readHeader() error {
 			b.pos += 16 // times
 		}
 		if flags&0x10 != 0 {
-			b.pos += 4 // when attributes are stored in another way
+			b.pos += 4 // attribute storage thresholds
 		}
 		if err := b.more(b.pos + sizeBytes - 6); err != nil {
 			return err
@@ -144,7 +142,10 @@ func (o *Object) readHeader() error {
 		size += 4 // checksum
 	} else {
 		b.version(1, 1)
-		if err := errors.Join(b.err, b.more(10)); err != nil {
+		if b.err != nil {
+			return b.err
+		}
+		if err := b.more(10); err != nil {
 			return err
 		}
 		b.pos = 8
@@ -170,19 +171,20 @@ func (o *Object) readHeader() error {
 	return err
 }
 
-// more reads and appends the n bytes that follow the block in the file.
+// more appends the n bytes that follow the block in the file.
 func (b *block) more(n int) error {
 	c, err := b.f.read(b.o, b.part, b.addr+uint64(len(b.data)), uint64(n))
 	if err != nil {
 		return err
 	}
+	b.allocate(len(b.data) + n)
 	b.data = append(b.data, c.data...)
-	return nil
+	return b.err
 }
 
 type extent struct{ addr, size uint64 }
 
-// readMessages reads the messages of one block of the header and appends the continuations to next.
+// readMessages reads the messages of one block of the header and appends continuations to next.
 func (o *Object) readMessages(b *block, v2, creationOrder bool, next []extent) ([]extent, error) {
 	head, headFields := 8, 5
 	if v2 {
@@ -207,6 +209,9 @@ func (o *Object) readMessages(b *block, v2, creationOrder bool, next []extent) (
 		b.skip(head - headFields)
 		m.addr = b.addr + uint64(b.pos)
 		m.data = b.take(size)
+		if size > 0 {
+			b.allocate(messageBytes)
+		}
 		switch {
 		case b.err != nil || size == 0:
 		case m.kind == msgContinuation:
@@ -216,21 +221,25 @@ func (o *Object) readMessages(b *block, v2, creationOrder bool, next []extent) (
 		case m.kind == msgAttribute:
 			var a attribute
 			if a, b.err = o.readAttribute(m); b.err == nil {
-				o.attributes = append(o.attributes, a)
+				o.addAttribute(a)
 			}
 		case m.kind == msgAttributeInfo:
-			b.err = o.refuseDense(m, "attribute")
+			b.err = o.rejectDense(m, "attribute")
 		case m.kind > msgLast && m.flags&flagMustKnow != 0:
 			b.unsupported(fmt.Sprintf("a message of kind %#x", m.kind))
 		case m.kind <= msgSymbolTable:
 			o.messages = append(o.messages, m)
+			switch m.kind {
+			case msgSymbolTable, msgLinkInfo, msgLink:
+				o.groupLike = true
+			}
 		}
 	}
 	return next, b.err
 }
 
-// refuseDense reads a link or attribute info message: it tells of a fractal heap, if there is one.
-func (o *Object) refuseDense(m message, what string) error {
+// rejectDense reads a link or attribute info message and rejects the fractal heap it may refer to.
+func (o *Object) rejectDense(m message, what string) error {
 	b := o.block(&m, what+" info")
 	b.version(0, 0)
 	flags := b.u8()

@@ -25,7 +25,7 @@ func openPath(t testing.TB, path string) (*File, error) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	return NewFile(r, size, path)
+	return NewFile(r, size, path, infile.NewBudget(size))
 }
 
 // testdata opens a file that testdata/make.py made.
@@ -41,7 +41,7 @@ func testdata(t testing.TB, name string) *File {
 // isGroup reports whether there is a group at a path; else it is a dataset.
 func isGroup(g *Group, path string) (bool, error) {
 	o, err := g.open(path)
-	return err == nil && o.isGroup(), err
+	return err == nil && o.groupLike, err
 }
 
 // floats reads a whole dataset.
@@ -58,7 +58,7 @@ func floats(t testing.TB, f *File, path string) []float32 {
 	return x
 }
 
-// walk reads all attributes of a group and what is below it, and gives each dataset to visit.
+// walk reads all attributes of a group and its descendants, and visits each dataset.
 func walk(g *Group, visit func(*Dataset) error) error {
 	if err := readAttributes(g.Object); err != nil {
 		return err
@@ -231,8 +231,8 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestRefused opens what is not supported, which errors must call by its name.
-func TestRefused(t *testing.T) {
+// TestRejected opens unsupported objects; errors must name the feature.
+func TestRejected(t *testing.T) {
 	for _, c := range []struct{ file, path, want string }{
 		{"", "refused/links/outside", "link outside at offset %: an external link (to another file) is not supported"},
 		{"", "refused/links/hard", "link hard at offset %: a hard link to the group /refused is not supported"},
@@ -267,10 +267,10 @@ func TestRefused(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		"refused/links/itself":  "soft links go in a circle",
-		"refused/links/nowhere": `nothing here is called "not"`,
-		"type":                  "this is not a dataset",
-		"types/part0/i1/x":      "this is not a group",
+		"refused/links/itself":  "soft links form a cycle",
+		"refused/links/nowhere": `no object "not"`,
+		"type":                  "not a dataset",
+		"types/part0/i1/x":      "not a group",
 	} {
 		if err := reach(testdata(t, "v1.h5").Root(), path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v", path, err)
@@ -278,7 +278,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// reach opens the dataset or group at a path, and reads the attribute that may stand behind @.
+// reach opens the dataset or group at a path, and reads the attribute after an @.
 func reach(root *Group, path string) error {
 	path, attr, _ := strings.Cut(path, "@")
 	is, err := isGroup(root, path)
@@ -298,7 +298,7 @@ func reach(root *Group, path string) error {
 
 func TestNotHDF5(t *testing.T) {
 	for _, data := range []string{"", "x", strings.Repeat("no signature ", 1000), string(signature[1:])} {
-		_, err := NewFile(strings.NewReader(data), int64(len(data)), "some.h5")
+		_, err := NewFile(strings.NewReader(data), int64(len(data)), "some.h5", infile.NewBudget(int64(len(data))))
 		want := fmt.Sprintf("hdf5: some.h5 is not an HDF5 file: no signature in its %d bytes", len(data))
 		if err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
@@ -306,7 +306,7 @@ func TestNotHDF5(t *testing.T) {
 	}
 }
 
-// sparseFile leaves zeros out of a file.
+// sparseFile writes zeros as holes.
 type sparseFile struct {
 	*os.File
 	at int64
@@ -322,7 +322,7 @@ func (f *sparseFile) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestLarge reads numbers here and there of a file of the size of ImageNet's VGG-19.
+// TestLarge reads some elements of a file as large as ImageNet's VGG-19.
 func TestLarge(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "large.h5")
 	file, err := os.Create(path)

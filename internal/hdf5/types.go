@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/lamina-go/lamina/internal/float16"
 )
 
-// The classes of datatypes that are read.
+// The supported classes of datatypes.
 const (
 	classInt    = 0
 	classFloat  = 1
@@ -15,20 +17,20 @@ const (
 	classVlen   = 9
 )
 
-// classNames name the other classes, for errors.
+// classNames names the other classes, for errors.
 var classNames = map[int]string{2: "time", 4: "bit field", 5: "opaque", 6: "compound", 7: "reference",
 	8: "enumeration", 9: "variable-length sequence", 10: "array", 11: "complex"}
 
-// datatype is the type of an element. A string of variable length is of classVlen.
+// datatype is the type of an element. A variable-length string has classVlen.
 type datatype struct {
 	class   int
 	size    int // bytes of an element in the file
 	big     bool
 	signed  bool
-	padding int // of a string of fixed length: 0 ends at a zero byte, 1 is filled with zeros, 2 with spaces
+	padding int // of a fixed-length string: 0 null-terminated, 1 null-padded, 2 space-padded
 }
 
-// String returns numpy's name of the type: "float32", "uint8", "string".
+// String returns NumPy's name of the type: "float32", "uint8", "string".
 func (t datatype) String() string {
 	switch {
 	case t.class == classFloat:
@@ -41,8 +43,8 @@ func (t datatype) String() string {
 	return "string"
 }
 
-// floatFormats are the fields of IEEE numbers by their size: where the sign is, then place and bits
-// of exponent and mantissa, then the exponent's bias.
+// floatFormats describes IEEE floats by size: the sign's bit, then offset and width of exponent and
+// mantissa, then the exponent's bias.
 var floatFormats = map[int][6]int{
 	2: {15, 10, 5, 0, 10, 15},
 	4: {31, 23, 8, 0, 23, 127},
@@ -55,54 +57,54 @@ func readDatatype(b *block) datatype {
 	head := b.u8()
 	bits := b.u8() | b.u8()<<8 | b.u8()<<16
 	t := datatype{class: head & 15, size: b.u32()}
-	refuse := func(what string) datatype {
+	reject := func(what string) datatype {
 		b.pos = at
 		b.unsupported(what)
 		return t
 	}
 	if version := head >> 4; b.err == nil && (version < 1 || version > 5) {
-		return refuse(fmt.Sprintf("datatype version %d", version))
+		return reject(fmt.Sprintf("datatype version %d", version))
 	}
 	if b.err == nil && t.size == 0 {
-		return refuse("a datatype of 0 bytes")
+		return reject("a datatype of 0 bytes")
 	}
 	switch t.class {
 	case classInt:
 		t.big, t.signed = bits&1 != 0, bits&8 != 0
 		if offset, precision := b.u16(), b.u16(); b.err == nil &&
 			(offset != 0 || precision != 8*t.size || !slices.Contains([]int{1, 2, 4, 8}, t.size)) {
-			return refuse(fmt.Sprintf("an integer of %d bits at bit %d in %d bytes", precision, offset, t.size))
+			return reject(fmt.Sprintf("an integer of %d bits at bit %d in %d bytes", precision, offset, t.size))
 		}
 	case classFloat:
 		t.big, t.signed = bits&1 != 0, true
 		offset, precision := b.u16(), b.u16()
 		format := [6]int{bits >> 8 & 255, b.u8(), b.u8(), b.u8(), b.u8(), b.u32()}
 		want, known := floatFormats[t.size]
-		// Bit 6 is set in VAX byte order; bits 4 and 5 tell of the leading 1 of the mantissa, here implied.
+		// Bit 6 means VAX byte order; bits 4 and 5 mean that the mantissa's leading 1 is implied.
 		if b.err == nil && (!known || format != want || offset != 0 || precision != 8*t.size || bits&0x70 != 0x20) {
-			return refuse(fmt.Sprintf("a float of %d bytes that is not IEEE's", t.size))
+			return reject(fmt.Sprintf("a float of %d bytes that is not IEEE's", t.size))
 		}
 	case classString:
 		t.padding = bits & 15
 	case classVlen:
 		if bits&15 != 1 {
-			return refuse("the datatype " + classNames[t.class])
+			return reject("the datatype " + classNames[t.class])
 		}
-		// The base type, a character, tells nothing more.
+		// The base type, a character, adds nothing.
 		if b.err == nil && t.size != 4+b.f.offsetSize+4 {
-			b.fail("a string of variable length in %d bytes", t.size)
+			b.fail("a variable-length string in %d bytes", t.size)
 		}
 	default:
 		name := classNames[t.class]
 		if name == "" {
 			name = fmt.Sprintf("class %d", t.class)
 		}
-		return refuse("the datatype " + name)
+		return reject("the datatype " + name)
 	}
 	return t
 }
 
-// readDataspace reads a dataspace message; a null dataspace is of shape (0).
+// readDataspace reads a dataspace message; a null dataspace has shape (0).
 func readDataspace(b *block) []int {
 	v := b.version(1, 2)
 	rank, flags := b.u8(), b.u8()
@@ -138,7 +140,7 @@ func readDataspace(b *block) []int {
 	return shape
 }
 
-// elements returns the product of the dimensions, or limit + 1 where that is less.
+// elements returns the product of the dimensions, at most limit + 1.
 func elements(shape []int, limit int) int {
 	if slices.Contains(shape, 0) {
 		return 0
@@ -153,7 +155,7 @@ func elements(shape []int, limit int) int {
 	return n
 }
 
-// word returns an element of the type as bits, a signed integer extended.
+// word returns the bits of an element; signed integers are sign-extended.
 func (t datatype) word(p []byte) uint64 {
 	var order binary.ByteOrder = binary.LittleEndian
 	if t.big {
@@ -179,7 +181,7 @@ func (t datatype) word(p []byte) uint64 {
 	return order.Uint64(p)
 }
 
-// float returns a number of the type.
+// float returns an element as float64.
 func (t datatype) float(p []byte) float64 {
 	w := t.word(p)
 	switch {
@@ -188,28 +190,9 @@ func (t datatype) float(p []byte) float64 {
 	case t.class == classInt:
 		return float64(w)
 	case t.size == 2:
-		return half(uint16(w))
+		return float64(float16.Value(uint16(w)))
 	case t.size == 4:
 		return float64(math.Float32frombits(uint32(w)))
 	}
 	return math.Float64frombits(w)
-}
-
-// half returns the value of a float16.
-func half(h uint16) float64 {
-	sign := 1.0
-	if h>>15 != 0 {
-		sign = -1
-	}
-	exponent, mantissa := int(h>>10&31), float64(h&1023)
-	switch exponent {
-	case 0:
-		return sign * math.Ldexp(mantissa, -24)
-	case 31:
-		if mantissa != 0 {
-			return math.NaN()
-		}
-		return math.Inf(int(sign))
-	}
-	return sign * math.Ldexp(1024+mantissa, exponent-25)
 }

@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// Tree is a group to be written, with all that is in it. The whole of a file is described first, then
-// written from front to back by Write: numbers are asked for when it is their turn.
+// Tree is a group to be written, with its contents. A program first describes the whole file; Write
+// then writes it sequentially and reads array data on demand.
 //
-// What is wrong with a description (a name that is taken, a value of another type) is told by Write.
+// Write returns the errors of the description, such as a duplicate name.
 type Tree struct {
 	errs       *[]error // of the whole file
 	path       string
@@ -33,8 +33,8 @@ type array struct {
 	path   string
 	shape  []int
 	n      int
-	floats func(dst []float32, first int) error // of float32
-	ints   []int64                              // else of these
+	floats func(dst []float32, first int) error // reads float32 data
+	ints   []int64                              // the data if floats is nil
 }
 
 // NewTree returns an empty root group.
@@ -48,8 +48,8 @@ func (t *Tree) fail(format string, args ...any) {
 	*t.errs = append(*t.errs, fmt.Errorf("hdf5: "+format, args...))
 }
 
-// Group returns the group at a path ("model_weights/conv1") that begins here. It is made, and those
-// above it are, where they are not there yet.
+// Group returns the group at a path ("model_weights/conv1") relative to t. It creates the group and
+// its parents as needed.
 func (t *Tree) Group(path string) *Tree {
 	for name := range strings.SplitSeq(path, "/") {
 		child := t.groups[name]
@@ -63,35 +63,35 @@ func (t *Tree) Group(path string) *Tree {
 	return t
 }
 
-// checkName notes what is wrong with the name of a new child.
+// checkName records an error if a new child cannot have that name.
 func (t *Tree) checkName(name string) {
 	if name == "" || name == "." || strings.Contains(name, "\x00") {
-		t.fail("%s/: %q cannot be a name", t.path, name)
+		t.fail("%s/: invalid name %q", t.path, name)
 	}
 	if t.groups[name] != nil || t.arrays[name] != nil {
-		t.fail("%s/%s is there twice", t.path, name)
+		t.fail("%s/%s is defined twice", t.path, name)
 	}
 }
 
 // Attr sets an attribute of the group: a string, a list of strings, an int64 or a float64. Strings
-// are stored with a fixed length and filled with zeros, but when that needs more than the format
-// allows (about 64 KB) with their own.
+// are stored null-padded at a fixed length, or at variable length if that would exceed the format's
+// limit of about 64 KB.
 func (t *Tree) Attr(name string, value any) {
 	for _, a := range t.attributes {
 		if a.name == name {
-			t.fail("%s: attribute %q is there twice", t.path, name)
+			t.fail("%s: attribute %q is defined twice", t.path, name)
 		}
 	}
 	t.attributes = append(t.attributes, newAttribute{name, value})
 }
 
-// Floats adds an array of float32 at a path that begins here. Write calls read for the elements from
-// first on, in row-major order, as many as dst holds; [Dataset.ReadFloats] is such a function.
+// Floats adds an array of float32 at a path relative to t. Write calls read for len(dst) elements
+// from first on, in row-major order; [Dataset.ReadFloats] is such a function.
 func (t *Tree) Floats(path string, shape []int, read func(dst []float32, first int) error) {
 	t.add(path, &array{shape: shape, floats: read})
 }
 
-// Ints adds an array of int64 at a path that begins here.
+// Ints adds an array of int64 at a path relative to t.
 func (t *Tree) Ints(path string, shape []int, values []int64) {
 	t.add(path, &array{shape: shape, ints: values})
 }
@@ -113,8 +113,8 @@ func (t *Tree) add(path string, a *array) {
 	}
 }
 
-// Write writes a file whose root is t: superblock version 0, symbol tables, contiguous little-endian
-// data. The same tree gives the same bytes.
+// Write writes a file with root t: superblock version 0, symbol tables, contiguous little-endian
+// data. Equal trees give equal bytes.
 func (t *Tree) Write(w io.Writer) error {
 	e := &encoder{}
 	if len(*t.errs) == 0 {
@@ -155,7 +155,7 @@ func (t *Tree) Write(w io.Writer) error {
 	return nil
 }
 
-// names returns the names of a group's children in the order of its symbol table.
+// names returns the names of the group's children in symbol table order.
 func (t *Tree) names() []string {
 	names := slices.AppendSeq(slices.Collect(maps.Keys(t.groups)), maps.Keys(t.arrays))
 	slices.Sort(names)

@@ -13,10 +13,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lamina-go/lamina/internal/infile"
 )
 
-// numbers gives the elements seed, seed + 1/2, …
-func numbers(seed int) func([]float32, int) error {
+// ramp gives the elements seed, seed + 1/2, …
+func ramp(seed int) func([]float32, int) error {
 	return func(dst []float32, first int) error {
 		for i := range dst {
 			dst[i] = float32(seed) + float32(first+i)/2
@@ -25,7 +27,7 @@ func numbers(seed int) func([]float32, int) error {
 	}
 }
 
-// sample describes a file with everything that a Tree can hold.
+// sample describes a file with everything that a Tree supports.
 func sample() *Tree {
 	t := NewTree()
 	t.Attr("text", "null-padded")
@@ -42,12 +44,12 @@ func sample() *Tree {
 	t.Attr("long_list", long)
 	t.Attr("step", int64(-7))
 	t.Attr("rate", 0.01)
-	t.Floats("layer/layer/kernel:0", []int{3, 3, 5, 7}, numbers(1))
-	t.Floats("layer/layer/bias:0", []int{7}, numbers(2))
+	t.Floats("layer/layer/kernel:0", []int{3, 3, 5, 7}, ramp(1))
+	t.Floats("layer/layer/bias:0", []int{7}, ramp(2))
 	t.Group("layer").Attr("weight_names", []string{"layer/kernel:0", "layer/bias:0"})
-	t.Floats("large", []int{3, pieceBytes/4 + 1}, numbers(3))
-	t.Floats("scalar", nil, numbers(4))
-	t.Floats("nothing", []int{0, 4}, numbers(5))
+	t.Floats("large", []int{3, pieceBytes/4 + 1}, ramp(3))
+	t.Floats("scalar", nil, ramp(4))
+	t.Floats("nothing", []int{0, 4}, ramp(5))
 	t.Ints("iteration", nil, []int64{math.MinInt64})
 	t.Ints("counts", []int{3, 1}, []int64{1, -2, 3})
 	t.Group("no/children/here")
@@ -57,7 +59,7 @@ func sample() *Tree {
 			if i%100 == 1 {
 				g.Group(fmt.Sprintf("x%d", i))
 			} else {
-				g.Floats(fmt.Sprintf("x%d", i), []int{2}, numbers(i))
+				g.Floats(fmt.Sprintf("x%d", i), []int{2}, ramp(i))
 			}
 		}
 	}
@@ -75,15 +77,15 @@ func write(t testing.TB, tree *Tree) []byte {
 
 func open(t testing.TB, data []byte) *File {
 	t.Helper()
-	f, err := NewFile(bytes.NewReader(data), int64(len(data)), "memory")
+	f, err := NewFile(bytes.NewReader(data), int64(len(data)), "memory", infile.NewBudget(int64(len(data))))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f
 }
 
-// contents returns the attributes, and the number of children, of all groups, and of each array what it
-// is with its first and last element.
+// contents returns the attributes and the number of children of all groups, and the type, the shape and
+// the first and last element of each array.
 func contents(t *testing.T, g *Group) (attributes map[string]any, arrays map[string]string) {
 	attributes, arrays = map[string]any{}, map[string]string{}
 	var group func(g *Group)
@@ -200,27 +202,27 @@ func TestWriteCopy(t *testing.T) {
 	}
 }
 
-// TestWriteErrors describes what cannot be written.
+// TestWriteErrors describes files that cannot be written.
 func TestWriteErrors(t *testing.T) {
 	failing := errors.New("no such weights")
 	for _, c := range []struct {
 		want string
 		make func(*Tree)
 	}{
-		{`/a is there twice`, func(t *Tree) { t.Floats("a", nil, numbers(1)); t.Floats("a", nil, numbers(1)) }},
-		{`/a is there twice`, func(t *Tree) { t.Floats("a", nil, numbers(1)); t.Group("a") }},
-		{`/a is there twice`, func(t *Tree) { t.Group("a"); t.Ints("a", nil, []int64{1}) }},
-		{`/a/: "" cannot be a name`, func(t *Tree) { t.Group("a//b") }},
-		{`/: "." cannot be a name`, func(t *Tree) { t.Group(".") }},
-		{`/: "x\x00" cannot be a name`, func(t *Tree) { t.Group("x\x00") }},
+		{`/a is defined twice`, func(t *Tree) { t.Floats("a", nil, ramp(1)); t.Floats("a", nil, ramp(1)) }},
+		{`/a is defined twice`, func(t *Tree) { t.Floats("a", nil, ramp(1)); t.Group("a") }},
+		{`/a is defined twice`, func(t *Tree) { t.Group("a"); t.Ints("a", nil, []int64{1}) }},
+		{`/a/: invalid name ""`, func(t *Tree) { t.Group("a//b") }},
+		{`/: invalid name "."`, func(t *Tree) { t.Group(".") }},
+		{`/: invalid name "x\x00"`, func(t *Tree) { t.Group("x\x00") }},
 		{`/a/b: 2 values of shape [3]`, func(t *Tree) { t.Ints("a/b", []int{3}, []int64{1, 2}) }},
-		{`/a: shape [-1]`, func(t *Tree) { t.Floats("a", []int{-1}, numbers(1)) }},
-		{`/a: shape [9223372036854775807 2]`, func(t *Tree) { t.Floats("a", []int{math.MaxInt64, 2}, numbers(1)) }},
+		{`/a: shape [-1]`, func(t *Tree) { t.Floats("a", []int{-1}, ramp(1)) }},
+		{`/a: shape [9223372036854775807 2]`, func(t *Tree) { t.Floats("a", []int{math.MaxInt64, 2}, ramp(1)) }},
 		{`/: attribute "a": a value of type int cannot be written`, func(t *Tree) { t.Attr("a", 1) }},
-		{`/: attribute "": "" cannot be a name`, func(t *Tree) { t.Attr("", "a") }},
-		{`attribute "a" is there twice`, func(t *Tree) { t.Attr("a", "a"); t.Attr("a", "b") }},
+		{`/: attribute "": invalid name ""`, func(t *Tree) { t.Attr("", "a") }},
+		{`attribute "a" is defined twice`, func(t *Tree) { t.Attr("a", "a"); t.Attr("a", "b") }},
 		{`/g/: attribute "a": a zero byte in the string "b\x00"`, func(t *Tree) { t.Group("g").Attr("a", "b\x00") }},
-		{`/: attribute "a": 5000 strings: the format allows 4032`, func(t *Tree) {
+		{`/: attribute "a": 5000 strings, the format allows 4032`, func(t *Tree) {
 			t.Attr("a", slices.Repeat([]string{"a name of 16 bytes"}, 5000))
 		}},
 		{`/a: no such weights`, func(t *Tree) { t.Floats("a", []int{3}, func([]float32, int) error { return failing }) }},
@@ -233,7 +235,7 @@ func TestWriteErrors(t *testing.T) {
 		}
 	}
 	tree := NewTree()
-	tree.Floats("a", []int{3}, numbers(0))
+	tree.Floats("a", []int{3}, ramp(0))
 	for n := range len(write(t, tree)) {
 		if err := tree.Write(&fullDisk{n}); !errors.Is(err, errFull) {
 			t.Fatalf("a disk full at %d: error %v", n, err)
@@ -241,7 +243,7 @@ func TestWriteErrors(t *testing.T) {
 	}
 }
 
-// fullDisk takes n bytes.
+// fullDisk accepts n bytes.
 type fullDisk struct{ n int }
 
 var errFull = errors.New("disk full")
@@ -253,7 +255,7 @@ func (d *fullDisk) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestWriteForOthers gives files to h5dump and to h5py: whatever they read must be what was written.
+// TestWriteForOthers reads written files with h5dump and h5py.
 func TestWriteForOthers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sample.h5")
 	if err := os.WriteFile(path, write(t, sample()), 0o666); err != nil {
@@ -281,10 +283,10 @@ assert [text(s) for s in a["list"]] == ["a", "", "ccc"] and a["no_list"].shape =
 assert [text(s) for s in a["long_list"]] == [str(i) + "-" * (i % 100) for i in range(1500)]
 assert a["step"] == -7 and a["step"].dtype == np.int64 and a["rate"] == 0.01
 assert [text(s) for s in f["layer"].attrs["weight_names"]] == ["layer/kernel:0", "layer/bias:0"]
-def numbers(seed, *shape):
+def ramp(seed, *shape):
     return (seed + np.arange(np.prod(shape, dtype=int)) / 2).astype("f4").reshape(shape)
-for name, want in {"layer/layer/kernel:0": numbers(1, 3, 3, 5, 7), "layer/layer/bias:0": numbers(2, 7),
-                   "large": numbers(3, 3, 65537), "scalar": numbers(4), "nothing": numbers(5, 0, 4),
+for name, want in {"layer/layer/kernel:0": ramp(1, 3, 3, 5, 7), "layer/layer/bias:0": ramp(2, 7),
+                   "large": ramp(3, 3, 65537), "scalar": ramp(4), "nothing": ramp(5, 0, 4),
                    "iteration": np.int64(-2**63), "counts": np.array([[1], [-2], [3]])}.items():
     got = f[name][()]
     assert got.dtype == want.dtype and got.shape == want.shape and (got == want).all(), name
@@ -296,7 +298,7 @@ for n in 1, 8, 9, 256, 257, 9000:
         assert list(x) == ([] if i % 100 == 1 else [i, i + 0.5])
 assert list(f["no/children/here"]) == []
 f.close()
-f = h5py.File(sys.argv[1], "r+")  # and it can go on with the file
+f = h5py.File(sys.argv[1], "r+")  # and h5py can modify the file
 f["added/y"] = np.arange(3)
 for i in range(100):
     f["groups9000"].create_group(f"new{i}")
@@ -305,13 +307,13 @@ f.attrs["text"] = "changed"
 f.close()
 f = h5py.File(sys.argv[1])
 assert len(f["groups9000"]) == 9000 and list(f["added/y"]) == [0, 1, 2] and f.attrs["text"] == "changed"
-assert (f["large"][()] == numbers(3, 3, 65537)).all()
+assert (f["large"][()] == ramp(3, 3, 65537)).all()
 print("fine")
 `, path)
 		if err != nil || strings.TrimSpace(out) != "fine" {
 			t.Fatalf("%v: %s", err, out)
 		}
-		// What h5py has changed is read as well.
+		// This package reads h5py's changes.
 		f, err := openPath(t, path)
 		if err != nil {
 			t.Fatal(err)

@@ -90,18 +90,18 @@ func (r *Report) begin(b backend.Backend, dir *Folder, t *nn.Trainer, notes []st
 }
 
 // pretrained tells what came from a file of weights.
-func (r *Report) pretrained(path string, loaded *keras.Report) {
+func (r *Report) pretrained(path string, loaded *keras.LoadSummary) {
 	r.EndBar()
 	r.line("weights", "%s", path)
 	layers := map[string]bool{}
 	var taken []string
-	for _, name := range loaded.Taken {
+	for _, name := range loaded.Loaded {
 		if layer := name[:strings.LastIndex(name, "/")]; !layers[layer] {
 			layers[layer], taken = true, append(taken, layer)
 		}
 	}
 	r.line("", "taken: %s", some(taken))
-	r.line("", "passed over, of other names: %s", some(loaded.PassedOver))
+	r.line("", "passed over, of other names: %s", some(loaded.Ignored))
 	r.line("", "not in it, so drawn: %s", some(loaded.Missing))
 	for _, sentence := range slices.Concat(loaded.Mismatched, loaded.NotFinite) {
 		r.line("warning", "%s", sentence)

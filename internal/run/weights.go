@@ -69,8 +69,8 @@ func (j *Job) pretrain(ctx context.Context, m *nn.Model) error {
 		return fmt.Errorf("--pretrained: %w: --skip-mismatch leaves out what does not fit", err)
 	case err != nil:
 		return fmt.Errorf("--pretrained: %w", err)
-	case len(r.Taken) == 0:
-		return fmt.Errorf("--pretrained %s: nothing in it is for the layers here: theirs are %s, here they are %s", path, some(r.PassedOver), some(r.Missing))
+	case len(r.Loaded) == 0:
+		return fmt.Errorf("--pretrained %s: nothing in it is for the layers here: theirs are %s, here they are %s", path, some(r.Ignored), some(r.Missing))
 	}
 	j.Report.pretrained(path, r)
 	return nil
