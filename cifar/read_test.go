@@ -323,7 +323,7 @@ func TestOpenBadFile(t *testing.T) {
 	t.Run("missing", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "nowhere")
 		d, err := Open(context.Background(), path, nil)
-		checkError(t, d, err, "there is no "+path)
+		checkError(t, d, err, path+" does not exist")
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/internal/infile"
+	"github.com/lamina-go/lamina/internal/picture"
 	"github.com/lamina-go/lamina/internal/run"
 	"github.com/lamina-go/lamina/keras"
 	"github.com/lamina-go/lamina/nn"
@@ -139,11 +140,13 @@ func readLabels(file string, classes int) ([]string, error) {
 }
 
 // read returns the pixels of a picture as the network takes them.
-func (m *classifier) read(p *cifar.Picture) ([]float32, error) {
-	pixels := make([]byte, m.Input.Size())
-	if err := p.Read(pixels, m.Input[0], m.Input[1]); err != nil {
+func (m *classifier) read(p *picture.Picture) ([]float32, error) {
+	decoded, err := p.Decode()
+	if err != nil {
 		return nil, err
 	}
+	pixels := make([]byte, m.Input.Size())
+	picture.Resize(pixels, decoded, m.Input[0], m.Input[1])
 	image := make([]float32, len(pixels))
 	for i, v := range pixels {
 		image[i] = (float32(v) - m.mean[i%channels]) / m.std[i%channels]

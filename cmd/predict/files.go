@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/internal/picture"
 	"github.com/lamina-go/lamina/nn"
 )
 
@@ -131,7 +131,7 @@ func found(path string) *pictureFile {
 	switch {
 	case err == nil && info.IsDir():
 		f.Error = "a link to a folder, which is not followed: name it as well"
-	case !cifar.IsPicture(path):
+	case !picture.IsName(path):
 		return nil
 	case err == nil && !info.Mode().IsRegular():
 		f.Error = "not a file that can be read to its end"
@@ -182,7 +182,7 @@ func (f *pictureFile) load(m *classifier) error {
 	if err != nil {
 		return err
 	}
-	p, err := cifar.OpenPicture(seekable)
+	p, err := picture.Open(seekable)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/internal/clitest"
 	"github.com/lamina-go/lamina/internal/infile"
+	"github.com/lamina-go/lamina/internal/picture"
 	"github.com/lamina-go/lamina/internal/run"
 	"github.com/lamina-go/lamina/keras"
 	"github.com/lamina-go/lamina/nn"
@@ -224,9 +225,9 @@ func TestKerasFiles(t *testing.T) {
 func TestPreparation(t *testing.T) {
 	m := &classifier{Model: &nn.Model{Network: &nn.Network{Sequential: nn.Sequential{Input: tensor.Shape{1, 2, 3}}}},
 		mean: [3]float32{1, 2, 3}, std: [3]float32{2, 4, 8}}
-	picture := image.NewNRGBA(image.Rect(0, 0, 2, 1))
-	copy(picture.Pix, []byte{3, 6, 11, 255, 5, 10, 19, 255})
-	p, err := cifar.OpenPicture(bytes.NewReader(pngOf(t, picture)))
+	two := image.NewNRGBA(image.Rect(0, 0, 2, 1))
+	copy(two.Pix, []byte{3, 6, 11, 255, 5, 10, 19, 255})
+	p, err := picture.Open(bytes.NewReader(pngOf(t, two)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,8 +248,8 @@ func TestBadPictures(t *testing.T) {
 	folder := filepath.Join(dir, "folder")
 	os.Mkdir(folder, 0o755)
 	out := clitest.Expect(t, clitest.Command(t, model(t), a, text, half, "nowhere.png", huge, empty, folder, z, "--json"), 1,
-		[]string{text, "not a picture"}, []string{half, "does not decode"}, []string{"nowhere.png", "no such file"},
-		[]string{huge, "50000x50000", "too large"}, []string{empty, "not a picture"}, []string{folder, "no pictures"},
+		[]string{text, "not an image"}, []string{half, "does not decode"}, []string{"nowhere.png", "no such file"},
+		[]string{huge, "50000x50000", "too large"}, []string{empty, "not an image"}, []string{folder, "no pictures"},
 		[]string{"6 of 8"})
 	files := decode(t, out)
 	if len(files) != 8 || files[0].Scores == nil || files[7].Scores == nil {

@@ -14,7 +14,7 @@ import (
 // an error for each picture, or is a sentence that tells what is wrong with the request.
 func FuzzPredict(f *testing.F) {
 	h := newTestServer(f).handler()
-	paths, err := filepath.Glob("../../cifar/testdata/pictures/*")
+	paths, err := filepath.Glob("../../internal/picture/testdata/pictures/*")
 	if err != nil || len(paths) == 0 {
 		f.Fatal("no pictures", err)
 	}

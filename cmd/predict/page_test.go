@@ -105,7 +105,7 @@ func TestPageInBrowser(t *testing.T) {
 	check(1, 1)
 	check(2, 0)
 	do(chromedp.SetUploadFiles("#files", []string{text}))
-	if first, name, _ := card(1); !strings.Contains(first, "not a picture") || name != "text.png" {
+	if first, name, _ := card(1); !strings.Contains(first, "not an image") || name != "text.png" {
 		t.Errorf("%q of %q, want what is wrong with it", first, name)
 	}
 	// The server tells the browser that this is wrong, which the browser logs.

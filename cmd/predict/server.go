@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
-	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/internal/picture"
 )
 
 // What a client can ask for. Bodies and decoded pictures of all clients together have limits
@@ -178,9 +178,9 @@ func statusOf(err error) int {
 	switch {
 	case errors.As(err, &p):
 		return p.status
-	case isTooLong(err), errors.Is(err, cifar.ErrPictureTooLarge):
+	case isTooLong(err), errors.Is(err, picture.ErrTooLarge):
 		return http.StatusRequestEntityTooLarge
-	case errors.Is(err, cifar.ErrNoPicture), errors.Is(err, cifar.ErrAnimatedWebP):
+	case errors.Is(err, picture.ErrFormat), errors.Is(err, picture.ErrAnimatedWebP):
 		return http.StatusUnsupportedMediaType
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return http.StatusRequestTimeout

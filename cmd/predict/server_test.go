@@ -117,7 +117,7 @@ func TestServerClassifies(t *testing.T) {
 	}
 	checkScores(t, a.Pictures[0].Scores, 10, want[1])
 	checkScores(t, a.Pictures[2].Scores, 10, want[2])
-	if p := a.Pictures[1]; p.Scores != nil || !strings.Contains(p.Error, "not a picture") {
+	if p := a.Pictures[1]; p.Scores != nil || !strings.Contains(p.Error, "not an image") {
 		t.Errorf("%+v", p)
 	}
 }
@@ -131,7 +131,7 @@ func TestBadRequests(t *testing.T) {
 	s := newTestServer(t)
 	h := s.handler()
 	picture := pngOf(t, shape(0))
-	animation, err := os.ReadFile("../../cifar/testdata/pictures/animated.webp")
+	animation, err := os.ReadFile("../../internal/picture/testdata/pictures/animated.webp")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestBadRequests(t *testing.T) {
 		status                         int
 		words                          []string
 	}{
-		{"text", "POST", predictPath, "text/plain", strings.NewReader("hello"), 415, []string{"not a picture"}},
+		{"text", "POST", predictPath, "text/plain", strings.NewReader("hello"), 415, []string{"not an image"}},
 		{"another format", "POST", predictPath, "image/tiff", &other, 415, []string{"PNG, JPEG, WebP or GIF"}},
 		{"nothing", "POST", predictPath, "image/png", nil, 400, []string{"empty"}},
 		{"half a picture", "POST", predictPath, "image/png", bytes.NewReader(picture[:len(picture)/2]), 400, []string{"does not decode"}},
@@ -160,7 +160,7 @@ func TestBadRequests(t *testing.T) {
 		{"endless form", "POST", predictPath, manyType, io.MultiReader(bytes.NewReader(many[:200]), endless{}), 413, []string{"16 MB"}},
 		{"many pictures", "POST", predictPath, manyType, bytes.NewReader(many), 413, []string{"256"}},
 		{"form without pictures", "POST", predictPath, noneType, bytes.NewReader(none), 400, []string{"no pictures"}},
-		{"form of bad pictures", "POST", predictPath, badType, bytes.NewReader(bad), 415, []string{"not a picture"}},
+		{"form of bad pictures", "POST", predictPath, badType, bytes.NewReader(bad), 415, []string{"not an image"}},
 		{"form without boundary", "POST", predictPath, "multipart/form-data", bytes.NewReader(short), 400, []string{"boundary"}},
 		{"form cut off", "POST", predictPath, shortType, bytes.NewReader(short[:len(short)-50]), 400, []string{"cut off"}},
 		{"form cut off in its last boundary", "POST", predictPath, shortType, bytes.NewReader(short[:len(short)-4]), 400, []string{"cut off"}},

@@ -12,7 +12,7 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/internal/picture"
 )
 
 // errTooSlow says that a picture waited too long.
@@ -170,13 +170,13 @@ func (s *server) enqueue(ctx context.Context, name string, data []byte) (upload,
 
 // decode returns the numbers of a picture. Only so many pixels are decoded at a time.
 func (s *server) decode(ctx context.Context, data []byte) ([]float32, error) {
-	p, err := cifar.OpenPicture(bytes.NewReader(data))
+	p, err := picture.Open(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
 	pixels := int64(p.Width) * int64(p.Height)
 	if pixels > maxPixels {
-		return nil, fmt.Errorf("a picture of %dx%d pixels is %w: at most %d million are taken", p.Width, p.Height, cifar.ErrPictureTooLarge, maxPixels>>20)
+		return nil, fmt.Errorf("a picture of %dx%d pixels is %w: at most %d million are taken", p.Width, p.Height, picture.ErrTooLarge, maxPixels>>20)
 	}
 	if err := s.pixels.Acquire(ctx, pixels); err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-# Makes the pictures of testdata/pictures that Go cannot write: python testdata/pictures.py, in the folder cifar.
+# Makes the images of testdata/pictures that Go cannot write. Run in internal/picture: python testdata/pictures.py
 from PIL import Image
 d="testdata/pictures/"
 red=(200,10,20); blue=(0,20,240)
