@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/cpu"
+	"github.com/lamina-go/lamina/internal/digits"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
 )
@@ -103,7 +105,7 @@ func TestStepTable(t *testing.T) {
 			{1 * ms, 1 * ms, 0}, {4 * ms, 3 * ms, 5 * ms}, {3 * ms, 2 * ms, 5 * ms}, {1 * ms, 1 * ms, 30 * ms}})
 		infer := profileOf(false, [][3]time.Duration{{1 * ms, 1 * ms, 0}, {1 * ms, 2 * ms, 1 * ms}})
 		var out strings.Builder
-		newStepTable(train, infer, 50).print(&out)
+		newStepTable(train, infer, 50).print(&output{&out, false})
 		var got []string
 		for line := range strings.Lines(out.String()) {
 			got = append(got, strings.Join(strings.Fields(line), " "))
@@ -187,7 +189,7 @@ func TestStepOfNetwork(t *testing.T) {
 		{name{"last", "dense", "5→10", "kernel gradient"}, fourth, training},
 		{name{"last", "dense", "5→10", "input gradient"}, fourth, training},
 		{name{"", "batch", "", "write"}, moves(2*image + 2*n), both},
-		{name{"", "SGD", nn.Thousands(size), "update"}, moves(5 * size), training},
+		{name{"", "SGD", digits.Group(size), "update"}, moves(5 * size), training},
 		{name{"", "loss", "", "forward"}, moves(logits + n), training},
 		{name{"", "loss", "", "backward"}, moves(2*logits + n), training},
 	}
@@ -319,7 +321,7 @@ func TestPrintMeans(t *testing.T) {
 		return c
 	}
 	var out strings.Builder
-	printMeans(&out,
+	printMeans(&output{&out, false},
 		[]*contender{program("lamina cpu", "", 90, 100, 80), program("pytorch", "nhwc", 50, 40)},
 		[]*contender{program("lamina cpu", "", 400), program("pytorch", "nhwc", 320)}, 10)
 	want := []string{"ms", "ratio", "infer", "ms", "ratio",

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -159,4 +160,17 @@ func (p *Process) End() Outcome {
 		p.stdout.WriteString(p.lines.Text() + "\n")
 	}
 	return outcome(p.t, p.command.Wait(), &p.stdout, &p.stderr)
+}
+
+// Put writes a file and the folders above it, and returns its path.
+func Put(t testing.TB, data []byte, path ...string) string {
+	t.Helper()
+	file := filepath.Join(path...)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
