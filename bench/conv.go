@@ -17,7 +17,8 @@ var convolutions = [...]struct{ size, in, out, kernel int }{
 	{2, 512, 512, 3}, {2, 512, 512, 1},
 }
 
-// printConvolutions prints the rate of each pass by shape: as a layer in training, and in inference.
+// printConvolutions prints the rate of each pass by shape: as a layer in training, and in
+// inference.
 func printConvolutions(out *output, level ops.Level, p peak, o *Options) error {
 	out.title(fmt.Sprintf("Convolution, batch %d, %v, %s: ms, GFLOP/s and share of the peak", o.Batch, level, cores(o.Threads)),
 		"operations on padding do not count")
@@ -51,8 +52,8 @@ func printConvolutions(out *output, level ops.Level, p peak, o *Options) error {
 	return nil
 }
 
-// flop returns the floating-point operations of one pass. In each direction, taps of the first and the
-// last row that fall into the padding do not count.
+// flop returns the floating-point operations of one pass. In each direction, taps of the first and
+// the last row that fall into the padding do not count.
 func flop(s backend.Conv2DSpec) float64 {
 	taps := func(size int) int { return size*s.Kernel - (s.Kernel - 1) }
 	return 2 * float64(s.N*s.In*s.Out) * float64(taps(s.H)*taps(s.W))

@@ -23,8 +23,8 @@ var products = [...][3]int{
 	{128, 4096, 512}, {128, 4096, 4096}, {128, 10, 4096},
 }
 
-// printGEMM prints the rate of matrix products: of the kernel on one core, of the engine's dense layer on
-// all, and of gonum on one core.
+// printGEMM prints the rate of matrix products: of the kernel on one core, of the engine's dense
+// layer on all, and of gonum on one core.
 func printGEMM(out *output, peaks map[ops.Level]peak, threads int) error {
 	out.title("Matrix product m × k by k × n, float32, GFLOP/s and share of the level's peak",
 		"at clock: the median share of the peak measured on one core right after each product,\n"+
@@ -56,8 +56,8 @@ func printGEMM(out *output, peaks map[ops.Level]peak, threads int) error {
 	return nil
 }
 
-// productRate returns the rate of the fastest product, of flop billion operations, and the median share
-// of the peak measured on one core right after each.
+// productRate returns the rate of the fastest product, of flop billion operations, and the median
+// share of the peak measured on one core right after each.
 func productRate(level ops.Level, peak, flop float64, product func()) (best, atClock float64) {
 	var shares []float64
 	repeat(func() {

@@ -13,8 +13,8 @@ import (
 	"github.com/lamina-go/lamina/ops"
 )
 
-// peak is the multiply-add peak in GFLOP/s at one ISA level: in bf16 if the level has bf16 products, else
-// in float32.
+// peak is the multiply-add peak in GFLOP/s at one ISA level: in bf16 if the level has bf16
+// products, else in float32.
 type peak struct{ oneCore, allCores float64 }
 
 // printMachine prints what is measured: in Markdown with all that a reader needs to compare.

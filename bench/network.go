@@ -29,8 +29,8 @@ type result struct {
 	PeakMB          float64 `json:"peak_rss_mb"`
 }
 
-// Measure measures one pass of the first network and prints the result as JSON. The process should do
-// nothing else, so that its peak memory is the network's.
+// Measure measures one pass of the first network and prints the result as JSON. The process should
+// do nothing else, so that its peak memory is the network's.
 func Measure(o *Options, pass string, w io.Writer) error {
 	level, err := ops.Best()
 	if err != nil {

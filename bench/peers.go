@@ -95,7 +95,8 @@ func printNetworks(out *output, commands [][]string, o *Options) error {
 	return nil
 }
 
-// addContenders adds a row for each program: ours first, then the others with our speed relative to theirs.
+// addContenders adds a row for each program: ours first, then the others with our speed relative to
+// theirs.
 func addContenders(t *table, model, pass string, contenders []*contender) {
 	ours := contenders[0].best
 	for i, c := range contenders {
@@ -116,8 +117,8 @@ func peers(commands [][]string, model, pass string) (programs []*contender) {
 	return programs
 }
 
-// peerCommands writes the scripts to a folder and returns a command for each Python: PyTorch's if it is
-// installed, else Keras's.
+// peerCommands writes the scripts to a folder and returns a command for each Python: PyTorch's if
+// it is installed, else Keras's.
 func peerCommands(dir string, level ops.Level, pythons []string) (commands [][]string, err error) {
 	if err := os.CopyFS(dir, scripts); err != nil {
 		return nil, err

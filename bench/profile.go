@@ -9,9 +9,10 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// profile is a backend that times every call of its plans, and keeps the times of the fastest step. A step
-// lasts from the end of one Run to the end of the next. The backend below must have finished its work
-// when a call returns, as the CPU's has. ReLU has no time of its own: the layer before computes it.
+// profile is a backend that times every call of its plans, and keeps the times of the fastest step.
+// A step lasts from the end of one Run to the end of the next. The backend below must have finished
+// its work when a call returns, as the CPU's has. ReLU has no time of its own: the layer before
+// computes it.
 type profile struct {
 	backend.Backend
 	element float64  // bytes of an element of activations; parameters have 4
@@ -90,8 +91,8 @@ func (c *call) since(start time.Time) {
 	c.step.add(cost{time.Since(start).Seconds(), c.work.flop, c.work.bytes})
 }
 
-// costs returns the calls of the fastest step: those of the layers, summed over the blocks of a layer,
-// then those of the whole network.
+// costs returns the calls of the fastest step: those of the layers, summed over the blocks of a
+// layer, then those of the whole network.
 func (p *profile) costs() (names []name, costs []cost) {
 	for _, ofLayers := range []bool{true, false} {
 		for _, c := range p.calls {
@@ -127,7 +128,7 @@ func (p *profile) Run(key string, v backend.StepValues, f func()) error {
 	return err
 }
 
-// Write is timed as a part of the next step.
+// Write belongs to the next step.
 func (p *profile) Write(dst tensor.Tensor, src []float32) error {
 	p.batch.work.bytes = floatBytes(len(src)) + p.activationBytes(len(src))
 	defer p.batch.since(time.Now())

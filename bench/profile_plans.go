@@ -119,8 +119,8 @@ type activation struct {
 	forward, backward *call
 }
 
-// MaxPool makes a plan that belongs to the layer before it. In training the pool is a part of the batch
-// normalization.
+// MaxPool makes a plan that belongs to the layer before it. In training, batch
+// normalization includes the pool.
 func (p *profile) MaxPool(shape tensor.Shape) (backend.Activation, error) {
 	plan, err := p.Backend.MaxPool(shape)
 	n, h, w, c := shape.NHWC()
@@ -163,8 +163,8 @@ type loss struct {
 // SoftmaxLoss makes a plan that belongs to all of the network.
 func (p *profile) SoftmaxLoss(s backend.LossSpec) (backend.Loss, error) {
 	plan, err := p.Backend.SoftmaxLoss(s)
-	of := func(pass string, numbers int) *call {
-		return p.call(name{kind: "loss", pass: pass}, cost{bytes: floatBytes(s.N) + p.activationBytes(numbers)})
+	of := func(pass string, elements int) *call {
+		return p.call(name{kind: "loss", pass: pass}, cost{bytes: floatBytes(s.N) + p.activationBytes(elements)})
 	}
 	return &loss{plan, of(forwardPass, s.N*s.Classes), of(backwardPass, 2*s.N*s.Classes)}, err
 }
@@ -179,7 +179,7 @@ func (l *loss) Backward(dlogits, logits, labels tensor.Tensor) {
 	l.plan.Backward(dlogits, logits, labels)
 }
 
-// sgd times the update of the parameters. Penalty is no part of a step.
+// sgd times the update of the parameters. Penalty is outside of a step.
 type sgd struct {
 	backend.Optimizer
 	update *call

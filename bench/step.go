@@ -8,7 +8,8 @@ import (
 	"github.com/lamina-go/lamina/ops"
 )
 
-// printSteps prints for each network where the time of a training step goes, beside that of an inference.
+// printSteps prints for each network where the time of a training step goes, beside that of an
+// inference.
 func printSteps(out *output, level ops.Level, p peak, commands [][]string, o *Options) error {
 	for _, model := range o.StepModels {
 		net, err := buildVGG(model)
@@ -187,8 +188,8 @@ func (t *stepTable) times(c cost, whole float64) []string {
 	return []string{fmt.Sprintf("%.2f", 1e3*c.seconds), fmt.Sprintf("%.1f%%", 100*c.seconds/whole), rate}
 }
 
-// printMeans prints the mean time of a step in the best run of each program, ours first, and the times of
-// the others relative to ours.
+// printMeans prints the mean time of a step in the best run of each program, ours first, and the
+// times of the others relative to ours.
 func printMeans(out *output, train, infer []*contender, batch int) {
 	fmt.Fprintln(out)
 	t := out.table(text("mean step of the best run", 44), number("ms", 8), number("ratio", 7), number("infer ms", 8), number("ratio", 7))

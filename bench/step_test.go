@@ -62,14 +62,14 @@ func (s sleepingConv) Forward(_, _, _, _ tensor.Tensor)        { time.Sleep(s.co
 func (s sleepingConv) BackwardFilter(_, _, _, _ tensor.Tensor) { time.Sleep(2 * s.conv) }
 func (s sleepingConv) BackwardData(_, _, _ tensor.Tensor)      { time.Sleep(3 * s.conv) }
 
-// The clock of a bubble moves by sleeping alone, so every time is exact.
+// In a synctest bubble only sleeping takes time, so every time is exact.
 func TestStepTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const ms = time.Millisecond
 		b := new(sleeper)
 		profileOf := func(training bool, steps [][3]time.Duration) *profile {
 			p := newProfile(b, buildSmall(t), "fp32")
-			// An image is 2x2 pixels: 16 taps on them, 64 numbers in, 96 out.
+			// An image is 2x2 pixels: 16 taps on them, 64 elements in, 96 out.
 			spec := backend.Conv2DSpec{N: 1000, H: 2, W: 2, In: 16, Out: 24, Kernel: 3}
 			first, err := p.Conv2D(spec)
 			if err != nil {
@@ -135,7 +135,7 @@ func TestStepTable(t *testing.T) {
 	})
 }
 
-// The calls of a network are all there, with the work that the definition of each has.
+// All calls of a network are there, each with the work of its definition.
 func TestStepOfNetwork(t *testing.T) {
 	const n = 3
 	net := buildSmall(t)
@@ -155,8 +155,8 @@ func TestStepOfNetwork(t *testing.T) {
 		taps1                      = (3*32 - 2) * (3*32 - 2) // on pixels
 	)
 	size := net.ParameterSize
-	linear := func(flop, numbers float64) cost { return cost{flop: flop, bytes: 4 * numbers} }
-	moves := func(numbers int) cost { return linear(0, float64(numbers)) }
+	linear := func(flop, elements float64) cost { return cost{flop: flop, bytes: 4 * elements} }
+	moves := func(elements int) cost { return linear(0, float64(elements)) }
 	first := linear(n*2*taps1*3*4, image+conv1+kernel1)
 	second := linear(n*2*16*16*4*2, pool1+conv2+kernel2)
 	third, fourth := linear(n*2*dense1, conv2+hidden+dense1), linear(n*2*dense2, hidden+logits+dense2)
@@ -238,8 +238,8 @@ func TestStepOfNetwork(t *testing.T) {
 	}
 }
 
-// The plans of parts of a layer have its name, and their work is one row.
-func TestStepOfParts(t *testing.T) {
+// The plans of the blocks of a layer have its name, and their work is one row.
+func TestStepOfBlocks(t *testing.T) {
 	p := newProfile(openCPU(t), buildSmall(t), "fp32")
 	s := backend.DenseSpec{N: 2, In: 100, Out: 4}
 	x, y, w := tensor.Shape{s.N, s.In}, tensor.Shape{s.N, s.Out}, tensor.Shape{s.In, s.Out}

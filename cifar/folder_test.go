@@ -79,8 +79,8 @@ func TestOpenBadImages(t *testing.T) {
 		want  []string
 	}{
 		{"no classes", map[string][]byte{"train/1.png": picture, "test/red/1.png": picture}, []string{"train has no folders of images"}},
-		{"no pictures in train", with(imageFiles(t), "train/green/notes.txt", nil), []string{filepath.Join("train", "green") + " has no images"}},
-		{"no pictures in test", with(trainOnly(), "test/red/notes.txt", nil), []string{filepath.Join("test", "red") + " has no images"}},
+		{"no images in train", with(imageFiles(t), "train/green/notes.txt", nil), []string{filepath.Join("train", "green") + " has no images"}},
+		{"no images in test", with(trainOnly(), "test/red/notes.txt", nil), []string{filepath.Join("test", "red") + " has no images"}},
 		{"one class", map[string][]byte{"train/red/1.png": picture, "test/red/1.png": picture}, []string{"train has one class, red"}},
 		{"no test", trainOnly(), []string{"test does not exist: it must have a folder of images for each class"}},
 		{"no train", map[string][]byte{"test/red/1.png": picture}, []string{"train does not exist: it must have a folder of images for each class"}},

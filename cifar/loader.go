@@ -38,7 +38,8 @@ func (l *Loader) Plan(epoch int) []Sample {
 	if epoch == InOrder {
 		return plan
 	}
-	// The streams of samples have an index, below 1<<31, in the lower half: see Augmentation.sample.
+	// The streams of samples have an index, below 1<<31, in the lower half: see
+	// Augmentation.sample.
 	order := rand.New(rand.NewPCG(l.Seed, uint64(epoch)<<32|1<<31))
 	order.Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
 	var pcg rand.PCG
@@ -123,8 +124,8 @@ func (l *Loader) Samples(epoch, first, size int) iter.Seq2[[]float32, []float32]
 	}
 }
 
-// Stored returns the images as bytes (N, 32, 32, 3), and a table (3, 256) of the normalized value of
-// each byte in each channel.
+// Stored returns the images as bytes (N, 32, 32, 3), and a table (3, 256) of the normalized value
+// of each byte in each channel.
 func (l *Loader) Stored() (pixels []byte, values []float32) {
 	for _, channel := range l.Normalization.tables() {
 		values = append(values, channel[:]...)

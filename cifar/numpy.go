@@ -27,8 +27,8 @@ const (
 	encode       = "_codecs.encode"
 )
 
-// global pushes the name of a function or class that belongs to an array; others are errors. Nothing
-// is looked up or run by that name.
+// global pushes the name of a function or class that belongs to an array; others are errors.
+// Nothing is looked up or run by that name.
 func (m *machine) global(module, name []byte) {
 	g := global(string(module) + "." + string(name))
 	switch g {

@@ -49,7 +49,8 @@ func (r *source) between(low, high float32) float32 {
 	return low + (high-low)*float32(uniform(&r.PCG))
 }
 
-// shape returns the signed distance of a pixel to the edge of the shape: positive inside, in pixels.
+// shape returns the signed distance of a pixel to the edge of the shape: positive inside, in
+// pixels.
 func (r *source) shape(class int) func(x, y float32) float32 {
 	const middle, tilt = (Size - 1) / 2., math.Pi / 18
 	cx, cy := middle+r.between(-2, 2), middle+r.between(-2, 2)

@@ -156,8 +156,8 @@ func decades(low, high float64) (ticks []plot.Tick) {
 	return ticks
 }
 
-// ink is the colour of a line on a light and on a dark background. The palette is safe for colour-blind
-// readers: M. Okabe and K. Ito, Color Universal Design (2008).
+// ink is the colour of a line on a light and on a dark background. The palette is safe for
+// colour-blind readers: M. Okabe and K. Ito, Color Universal Design (2008).
 type ink struct{ light, dark string }
 
 func inks() []ink {

@@ -29,8 +29,8 @@ var (
 	grey  = color.RGBA{104, 114, 128, 255}
 )
 
-// PNG draws the matrix. A cell is darker the larger its share of the row. Cells show their counts, and
-// rows and columns their names, where they fit.
+// PNG draws the matrix. A cell is darker the larger its share of the row. Cells show their counts,
+// and rows and columns their names, where they fit.
 func (m *Confusion) PNG(w io.Writer) error {
 	img, err := m.draw()
 	if err != nil {

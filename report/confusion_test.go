@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestConfusion draws matrices from the smallest to one too large for names, and looks for the colour of
-// a cell.
+// TestConfusion draws matrices from the smallest to one too large for names, and looks for the
+// colour of a cell.
 func TestConfusion(t *testing.T) {
 	for _, n := range []int{1, 2, 10, 100, 1000} {
 		e := &Confusion{}

@@ -18,11 +18,12 @@ import (
 // recordHead is the size of a record before its data.
 const recordHead = 12
 
-// record returns the record of an event at a wall time in seconds, on which its length does not depend.
+// record returns the record of an event at a wall time in seconds, on which its length does not
+// depend.
 type record func(wall float64) []byte
 
-// wallTime returns the time of a record of this package: the first field of the event, a float64 after
-// a tag of one byte.
+// wallTime returns the time of a record of this package: the first field of the event, a float64
+// after a tag of one byte.
 func wallTime(record []byte) float64 {
 	return math.Float64frombits(binary.LittleEndian.Uint64(record[recordHead+1:]))
 }
@@ -48,8 +49,8 @@ func header(wall float64) []byte {
 	return frame(event)
 }
 
-// scalar returns the record of a value at a step as Keras 2.15 writes it: a tensor without dimensions,
-// for the plug-in "scalars".
+// scalar returns the record of a value at a step as Keras 2.15 writes it: a tensor without
+// dimensions, for the plug-in "scalars".
 func scalar(tag string, step int, value float64) record {
 	content := binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(value)))
 	tensor := appendInt(nil, 1, 1)                                   // dtype: DT_FLOAT

@@ -15,8 +15,8 @@ const (
 )
 
 // SVG returns the chart as an element of a page, which has the legend. It is drawn by hand because
-// gonum/plot's SVG has fixed colours and sizes: here the classes line0, line1 … of the page's style set
-// the colours, for light and dark backgrounds, and a line has its name as a tooltip.
+// gonum/plot's SVG has fixed colours and sizes: here the classes line0, line1 … of the page's style
+// set the colours, for light and dark backgrounds, and a line has its name as a tooltip.
 func (c Chart) SVG(curves []Curve) template.HTML {
 	x, y := epochAxis(curves), c.valueAxis(curves)
 	across := func(v float64) float64 { return svgLeft + x.at(v)*(svgRight-svgLeft) }

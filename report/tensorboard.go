@@ -1,5 +1,5 @@
-// Package report shows the results of runs: curves as event files for TensorBoard, as charts, as CSV
-// and as a page, and confusion matrices.
+// Package report shows the results of runs: curves as event files for TensorBoard, as charts, as
+// CSV and as a page, and confusion matrices.
 package report
 
 import (
@@ -16,17 +16,17 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-// TensorBoard writes the curves of a run for TensorBoard, as the callback of Keras 2.15 does: in the
-// folder "train" the scalars epoch_loss, epoch_accuracy and epoch_lr, in "validation" the first
+// TensorBoard writes the curves of a run for TensorBoard, as the callback of Keras 2.15 does: in
+// the folder "train" the scalars epoch_loss, epoch_accuracy and epoch_lr, in "validation" the first
 // two. Their step is the epoch, from 0.
 type TensorBoard struct {
 	lock  *os.File
 	files []*eventFile
 }
 
-// OpenTensorBoard opens the event files below dir, which it creates if needed, for a run with the epochs
-// of history. It continues files of this run, whole or cut off by a crash, and adds the epochs that they
-// lack. Events of another run are an error.
+// OpenTensorBoard opens the event files below dir, which it creates if needed, for a run with the
+// epochs of history. It continues files of this run, whole or cut off by a crash, and adds the
+// epochs that they lack. Events of another run are an error.
 func OpenTensorBoard(dir string, history []nn.Row) (*TensorBoard, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, unwritable(dir, err)
@@ -146,8 +146,8 @@ func anotherRun(path string) error {
 	return fmt.Errorf("%s has events of another run, or damaged ones: name another folder", path)
 }
 
-// complete appends the records that the file lacks. It may have the first ones, with other times, the
-// last of them cut off. Whole ones stay as they are, so that readers keep their offsets.
+// complete appends the records that the file lacks. It may have the first ones, with other times,
+// the last of them cut off. Whole ones stay as they are, so that readers keep their offsets.
 func (f *eventFile) complete(all []record) error {
 	data, err := os.ReadFile(f.Name())
 	if err != nil {

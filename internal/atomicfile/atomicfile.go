@@ -16,9 +16,9 @@ import (
 
 var errNoFile = errors.New("not a regular file")
 
-// Write replaces the file at path by what f writes. It writes to path + ".tmp", syncs, and renames. The
-// old file stays if anything fails. A folder or a device is not replaced. Only one goroutine and one
-// process may write a path at a time.
+// Write replaces the file at path by what f writes. It writes to path + ".tmp", syncs, and renames.
+// The old file stays if anything fails. A folder or a device is not replaced. Only one goroutine
+// and one process may write a path at a time.
 func Write(path string, f func(io.Writer) error) (err error) {
 	file, err := create(path)
 	if err != nil {

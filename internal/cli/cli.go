@@ -151,7 +151,8 @@ func Context(promise string) context.Context {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	context.AfterFunc(ctx, func() {
-		// Ctrl-C also ends the "| tee LOG" after the program. A failing print must not prevent saving.
+		// Ctrl-C also ends the "| tee LOG" after the program. A failing print must not prevent
+		// saving.
 		signal.Ignore(syscall.SIGPIPE)
 		stop()
 		fmt.Println("\n" + promise)
@@ -187,8 +188,8 @@ func (c *Call) Command(args ...string) string {
 	return line
 }
 
-// executable returns what the user types to run this program. "go run" builds it in a folder that is
-// gone afterwards.
+// executable returns what the user types to run this program. "go run" builds it in a folder that
+// is gone afterwards.
 func executable() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || !strings.Contains(filepath.ToSlash(os.Args[0]), "/go-build") {

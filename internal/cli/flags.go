@@ -17,7 +17,8 @@ type Group struct {
 	*pflag.FlagSet
 }
 
-// NewGroup returns a group without flags. The help shows flags in the order in which they are added.
+// NewGroup returns a group without flags. The help shows flags in the order in which they are
+// added.
 func NewGroup(heading string) Group {
 	f := pflag.NewFlagSet(heading, pflag.ContinueOnError)
 	f.SortFlags = false
@@ -103,8 +104,8 @@ func flagHelp(groups []Group) string {
 	return b.String()
 }
 
-// describe returns a flag with the name of its value, and its usage with the default. The usage of a
-// flag with a value begins with the value's name in backquotes.
+// describe returns a flag with the name of its value, and its usage with the default. The usage of
+// a flag with a value begins with the value's name in backquotes.
 func describe(f *pflag.Flag) (name, usage string) {
 	name = "--" + f.Name
 	if f.Shorthand != "" {

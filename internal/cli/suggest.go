@@ -18,8 +18,8 @@ func nearest(word string, names []string) string {
 	return best
 }
 
-// distance returns the number of letters to insert, delete, replace, or swap with their neighbour, to
-// make one word of the other (optimal string alignment).
+// distance returns the number of letters to insert, delete, replace, or swap with their neighbour,
+// to make one word of the other (optimal string alignment).
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

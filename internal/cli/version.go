@@ -8,8 +8,8 @@ import (
 // devel is the version of a program that is built from a working tree.
 const devel = "(devel)"
 
-// Version returns the version of this program: that of its module, or the revision of its source and
-// the revision's date, or "(devel)".
+// Version returns the version of this program: that of its module, or the revision of its source
+// and the revision's date, or "(devel)".
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

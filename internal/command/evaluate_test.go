@@ -40,7 +40,7 @@ func TestEvaluate(t *testing.T) {
 	checkPNG(t, filepath.Join(c.Dir, "confusion.png"))
 }
 
-// checkPNG reads the picture of a matrix of the ten classes.
+// checkPNG decodes the image of a matrix of ten classes.
 func checkPNG(t *testing.T, path string) {
 	t.Helper()
 	f, err := os.Open(path)
@@ -53,7 +53,7 @@ func checkPNG(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	if s := m.Bounds().Size(); s.X < 400 || s.Y < 400 {
-		t.Errorf("a picture of %v", s)
+		t.Errorf("an image of %v", s)
 	}
 }
 
@@ -91,7 +91,7 @@ func TestBadEvaluation(t *testing.T) {
 	} {
 		t.Run(strings.Join(test.words, " "), func(t *testing.T) {
 			if text := clitest.Expect(t, clitest.Command(t, append([]string{"evaluate"}, test.args...)...), 1, test.words); text != "" {
-				t.Errorf("it was found out only after the evaluation:\n%s", text)
+				t.Errorf("reported only after the evaluation:\n%s", text)
 			}
 		})
 	}

@@ -49,8 +49,8 @@ func listImages(names []string) []*imageFile {
 	return files
 }
 
-// walk returns the image files below a folder, except hidden ones. It lists what it cannot read, and a
-// folder without images, with an error.
+// walk returns the image files below a folder, except hidden ones. It lists what it cannot read,
+// and a folder without images, with an error.
 func walk(root string) []*imageFile {
 	var files []*imageFile
 	root += string(filepath.Separator) // makes a link the folder that it leads to
@@ -76,8 +76,8 @@ func walk(root string) []*imageFile {
 	return files
 }
 
-// inFolder returns an entry of a folder that has the name of an image, or a link to a folder, which is an
-// error; nil for others.
+// inFolder returns an entry of a folder that has the name of an image, or a link to a folder, which
+// is an error; nil for others.
 func inFolder(path string) *imageFile {
 	f := &imageFile{Name: path}
 	info, err := os.Stat(path)

@@ -12,8 +12,8 @@ import (
 	"github.com/lamina-go/lamina/internal/clitest"
 )
 
-// TestLinksAndPipes classifies the images of a folder named by a link. A pipe without a writer and a
-// link to the folder itself do not block it.
+// TestLinksAndPipes classifies the images of a folder named by a link. A pipe without a writer and
+// a link to the folder itself do not block it.
 func TestLinksAndPipes(t *testing.T) {
 	folder := t.TempDir()
 	clitest.Put(t, classifytest.PNG(t, 0), folder, "a.png")
@@ -31,6 +31,6 @@ func TestLinksAndPipes(t *testing.T) {
 	files := decode(t, clitest.Expect(t, clitest.Command(t, "predict", classifytest.Run(t), link, "--json"), 1,
 		[]string{in("circle"), "link to a folder"}, []string{in("lost.png"), "no such file"}, []string{in("pipe.png"), "not a file"}, []string{"3 of 5"}))
 	if len(files) != 5 || files[0].Name != in("a.png") || files[0].Classes == nil || files[1].Name != in("b.png") || files[1].Classes == nil {
-		t.Errorf("%+v, want 5 pictures, the first two with classes", files)
+		t.Errorf("%+v, want 5 images, the first two with classes", files)
 	}
 }

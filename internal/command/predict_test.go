@@ -54,7 +54,7 @@ func TestPredict(t *testing.T) {
 	c.Stdin = bytes.NewReader(classifytest.PNG(t, count-1))
 	files := decode(t, clitest.Expect(t, c, 0))
 	if len(files) != count || files[0].Name != filepath.Join(dir, "000.png") || files[count-1].Name != "-" {
-		t.Fatalf("%d pictures, want %d", len(files), count)
+		t.Fatalf("%d images, want %d", len(files), count)
 	}
 	for i, f := range files {
 		classifytest.Check(t, f.Classes, 4, want[i])
@@ -63,7 +63,7 @@ func TestPredict(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	dir := t.TempDir()
-	long := clitest.Put(t, classifytest.PNG(t, 0), dir, "a picture\nwith a long name.png")
+	long := clitest.Put(t, classifytest.PNG(t, 0), dir, "an image\nwith a long name.png")
 	short := clitest.Put(t, classifytest.PNG(t, 1), dir, "b.png")
 	want := classifytest.Probabilities(t, 0, 2)
 	text := clitest.Expect(t, clitest.Command(t, "predict", classifytest.Run(t), long, short, "--top", "20"), 0)
@@ -107,9 +107,9 @@ func TestOtherSize(t *testing.T) {
 	s := classifytest.Small(20, 44)
 	s.Classes = 3
 	s.Layers = append(s.Layers[:len(s.Layers)-2], nn.Dense{Units: 3})
-	file, picture := classifytest.Untrained(t, s), clitest.Put(t, classifytest.PNG(t, 0), t.TempDir(), "a.png")
+	file, image := classifytest.Untrained(t, s), clitest.Put(t, classifytest.PNG(t, 0), t.TempDir(), "a.png")
 	guessed := []string{file, "--mean"}
-	files := decode(t, clitest.Expect(t, clitest.Command(t, "predict", file, picture, "--json"), 0, guessed))
+	files := decode(t, clitest.Expect(t, clitest.Command(t, "predict", file, image, "--json"), 0, guessed))
 	names := func(f imageFile) (names []string) {
 		for _, s := range f.Classes {
 			names = append(names, s.Name)
@@ -121,14 +121,14 @@ func TestOtherSize(t *testing.T) {
 		t.Errorf("classes %q", got)
 	}
 	labels := clitest.Put(t, []byte("\ufeffcat\r\ndog\n\n sea gull "), t.TempDir(), "labels.txt")
-	named := decode(t, clitest.Expect(t, clitest.Command(t, "predict", file, picture, "--json", "--labels", labels, "--mean", "123.68,116.779,103.939"), 0))
+	named := decode(t, clitest.Expect(t, clitest.Command(t, "predict", file, image, "--json", "--labels", labels, "--mean", "123.68,116.779,103.939"), 0))
 	if got := names(named[0]); !slices.Equal(got, []string{"cat", "dog", "sea gull"}) {
 		t.Errorf("classes %q", got)
 	}
 	if got, want := named[0].Classes[0].Probability, files[0].Classes[0].Probability; got != want {
 		t.Errorf("probability %v with the mean that was guessed, %v without", got, want)
 	}
-	scaled := decode(t, clitest.Expect(t, clitest.Command(t, "predict", file, picture, "--json", "--std", "255"), 0))
+	scaled := decode(t, clitest.Expect(t, clitest.Command(t, "predict", file, image, "--json", "--std", "255"), 0))
 	if scaled[0].Classes[0].Probability == files[0].Classes[0].Probability {
 		t.Error("--std changes nothing")
 	}
@@ -150,7 +150,7 @@ func TestBadImages(t *testing.T) {
 		[]string{"6 of 8"})
 	files := decode(t, out)
 	if len(files) != 8 || files[0].Classes == nil || files[7].Classes == nil {
-		t.Fatalf("want 8 pictures, the first and the last with classes:\n%s", out)
+		t.Fatalf("want 8 images, the first and the last with classes:\n%s", out)
 	}
 	for _, f := range files[1:7] {
 		if f.Error == "" || f.Classes != nil {
@@ -158,14 +158,14 @@ func TestBadImages(t *testing.T) {
 		}
 	}
 	if out := clitest.Expect(t, clitest.Command(t, "predict", classifytest.Run(t), a, text), 1, []string{text}, []string{"1 of 2"}); strings.Count(out, "\n") != 1 {
-		t.Errorf("want a row for the good picture alone:\n%s", out)
+		t.Errorf("want a row for the good image only:\n%s", out)
 	}
 	clitest.Expect(t, clitest.Command(t, "predict", classifytest.Run(t), half), 1, []string{half, "does not decode"}) // one sentence is enough
 }
 
 func TestBadCommands(t *testing.T) {
 	dir := t.TempDir()
-	picture := clitest.Put(t, classifytest.PNG(t, 0), dir, "a.png")
+	image := clitest.Put(t, classifytest.PNG(t, 0), dir, "a.png")
 	labels := clitest.Put(t, []byte("cat\ndog\n"), dir, "labels.txt")
 	checkpoint, err := os.ReadFile(classifytest.Checkpoint(t))
 	if err != nil {
@@ -195,37 +195,37 @@ func TestBadCommands(t *testing.T) {
 		{2, []string{"no image files for " + run}, []string{"predict", run}},
 		{2, []string{`unexpected argument "9000"`}, []string{"serve", run, "9000"}},
 		{2, []string{`unexpected argument "shapes"`}, []string{"evaluate", run, "shapes"}},
-		{2, []string{"unknown flag --limit"}, []string{"predict", run, picture, "--limit", "1"}},
+		{2, []string{"unknown flag --limit"}, []string{"predict", run, image, "--limit", "1"}},
 		{2, []string{"unknown flag --confusion"}, []string{"serve", run, "--confusion", "c.png"}},
 		{2, []string{"unknown flag --json"}, []string{"serve", run, "--json"}},
 		{2, []string{"unknown flag --top"}, []string{"evaluate", run, "--top", "1"}},
 		{2, []string{"--listen", "port"}, []string{"serve", run, "--listen", "99999"}},
 		{2, []string{"--listen", "port"}, []string{"serve", run, "--listen", "http://localhost"}},
 		{2, []string{"--listen", "port"}, []string{"serve", run, "--listen", ""}},
-		{2, []string{"--top 0"}, []string{"predict", run, picture, "--top", "0"}},
+		{2, []string{"--top 0"}, []string{"predict", run, image, "--top", "0"}},
 		{2, []string{"--top 0"}, []string{"serve", run, "--top", "0"}},
-		{2, []string{"- is given twice"}, []string{"predict", run, "-", picture, "-"}},
+		{2, []string{"- is given twice"}, []string{"predict", run, "-", image, "-"}},
 		{2, []string{"--limit -1"}, []string{"evaluate", run, "--limit", "-1"}},
-		{2, []string{"--mean", "one number, or 3"}, []string{"predict", run, picture, "--mean", "1,2"}},
-		{2, []string{"--mean", `"nan" must be a finite number`}, []string{"predict", run, picture, "--mean", "nan"}},
-		{2, []string{"--mean", `"a" must be a finite number`}, []string{"predict", run, picture, "--mean", "1,a,2"}},
-		{2, []string{"--std", `"" must be a finite number`}, []string{"predict", run, picture, "--std", ""}},
-		{2, []string{"--std 0"}, []string{"predict", run, picture, "--std", "1,0,1"}},
-		{2, []string{"--backend"}, []string{"predict", run, picture, "--backend", "abacus"}},
-		{2, []string{"--colour", "--help"}, []string{"predict", run, picture, "--colour"}},
-		{1, []string{"nowhere", "checkpoint"}, []string{"predict", "nowhere", picture}},
-		{1, []string{dir, classify.CheckpointName}, []string{"predict", dir, picture}},
-		{1, []string{half, "cut off"}, []string{"predict", half, picture}},
-		{1, []string{damaged, "checksum"}, []string{"predict", damaged, picture}},
-		{1, []string{picture, "HDF5"}, []string{"predict", picture, picture}},
-		{1, []string{cut, infile.Damaged}, []string{"predict", cut, picture}},
-		{1, []string{"model", "1 channels"}, []string{"predict", grey, picture}},
-		{1, []string{"--labels", labels, "2 for the 10 classes"}, []string{"predict", run, picture, "--labels", labels}},
-		{1, []string{"--labels", "0 for the 10 classes"}, []string{"predict", run, picture, "--labels", empty}},
+		{2, []string{"--mean", "one number, or 3"}, []string{"predict", run, image, "--mean", "1,2"}},
+		{2, []string{"--mean", `"nan" must be a finite number`}, []string{"predict", run, image, "--mean", "nan"}},
+		{2, []string{"--mean", `"a" must be a finite number`}, []string{"predict", run, image, "--mean", "1,a,2"}},
+		{2, []string{"--std", `"" must be a finite number`}, []string{"predict", run, image, "--std", ""}},
+		{2, []string{"--std 0"}, []string{"predict", run, image, "--std", "1,0,1"}},
+		{2, []string{"--backend"}, []string{"predict", run, image, "--backend", "abacus"}},
+		{2, []string{"--colour", "--help"}, []string{"predict", run, image, "--colour"}},
+		{1, []string{"nowhere", "checkpoint"}, []string{"predict", "nowhere", image}},
+		{1, []string{dir, classify.CheckpointName}, []string{"predict", dir, image}},
+		{1, []string{half, "cut off"}, []string{"predict", half, image}},
+		{1, []string{damaged, "checksum"}, []string{"predict", damaged, image}},
+		{1, []string{image, "HDF5"}, []string{"predict", image, image}},
+		{1, []string{cut, infile.Damaged}, []string{"predict", cut, image}},
+		{1, []string{"model", "1 channels"}, []string{"predict", grey, image}},
+		{1, []string{"--labels", labels, "2 for the 10 classes"}, []string{"predict", run, image, "--labels", labels}},
+		{1, []string{"--labels", "0 for the 10 classes"}, []string{"predict", run, image, "--labels", empty}},
 		{2, []string{"--confusion", half, ".png"}, []string{"evaluate", run, "--confusion", half}},
-		{1, []string{"not finite", "std"}, []string{"predict", run, picture, "--std", "1e-38"}},
-		{1, []string{"--labels", os.DevNull, "not a file"}, []string{"predict", run, picture, "--labels", os.DevNull}},
-		{1, []string{"--labels", "nowhere.txt"}, []string{"predict", run, picture, "--labels", "nowhere.txt"}},
+		{1, []string{"not finite", "std"}, []string{"predict", run, image, "--std", "1e-38"}},
+		{1, []string{"--labels", os.DevNull, "not a file"}, []string{"predict", run, image, "--labels", os.DevNull}},
+		{1, []string{"--labels", "nowhere.txt"}, []string{"predict", run, image, "--labels", "nowhere.txt"}},
 	} {
 		t.Run(strings.Join(test.words, " "), func(t *testing.T) { fail(t, test.code, test.words, test.args...) })
 	}

@@ -113,8 +113,8 @@ func (t *train) start(dir *run.Folder) (*run.Job, error) {
 	return run.Resume(dir, t.Settings)
 }
 
-// adopt takes the settings of the run to resume, except those that the command line changes. Changing a
-// setting on which the results depend is an error.
+// adopt takes the settings of the run to resume, except those that the command line changes.
+// Changing a setting on which the results depend is an error.
 func (t *train) adopt(s run.Settings) error {
 	if err := s.Check(); err != nil {
 		return fmt.Errorf("--resume %s: %s: %w", t.resume, run.ConfigName, err)

@@ -62,9 +62,10 @@ func (o *Options) Check() error {
 // errNotBuilt reports a program without the cuDNN backend.
 var errNotBuilt = errors.New("this program was built for the CPU alone: build it with -tags cudnn on Linux, with cgo and a C compiler")
 
-// Open opens the backend. "auto" is the card if the program supports cards and one works, else the CPU;
-// a line on standard error then says why. convolutions are the algorithms that a resumed run must use
-// again. Without any for the CPU, those that "lamina tune" measured on this machine are used.
+// Open opens the backend. "auto" is the card if the program supports cards and one works, else the
+// CPU; a line on standard error then says why. convolutions are the algorithms that a resumed run
+// must use again. Without any for the CPU, those that "lamina tune" measured on this machine are
+// used.
 func (o *Options) Open(convolutions map[string]string) (backend.Backend, error) {
 	if o.Backend != "cpu" {
 		b, err := openCuDNN(o, convolutions)

@@ -40,8 +40,8 @@ func Convolutions(b backend.Backend) map[string]string {
 // CheckConvolutions reports an algorithm that no backend has.
 func CheckConvolutions(convolutions map[string]string) error { return ofCPU(convolutions).Check() }
 
-// ofCPU returns the choices of the CPU, nil if there are only those of cards, whose names begin with
-// that of their backend.
+// ofCPU returns the choices of the CPU, nil if there are only those of cards, whose names begin
+// with that of their backend.
 func ofCPU(convolutions map[string]string) cpu.ConvTable {
 	table := maps.Clone(convolutions)
 	maps.DeleteFunc(table, func(name, _ string) bool { return strings.HasPrefix(name, "cudnn/") })
@@ -77,8 +77,8 @@ func ReadTuned(l ops.Level) (cpu.ConvTable, error) {
 	return t.Convolutions, nil
 }
 
-// WriteTuned stores the fastest algorithms at an ISA level of this machine in the user's cache folder,
-// beside those of other shapes, and returns the file.
+// WriteTuned stores the fastest algorithms at an ISA level of this machine in the user's cache
+// folder, beside those of other shapes, and returns the file.
 func WriteTuned(l ops.Level, t cpu.ConvTable) (path string, err error) {
 	if path, err = makeTunedPath(l); err != nil {
 		return "", err

@@ -73,7 +73,8 @@ func (p *Plan) Do(ctx context.Context) error {
 	return nil
 }
 
-// fetch downloads what the runs share: without the data or the pretrained weights they would all fail.
+// fetch downloads what the runs share: without the data or the pretrained weights they would all
+// fail.
 func (p *Plan) fetch(ctx context.Context, works []*work) error {
 	progress := cli.NewProgress(os.Stdout)
 	defer progress.EndBar()
@@ -139,8 +140,8 @@ func (w *work) agrees() error {
 	return nil
 }
 
-// finished reports whether the run has all its epochs and has saved its model. A history that cannot be
-// read is rebuilt from the checkpoint.
+// finished reports whether the run has all its epochs and has saved its model. A history that
+// cannot be read is rebuilt from the checkpoint.
 func (w *work) finished() bool {
 	if !w.begun() {
 		return false

@@ -23,8 +23,8 @@ func start(t *testing.T, args ...string) *clitest.Process {
 	return clitest.Start(t, clitest.Command(t, args...))
 }
 
-// execute runs a command, which must end with that code, one line of error unless it is 0, and all the
-// words in its output.
+// execute runs a command, which must end with that code, one line of error unless it is 0, and all
+// the words in its output.
 func execute(t *testing.T, code int, words []string, args ...string) string {
 	t.Helper()
 	o := clitest.Execute(t, clitest.Command(t, args...))
@@ -164,8 +164,8 @@ func TestDepth(t *testing.T) {
 	}
 }
 
-// TestPretrained does the experiments with weights pretrained on ImageNet, from a file, and with none
-// available.
+// TestPretrained does the experiments with weights pretrained on ImageNet, from a file, and with
+// none available.
 func TestPretrained(t *testing.T) {
 	clitest.Once(t)
 	dir := t.TempDir()
@@ -222,8 +222,8 @@ func TestPretrained(t *testing.T) {
 
 func TestMemory(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "memory")
-	// By hand, for batch 2: 12·28,187,826 + 16·(3,072 + 65,536 + 16,384 + 32,768 + 8,192 + 2·16,384 + 4,096 + 2·8,192 +
-	// 2,048 + 2·2,048 + 512 + 2·4,096 + 10) = 341,358,840 bytes.
+	// By hand, for batch 2: 12·28,187,826 + 16·(3,072 + 65,536 + 16,384 + 32,768 + 8,192 + 2·16,384
+	// + 4,096 + 2·8,192 + 2,048 + 2·2,048 + 512 + 2·4,096 + 10) = 341,358,840 bytes.
 	execute(t, 0, []string{"block5_conv2", "28,187,826", "341.4 MB", "workspace"}, "memory", "--model", "vgg11", "--batch", "2", "--out", out)
 	if text := page(t, out); !strings.Contains(text, "341.4 MB") || strings.Contains(text, "<svg") {
 		t.Error("the page lacks the sum, or has charts")

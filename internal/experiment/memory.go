@@ -55,8 +55,8 @@ type sized interface{ Bytes() int }
 // maxBatch keeps the bytes of a batch from overflowing, and exceeds any memory.
 const maxBatch = 1 << 30
 
-// Memory compares the estimate for a network with what training allocates, and writes the page to the
-// folder out.
+// Memory compares the estimate for a network with what training allocates, and writes the page to
+// the folder out.
 func Memory(s run.Settings, out string) error {
 	if err := cli.AtMost("batch", s.Batch, maxBatch); err != nil {
 		return cli.Usage(err)

@@ -1,4 +1,5 @@
-// Package experiment trains networks that differ in one setting, and compares them in charts and a page.
+// Package experiment trains networks that differ in one setting, and compares them in charts and a
+// page.
 package experiment
 
 import (
@@ -22,8 +23,8 @@ type trial struct {
 	reference string // the result of the Keras program's author
 }
 
-// All returns the experiments of the Keras program that this one follows. Of the decays it names only
-// the first two.
+// All returns the experiments of the Keras program that this one follows. Of the decays it names
+// only the first two.
 func All() []Experiment {
 	const imagenet = "--" + pretrained + "=imagenet"
 	const best = "93.4 % test accuracy at best"
@@ -71,7 +72,8 @@ func All() []Experiment {
 	}
 }
 
-// pretrained is the flag of runs with weights pretrained on ImageNet, which may come from another file.
+// pretrained is the flag of runs with weights pretrained on ImageNet, which may come from another
+// file.
 const pretrained = "pretrained"
 
 // pretrainedFlags apply to such runs only.

@@ -94,7 +94,7 @@ func TestFormats(t *testing.T) {
 			}
 		})
 	}
-	t.Run("frame that fills a part", func(t *testing.T) {
+	t.Run("frame smaller than the canvas", func(t *testing.T) {
 		got, err := pixels(gifOf(t), 32, 32)
 		if err != nil {
 			t.Fatal(err)

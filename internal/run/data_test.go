@@ -215,7 +215,7 @@ func TestBadFolders(t *testing.T) {
 		{"out is a file", []string{"--out", file}, []string{file, "is a file"}},
 		{"out below a file", []string{"--out", filepath.Join(file, "run")}, []string{"--out", file}},
 		{"out of a run", []string{"--out", filepath.Dir(full)}, []string{"--resume " + filepath.Dir(full)}},
-		{"out of a part of a run", []string{"--out", filepath.Dir(orphan)}, []string{run.CheckpointName, "no " + run.ConfigName, "another folder"}},
+		{"out of an incomplete run", []string{"--out", filepath.Dir(orphan)}, []string{run.CheckpointName, "no " + run.ConfigName, "another folder"}},
 		{"resume of nothing", []string{"--resume", filepath.Join(dir, "nothing")}, []string{"nothing", "--out"}},
 		{"resume of a file", []string{"--resume", file}, []string{file, "is a file: name the folder of a run"}},
 		{"resume of an empty folder", []string{"--resume", t.TempDir()}, []string{"not the folder of a run"}},

@@ -45,8 +45,8 @@ func (s *Settings) Flags() []cli.Group {
 	return []cli.Group{network, data, training, results, s.Options.Flags()}
 }
 
-// MayChange lists the flags that a resumed run may change: where its data, curves and model are, how
-// long it trains, and what computes it.
+// MayChange lists the flags that a resumed run may change: where its data, curves and model are,
+// how long it trains, and what computes it.
 func MayChange() []string {
 	return []string{"data", "epochs", "tensorboard", "save", "save-best", "backend", "threads"}
 }

@@ -80,8 +80,8 @@ type Folder struct {
 	made   []string // folders that this process created for it, the innermost first
 }
 
-// create makes and locks the folder of a new run. Without a path it chooses one below runs, with the
-// model and the time in its name.
+// create makes and locks the folder of a new run. Without a path it chooses one below runs, with
+// the model and the time in its name.
 func create(path string, c Config) (*Folder, error) {
 	d := &Folder{Path: path, Config: c, begun: true}
 	if path == "" {
@@ -236,8 +236,8 @@ func (d *Folder) HasCheckpoint() bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// checkSpace reports an error if the disk is known to have no space for checkpoints of so many bytes.
-// A new one is written beside the old one before it replaces it.
+// checkSpace reports an error if the disk is known to have no space for checkpoints of so many
+// bytes. A new one is written beside the old one before it replaces it.
 func (d *Folder) checkSpace(checkpoint int64) error {
 	need := checkpoint
 	if !d.HasCheckpoint() {
@@ -274,8 +274,8 @@ func (d *Folder) writeConfig() error {
 	})
 }
 
-// results returns the paths that the run writes to. In config.json those in its folder are relative:
-// a run in a copy of the folder must not write to the original.
+// results returns the paths that the run writes to. In config.json those in its folder are
+// relative: a run in a copy of the folder must not write to the original.
 func (c *Config) results() []*string {
 	return []*string{&c.Settings.TensorBoard, &c.Settings.Save, &c.Saved.Path}
 }

@@ -24,8 +24,8 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-// small returns the arguments of a run of two epochs of three steps, the last with fewer images. The
-// smallest network has checkpoints of 225 MB.
+// small returns the arguments of a run of two epochs of three steps, the last with fewer images.
+// The smallest network has checkpoints of 225 MB.
 func small(dir string, more ...string) []string {
 	return append([]string{"--data", "shapes", "--model", "vgg11", "--epochs", "2",
 		"--limit", "5", "--val-limit", "3", "--batch", "2", "--out", dir}, more...)
@@ -238,7 +238,8 @@ func kills(t *testing.T) int {
 	return n
 }
 
-// resume returns the arguments that start a run, or resume it if there is one, saving after every step.
+// resume returns the arguments that start a run, or resume it if there is one, saving after every
+// step.
 func resume(dir string, more ...string) []string {
 	if _, err := os.Stat(filepath.Join(dir, run.ConfigName)); err == nil {
 		return []string{"--resume", dir, "--save-every", "1ms"}

@@ -15,7 +15,8 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-// TestPretrained saves a model, trains another from its weights, and kills that before it has a checkpoint.
+// TestPretrained saves a model, trains another from its weights, and kills that before it has a
+// checkpoint.
 func TestPretrained(t *testing.T) {
 	clitest.Once(t)
 	dir := t.TempDir()

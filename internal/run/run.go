@@ -1,5 +1,5 @@
-// Package run trains networks for the commands: the settings of a run, its folder, from which it can
-// be resumed at any time, and its progress.
+// Package run trains networks for the commands: the settings of a run, its folder, from which it
+// can be resumed at any time, and its progress.
 package run
 
 import (
@@ -35,7 +35,8 @@ type Job struct {
 }
 
 // Start opens the backend for the settings, and creates the folder of a new run at path; "" stands
-// for a path with the model and the time. The caller sets the other fields of the job, and closes it.
+// for a path with the model and the time. The caller sets the other fields of the job, and closes
+// it.
 func Start(path string, s Settings) (*Job, error) {
 	b, err := s.Options.Open(nil)
 	if err != nil {
@@ -62,8 +63,8 @@ func Resume(dir *Folder, s Settings) (*Job, error) {
 func (j *Job) Close() error { return errors.Join(j.Folder.Close(), j.backend.Close()) }
 
 // Run trains from the last checkpoint in the folder, if there is one, and returns the epochs of the
-// run. When ctx is done it saves, and the error is [cli.ErrInterrupted]. A new run that fails before
-// it has saved anything leaves no folder.
+// run. When ctx is done it saves, and the error is [cli.ErrInterrupted]. A new run that fails
+// before it has saved anything leaves no folder.
 func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	dir := j.Folder
 	defer func() {
@@ -195,8 +196,8 @@ func (s *Settings) Dataset(ctx context.Context, progress func(done, total int64)
 	return d, nil
 }
 
-// Summary prints the network's table of layers. It opens the data only where they decide the number of
-// classes.
+// Summary prints the network's table of layers. It opens the data only where they decide the number
+// of classes.
 func (s *Settings) Summary(ctx context.Context, w io.Writer) error {
 	labels := cifar.Classes()
 	if s.Data != "" && s.Data != cifar.BuiltIn {

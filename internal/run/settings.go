@@ -14,8 +14,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Settings decide what a run computes. They have the names of the flags. A resumed run takes them from
-// config.json.
+// Settings decide what a run computes. They have the names of the flags. A resumed run takes them
+// from config.json.
 type Settings struct {
 	Model     string  `json:"model"`
 	BatchNorm bool    `json:"bn"`

@@ -98,8 +98,8 @@ func (s *saver) check() error {
 	return nil
 }
 
-// resume treats an existing file at the same path as already saved; with again, only if it could not
-// be written again.
+// resume treats an existing file at the same path as already saved; with again, only if it could
+// not be written again.
 func (s *saver) resume(again bool) {
 	before := s.folder.Config.Saved
 	if _, err := os.Stat(s.path); err != nil || before.Path != s.path || again && before.Epoch == len(s.trainer.History) && s.trainer.EpochStep == 0 {
@@ -151,8 +151,8 @@ func (s *saver) write() error {
 	return s.folder.save(Saved{s.path, s.saved})
 }
 
-// Best returns the epoch with the highest validation accuracy, the first of equals. history must not
-// be empty.
+// Best returns the epoch with the highest validation accuracy, the first of equals. history must
+// not be empty.
 func Best(history []nn.Row) nn.Row {
 	best := history[0]
 	for _, row := range history[1:] {

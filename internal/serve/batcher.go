@@ -119,7 +119,7 @@ func (b *batcher) gather(batch []*request, company bool) []*request {
 	return batch
 }
 
-// classify classifies the images of a batch for which somebody still waits.
+// classify classifies the images of a batch whose clients still wait.
 func (b *batcher) classify(batch []*request) {
 	wanted := batch[:0]
 	b.images = b.images[:0]

@@ -8,8 +8,7 @@ import (
 	"github.com/lamina-go/lamina/internal/classify/classifytest"
 )
 
-// TestAlone asks a server that could wait for long: a picture without company does not wait, those that
-// follow several do.
+// TestAlone sends single images to a server that would wait long for others. It must not wait.
 func TestAlone(t *testing.T) {
 	s := newTestServer(t)
 	s.batcher.linger = time.Hour

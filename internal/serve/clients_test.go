@@ -17,7 +17,8 @@ import (
 	"github.com/lamina-go/lamina/internal/classify/classifytest"
 )
 
-// TestManyConnections has 200 clients at once, each of which must get the classes of its own picture.
+// TestManyConnections has 200 clients at once, each of which must get the classes of its own
+// picture.
 func TestManyConnections(t *testing.T) {
 	const clients = 200
 	s, want := newTestServer(t), classifytest.Probabilities(t, 0, clients)
@@ -47,7 +48,7 @@ func TestManyConnections(t *testing.T) {
 	checkFree(t, s)
 }
 
-// TestSlowAndCut has clients that send a part of a request and then nothing, or go.
+// TestSlowAndCut has clients that send the start of a request, and then stall or disconnect.
 func TestSlowAndCut(t *testing.T) {
 	s := newTestServer(t)
 	s.timeouts.head, s.timeouts.body = 200*time.Millisecond, 300*time.Millisecond
@@ -80,7 +81,7 @@ func TestSlowAndCut(t *testing.T) {
 			}
 		})
 	}
-	group.Go(func() { // one that does not get through its head
+	group.Go(func() { // one that stalls in the head
 		c := dial(head[:20])
 		defer c.Close()
 		c.SetReadDeadline(time.Now().Add(5 * time.Second))
@@ -93,8 +94,7 @@ func TestSlowAndCut(t *testing.T) {
 	readAnswer(t, post(s.Handler(), predictPath, "", bytes.NewReader(picture)))
 }
 
-// hold makes the server's batches wait until release is called. Held is the number of images in the
-// batches so far.
+// hold makes batches wait until release is called. held is the number of images in batches so far.
 func hold(s *Server) (held *atomic.Int32, release func()) {
 	held = new(atomic.Int32)
 	gate := make(chan struct{})
@@ -105,7 +105,7 @@ func hold(s *Server) (held *atomic.Int32, release func()) {
 	return held, sync.OnceFunc(func() { close(gate) })
 }
 
-// TestGone has a client that goes while its picture waits, which is then not classified.
+// TestGone has a client that disconnects while its image waits, which is then not classified.
 func TestGone(t *testing.T) {
 	s := newTestServer(t)
 	held, release := hold(s)
@@ -133,7 +133,7 @@ func await(t testing.TB, condition func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("it does not come")
+			t.Fatal("timeout")
 		}
 	}
 }
@@ -164,7 +164,7 @@ func TestShutdown(t *testing.T) {
 	}
 	await(t, func() bool { return int(held.Load())+len(s.batcher.queue) == clients })
 	group.Go(stop)
-	await(t, func() bool { // until nobody listens
+	await(t, func() bool { // until the port is closed
 		c, err := net.Dial("tcp", address)
 		if err == nil {
 			c.Close()

@@ -13,8 +13,8 @@ import (
 	"github.com/lamina-go/lamina/internal/picture/picturetest"
 )
 
-// FuzzPredict gives the server a body, a picture or a form. Whatever it is, the answer has classes or
-// an error for each picture, or is a sentence that tells what is wrong with the request.
+// FuzzPredict sends bodies to the server. The answer has classes or an error for each image, or
+// says what is wrong with the request.
 func FuzzPredict(f *testing.F) {
 	h := newTestServer(f).Handler()
 	paths, err := filepath.Glob("../picture/testdata/pictures/*")

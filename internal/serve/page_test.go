@@ -21,8 +21,8 @@ import (
 	"github.com/lamina-go/lamina/internal/clitest"
 )
 
-// browser starts Chromium without a window. Complaints are what it has to say of the page, errors and
-// what the Content-Security-Policy forbids.
+// browser starts Chromium without a window. complaints returns errors and violations of the
+// Content-Security-Policy.
 func browser(t *testing.T) (ctx context.Context, complaints func() []string) {
 	t.Helper()
 	var path string
@@ -63,14 +63,14 @@ func browser(t *testing.T) (ctx context.Context, complaints func() []string) {
 	}
 }
 
-// TestPageInBrowser has Chromium open the page, and chooses and drops pictures and takes a sample.
+// TestPageInBrowser opens the page in Chromium, chooses and drops images, and takes a sample.
 func TestPageInBrowser(t *testing.T) {
 	ctx, complaints := browser(t)
 	s, want := newTestServer(t), classifytest.Probabilities(t, 0, 3)
 	address, _ := listen(t, s)
 	var files []string
 	for i := range 3 {
-		files = append(files, clitest.Put(t, classifytest.PNG(t, i), t.TempDir(), fmt.Sprintf("picture %d.png", i)))
+		files = append(files, clitest.Put(t, classifytest.PNG(t, i), t.TempDir(), fmt.Sprintf("image %d.png", i)))
 	}
 	text := clitest.Put(t, []byte("hello"), t.TempDir(), "text.png")
 
@@ -92,12 +92,12 @@ func TestPageInBrowser(t *testing.T) {
 		}
 		return texts[0], texts[1], texts[2:]
 	}
-	check := func(n, picture int) {
+	check := func(n, image int) {
 		t.Helper()
 		first, name, bars := card(n)
-		class := classifytest.Shapes().Classes[slices.Index(want[picture], slices.Max(want[picture]))]
-		bar := fmt.Sprintf("%s%.1f %%", class, 100*slices.Max(want[picture]))
-		if first != class || name != filepath.Base(files[picture]) || len(bars) != 5 || bars[0] != bar {
+		class := classifytest.Shapes().Classes[slices.Index(want[image], slices.Max(want[image]))]
+		bar := fmt.Sprintf("%s%.1f %%", class, 100*slices.Max(want[image]))
+		if first != class || name != filepath.Base(files[image]) || len(bars) != 5 || bars[0] != bar {
 			t.Errorf("%q of %q, %q; want %q", first, name, bars, bar)
 		}
 	}
@@ -109,11 +109,11 @@ func TestPageInBrowser(t *testing.T) {
 	check(2, 0)
 	do(chromedp.SetUploadFiles("#files", []string{text}))
 	if first, name, _ := card(1); !strings.Contains(first, "not an image") || name != "text.png" {
-		t.Errorf("%q of %q, want what is wrong with it", first, name)
+		t.Errorf("%q of %q, want the error", first, name)
 	}
-	// The server tells the browser that this is wrong, which the browser logs.
+	// The browser logs the error status of this answer.
 	if said := complaints(); len(said) != 1 || !strings.Contains(said[0], "415") {
-		t.Errorf("Chromium says %q, want the one error that was made", said)
+		t.Errorf("Chromium says %q, want one error", said)
 	}
 
 	// With the keyboard: the third sample is the third stop after the field for files.
@@ -150,8 +150,8 @@ func drop(t *testing.T, file string) string {
 	}`, base64.StdEncoding.EncodeToString(data), filepath.Base(file))
 }
 
-// screenshots checks that the page fits its window at the width of a desktop and of a phone. It writes
-// pictures of it, light and dark, to the folder that LAMINA_SCREENSHOTS names.
+// screenshots checks that the page fits the width of a desktop and of a phone. It writes
+// screenshots, light and dark, to the folder LAMINA_SCREENSHOTS.
 func screenshots(t *testing.T, ctx context.Context) {
 	t.Helper()
 	for _, width := range []int64{1100, 360} {

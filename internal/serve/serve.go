@@ -14,8 +14,8 @@ import (
 	"github.com/lamina-go/lamina/internal/classify"
 )
 
-// The limits of a request. The bodies and the decoded images of all clients together have limits too,
-// so that many requests do not fill the memory.
+// The limits of a request. The bodies and the decoded images of all clients together have limits
+// too, so that many requests do not fill the memory.
 const (
 	maxBody   = 16 << 20 // bytes
 	maxBodies = 16 * maxBody
@@ -63,8 +63,8 @@ func New(m *classify.Model, top int) (*Server, error) {
 // Close ends the server, which must have no requests.
 func (s *Server) Close() { s.batcher.close() }
 
-// Serve answers the connections of a listener until ctx is done. Then it accepts no more and answers
-// the requests that it has.
+// Serve answers the connections of a listener until ctx is done. Then it accepts no more and
+// answers the requests that it has.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	h := &http.Server{
 		Handler:           s.Handler(),

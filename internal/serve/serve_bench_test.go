@@ -21,8 +21,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// BenchmarkServe loads a server of vgg16, in this process, with clients that each send a picture of 32x32
-// pixels as PNG and wait for its answer. Beside it is what a Predictor reaches alone:
+// BenchmarkServe measures a server of vgg16 in this process, with clients that each send a PNG of
+// 32x32 pixels and wait for the answer, and a Predictor alone:
 //
 //	go test -run '^$' -bench Serve -benchtime 60s ./internal/serve
 func BenchmarkServe(b *testing.B) {
@@ -91,7 +91,7 @@ func BenchmarkServe(b *testing.B) {
 	}
 }
 
-// benchmarkClients sends pictures to a server, each client one after the other.
+// benchmarkClients sends images to a server. Each client sends the next after an answer.
 func benchmarkClients(b *testing.B, url string, clients int) {
 	var pictures [][]byte
 	for i := range 100 {
@@ -110,7 +110,7 @@ func benchmarkClients(b *testing.B, url string, clients int) {
 		}
 		return err
 	}
-	if err := ask(0); err != nil { // which prepares what the first batch needs
+	if err := ask(0); err != nil { // warms up
 		b.Fatal(err)
 	}
 	took := make([]time.Duration, b.N)

@@ -51,7 +51,7 @@ func serverOf(t testing.TB, m *classify.Model) *Server {
 	return s
 }
 
-// listen has a server answer at an address until the test ends, which it does without an error.
+// listen serves at an address until the test ends. The server must end without an error.
 func listen(t testing.TB, s *Server) (address string, stop func()) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -71,7 +71,7 @@ func listen(t testing.TB, s *Server) (address string, stop func()) {
 	return listener.Addr().String(), stop
 }
 
-// post gives a handler a body.
+// post sends a body to a handler.
 func post(h http.Handler, url, contentType string, body io.Reader) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, url, body)
 	if contentType != "" {
@@ -98,7 +98,7 @@ func form(t testing.TB, names []string, files ...[]byte) (body []byte, contentTy
 	return b.Bytes(), w.FormDataContentType()
 }
 
-// readAnswer reads the answer to a request that has gone well.
+// readAnswer reads the answer to a successful request.
 func readAnswer(t testing.TB, w *httptest.ResponseRecorder) answer {
 	t.Helper()
 	var a answer
@@ -129,7 +129,7 @@ func TestServerClassifies(t *testing.T) {
 	}
 }
 
-// endless is a body without end.
+// endless is an infinite body.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
@@ -159,15 +159,15 @@ func TestBadRequests(t *testing.T) {
 		{"text", "POST", predictPath, "text/plain", strings.NewReader("hello"), 415, []string{"not an image"}},
 		{"another format", "POST", predictPath, "image/tiff", &other, 415, []string{"PNG, JPEG, WebP or GIF"}},
 		{"nothing", "POST", predictPath, "image/png", nil, 400, []string{"empty"}},
-		{"half a picture", "POST", predictPath, "image/png", bytes.NewReader(picture[:len(picture)/2]), 400, []string{"does not decode"}},
+		{"half an image", "POST", predictPath, "image/png", bytes.NewReader(picture[:len(picture)/2]), 400, []string{"does not decode"}},
 		{"animated WebP", "POST", predictPath, "image/webp", bytes.NewReader(animation), 415, []string{"animated", "PNG"}},
-		{"picture bomb", "POST", predictPath, "image/png", bytes.NewReader(picturetest.Bomb(t, 50_000, 50_000)), 413, []string{"50000x50000", "too large"}},
+		{"decompression bomb", "POST", predictPath, "image/png", bytes.NewReader(picturetest.Bomb(t, 50_000, 50_000)), 413, []string{"50000x50000", "too large"}},
 		{"large body", "POST", predictPath, "image/png", bytes.NewReader(make([]byte, maxBody+1)), 413, []string{"16 MB"}},
 		{"endless body", "POST", predictPath, "image/png", endless{}, 413, []string{"16 MB"}},
 		{"endless form", "POST", predictPath, manyType, io.MultiReader(bytes.NewReader(many[:200]), endless{}), 413, []string{"16 MB"}},
-		{"many pictures", "POST", predictPath, manyType, bytes.NewReader(many), 413, []string{"256"}},
-		{"form without pictures", "POST", predictPath, noneType, bytes.NewReader(none), 400, []string{"no images"}},
-		{"form of bad pictures", "POST", predictPath, badType, bytes.NewReader(bad), 415, []string{"not an image"}},
+		{"many images", "POST", predictPath, manyType, bytes.NewReader(many), 413, []string{"256"}},
+		{"form without images", "POST", predictPath, noneType, bytes.NewReader(none), 400, []string{"no images"}},
+		{"form of bad images", "POST", predictPath, badType, bytes.NewReader(bad), 415, []string{"not an image"}},
 		{"form without boundary", "POST", predictPath, "multipart/form-data", bytes.NewReader(short), 400, []string{"boundary"}},
 		{"form cut off", "POST", predictPath, shortType, bytes.NewReader(short[:len(short)-50]), 400, []string{"cut off"}},
 		{"form cut off in its last boundary", "POST", predictPath, shortType, bytes.NewReader(short[:len(short)-4]), 400, []string{"cut off"}},
@@ -175,10 +175,10 @@ func TestBadRequests(t *testing.T) {
 		{"top that is no number", "POST", predictPath + "?top=many", "image/png", bytes.NewReader(picture), 400, []string{"top=many"}},
 		{"top below 1", "POST", predictPath + "?top=0", "image/png", bytes.NewReader(picture), 400, []string{"top=0"}},
 		{"GET", "GET", predictPath, "", nil, 405, []string{"POST"}},
-		{"picture for the page", "POST", "/", "image/png", bytes.NewReader(picture), 405, []string{"GET"}},
+		{"image for the page", "POST", "/", "image/png", bytes.NewReader(picture), 405, []string{"GET"}},
 		{"DELETE", "DELETE", "/", "", nil, 405, []string{"GET"}},
 		{"no such path", "GET", "/v2/predict", "", nil, 404, []string{"/v2/predict", predictPath}},
-		{"picture for no such path", "POST", "/v2/predict", "image/png", bytes.NewReader(picture), 404, []string{"/v2/predict", predictPath}},
+		{"image for no such path", "POST", "/v2/predict", "image/png", bytes.NewReader(picture), 404, []string{"/v2/predict", predictPath}},
 		{"path of a file", "GET", "/page/index.html", "", nil, 404, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -200,7 +200,7 @@ func TestBadRequests(t *testing.T) {
 	readAnswer(t, post(h, predictPath, "", bytes.NewReader(picture))) // it still works
 }
 
-// checkProblem checks an answer that tells in a sentence what is wrong.
+// checkProblem checks an answer that says what is wrong.
 func checkProblem(t testing.TB, r *http.Response, status int, words ...string) {
 	t.Helper()
 	text, _ := io.ReadAll(r.Body)
@@ -230,17 +230,17 @@ func checkHeaders(t testing.TB, h http.Header) {
 	}
 }
 
-// checkFree checks that no request holds room for bodies or pixels any more.
+// checkFree checks that no request holds a share of the limits on bodies and pixels.
 func checkFree(t testing.TB, s *Server) {
 	t.Helper()
 	for end := time.Now().Add(5 * time.Second); !s.bodies.TryAcquire(maxBodies); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("a request that is over holds room for its body")
+			t.Fatal("a finished request holds a share of the bodies")
 		}
 	}
 	s.bodies.Release(maxBodies)
 	if !s.pixels.TryAcquire(maxPixels) {
-		t.Fatal("a request that is over holds room for its pixels")
+		t.Fatal("a finished request holds a share of the pixels")
 	}
 	s.pixels.Release(maxPixels)
 }
@@ -300,7 +300,7 @@ func TestDiverged(t *testing.T) {
 	checkProblem(t, post(serverOf(t, known).Handler(), predictPath, "", bytes.NewReader(classifytest.PNG(t, 0))).Result(), 500, "diverged")
 }
 
-// TestBusy fills a queue that nobody empties.
+// TestBusy fills a queue without a reader.
 func TestBusy(t *testing.T) {
 	s := newTestServer(t)
 	s.timeouts.body, s.timeouts.answer = 25*time.Millisecond, 25*time.Millisecond
