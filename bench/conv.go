@@ -20,11 +20,12 @@ var convolutions = [...]struct{ size, in, out, kernel int }{
 // printConvolutions prints the rate of each pass by shape: as a layer in training, and in
 // inference.
 func printConvolutions(out *output, level ops.Level, p peak, o *Options) error {
-	out.title(fmt.Sprintf("Convolution, batch %d, %v, %s: ms, GFLOP/s and share of the peak", o.Batch, level, cores(o.Threads)),
+	out.title(fmt.Sprintf("Convolution, batch %d, %v, %s: ms, GFLOP/s and share of the peak",
+		o.Batch, level, cores(o.Threads)),
 		"operations on padding do not count")
 	columns := []column{text("shape", 20)}
 	for _, pass := range cpu.ConvPasses {
-		columns = append(columns, number(pass+", ms", 8), number("GFLOP/s peak", 12))
+		columns = append(columns, number(pass, 8), number("GFLOP/s", 12))
 	}
 	table := out.table(columns...)
 	for _, c := range convolutions {

@@ -29,7 +29,8 @@ func printGEMM(out *output, peaks map[ops.Level]peak, threads int) error {
 	out.title("Matrix product m × k by k × n, float32, GFLOP/s and share of the level's peak",
 		"at clock: the median share of the peak measured on one core right after each product,\n"+
 			"because some processors lower their clock for products")
-	t := out.table(text("m n k", 14), text("level", 8), number("one core", 12), number("at clock", 8), number(cores(threads), 12), number("gonum", 8))
+	t := out.table(text("m n k", 14), text("level", 8), number("one core", 12), number("at clock", 8),
+		number(cores(threads), 12), number("gonum", 8))
 	levels := ops.FloatLevels()
 	if len(levels) > 1 {
 		levels = levels[1:] // gonum stands for the generic one
@@ -49,7 +50,8 @@ func printGEMM(out *output, peaks map[ops.Level]peak, threads int) error {
 			if err != nil {
 				return err
 			}
-			t.row(fmt.Sprint(m, n, k), level.String(), share(one, peaks[level].oneCore), fmt.Sprintf("%.0f %%", 100*atClock),
+			t.row(fmt.Sprint(m, n, k), level.String(), share(one, peaks[level].oneCore),
+				fmt.Sprintf("%.0f %%", 100*atClock),
 				share(flop/seconds, peaks[level].allCores), fmt.Sprintf("%.1f", reference))
 		}
 	}

@@ -73,7 +73,8 @@ func (c *contender) label() string {
 func printNetworks(out *output, commands [][]string, o *Options) error {
 	out.title(fmt.Sprintf("Networks, batch %d, %s, %s: best of %d × %v, and the peak memory of the process",
 		o.Batch, o.Precision, cores(o.Threads), o.Runs, runTime), "")
-	t := out.table(text("network", 8), text("pass", 5), text("program", 44), number("images/s", 8), number("MB", 7), number("ratio", 7))
+	t := out.table(text("network", 8), text("pass", 5), text("program", 44), number("images/s", 8),
+		number("MB", 7), number("ratio", 7))
 	measured := passes[:]
 	if o.Batch == 1 {
 		measured = passes[1:] // one image has no batch statistics: PyTorch refuses to train
@@ -104,7 +105,8 @@ func addContenders(t *table, model, pass string, contenders []*contender) {
 		if i > 0 {
 			ratio = fmt.Sprintf("%.2f x", ours.ImagesPerSecond/c.best.ImagesPerSecond)
 		}
-		t.row(model, pass, c.label(), fmt.Sprintf("%.1f", c.best.ImagesPerSecond), fmt.Sprintf("%.0f", c.best.PeakMB), ratio)
+		t.row(model, pass, c.label(), fmt.Sprintf("%.1f", c.best.ImagesPerSecond),
+			fmt.Sprintf("%.0f", c.best.PeakMB), ratio)
 	}
 }
 

@@ -189,7 +189,8 @@ type sgd struct {
 func (p *profile) SGD(s backend.SGDSpec) (backend.Optimizer, error) {
 	plan, err := p.Backend.SGD(s)
 	// It reads w, v and g, and writes w and v.
-	return &sgd{plan, p.call(name{kind: "SGD", detail: digits.Group(s.Size), pass: "update"}, cost{bytes: floatBytes(5 * s.Size)})}, err
+	return &sgd{plan, p.call(name{kind: "SGD", detail: digits.Group(s.Size), pass: "update"},
+		cost{bytes: floatBytes(5 * s.Size)})}, err
 }
 
 func (o *sgd) Step(w, v, g tensor.Tensor) {

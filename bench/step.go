@@ -169,7 +169,8 @@ func (t *stepTable) begin(out *output) *table {
 func (t *stepTable) add(rows *table, r stepRow) {
 	cells := append([]string{r.layer, r.kind, r.detail, r.pass}, t.times(r.train, t.whole.train.seconds)...)
 	if r.train.bytes > 0 {
-		cells = append(cells, fmt.Sprintf("%.1f", r.train.bytes/1e6), fmt.Sprintf("%.1f", r.train.bytes/1e9/r.train.seconds))
+		cells = append(cells, fmt.Sprintf("%.1f", r.train.bytes/1e6),
+			fmt.Sprintf("%.1f", r.train.bytes/1e9/r.train.seconds))
 	} else {
 		cells = append(cells, "", "")
 	}
@@ -192,7 +193,8 @@ func (t *stepTable) times(c cost, whole float64) []string {
 // times of the others relative to ours.
 func printMeans(out *output, train, infer []*contender, batch int) {
 	fmt.Fprintln(out)
-	t := out.table(text("mean step of the best run", 44), number("ms", 8), number("ratio", 7), number("infer ms", 8), number("ratio", 7))
+	t := out.table(text("mean step of the best run", 44), number("ms", 8), number("ratio", 7),
+		number("infer ms", 8), number("ratio", 7))
 	for i := range train {
 		cells := []string{train[i].label()}
 		for _, programs := range [][]*contender{train, infer} {

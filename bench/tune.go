@@ -33,7 +33,8 @@ func Tune(o *Options, w io.Writer) error {
 	columns := append(algorithms, ops.Map2.String())
 	out := &output{w, o.Markdown}
 	printMachine(out, level, o)
-	out.title(fmt.Sprintf("Convolution by algorithm, batch %d, %v, %s: ms, and the fastest", o.Batch, level, cores(o.Threads)), "")
+	out.title(fmt.Sprintf("Convolution by algorithm, batch %d, %v, %s: ms, and the fastest",
+		o.Batch, level, cores(o.Threads)), "")
 	heads := []column{text("pass and shape", 36)}
 	for _, algorithm := range columns {
 		heads = append(heads, number(algorithm, 8))
@@ -83,7 +84,8 @@ func Tune(o *Options, w io.Writer) error {
 
 // timeConv records the times of the passes of a convolution that are the least so far, under the
 // algorithms that computed them, which may differ from the requested one.
-func timeConv(times map[string]map[string]float64, level ops.Level, threads int, spec backend.Conv2DSpec, algorithm string) error {
+func timeConv(times map[string]map[string]float64, level ops.Level, threads int, spec backend.Conv2DSpec,
+	algorithm string) error {
 	b, err := cpu.Open(cpu.Options{Threads: threads, Level: level, Conv: algorithm})
 	if err != nil {
 		return err

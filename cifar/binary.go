@@ -16,7 +16,8 @@ const (
 // readBinary reads a file of size bytes of the binary distribution: a whole number of records.
 func readBinary(r io.Reader, size int64) (Images, error) {
 	if size%recordBytes != 0 || size == 0 {
-		return Images{}, fmt.Errorf("%d bytes are not a whole number of records of %d bytes%s", size, recordBytes, nearly(size))
+		return Images{}, fmt.Errorf("%d bytes are not a whole number of records of %d bytes%s", size,
+			recordBytes, nearly(size))
 	}
 	images := makeImages(int(size / recordBytes))
 	var record [recordBytes]byte

@@ -202,5 +202,6 @@ func damaged(file string, err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return fmt.Errorf("cifar: %s is cut off: delete it and download it again", file)
 	}
-	return fmt.Errorf("cifar: %s is damaged: %s: delete it and download it again", file, strings.TrimPrefix(err.Error(), "cifar: "))
+	return fmt.Errorf("cifar: %s is damaged: %s: delete it and download it again", file,
+		strings.TrimPrefix(err.Error(), "cifar: "))
 }

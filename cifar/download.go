@@ -11,7 +11,8 @@ import (
 // official returns the binary distribution of https://www.cs.toronto.edu/~kriz/cifar.html.
 func official() fetch.File {
 	const name = "cifar-10-binary.tar.gz"
-	return fetch.File{URL: "https://www.cs.toronto.edu/~kriz/" + name, Name: name, MD5: "c32a1d4ab5d03f1284b67883e8d87530", Size: 170_052_171}
+	return fetch.File{URL: "https://www.cs.toronto.edu/~kriz/" + name, Name: name,
+		MD5: "c32a1d4ab5d03f1284b67883e8d87530", Size: 170_052_171}
 }
 
 // download returns the path of an archive in the cache folder, after downloading it if needed. An

@@ -51,8 +51,10 @@ func openImages(ctx context.Context, dir string) (*Dataset, error) {
 		return nil, err
 	}
 	if len(tested) < len(classes) {
-		missing := slices.DeleteFunc(slices.Clone(classes), func(class string) bool { return slices.Contains(tested, class) })
-		d.Notes = append(d.Notes, fmt.Sprintf("%s has no images of %s: validation omits them", test, strings.Join(missing, ", ")))
+		missing := slices.DeleteFunc(slices.Clone(classes),
+			func(class string) bool { return slices.Contains(tested, class) })
+		d.Notes = append(d.Notes, fmt.Sprintf("%s has no images of %s: validation omits them", test,
+			strings.Join(missing, ", ")))
 	}
 	if len(ignored) > 0 {
 		d.Notes = append(d.Notes, fmt.Sprintf("ignored %d files, the first %s: only images (%s) in a class folder are used",
@@ -109,7 +111,8 @@ func readSplit(ctx context.Context, dir string, folders, classes []string, ignor
 			}
 		}
 		if byClass[i] == nil {
-			return Images{}, fmt.Errorf("cifar: %s has no images (%s)", folder, strings.Join(picture.Extensions(), ", "))
+			return Images{}, fmt.Errorf("cifar: %s has no images (%s)", folder,
+				strings.Join(picture.Extensions(), ", "))
 		}
 		most = max(most, len(byClass[i]))
 	}

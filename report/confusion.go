@@ -130,7 +130,8 @@ func (d *matrixDrawing) write(f font.Face, colour color.Color, x, y int, text st
 func (d *matrixDrawing) writeUp(x, y int, text string) {
 	m := d.text.Metrics()
 	ascent := m.Ascent.Ceil()
-	line := matrixDrawing{RGBA: image.NewRGBA(image.Rect(0, 0, font.MeasureString(d.text, text).Ceil(), ascent+m.Descent.Ceil()))}
+	line := matrixDrawing{RGBA: image.NewRGBA(image.Rect(0, 0, font.MeasureString(d.text, text).Ceil(),
+		ascent+m.Descent.Ceil()))}
 	line.write(d.text, black, 0, ascent, text)
 	rotated := image.NewRGBA(image.Rect(0, 0, line.Bounds().Dy(), line.Bounds().Dx()))
 	for v := range rotated.Bounds().Dy() {

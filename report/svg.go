@@ -23,7 +23,8 @@ func (c Chart) SVG(curves []Curve) template.HTML {
 	up := func(v float64) float64 { return svgBottom - y.at(v)*(svgBottom-svgTop) }
 
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s over epochs">`, svgWidth, svgHeight, html.EscapeString(c.Title))
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s over epochs">`, svgWidth, svgHeight,
+		html.EscapeString(c.Title))
 	for _, tick := range y.ticks {
 		at := up(tick.Value)
 		fmt.Fprintf(&b, `<path class="grid" d="M%d %.1fH%d"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`,
@@ -40,7 +41,8 @@ func (c Chart) SVG(curves []Curve) template.HTML {
 		if len(curve.History) == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, `<g class="%s"><title>%s</title><polyline points="`, lineClass(i), html.EscapeString(curve.Name))
+		fmt.Fprintf(&b, `<g class="%s"><title>%s</title><polyline points="`, lineClass(i),
+			html.EscapeString(curve.Name))
 		for _, row := range curve.History {
 			fmt.Fprintf(&b, "%.1f,%.1f ", across(float64(row.Epoch)), up(c.shown(row)))
 		}

@@ -60,7 +60,8 @@ func (m *Model) labelsOf(names []string) ([]string, error) {
 	}
 	for i, name := range names {
 		if name != m.labels[i] {
-			return nil, fmt.Errorf("%w: class %d is %q in %s and %q in the dataset", ErrClasses, i, m.labels[i], m.Name, name)
+			return nil, fmt.Errorf("%w: class %d is %q in %s and %q in the dataset", ErrClasses, i, m.labels[i],
+				m.Name, name)
 		}
 	}
 	return names, nil

@@ -62,7 +62,8 @@ func (p *Progress) Download(done, total int64) {
 	switch {
 	case p.terminal:
 		if p.bar == nil {
-			p.bar = p.newBar(int(total), progressbar.OptionShowBytes(true), progressbar.OptionSetDescription("download"))
+			p.bar = p.newBar(int(total), progressbar.OptionShowBytes(true),
+				progressbar.OptionSetDescription("download"))
 		}
 		p.bar.Set64(done)
 		if done == total {
@@ -110,5 +111,6 @@ func (p *Progress) newBar(steps int, options ...progressbar.Option) *progressbar
 		progressbar.OptionSetWriter(p.out), progressbar.OptionUseANSICodes(true),
 		progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionShowCount(),
 		progressbar.OptionSetElapsedTime(false), progressbar.OptionSetPredictTime(false),
-		progressbar.OptionSetWidth(20), progressbar.OptionSetTheme(progressbar.Theme{Saucer: "█", SaucerPadding: "░"}))...)
+		progressbar.OptionSetWidth(20),
+		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "█", SaucerPadding: "░"}))...)
 }

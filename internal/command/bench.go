@@ -52,9 +52,11 @@ func (b *benches) command() *cli.Command {
 		"`NAMES` networks, of "+strings.Join(nn.VGGNames(), ", ")+"; step measures vgg19 unless some are given")
 	g.IntVar(&b.Batch, "batch", 128, "`N` images per step; with 1, networks are measured in inference only")
 	g.IntVar(&b.Threads, "threads", runtime.GOMAXPROCS(0), "`N` threads")
-	g.StringVar(&b.Precision, "precision", "fp32", "`TYPE` fp32 or bf16 activations, for conv, networks, step and the peers")
+	g.StringVar(&b.Precision, "precision", "fp32",
+		"`TYPE` fp32 or bf16 activations, for conv, networks, step and the peers")
 	g.IntVar(&b.Runs, "runs", 3, "`N` runs of each network, alternating with the others; the best counts")
-	g.StringSliceVar(&b.Peers, "peers", nil, "`PYTHONS` interpreters with torch, or with tensorflow and keras, to compare with")
+	g.StringSliceVar(&b.Peers, "peers", nil,
+		"`PYTHONS` interpreters with torch, or with tensorflow and keras, to compare with")
 	g.BoolVar(&b.Markdown, "markdown", false, "print Markdown, with a description of the machine")
 	g.StringVar(&b.measure, "measure", "", "")
 	g.Lookup("measure").Hidden = true

@@ -48,7 +48,8 @@ func (e *evaluate) command() *cli.Command {
 	g := cli.NewGroup("Evaluation")
 	g.StringVar(&e.data, "data", e.data, "`PATH` dataset, as for train --data (default CIFAR-10, downloaded)")
 	g.IntVar(&e.limit, "limit", e.limit, "`N` use the first N images only")
-	g.StringVar(&e.confusion, "confusion", e.confusion, "`FILE` draw the confusion matrix to this PNG file; \"\" for none")
+	g.StringVar(&e.confusion, "confusion", e.confusion,
+		"`FILE` draw the confusion matrix to this PNG file; \"\" for none")
 	g.BoolVar(&e.json, "json", e.json, "print a JSON object")
 	return &cli.Command{Name: "evaluate", Summary: "measure a model on a dataset", Usage: evaluateUsage,
 		Flags: append([]cli.Group{g}, e.groups()...), Check: e.check, Run: e.run}
@@ -130,7 +131,9 @@ func writeEvaluation(out io.Writer, e *classify.Evaluation, asJSON bool) error {
 			images += e.Confusion[i][j]
 			predicted += e.Confusion[j][i]
 		}
-		if _, err := fmt.Fprintf(out, row, width, printable(name), images, correct, percent(correct, images), percent(correct, predicted), worst(e, i)); err != nil {
+		_, err := fmt.Fprintf(out, row, width, printable(name), images, correct,
+			percent(correct, images), percent(correct, predicted), worst(e, i))
+		if err != nil {
 			return err
 		}
 	}

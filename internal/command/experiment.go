@@ -63,7 +63,8 @@ func (e *experiments) command() *cli.Command {
 	for _, name := range []string{"save", "save-best"} { // each run saves in its folder
 		cli.Union(groups).Lookup(name).Hidden = true
 	}
-	return &cli.Command{Name: "experiment", Summary: "train networks that differ in one setting, and compare them", Usage: experimentUsage,
+	return &cli.Command{Name: "experiment",
+		Summary: "train networks that differ in one setting, and compare them", Usage: experimentUsage,
 		Flags: groups, Check: e.check, Run: e.run}
 }
 

@@ -30,7 +30,8 @@ func (m *model) groups() []cli.Group {
 	perChannel := func(values *[]float32) func(string) error {
 		return func(text string) (err error) { *values, err = cli.PerChannel(text, classify.Channels); return err }
 	}
-	g.Func("mean", "`R,G,B` subtracted from pixels of 0 to 255, or one value for all (default the model's)", perChannel(&m.mean))
+	g.Func("mean", "`R,G,B` subtracted from pixels of 0 to 255, or one value for all (default the model's)",
+		perChannel(&m.mean))
 	g.Func("std", "`R,G,B` divisors of the pixels afterwards, or one for all (default the model's)", perChannel(&m.std))
 	return []cli.Group{g, m.Options.Flags()}
 }

@@ -43,7 +43,8 @@ func newServe() *server {
 // command binds the flags to s, whose values are the defaults.
 func (s *server) command() *cli.Command {
 	g := cli.NewGroup("Server")
-	g.StringVar(&s.listen, "listen", s.listen, "`ADDRESS` a port of this machine alone, as 9000, or HOST:PORT; 0.0.0.0:8080 listens on all its networks")
+	g.StringVar(&s.listen, "listen", s.listen,
+		"`ADDRESS` a port of this machine alone, as 9000, or HOST:PORT; 0.0.0.0:8080 listens on all its networks")
 	g.IntVar(&s.top, "top", s.top, "`N` classes per image unless a request has ?top=N")
 	return &cli.Command{Name: "serve", Summary: "answer HTTP requests with a model", Usage: serveUsage,
 		Flags: append([]cli.Group{g}, s.groups()...), Check: s.check, Run: s.run}

@@ -32,7 +32,8 @@ func (t *tune) command() *cli.Command {
 	g.IntVar(&t.Threads, "threads", runtime.GOMAXPROCS(0), "`N` threads")
 	g.IntVar(&t.Runs, "runs", 3, "`N` runs of each algorithm, alternating with the others; the best counts")
 	g.BoolVar(&t.Markdown, "markdown", false, "print Markdown, with a description of the machine")
-	return &cli.Command{Name: "tune", Summary: "choose the fastest convolution algorithms for this machine", Usage: tuneUsage,
+	return &cli.Command{Name: "tune", Summary: "choose the fastest convolution algorithms for this machine",
+		Usage: tuneUsage,
 		Flags: []cli.Group{g}, Check: t.check, Run: t.run}
 }
 

@@ -15,13 +15,15 @@ Usage: lamina version
 `
 
 func versionCommand() *cli.Command {
-	return &cli.Command{Name: "version", Summary: "print the version, Go and the ISA level", Usage: versionUsage, Check: noArguments,
+	return &cli.Command{Name: "version", Summary: "print the version, Go and the ISA level",
+		Usage: versionUsage, Check: noArguments,
 		Run: func(*cli.Call) error {
 			level, err := ops.Best()
 			if err != nil {
 				return err
 			}
-			fmt.Printf("lamina %s, %s %s/%s, ISA level %v\n", cli.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH, level)
+			fmt.Printf("lamina %s, %s %s/%s, ISA level %v\n", cli.Version(), runtime.Version(), runtime.GOOS,
+				runtime.GOARCH, level)
 			return nil
 		}}
 }

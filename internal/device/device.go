@@ -33,11 +33,15 @@ func Defaults() Options { return Options{Backend: "auto", Precision: "fp32", Con
 // Flags binds flags to o, whose values are the defaults.
 func (o *Options) Flags() cli.Group {
 	g := cli.NewGroup("Machine")
-	g.StringVar(&o.Backend, "backend", o.Backend, "`NAME` cpu, cudnn (an NVIDIA card) or auto: the card if it works, else the CPU")
+	g.StringVar(&o.Backend, "backend", o.Backend,
+		"`NAME` cpu, cudnn (an NVIDIA card) or auto: the card if it works, else the CPU")
 	g.IntVar(&o.Threads, "threads", o.Threads, "`N` threads; results do not depend on it (default one per core)")
-	g.StringVar(&o.Precision, "precision", o.Precision, "`TYPE` fp32; bf16 activations, faster where the machine supports it; or tf32 products on NVIDIA cards")
-	g.StringVar(&o.ConvAlgo, "conv-algo", o.ConvAlgo, "`NAME` convolution algorithm: auto; im2col, implicit (no matrix in memory); or Winograd, f4 or f2")
-	g.BoolVar(&o.Deterministic, "deterministic", o.Deterministic, "the same bits in every run on a card too, at the cost of speed")
+	g.StringVar(&o.Precision, "precision", o.Precision,
+		"`TYPE` fp32; bf16 activations, faster where the machine supports it; or tf32 products on NVIDIA cards")
+	g.StringVar(&o.ConvAlgo, "conv-algo", o.ConvAlgo,
+		"`NAME` convolution algorithm: auto; im2col, implicit (no matrix in memory); or Winograd, f4 or f2")
+	g.BoolVar(&o.Deterministic, "deterministic", o.Deterministic,
+		"the same bits in every run on a card too, at the cost of speed")
 	return g
 }
 

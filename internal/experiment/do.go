@@ -68,7 +68,8 @@ func (p *Plan) Do(ctx context.Context) error {
 		return err
 	}
 	if len(failed) > 0 {
-		return fmt.Errorf("runs that failed: %s: the output above and %s say why", strings.Join(failed, ", "), reportName)
+		return fmt.Errorf("runs that failed: %s: the output above and %s say why", strings.Join(failed, ", "),
+			reportName)
 	}
 	return nil
 }
@@ -134,7 +135,8 @@ func (w *work) agrees() error {
 	}
 	for _, d := range differences(config.Settings, w.settings) {
 		if !slices.Contains(run.MayChange(), d.flag) {
-			return fmt.Errorf("%s: the run there has --%s %s, not %s: give it, or name another folder", w.path, d.flag, d.a, d.b)
+			return fmt.Errorf("%s: the run there has --%s %s, not %s: give it, or name another folder", w.path,
+				d.flag, d.a, d.b)
 		}
 	}
 	return nil

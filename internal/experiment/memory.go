@@ -150,7 +150,8 @@ func (m *meter) Activations(shape tensor.Shape) (tensor.Tensor, error) {
 }
 
 func estimateTable(all []need, batch int) report.Table {
-	t := report.Table{Title: "Estimate by layer", Head: []string{"layer", "output", "parameters", "elements out", "memory"}}
+	t := report.Table{Title: "Estimate by layer",
+		Head: []string{"layer", "output", "parameters", "elements out", "memory"}}
 	var parameters, outputs, bytes int
 	for _, n := range all {
 		parameters += n.parameters
@@ -181,9 +182,11 @@ func factTable(m *meter, all []need, batch int) report.Table {
 		{"workspace of the kernels", 0, m.Bytes() - m.parameters - m.activations},
 		{"sum", parameters + outputs, m.Bytes()},
 	} {
-		t.Rows = append(t.Rows, []report.Cell{report.Text(row.what), report.Number(megabytes(row.estimate)), report.Number(megabytes(row.fact))})
+		t.Rows = append(t.Rows, []report.Cell{report.Text(row.what), report.Number(megabytes(row.estimate)),
+			report.Number(megabytes(row.fact))})
 	}
-	t.Notes = []string{"The gradients of all weights share one buffer, and the gradient of an output reuses the output's buffer; normalization keeps its input besides its output. With bf16 the workspace includes a copy of the weights."}
+	t.Notes = []string{"The gradients of all weights share one buffer, and the gradient of an output reuses the output's buffer; " +
+		"normalization keeps its input besides its output. With bf16 the workspace includes a copy of the weights."}
 	return t
 }
 

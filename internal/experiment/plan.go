@@ -42,7 +42,8 @@ func (p *Plan) Check() error {
 	}
 	for _, name := range p.Only {
 		if !slices.Contains(p.Runs(), name) {
-			return fmt.Errorf("--runs: %s has no run %q: must be some of %s", p.Name, name, strings.Join(p.Runs(), ", "))
+			return fmt.Errorf("--runs: %s has no run %q: must be some of %s", p.Name, name,
+				strings.Join(p.Runs(), ", "))
 		}
 	}
 	for _, t := range p.runs {

@@ -149,7 +149,8 @@ func resultTable(runs []result) report.Table {
 			last, best := r.history[len(r.history)-1], run.Best(r.history)
 			peak := report.Number(percent(best.Validation.Accuracy))
 			peak.Best = best.Validation.Accuracy == top
-			row = append(row, report.Number(percent(last.Validation.Accuracy)), peak, report.Number(fmt.Sprint(best.Epoch)),
+			row = append(row, report.Number(percent(last.Validation.Accuracy)), peak,
+				report.Number(fmt.Sprint(best.Epoch)),
 				report.Number(loss(last.Validation.Loss)), report.Number(percent(last.Accuracy)), report.Number(loss(last.Loss)),
 				report.Time(r.duration()))
 		}
@@ -220,7 +221,8 @@ func settingsTable(runs []result) report.Table {
 				}
 			}
 		}
-		t.Rows = append(t.Rows, []report.Cell{report.Text(r.name), report.Text(r.state), report.Text(strings.Join(own, " "))})
+		t.Rows = append(t.Rows, []report.Cell{report.Text(r.name), report.Text(r.state),
+			report.Text(strings.Join(own, " "))})
 	}
 	if len(begun) == 0 {
 		return t
@@ -237,7 +239,8 @@ func settingsTable(runs []result) report.Table {
 			data = append(data, fmt.Sprintf("%s, %s images for training, %s for testing, %d classes",
 				filepath.Base(f.Data), digits.Group(f.Images), digits.Group(f.Validation), f.Classes))
 		}
-		machines = append(machines, fmt.Sprintf("%s, %s, %s, %s", r.config.CPU, r.config.Backend, r.config.Platform, r.config.Go))
+		machines = append(machines, fmt.Sprintf("%s, %s, %s, %s", r.config.CPU, r.config.Backend,
+			r.config.Platform, r.config.Go))
 	}
 	for _, list := range []struct {
 		what  string

@@ -91,6 +91,7 @@ func (e *Experiment) Runs() []string {
 // sets reports whether a run of the experiment has its own value of a flag.
 func (e *Experiment) sets(flag string) bool {
 	return slices.ContainsFunc(e.runs, func(t trial) bool {
-		return slices.ContainsFunc(slices.Concat(e.flags, t.flags), func(f string) bool { return strings.HasPrefix(f, "--"+flag+"=") })
+		return slices.ContainsFunc(slices.Concat(e.flags, t.flags),
+			func(f string) bool { return strings.HasPrefix(f, "--"+flag+"=") })
 	})
 }

@@ -40,7 +40,8 @@ func (a File) Get(ctx context.Context, cache string, progress func(done, total i
 	}
 	err := a.fetch(ctx, file, progress)
 	if err != nil && ctx.Err() != nil {
-		return "", fmt.Errorf("the download of %s was interrupted: the next one continues from there: %w", a.URL, ctx.Err())
+		return "", fmt.Errorf("the download of %s was interrupted: the next one continues from there: %w",
+			a.URL, ctx.Err())
 	}
 	return file, err
 }

@@ -12,17 +12,24 @@ import (
 // Flags binds flags to s, whose values are the defaults.
 func (s *Settings) Flags() []cli.Group {
 	network := cli.NewGroup("Network")
-	network.StringVar(&s.Model, "model", s.Model, "`NAME` "+strings.Join(nn.VGGNames(), ", ")+" (columns A to E of the paper)")
-	network.BoolVar(&s.BatchNorm, "bn", s.BatchNorm, "batch normalization after each layer with weights; --bn=false omits it")
-	network.Float32Var(&s.Dropout, "dropout", s.Dropout, "`RATE` dropout after the two hidden dense layers, from 0 to below 1")
-	network.StringVar(&s.Init, "init", s.Init, "`NAME` initial weights: he_normal, glorot_uniform, normal or normal:DEVIATION")
-	network.StringVar(&s.Pretrained, "pretrained", s.Pretrained, "`FILE` pretrained weights for the layers of the same names: .h5, .keras, .weights.h5, "+
-		".safetensors, a run or its checkpoint; or imagenet, for VGG-19's or VGG-16's, downloaded (575 or 553 MB)")
-	network.BoolVar(&s.SkipMismatch, "skip-mismatch", s.SkipMismatch, "ignore weights of --pretrained that have another shape, with a warning")
+	network.StringVar(&s.Model, "model", s.Model,
+		"`NAME` "+strings.Join(nn.VGGNames(), ", ")+" (columns A to E of the paper)")
+	network.BoolVar(&s.BatchNorm, "bn", s.BatchNorm,
+		"batch normalization after each layer with weights; --bn=false omits it")
+	network.Float32Var(&s.Dropout, "dropout", s.Dropout,
+		"`RATE` dropout after the two hidden dense layers, from 0 to below 1")
+	network.StringVar(&s.Init, "init", s.Init,
+		"`NAME` initial weights: he_normal, glorot_uniform, normal or normal:DEVIATION")
+	network.StringVar(&s.Pretrained, "pretrained", s.Pretrained,
+		"`FILE` pretrained weights for the layers of the same names: .h5, .keras, .weights.h5, "+
+			".safetensors, a run or its checkpoint; or imagenet, for VGG-19's or VGG-16's, downloaded (575 or 553 MB)")
+	network.BoolVar(&s.SkipMismatch, "skip-mismatch", s.SkipMismatch,
+		"ignore weights of --pretrained that have another shape, with a warning")
 
 	data := cli.NewGroup("Data")
-	data.StringVar(&s.Data, "data", s.Data, "`PATH` CIFAR-10, binary or Python, as a folder or .tar.gz; a folder of image files; or shapes, "+
-		"images generated in memory (default the official archive, downloaded)")
+	data.StringVar(&s.Data, "data", s.Data,
+		"`PATH` CIFAR-10, binary or Python, as a folder or .tar.gz; a folder of image files; or shapes, "+
+			"images generated in memory (default the official archive, downloaded)")
 	data.IntVar(&s.Limit, "limit", s.Limit, "`N` train on the first N images only")
 	data.IntVar(&s.ValLimit, "val-limit", s.ValLimit, "`N` validate with the first N images only")
 	data.TextVar(&s.Augment, "augment", s.Augment, "`KIND` flips and shifts: none, whole-pixel or sub-pixel")
@@ -31,17 +38,22 @@ func (s *Settings) Flags() []cli.Group {
 	training := cli.NewGroup("Training")
 	training.IntVar(&s.Epochs, "epochs", s.Epochs, "`N` passes over the data, including those before a resume")
 	training.IntVar(&s.Batch, "batch", s.Batch, "`N` images per step")
-	training.StringVar(&s.LR, "lr", s.LR, "`RATE` learning rate: a number; or steps, as in the default: 0.01 for 81 epochs, 0.005 up to epoch 141, "+
-		"then 0.001; or cosine:0.05, which falls from there to 0")
+	training.StringVar(&s.LR, "lr", s.LR,
+		"`RATE` learning rate: a number; or steps, as in the default: 0.01 for 81 epochs, 0.005 up to epoch 141, "+
+			"then 0.001; or cosine:0.05, which falls from there to 0")
 	training.IntVar(&s.Warmup, "warmup", s.Warmup, "`N` epochs in which the learning rate rises to its value")
 	training.Float32Var(&s.Momentum, "momentum", s.Momentum, "`M` Nesterov momentum, from 0 to below 1")
-	training.Float32Var(&s.WeightDecay, "weight-decay", s.WeightDecay, "`LAMBDA` strength of the L2 penalty λ·Σw² on kernels")
+	training.Float32Var(&s.WeightDecay, "weight-decay", s.WeightDecay,
+		"`LAMBDA` strength of the L2 penalty λ·Σw² on kernels")
 	training.Uint64Var(&s.Seed, "seed", s.Seed, "`N` seed of the initial weights, order, augmentation and dropout")
 
 	results := cli.NewGroup("Results")
-	results.StringVar(&s.TensorBoard, "tensorboard", s.TensorBoard, "`FOLDER` write the curves for TensorBoard during the run")
-	results.StringVar(&s.Save, "save", s.Save, "`FILE` save the model at the end: .h5 for Keras 2 and 3, .keras for Keras 3, or .safetensors")
-	results.BoolVar(&s.SaveBest, "save-best", s.SaveBest, "--save after each epoch with the best validation accuracy so far, not at the end")
+	results.StringVar(&s.TensorBoard, "tensorboard", s.TensorBoard,
+		"`FOLDER` write the curves for TensorBoard during the run")
+	results.StringVar(&s.Save, "save", s.Save,
+		"`FILE` save the model at the end: .h5 for Keras 2 and 3, .keras for Keras 3, or .safetensors")
+	results.BoolVar(&s.SaveBest, "save-best", s.SaveBest,
+		"--save after each epoch with the best validation accuracy so far, not at the end")
 	return []cli.Group{network, data, training, results, s.Options.Flags()}
 }
 
@@ -54,7 +66,8 @@ func MayChange() []string {
 // Absolute makes the paths absolute.
 func (s *Settings) Absolute() (err error) {
 	for _, path := range []*string{&s.Data, &s.Pretrained, &s.TensorBoard, &s.Save} {
-		if named := *path == "" || *path == cifar.BuiltIn && path == &s.Data || *path == ImageNet && path == &s.Pretrained; !named && err == nil {
+		named := *path == "" || path == &s.Data && *path == cifar.BuiltIn || path == &s.Pretrained && *path == ImageNet
+		if !named && err == nil {
 			*path, err = filepath.Abs(*path)
 		}
 	}

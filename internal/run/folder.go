@@ -105,9 +105,11 @@ func create(path string, c Config) (*Folder, error) {
 		if _, err := os.Lstat(d.File(name)); err == nil {
 			d.Close()
 			if name != ConfigName {
-				return nil, fmt.Errorf("%s has a %s, but no %s to resume from: name another folder", path, name, ConfigName)
+				return nil, fmt.Errorf("%s has a %s, but no %s to resume from: name another folder", path, name,
+					ConfigName)
 			}
-			return nil, fmt.Errorf("%s already has a run: resume it with --resume %s, or name another folder", path, path)
+			return nil, fmt.Errorf("%s already has a run: resume it with --resume %s, or name another folder",
+				path, path)
 		}
 	}
 	if err := d.writeConfig(); err != nil {
@@ -173,7 +175,8 @@ func ReadConfig(path string) (c Config, err error) {
 	}
 	text, err := infile.ReadFile(filepath.Join(path, ConfigName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, fmt.Errorf("%s is not the folder of a run (no %s): name one that train --out has made", path, ConfigName)
+		return c, fmt.Errorf("%s is not the folder of a run (no %s): name one that train --out has made", path,
+			ConfigName)
 	}
 	if err != nil {
 		return c, fmt.Errorf("%s: %s: %w: name a run whose files are readable", path, ConfigName, infile.Cause(err))

@@ -133,7 +133,7 @@ func TestBadWeights(t *testing.T) {
 		{"other shapes", []string{"--pretrained", narrow}, []string{narrow, "block2_conv1/kernel", "(3, 3, 64, 7)", "(3, 3, 64, 128)", "--skip-mismatch"}},
 		{"no network", []string{"--pretrained", "imagenet"}, []string{"ImageNet", "vgg16_weights_tf_dim_ordering_tf_kernels.h5"}},
 		{"no folder", []string{"--save", filepath.Join(dir, "none", "m.h5")}, []string{"--save", "none", "no such file"}},
-		{"a folder", []string{"--save", folder}, []string{"--save", folder, "not a file"}},
+		{"a folder", []string{"--save", folder}, []string{"--save", folder, "not a regular file"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "run")

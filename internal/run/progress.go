@@ -45,7 +45,8 @@ func (p *Progress) begin(b backend.Backend, dir *Folder, t *nn.Trainer, notes []
 	}
 	f := dir.Config.Facts
 	p.Line("model", "%s, %.1f million parameters", s.Model, float64(f.Trainable+f.NonTrainable)/1e6)
-	p.Line("data", "%s: %s for training, %d for validation, %s", f.Data, count(f.Images, "image", "images"), f.Validation, count(f.Classes, "class", "classes"))
+	p.Line("data", "%s: %s for training, %d for validation, %s", f.Data, count(f.Images, "image", "images"),
+		f.Validation, count(f.Classes, "class", "classes"))
 	for _, note := range notes {
 		p.Line("note", "%s", note)
 	}
@@ -57,7 +58,8 @@ func (p *Progress) begin(b backend.Backend, dir *Folder, t *nn.Trainer, notes []
 	}
 	p.Line("results", "%s", dir.Path)
 	if dir.Config.Backend != b.Name() {
-		p.Line("note", "the run began on %s: on another backend or ISA level the last digits differ", dir.Config.Backend)
+		p.Line("note", "the run began on %s: on another backend or ISA level the last digits differ",
+			dir.Config.Backend)
 	}
 	if p.verbose {
 		text, _ := json.MarshalIndent(dir.Config, "", "  ") // numbers and strings cannot fail
@@ -125,7 +127,8 @@ func (p *Progress) End(dir *Folder, history []nn.Row, resume string) {
 		return
 	}
 	best := Best(history)
-	p.Line("done", "in %v; best val_accuracy %.2f %% in epoch %d", time.Since(p.started).Round(time.Second), 100*best.Validation.Accuracy, best.Epoch)
+	p.Line("done", "in %v; best val_accuracy %.2f %% in epoch %d", time.Since(p.started).Round(time.Second),
+		100*best.Validation.Accuracy, best.Epoch)
 	p.Line("results", "%s (the curves), %s (the weights)", dir.File(HistoryName), dir.File(CheckpointName))
 	if _, err := os.Stat(p.settings.Save); err == nil {
 		what := "the model, for Keras and others"

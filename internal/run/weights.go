@@ -30,7 +30,8 @@ func (s *Settings) CheckPretrained(ctx context.Context, progress func(done, tota
 }
 
 // openPretrained opens the file of pretrained weights, and returns its path.
-func (s *Settings) openPretrained(ctx context.Context, progress func(done, total int64)) (f *keras.File, path string, err error) {
+func (s *Settings) openPretrained(ctx context.Context, progress func(done, total int64)) (
+	f *keras.File, path string, err error) {
 	path = s.Pretrained
 	if path == ImageNet {
 		if path, err = keras.ImageNet(ctx, s.Model, progress); err != nil {
@@ -40,7 +41,8 @@ func (s *Settings) openPretrained(ctx context.Context, progress func(done, total
 	if info, err := os.Stat(path); err == nil && info.IsDir() { // the folder of a run
 		path = filepath.Join(path, CheckpointName)
 		if _, err := os.Stat(path); err != nil {
-			return nil, "", fmt.Errorf("--pretrained %s: %w: name a run with a checkpoint, or a file", path, infile.Cause(err))
+			return nil, "", fmt.Errorf("--pretrained %s: %w: name a run with a checkpoint, or a file", path,
+				infile.Cause(err))
 		}
 	}
 	if f, err = keras.Open(path); err != nil {
@@ -71,7 +73,8 @@ func (j *Job) pretrain(ctx context.Context, m *nn.Model) error {
 	case err != nil:
 		return fmt.Errorf("--pretrained: %w", err)
 	case len(r.Taken) == 0:
-		return fmt.Errorf("--pretrained %s: no layer in common: its layers are %s, those of the network %s", path, list(r.PassedOver), list(r.Missing))
+		return fmt.Errorf("--pretrained %s: no layer in common: its layers are %s, those of the network %s",
+			path, list(r.PassedOver), list(r.Missing))
 	}
 	j.Progress.pretrained(path, r)
 	return nil
@@ -102,7 +105,10 @@ func (s *saver) check() error {
 // not be written again.
 func (s *saver) resume(again bool) {
 	before := s.folder.Config.Saved
-	if _, err := os.Stat(s.path); err != nil || before.Path != s.path || again && before.Epoch == len(s.trainer.History) && s.trainer.EpochStep == 0 {
+	if _, err := os.Stat(s.path); err != nil || before.Path != s.path {
+		return
+	}
+	if again && before.Epoch == len(s.trainer.History) && s.trainer.EpochStep == 0 {
 		return
 	}
 	s.saved = before.Epoch
@@ -142,7 +148,8 @@ func (s *saver) write() error {
 	}
 	var t *keras.Training
 	if len(history) > 0 {
-		t = &keras.Training{LearningRate: history[len(history)-1].LearningRate, Momentum: s.momentum, State: s.trainer.State}
+		t = &keras.Training{LearningRate: history[len(history)-1].LearningRate, Momentum: s.momentum,
+			State: s.trainer.State}
 	}
 	if err := keras.Save(s.path, s.trainer.Model, t); err != nil {
 		return err

@@ -88,7 +88,8 @@ func (p page) addSamples() ([]sample, error) {
 func (p page) write(w http.ResponseWriter, r *http.Request) error {
 	f, ok := p[r.URL.Path]
 	if !ok {
-		return problemf(http.StatusNotFound, "no such path %s: the page is /, the endpoint for programs %s", r.URL.Path, predictPath)
+		return problemf(http.StatusNotFound, "no such path %s: the page is /, the endpoint for programs %s",
+			r.URL.Path, predictPath)
 	}
 	return only(http.MethodGet, f.write)(w, r)
 }

@@ -50,7 +50,8 @@ func (t timeouts) request() time.Duration { return t.body + t.answer }
 // New returns a server that reports the top classes of an image unless a request says otherwise.
 func New(m *classify.Model, top int) (*Server, error) {
 	s := &Server{model: m, top: top, bodies: semaphore.NewWeighted(maxBodies), pixels: semaphore.NewWeighted(maxPixels),
-		timeouts: timeouts{head: 10 * time.Second, body: 30 * time.Second, answer: 30 * time.Second, idle: 2 * time.Minute}}
+		timeouts: timeouts{head: 10 * time.Second, body: 30 * time.Second, answer: 30 * time.Second,
+			idle: 2 * time.Minute}}
 	var err error
 	if s.page, err = newPage(m); err != nil {
 		return nil, err

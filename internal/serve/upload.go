@@ -140,7 +140,8 @@ func (s *Server) read(ctx context.Context, r *http.Request) ([]upload, error) {
 			return nil, brokenBody(err)
 		}
 		if len(uploads) == maxImages {
-			return nil, problemf(http.StatusRequestEntityTooLarge, "the form has too many images: the limit is %d", maxImages)
+			return nil, problemf(http.StatusRequestEntityTooLarge,
+				"the form has too many images: the limit is %d", maxImages)
 		}
 		data, err := io.ReadAll(field)
 		if err != nil {
@@ -184,7 +185,8 @@ func (s *Server) decode(ctx context.Context, data []byte) ([]float32, error) {
 	}
 	pixels := int64(p.Width) * int64(p.Height)
 	if pixels > maxPixels {
-		return nil, fmt.Errorf("an image of %dx%d pixels is %w: the limit is %d million", p.Width, p.Height, picture.ErrTooLarge, maxPixels>>20)
+		return nil, fmt.Errorf("an image of %dx%d pixels is %w: the limit is %d million", p.Width, p.Height,
+			picture.ErrTooLarge, maxPixels>>20)
 	}
 	if err := s.pixels.Acquire(ctx, pixels); err != nil {
 		return nil, err

@@ -134,7 +134,8 @@ func Untrained(t testing.TB, s nn.Sequential) (path string) {
 		t.Fatal(err)
 	}
 	h, w, c := s.Input[0], s.Input[1], s.Input[2]
-	data := &nn.Images{Height: h, Width: w, Channels: c, NumClasses: s.Classes, Pixels: make([]float32, h*w*c), Labels: []float32{0}}
+	data := &nn.Images{Height: h, Width: w, Channels: c, NumClasses: s.Classes, Pixels: make([]float32, h*w*c),
+		Labels: []float32{0}}
 	trainer, err := nn.NewTrainer(OpenCPU(t), network, nn.Config{Data: data, Validation: data, Epochs: 1, Batch: 1,
 		Schedule: nn.Constant(0.01), Init: nn.HeNormal(), Seed: 1})
 	if err != nil {
