@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"os"
@@ -11,46 +11,6 @@ import (
 	"github.com/lamina-go/lamina/ops"
 )
 
-func TestParse(t *testing.T) {
-	for _, test := range []struct{ args, err string }{
-		{"", ""},
-		{"conv --threads 1", ""},
-		{"gemm networks --models vgg11,vgg16c --batch 32 --runs 1", ""},
-		{"step --models vgg13", ""},
-		{"tune --runs 1", ""},
-		{"winograd", `no table "winograd"`},
-		{"--models vgg12", `--models "vgg12": want one of vgg11,`},
-		{"--models=", "--models"},
-		{"--batch 0", "must be at least 1"},
-		{"--batch 1000000000", "at most 65536"},
-		{"--threads 0", "must be at least 1"},
-		{"--threads 1000000", "at most"},
-		{"--runs -1", "must be at least 1"},
-		{"--speed", "unknown flag"},
-	} {
-		_, err := new(options).program().Parse(strings.Fields(test.args))
-		if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
-			t.Errorf("bench %s: error %v, want %q", test.args, err, test.err)
-		}
-	}
-}
-
-// The table step is long: it is of one network where none is named.
-func TestStepModels(t *testing.T) {
-	for _, test := range []struct{ args, models string }{
-		{"step", "vgg19"},
-		{"step --models vgg11,vgg13", "vgg11,vgg13"},
-	} {
-		o := new(options)
-		if _, err := o.program().Parse(strings.Fields(test.args)); err != nil {
-			t.Fatal(err)
-		}
-		if got := strings.Join(o.stepModels, ","); got != test.models {
-			t.Errorf("bench %s: networks %s, want %s", test.args, got, test.models)
-		}
-	}
-}
-
 func TestPeerCommandsNoPython(t *testing.T) {
 	_, err := peerCommands(t.TempDir(), ops.Generic, []string{"no-such-python"})
 	if err == nil || !strings.Contains(err.Error(), "--peers no-such-python") {
@@ -58,18 +18,18 @@ func TestPeerCommandsNoPython(t *testing.T) {
 	}
 }
 
-// A program that fails is told of in one line.
+// A program that fails is reported in one line.
 func TestPeerFails(t *testing.T) {
 	if _, err := exec.LookPath("sh"); err != nil {
 		t.Skip("no shell")
 	}
 	c := &contender{command: []string{"sh", "-c", `echo Traceback >&2; echo ValueError >&2; exit 1`}}
-	if err := c.turn(new(options)); err == nil || !strings.HasSuffix(err.Error(), "exit status 1: ValueError") {
+	if err := c.turn(new(Options)); err == nil || !strings.HasSuffix(err.Error(), "exit status 1: ValueError") {
 		t.Errorf("error %v, want one that ends with the last line", err)
 	}
 }
 
-// The operations of a convolution are counted as its definition does them.
+// The operations of a convolution are those of its definition.
 func TestFlop(t *testing.T) {
 	for _, kernel := range []int{1, 3} {
 		for h := 1; h <= 4; h++ {
@@ -92,7 +52,7 @@ func TestFlop(t *testing.T) {
 	}
 }
 
-// Where the choices cannot be stored nothing is measured.
+// Nothing is measured if the result cannot be stored.
 func TestTuneNowhere(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
@@ -101,18 +61,41 @@ func TestTuneNowhere(t *testing.T) {
 	for _, name := range []string{"XDG_CACHE_HOME", "HOME", "LocalAppData"} { // by system
 		t.Setenv(name, file)
 	}
-	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	defer func(was *os.File) { os.Stdout = was }(os.Stdout)
-	os.Stdout = out
-	err = tune(ops.Generic, &options{batch: 1, threads: 1, runs: 1})
+	var out strings.Builder
+	err := Tune(&Options{Batch: 1, Threads: 1, Runs: 1}, &out)
 	if err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("error %v does not name %s", err, file)
 	}
-	if text, _ := os.ReadFile(out.Name()); len(text) > 0 {
-		t.Errorf("it came after\n%s", text)
+	if out.Len() > 0 {
+		t.Errorf("it came after\n%s", &out)
+	}
+}
+
+// A table is the same as text and as Markdown.
+func TestTable(t *testing.T) {
+	for markdown, want := range map[bool]string{
+		false: "\nTitle\n(a remark\nof two lines)\nname      rate  peak\nfirst      1.5  50 %\nsecond\n",
+		true:  "\n### Title\n\na remark of two lines\n\n| name | rate | peak |\n| :-- | --: | --: |\n| first | 1.5 | 50 % |\n| second |  |  |\n",
+	} {
+		var b strings.Builder
+		out := &output{&b, markdown}
+		out.title("Title", "a remark\nof two lines")
+		table := out.table(text("name", 6), number("rate", 6), number("peak", 2))
+		table.row("first", " 1.5", "50 %")
+		table.row("second", "", "")
+		if got := b.String(); got != want {
+			t.Errorf("markdown %t:\n%q\nwant\n%q", markdown, got, want)
+		}
+	}
+}
+
+func TestMachine(t *testing.T) {
+	var b strings.Builder
+	o := &Options{Threads: 2, Command: "lamina bench gemm"}
+	printMachine(&output{&b, true}, ops.Generic, o)
+	for _, words := range []string{"| machine |", "| ISA level | generic |", "| date | 20", "| version | ", "| Go | go", "| command | `lamina bench gemm` |"} {
+		if !strings.Contains(b.String(), words) {
+			t.Errorf("%q is not in\n%s", words, b.String())
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"fmt"
@@ -17,42 +17,44 @@ var convolutions = [...]struct{ size, in, out, kernel int }{
 	{2, 512, 512, 3}, {2, 512, 512, 1},
 }
 
-// printConvolutions prints the rate of each pass by shape, as a layer of a network in training, and of a network that only infers.
-func printConvolutions(level ops.Level, p peak, o *options) error {
-	fmt.Printf("\nConvolution, batch %d, %v, %s: ms, GFLOP/s and share of the peak\n", o.batch, level, cores(o.threads))
-	fmt.Println("(operations are those on pixels of the image, not on its padding)")
-	fmt.Printf("%-22s", "")
+// printConvolutions prints the rate of each pass by shape: as a layer in training, and in
+// inference.
+func printConvolutions(out *output, level ops.Level, p peak, o *Options) error {
+	out.title(fmt.Sprintf("Convolution, batch %d, %v, %s: ms, GFLOP/s and share of the peak",
+		o.Batch, level, cores(o.Threads)),
+		"operations on padding do not count")
+	columns := []column{text("shape", 20)}
 	for _, pass := range cpu.ConvPasses {
-		fmt.Printf("  %22s", pass)
+		columns = append(columns, number(pass, 8), number("GFLOP/s", 12))
 	}
-	fmt.Println()
+	table := out.table(columns...)
 	for _, c := range convolutions {
 		b, err := openTuned(level, o)
 		if err != nil {
 			return err
 		}
-		spec := backend.Conv2DSpec{N: o.batch, H: c.size, W: c.size, In: c.in, Out: c.out,
+		spec := backend.Conv2DSpec{N: o.Batch, H: c.size, W: c.size, In: c.in, Out: c.out,
 			Kernel: c.kernel, BatchNorm: true, NoInputGrad: c.in == 3}
 		times, err := convSeconds(b, spec)
 		b.Close()
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%-22s", fmt.Sprintf("%dx%d %d→%d, %dx%d", c.size, c.size, c.in, c.out, c.kernel, c.kernel))
+		cells := []string{fmt.Sprintf("%dx%d %d→%d, %dx%d", c.size, c.size, c.in, c.out, c.kernel, c.kernel)}
 		for _, t := range times {
 			if t == 0 {
-				fmt.Printf("  %22s", "")
+				cells = append(cells, "", "")
 				continue
 			}
-			fmt.Printf("  %8.2f  %12s", t*1e3, share(flop(spec)/1e9/t, p.allCores))
+			cells = append(cells, fmt.Sprintf("%.2f", t*1e3), share(flop(spec)/1e9/t, p.allCores))
 		}
-		fmt.Println()
+		table.row(cells...)
 	}
 	return nil
 }
 
-// flop returns the floating-point operations of one pass: in each direction, of H·k taps
-// those of the first and the last row that fall into the padding do not count.
+// flop returns the floating-point operations of one pass. In each direction, taps of the first and
+// the last row that fall into the padding do not count.
 func flop(s backend.Conv2DSpec) float64 {
 	taps := func(size int) int { return size*s.Kernel - (s.Kernel - 1) }
 	return 2 * float64(s.N*s.In*s.Out) * float64(taps(s.H)*taps(s.W))

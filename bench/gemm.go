@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"fmt"
@@ -7,30 +7,33 @@ import (
 	"slices"
 	"time"
 
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/gonum"
+
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/internal/fmapeak"
 	"github.com/lamina-go/lamina/ops"
 	"github.com/lamina-go/lamina/tensor"
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/gonum"
 )
 
-// products are m, n, k: large squares, and the dense layers of VGG at batch 128.
+// products are the m, n, k of large squares, and of the dense layers of VGG at batch 128.
 var products = [...][3]int{
 	{512, 512, 512}, {1024, 1024, 1024}, {2048, 2048, 2048},
 	{128, 4096, 512}, {128, 4096, 4096}, {128, 10, 4096},
 }
 
-// printGEMM prints the rate of matrix products: by the kernel on one core, by the engine, as a dense layer, on all, and by gonum on
-// one core.
-func printGEMM(peaks map[ops.Level]peak, threads int) error {
-	fmt.Printf("\nMatrix product m × k by k × n, float32, GFLOP/s and share of the level's peak; at clock: median share of\n" +
-		"the multiply-adds that one core does right after it, as some processors lower their clock for products\n")
-	fmt.Printf("%-14s  %-8s  %12s  %8s  %12s  %8s\n", "m n k", "level", "one core", "at clock", cores(threads), "gonum")
+// printGEMM prints the rate of matrix products: of the kernel on one core, of the engine's dense
+// layer on all, and of gonum on one core.
+func printGEMM(out *output, peaks map[ops.Level]peak, threads int) error {
+	out.title("Matrix product m × k by k × n, float32, GFLOP/s and share of the level's peak",
+		"at clock: the median share of the peak measured on one core right after each product,\n"+
+			"because some processors lower their clock for products")
+	t := out.table(text("m n k", 14), text("level", 8), number("one core", 12), number("at clock", 8),
+		number(cores(threads), 12), number("gonum", 8))
 	levels := ops.FloatLevels()
 	if len(levels) > 1 {
-		levels = levels[1:] // the generic one is gonum's
+		levels = levels[1:] // gonum stands for the generic one
 	}
 	for _, s := range products {
 		m, n, k := s[0], s[1], s[2]
@@ -47,15 +50,16 @@ func printGEMM(peaks map[ops.Level]peak, threads int) error {
 			if err != nil {
 				return err
 			}
-			fmt.Printf("%-14s  %-8v  %12s  %6.0f %%  %12s  %8.1f\n", fmt.Sprint(m, n, k), level,
-				share(one, peaks[level].oneCore), 100*atClock, share(flop/seconds, peaks[level].allCores), reference)
+			t.row(fmt.Sprint(m, n, k), level.String(), share(one, peaks[level].oneCore),
+				fmt.Sprintf("%.0f %%", 100*atClock),
+				share(flop/seconds, peaks[level].allCores), fmt.Sprintf("%.1f", reference))
 		}
 	}
 	return nil
 }
 
-// productRate returns the rate of the fastest product, which has flop billions of operations, and the median
-// of its shares of the multiply-adds of one core right after it.
+// productRate returns the rate of the fastest product, of flop billion operations, and the median
+// share of the peak measured on one core right after each.
 func productRate(level ops.Level, peak, flop float64, product func()) (best, atClock float64) {
 	var shares []float64
 	repeat(func() {
@@ -94,7 +98,7 @@ func denseSeconds(level ops.Level, threads, m, n, k int) (float64, error) {
 	return t.seconds(func() { plan.Forward(y, x, w, bias) })
 }
 
-// random returns normal numbers.
+// random returns normally distributed values.
 func random(n int) []float32 {
 	r := rand.New(rand.NewPCG(1, 2))
 	x := make([]float32, n)
@@ -104,7 +108,7 @@ func random(n int) []float32 {
 	return x
 }
 
-// tensors makes tensors of random numbers, and keeps the first error.
+// tensors allocates tensors of random values, and keeps the first error.
 type tensors struct {
 	backend backend.Backend
 	err     error
@@ -118,7 +122,7 @@ func (t *tensors) parameters(shape ...int) tensor.Tensor {
 	return t.fill(t.backend.Parameters, shape)
 }
 
-// kernel makes the w of a convolution or a dense layer.
+// kernel allocates the w of a convolution or a dense layer.
 func (t *tensors) kernel(shape ...int) tensor.Tensor {
 	return t.fill(func(shape tensor.Shape) (tensor.Tensor, error) {
 		flat, err := t.backend.Parameters(shape)

@@ -1,31 +1,69 @@
-package main
+package bench
 
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/klauspost/cpuid/v2"
+
+	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/fmapeak"
 	"github.com/lamina-go/lamina/ops"
 )
 
-// peak is the multiply-add peak in GFLOP/s at one level: of bf16 where that has products of bf16, else of float32.
+// peak is the multiply-add peak in GFLOP/s at one ISA level: in bf16 if the level has bf16
+// products, else in float32.
 type peak struct{ oneCore, allCores float64 }
 
-// printMachine prints what the machine is and can do at most, and returns the peaks.
-func printMachine(threads int) map[ops.Level]peak {
-	fmt.Printf("%s, %d of %d cores, %s, %s/%s\n\n",
-		cpuid.CPU.BrandName, threads, runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	fmt.Printf("Multiply-add peak, GFLOP/s\n%-10s  %-8s  %8s  %8s\n", "level", "", "one core", cores(threads))
+// printMachine prints what is measured: in Markdown with all that a reader needs to compare.
+func printMachine(out *output, level ops.Level, o *Options) {
+	c := cpuid.CPU
+	used := fmt.Sprintf("%d of %d cores", o.Threads, runtime.NumCPU())
+	platform := runtime.GOOS + "/" + runtime.GOARCH
+	if !out.markdown {
+		fmt.Fprintf(out, "%s, %s, %s, %s\n", c.BrandName, used, runtime.Version(), platform)
+		return
+	}
+	t := out.table(text("machine", 0), text(strings.ReplaceAll(c.BrandName, "|", ""), 0))
+	t.row("cores", used)
+	if caches := caches(); caches != "" {
+		t.row("caches", caches)
+	}
+	t.row("ISA level", level.String())
+	t.row("date", time.Now().Format(time.DateOnly))
+	t.row("version", cli.Version())
+	t.row("Go", runtime.Version()+" "+platform)
+	t.row("command", "`"+o.Command+"`")
+}
+
+// caches lists the sizes of the caches, as far as they are known.
+func caches() string {
+	var sizes []string
+	for _, cache := range []struct {
+		name  string
+		bytes int
+	}{{"L1d", cpuid.CPU.Cache.L1D}, {"L2", cpuid.CPU.Cache.L2}, {"L3", cpuid.CPU.Cache.L3}} {
+		if cache.bytes > 0 {
+			sizes = append(sizes, fmt.Sprintf("%s %d KiB", cache.name, cache.bytes>>10))
+		}
+	}
+	return strings.Join(sizes, ", ")
+}
+
+// printPeaks prints what the machine can do at most, and returns it.
+func printPeaks(out *output, threads int) map[ops.Level]peak {
+	out.title("Multiply-add peak, GFLOP/s", "")
+	t := out.table(text("level", 10), text("type", 8), number("one core", 8), number(cores(threads), 8))
 	peaks := map[ops.Level]peak{}
 	for _, level := range ops.Levels() {
 		p := peak{fmapeak.Measure(level.String(), 1), fmapeak.Measure(level.String(), threads)}
-		numbers := "float32"
+		kind := "float32"
 		if level > level.Float() {
-			numbers = "bf16"
+			kind = "bf16"
 		}
-		fmt.Printf("%-10v  %-8s  %8.1f  %8.1f\n", level, numbers, p.oneCore, p.allCores)
+		t.row(level.String(), kind, fmt.Sprintf("%.1f", p.oneCore), fmt.Sprintf("%.1f", p.allCores))
 		peaks[level] = p
 	}
 	return peaks
@@ -38,16 +76,16 @@ func cores(threads int) string {
 	return fmt.Sprintf("%d cores", threads)
 }
 
-// share prints a rate in GFLOP/s and what part of the peak it is.
+// share formats a rate in GFLOP/s and its share of the peak.
 func share(rate, peak float64) string { return fmt.Sprintf("%6.1f %3.0f %%", rate, 100*rate/peak) }
 
-// Each kernel is called for this time, and at least so many times.
+// A kernel is called for this time, and at least so many times.
 const (
 	kernelTime  = 200 * time.Millisecond
 	kernelCalls = 5
 )
 
-// repeat calls f, and then once and again as often as a kernel is measured.
+// repeat calls f once to warm up, and then as often as a kernel is measured.
 func repeat(f func()) {
 	f()
 	for begin, calls := time.Now(), 0; calls < kernelCalls || time.Since(begin) < kernelTime; calls++ {
@@ -55,8 +93,8 @@ func repeat(f func()) {
 	}
 }
 
-// fastest returns the seconds of the fastest call of f: what the others lose is mostly the
-// work of other programs.
+// fastest returns the seconds of the fastest call of f: slower ones are mostly disturbed by other
+// programs.
 func fastest(f func()) float64 {
 	best := time.Duration(1<<63 - 1)
 	repeat(func() {

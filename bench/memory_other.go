@@ -1,6 +1,6 @@
 //go:build !unix
 
-package main
+package bench
 
 // peakMemory is not measured here.
 func peakMemory() float64 { return 0 }

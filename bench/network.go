@@ -1,12 +1,12 @@
-package main
+package bench
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"iter"
 	"math/rand/v2"
-	"os"
 	"time"
 
 	"github.com/lamina-go/lamina/backend"
@@ -15,13 +15,13 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// passes are what is measured of a network.
+// passes are the measured passes of a network.
 var passes = [...]string{"train", "infer"}
 
 // runTime is the length of a run, in whole steps.
 const runTime = 5 * time.Second
 
-// result is what one process measured of one network, ours and the peers' alike.
+// result is what one process measured of one network. The peers print the same JSON.
 type result struct {
 	Framework       string  `json:"framework"`
 	Layout          string  `json:"layout"`
@@ -29,10 +29,14 @@ type result struct {
 	PeakMB          float64 `json:"peak_rss_mb"`
 }
 
-// measureNetwork measures one network in this process, which does nothing else, so that
-// its peak memory is the network's, and prints the result as JSON.
-func measureNetwork(level ops.Level, o *options) error {
-	net, err := buildVGG(o.models[0])
+// Measure measures one pass of the first network and prints the result as JSON. The process should
+// do nothing else, so that its peak memory is the network's.
+func Measure(o *Options, pass string, w io.Writer) error {
+	level, err := ops.Best()
+	if err != nil {
+		return err
+	}
+	net, err := buildVGG(o.Models[0])
 	if err != nil {
 		return err
 	}
@@ -42,11 +46,11 @@ func measureNetwork(level ops.Level, o *options) error {
 	}
 	defer b.Close()
 	r := result{Framework: "lamina " + b.Name()}
-	if r.ImagesPerSecond, err = imagesPerSecond(b, net, o.measure, o.batch, runTime); err != nil {
+	if r.ImagesPerSecond, err = imagesPerSecond(b, net, pass, o.Batch, runTime); err != nil {
 		return err
 	}
 	r.PeakMB = peakMemory() / 1e6
-	return json.NewEncoder(os.Stdout).Encode(r)
+	return json.NewEncoder(w).Encode(r)
 }
 
 // buildVGG returns a network of the VGG table as it is trained on CIFAR-10.
@@ -67,7 +71,7 @@ func imagesPerSecond(b backend.Backend, net *nn.Network, pass string, batch int,
 	return inferenceRate(b, net, batch, atLeast)
 }
 
-// sameBatch is a Data of one batch of random images again and again, for longer than a run.
+// sameBatch is a Data that repeats one batch of random images, for longer than a run.
 type sameBatch struct{ images, labels []float32 }
 
 func newSameBatch(n int) *sameBatch {
@@ -93,10 +97,10 @@ func (d *sameBatch) Batches(_, _, _ int) iter.Seq2[[]float32, []float32] {
 	}
 }
 
-// errMeasured ends a training run that has been measured.
+// errMeasured ends a training run once it is measured.
 var errMeasured = errors.New("measured")
 
-// trainingRate returns the images per second of training, after two steps to get warm.
+// trainingRate returns the images per second of training, after two warm-up steps.
 func trainingRate(b backend.Backend, net *nn.Network, batch int, atLeast time.Duration) (rate float64, err error) {
 	const warm = 2
 	ctx, cancel := context.WithCancelCause(context.Background())

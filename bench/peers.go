@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"embed"
@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,9 +24,9 @@ type contender struct {
 	best    result // of the turns so far
 }
 
-// turn runs the program once more.
-func (c *contender) turn(o *options) error {
-	args := []string{"--batch", strconv.Itoa(o.batch), "--threads", strconv.Itoa(o.threads), "--precision", o.precision}
+// turn runs the program once.
+func (c *contender) turn(o *Options) error {
+	args := []string{"--batch", strconv.Itoa(o.Batch), "--threads", strconv.Itoa(o.Threads), "--precision", o.Precision}
 	if c.best.Layout != "" {
 		args = append(args, "--layout", c.best.Layout)
 	}
@@ -44,7 +45,7 @@ func (c *contender) turn(o *options) error {
 	return nil
 }
 
-// lastLine returns the last line of a text: after a trace of calls Python tells there what is wrong.
+// lastLine returns the last line of a text, which is Python's error after a traceback.
 func lastLine(text string) string {
 	text = strings.TrimSpace(text)
 	return text[strings.LastIndex(text, "\n")+1:]
@@ -59,7 +60,7 @@ func (c *contender) count(r result) {
 	c.best = r
 }
 
-// label names the program, with the layout of its tensors if it has a choice.
+// label names the program, with the layout of its tensors if it has several.
 func (c *contender) label() string {
 	if c.best.Layout == "" {
 		return c.best.Framework
@@ -69,45 +70,43 @@ func (c *contender) label() string {
 
 // printNetworks prints images per second and peak memory of each network, in training and in
 // inference. Each turn of each program is a process of its own.
-func printNetworks(commands [][]string, o *options) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	fmt.Printf("\nNetworks, batch %d, %s: best of %d × %v, and the peak memory of the process\n",
-		o.batch, cores(o.threads), o.runs, runTime)
-	fmt.Printf("%-8s  %-5s  %-44s  %8s  %7s  %7s\n", "network", "pass", "", "images/s", "MB", "ratio")
+func printNetworks(out *output, commands [][]string, o *Options) error {
+	out.title(fmt.Sprintf("Networks, batch %d, %s, %s: best of %d × %v, and the peak memory of the process",
+		o.Batch, o.Precision, cores(o.Threads), o.Runs, runTime), "")
+	t := out.table(text("network", 8), text("pass", 5), text("program", 44), number("images/s", 8),
+		number("MB", 7), number("ratio", 7))
 	measured := passes[:]
-	if o.batch == 1 {
-		measured = passes[1:] // PyTorch does not train on one image: BatchNorm has nothing to normalize by
+	if o.Batch == 1 {
+		measured = passes[1:] // one image has no batch statistics: PyTorch refuses to train
 	}
-	for _, model := range o.models {
+	for _, model := range o.Models {
 		for _, pass := range measured {
-			contenders := []*contender{{command: []string{self, "--models", model, "--measure", pass}}}
+			contenders := []*contender{{command: append(slices.Clip(o.Self), "--models", model, "--measure", pass)}}
 			contenders = append(contenders, peers(commands, model, pass)...)
-			for range o.runs {
+			for range o.Runs {
 				for _, c := range contenders {
 					if err := c.turn(o); err != nil {
 						return err
 					}
 				}
 			}
-			printContenders(model, pass, contenders)
+			addContenders(t, model, pass, contenders)
 		}
 	}
 	return nil
 }
 
-// printContenders prints a line for each program: ours first, then the others and how many
-// times as fast ours is.
-func printContenders(model, pass string, contenders []*contender) {
+// addContenders adds a row for each program: ours first, then the others with our speed relative to
+// theirs.
+func addContenders(t *table, model, pass string, contenders []*contender) {
 	ours := contenders[0].best
 	for i, c := range contenders {
 		ratio := ""
 		if i > 0 {
 			ratio = fmt.Sprintf("%.2f x", ours.ImagesPerSecond/c.best.ImagesPerSecond)
 		}
-		fmt.Printf("%-8s  %-5s  %-44s  %8.1f  %7.0f  %7s\n", model, pass, c.label(), c.best.ImagesPerSecond, c.best.PeakMB, ratio)
+		t.row(model, pass, c.label(), fmt.Sprintf("%.1f", c.best.ImagesPerSecond),
+			fmt.Sprintf("%.0f", c.best.PeakMB), ratio)
 	}
 }
 
@@ -120,8 +119,8 @@ func peers(commands [][]string, model, pass string) (programs []*contender) {
 	return programs
 }
 
-// peerCommands writes the scripts to a folder and returns a command for each Python: that of
-// PyTorch if it has it, else that of Keras.
+// peerCommands writes the scripts to a folder and returns a command for each Python: PyTorch's if
+// it is installed, else Keras's.
 func peerCommands(dir string, level ops.Level, pythons []string) (commands [][]string, err error) {
 	if err := os.CopyFS(dir, scripts); err != nil {
 		return nil, err
@@ -135,7 +134,7 @@ func peerCommands(dir string, level ops.Level, pythons []string) (commands [][]s
 			"from importlib.util import find_spec as f; print(f('torch') and 'torch' or f('keras') and 'keras')").Output()
 		framework := strings.TrimSpace(string(found))
 		if err == nil && framework == "None" {
-			err = errors.New("it has neither torch nor keras: see bench/peers")
+			err = errors.New("neither torch nor keras is installed: see bench/peers")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("--peers %s: %w", python, err)

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"slices"
@@ -9,17 +9,17 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// profile is a backend that times every call of its plans, and keeps those of the fastest step. A
-// step is from the end of one Run to the end of the next. The backend under it must have
-// finished its work when a call returns, as the CPU's has. A ReLU is computed with the layer before it; with
-// a plan of its own it would not be timed.
+// profile is a backend that times every call of its plans, and keeps the times of the fastest step.
+// A step lasts from the end of one Run to the end of the next. The backend below must have finished
+// its work when a call returns, as the CPU's has. ReLU has no time of its own: the layer before
+// computes it.
 type profile struct {
 	backend.Backend
-	number  float64  // bytes of one of an activation; parameters have 4
+	element float64  // bytes of an element of activations; parameters have 4
 	layers  []string // of the network that have a kernel, in order
-	made    int      // plans made for them: a network may be compiled several times
+	made    int      // plans for them: a network may be compiled several times
 	batch   *call    // Write
-	calls   []*call  // in the order in which their plans were made
+	calls   []*call  // in the order of their plans
 	ended   time.Time
 	fastest time.Duration // 0 until there was a step
 }
@@ -27,23 +27,23 @@ type profile struct {
 // call is a method of one plan.
 type call struct {
 	name
-	work       cost // of one call, without its time
+	work       cost // of one call, without the time
 	step, best cost // in the step that runs, and in the fastest
 }
 
-// name tells what a call computes.
+// name identifies what a call computes.
 type name struct {
-	layer  string // the convolution or dense layer that it is or follows; none for all of the network
+	layer  string // the convolution or dense layer that it is or follows; "" for the whole network
 	kind   string
 	detail string
 	pass   string
 }
 
-// cost is what something takes.
+// cost is a time with its work.
 type cost struct {
 	seconds float64
 	flop    float64 // floating-point operations of a convolution or dense layer
-	bytes   float64 // that must move: each operand once
+	bytes   float64 // the least traffic: each operand once
 }
 
 func (c *cost) add(d cost) {
@@ -57,15 +57,15 @@ const (
 	forwardPass = "forward"
 	kernelPass  = "kernel gradient"
 	inputPass   = "input gradient"
-	// backwardPass gives the gradients of the input and of any parameters at once.
+	// backwardPass computes the gradients of the input and of any parameters.
 	backwardPass = "backward"
 )
 
 // newProfile returns a profile of the network on b, whose activations have the given precision.
 func newProfile(b backend.Backend, net *nn.Network, precision string) *profile {
-	p := &profile{Backend: b, number: 4}
+	p := &profile{Backend: b, element: 4}
 	if precision == "bf16" {
-		p.number = 2
+		p.element = 2
 	}
 	for _, l := range net.Table {
 		if l.Class == "Conv2D" || l.Class == "Dense" {
@@ -76,10 +76,10 @@ func newProfile(b backend.Backend, net *nn.Network, precision string) *profile {
 	return p
 }
 
-// layer returns the layer whose plan was made last.
+// layer returns the layer of the last plan.
 func (p *profile) layer() string { return p.layers[(p.made-1)%len(p.layers)] }
 
-// call makes a call of a plan.
+// call adds a call of a plan.
 func (p *profile) call(n name, work cost) *call {
 	c := &call{name: n, work: work}
 	p.calls = append(p.calls, c)
@@ -91,7 +91,8 @@ func (c *call) since(start time.Time) {
 	c.step.add(cost{time.Since(start).Seconds(), c.work.flop, c.work.bytes})
 }
 
-// costs returns the calls of the fastest step, those of parts of a layer as one: those of the layers, then those of all of the network.
+// costs returns the calls of the fastest step: those of the layers, summed over the blocks of a
+// layer, then those of the whole network.
 func (p *profile) costs() (names []name, costs []cost) {
 	for _, ofLayers := range []bool{true, false} {
 		for _, c := range p.calls {
@@ -127,7 +128,7 @@ func (p *profile) Run(key string, v backend.StepValues, f func()) error {
 	return err
 }
 
-// Write is timed as a part of the next step.
+// Write belongs to the next step.
 func (p *profile) Write(dst tensor.Tensor, src []float32) error {
 	p.batch.work.bytes = floatBytes(len(src)) + p.activationBytes(len(src))
 	defer p.batch.since(time.Now())

@@ -1,17 +1,17 @@
-package main
+package bench
 
 import (
 	"fmt"
 	"time"
 
 	"github.com/lamina-go/lamina/backend"
-	"github.com/lamina-go/lamina/nn"
+	"github.com/lamina-go/lamina/internal/digits"
 	"github.com/lamina-go/lamina/tensor"
 )
 
 func floatBytes(n int) float64 { return 4 * float64(n) }
 
-func (p *profile) activationBytes(n int) float64 { return p.number * float64(n) }
+func (p *profile) activationBytes(n int) float64 { return p.element * float64(n) }
 
 // Conv2D makes a plan of the next layer.
 func (p *profile) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
@@ -26,7 +26,7 @@ func (p *profile) Dense(s backend.DenseSpec) (backend.Dense, error) {
 	plan, err := p.Backend.Dense(s)
 	rows := s.Rows().Len()
 	if rows < s.In {
-		p.made-- // it is of the same layer as the last
+		p.made-- // a block of the same layer as the last
 	}
 	work := cost{flop: 2 * float64(s.N*rows*s.Out), bytes: p.activationBytes(s.N*(rows+s.Out)) + floatBytes(rows*s.Out)}
 	return p.linear(plan, "dense", fmt.Sprintf("%d→%d", s.In, s.Out), work), err
@@ -119,8 +119,8 @@ type activation struct {
 	forward, backward *call
 }
 
-// MaxPool makes a plan that belongs to the layer before it. In training the pool is a part of the batch
-// normalization.
+// MaxPool makes a plan that belongs to the layer before it. In training, batch
+// normalization includes the pool.
 func (p *profile) MaxPool(shape tensor.Shape) (backend.Activation, error) {
 	plan, err := p.Backend.MaxPool(shape)
 	n, h, w, c := shape.NHWC()
@@ -163,8 +163,8 @@ type loss struct {
 // SoftmaxLoss makes a plan that belongs to all of the network.
 func (p *profile) SoftmaxLoss(s backend.LossSpec) (backend.Loss, error) {
 	plan, err := p.Backend.SoftmaxLoss(s)
-	of := func(pass string, numbers int) *call {
-		return p.call(name{kind: "loss", pass: pass}, cost{bytes: floatBytes(s.N) + p.activationBytes(numbers)})
+	of := func(pass string, elements int) *call {
+		return p.call(name{kind: "loss", pass: pass}, cost{bytes: floatBytes(s.N) + p.activationBytes(elements)})
 	}
 	return &loss{plan, of(forwardPass, s.N*s.Classes), of(backwardPass, 2*s.N*s.Classes)}, err
 }
@@ -179,7 +179,7 @@ func (l *loss) Backward(dlogits, logits, labels tensor.Tensor) {
 	l.plan.Backward(dlogits, logits, labels)
 }
 
-// sgd times the update of the parameters. Penalty is no part of a step.
+// sgd times the update of the parameters. Penalty is outside of a step.
 type sgd struct {
 	backend.Optimizer
 	update *call
@@ -189,7 +189,8 @@ type sgd struct {
 func (p *profile) SGD(s backend.SGDSpec) (backend.Optimizer, error) {
 	plan, err := p.Backend.SGD(s)
 	// It reads w, v and g, and writes w and v.
-	return &sgd{plan, p.call(name{kind: "SGD", detail: nn.Thousands(s.Size), pass: "update"}, cost{bytes: floatBytes(5 * s.Size)})}, err
+	return &sgd{plan, p.call(name{kind: "SGD", detail: digits.Group(s.Size), pass: "update"},
+		cost{bytes: floatBytes(5 * s.Size)})}, err
 }
 
 func (o *sgd) Step(w, v, g tensor.Tensor) {

@@ -1,20 +1,17 @@
-package main
+package bench
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"slices"
-	"strings"
 
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/ops"
 )
 
-// printSteps prints for each network where the time of a training step goes, and beside it that
-// of an inference.
-func printSteps(level ops.Level, p peak, commands [][]string, o *options) error {
-	for _, model := range o.stepModels {
+// printSteps prints for each network where the time of a training step goes, beside that of an
+// inference.
+func printSteps(out *output, level ops.Level, p peak, commands [][]string, o *Options) error {
+	for _, model := range o.StepModels {
 		net, err := buildVGG(model)
 		if err != nil {
 			return err
@@ -24,7 +21,7 @@ func printSteps(level ops.Level, p peak, commands [][]string, o *options) error 
 		for i, pass := range passes {
 			programs[i] = append([]*contender{{}}, peers(commands, model, pass)...)
 		}
-		for range o.runs {
+		for range o.Runs {
 			for i, pass := range passes {
 				run, r, err := profileRun(level, net, pass, o)
 				if err != nil {
@@ -41,30 +38,29 @@ func printSteps(level ops.Level, p peak, commands [][]string, o *options) error 
 				}
 			}
 		}
-		fmt.Printf("\nTraining step of %s, batch %d, %v, %s, and inference: the fastest step in %d × %v\n",
-			model, o.batch, level, cores(o.threads), o.runs, runTime)
-		fmt.Println("(operations are those on pixels of the image, not on its padding, done the direct way: Winograd does")
-		fmt.Println("fewer and may pass the peak; MB are those that must move, each operand once, also where caches hold them)")
-		t := newStepTable(best[0], best[1], p.allCores)
-		t.print(os.Stdout)
-		printMeans(os.Stdout, programs[0], programs[1], o.batch)
+		out.title(fmt.Sprintf("Training step of %s, batch %d, %v, %s, and inference: the fastest step in %d × %v",
+			model, o.Batch, level, cores(o.Threads), o.Runs, runTime),
+			"operations are those of the direct algorithm without padding: Winograd needs fewer and may exceed\n"+
+				"the peak; MB is the least traffic, each operand once, also where caches hold it")
+		newStepTable(best[0], best[1], p.allCores).print(out)
+		printMeans(out, programs[0], programs[1], o.Batch)
 	}
 	return nil
 }
 
-// profileRun profiles a run of one of passes. The rate is that of the whole run.
-func profileRun(level ops.Level, net *nn.Network, pass string, o *options) (*profile, result, error) {
+// profileRun profiles a run of a pass. The rate is that of the whole run.
+func profileRun(level ops.Level, net *nn.Network, pass string, o *Options) (*profile, result, error) {
 	b, err := openTuned(level, o)
 	if err != nil {
 		return nil, result{}, err
 	}
 	defer b.Close()
-	p := newProfile(b, net, o.precision)
-	rate, err := imagesPerSecond(p, net, pass, o.batch, runTime)
+	p := newProfile(b, net, o.Precision)
+	rate, err := imagesPerSecond(p, net, pass, o.Batch, runTime)
 	return p, result{Framework: "lamina " + b.Name(), ImagesPerSecond: rate}, err
 }
 
-// stepTable is a training step by its calls, with what the same calls cost in inference.
+// stepTable is the cost of a training step by its calls, and that of the same calls in inference.
 type stepTable struct {
 	calls []stepRow
 	whole stepRow // only its times
@@ -76,7 +72,7 @@ type stepRow struct {
 	train, infer cost
 }
 
-// newStepTable joins two profiles of a network. What a layer has in inference only comes last of it.
+// newStepTable joins two profiles of a network. Calls of a layer in inference only come last.
 func newStepTable(train, infer *profile, peak float64) *stepTable {
 	t := &stepTable{peak: peak, whole: stepRow{
 		train: cost{seconds: train.fastest.Seconds()}, infer: cost{seconds: infer.fastest.Seconds()}}}
@@ -100,7 +96,7 @@ func newStepTable(train, infer *profile, peak float64) *stepTable {
 	return t
 }
 
-// sum adds the calls that belong to n, in which an empty field stands for any.
+// sum adds the calls that match n, in which an empty field matches all.
 func (t *stepTable) sum(n name) stepRow {
 	s := stepRow{name: n}
 	for _, c := range t.calls {
@@ -112,7 +108,7 @@ func (t *stepTable) sum(n name) stepRow {
 	return s
 }
 
-// byKind returns the sums of each kind and, where it has several, of each of its passes.
+// byKind returns the sums of each kind and, if it has several, of each of its passes.
 func (t *stepTable) byKind() (rows []stepRow) {
 	passesOf := map[string][]string{}
 	var kinds []string
@@ -145,68 +141,70 @@ func (t *stepTable) unexplained() stepRow {
 	}
 }
 
-const stepNames = "%-18s  %-10s  %-22s  %-15s"
-
-func (t *stepTable) print(w io.Writer) {
-	header := fmt.Sprintf(stepNames+"  %8s  %5s  %12s  %7s  %6s  %8s  %5s  %12s", "layer", "kind", "", "pass",
-		"ms", "share", "GFLOP/s peak", "MB", "GB/s", "infer ms", "share", "GFLOP/s peak")
-	fmt.Fprintln(w, header)
+func (t *stepTable) print(out *output) {
+	rows := t.begin(out)
 	for _, c := range t.calls {
-		t.line(w, c)
+		t.add(rows, c)
 	}
 	sum, whole, rest := t.sum(name{}), t.whole, t.unexplained()
 	sum.layer, whole.layer, rest.layer = "sum", "whole step", "unexplained"
 	for _, r := range []stepRow{sum, whole, rest} {
-		t.line(w, r)
+		t.add(rows, r)
 	}
-	fmt.Fprintf(w, "\n%s\n", header)
+	fmt.Fprintln(out)
+	rows = t.begin(out)
 	for _, r := range t.byKind() {
-		t.line(w, r)
+		t.add(rows, r)
 	}
 }
 
-// line prints a row.
-func (t *stepTable) line(w io.Writer, r stepRow) {
-	line := fmt.Sprintf(stepNames, r.layer, r.kind, r.detail, r.pass)
-	if r.train.seconds > 0 {
-		line += t.times(r.train, t.whole.train.seconds)
-	} else {
-		line += fmt.Sprintf("  %29s", "")
-	}
+// begin begins a table of rows.
+func (t *stepTable) begin(out *output) *table {
+	return out.table(text("layer", 18), text("kind", 10), text("", 22), text("pass", 15),
+		number("ms", 8), number("share", 5), number("GFLOP/s peak", 12), number("MB", 7), number("GB/s", 6),
+		number("infer ms", 8), number("share", 5), number("GFLOP/s peak", 12))
+}
+
+// add adds a row.
+func (t *stepTable) add(rows *table, r stepRow) {
+	cells := append([]string{r.layer, r.kind, r.detail, r.pass}, t.times(r.train, t.whole.train.seconds)...)
 	if r.train.bytes > 0 {
-		line += fmt.Sprintf("  %7.1f  %6.1f", r.train.bytes/1e6, r.train.bytes/1e9/r.train.seconds)
+		cells = append(cells, fmt.Sprintf("%.1f", r.train.bytes/1e6),
+			fmt.Sprintf("%.1f", r.train.bytes/1e9/r.train.seconds))
 	} else {
-		line += fmt.Sprintf("  %7s  %6s", "", "")
+		cells = append(cells, "", "")
 	}
-	if r.infer.seconds > 0 {
-		line += t.times(r.infer, t.whole.infer.seconds)
-	}
-	fmt.Fprintln(w, strings.TrimRight(line, " "))
+	rows.row(append(cells, t.times(r.infer, t.whole.infer.seconds)...)...)
 }
 
-// times prints the time of a cost and what follows from it, given the time of the whole step.
-func (t *stepTable) times(c cost, whole float64) string {
+// times returns the time of a cost, its share of the whole step, and its rate.
+func (t *stepTable) times(c cost, whole float64) []string {
+	if c.seconds <= 0 {
+		return []string{"", "", ""}
+	}
 	rate := ""
 	if c.flop > 0 {
 		rate = share(c.flop/1e9/c.seconds, t.peak)
 	}
-	return fmt.Sprintf("  %8.2f  %4.1f%%  %12s", 1e3*c.seconds, 100*c.seconds/whole, rate)
+	return []string{fmt.Sprintf("%.2f", 1e3*c.seconds), fmt.Sprintf("%.1f%%", 100*c.seconds/whole), rate}
 }
 
-// printMeans prints the mean time of a step of the best run of each program, ours first, and how many
-// times as long as ours those of the others are.
-func printMeans(w io.Writer, train, infer []*contender, batch int) {
-	fmt.Fprintf(w, "\n%-44s  %8s  %7s  %8s  %7s\n", "mean step of the best run", "ms", "ratio", "infer ms", "ratio")
+// printMeans prints the mean time of a step in the best run of each program, ours first, and the
+// times of the others relative to ours.
+func printMeans(out *output, train, infer []*contender, batch int) {
+	fmt.Fprintln(out)
+	t := out.table(text("mean step of the best run", 44), number("ms", 8), number("ratio", 7),
+		number("infer ms", 8), number("ratio", 7))
 	for i := range train {
-		line := fmt.Sprintf("%-44s", train[i].label())
+		cells := []string{train[i].label()}
 		for _, programs := range [][]*contender{train, infer} {
 			ours, theirs := programs[0].best.ImagesPerSecond, programs[i].best.ImagesPerSecond
 			ratio := ""
 			if i > 0 {
 				ratio = fmt.Sprintf("%.2f x", ours/theirs)
 			}
-			line += fmt.Sprintf("  %8.1f  %7s", 1e3*float64(batch)/theirs, ratio)
+			cells = append(cells, fmt.Sprintf("%.1f", 1e3*float64(batch)/theirs), ratio)
 		}
-		fmt.Fprintln(w, strings.TrimRight(line, " "))
+		t.row(cells...)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/cpu"
+	"github.com/lamina-go/lamina/internal/digits"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
 )
@@ -60,14 +62,14 @@ func (s sleepingConv) Forward(_, _, _, _ tensor.Tensor)        { time.Sleep(s.co
 func (s sleepingConv) BackwardFilter(_, _, _, _ tensor.Tensor) { time.Sleep(2 * s.conv) }
 func (s sleepingConv) BackwardData(_, _, _ tensor.Tensor)      { time.Sleep(3 * s.conv) }
 
-// The clock of a bubble moves by sleeping alone, so every time is exact.
+// In a synctest bubble only sleeping takes time, so every time is exact.
 func TestStepTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const ms = time.Millisecond
 		b := new(sleeper)
 		profileOf := func(training bool, steps [][3]time.Duration) *profile {
 			p := newProfile(b, buildSmall(t), "fp32")
-			// An image is 2x2 pixels: 16 taps on them, 64 numbers in, 96 out.
+			// An image is 2x2 pixels: 16 taps on them, 64 elements in, 96 out.
 			spec := backend.Conv2DSpec{N: 1000, H: 2, W: 2, In: 16, Out: 24, Kernel: 3}
 			first, err := p.Conv2D(spec)
 			if err != nil {
@@ -103,7 +105,7 @@ func TestStepTable(t *testing.T) {
 			{1 * ms, 1 * ms, 0}, {4 * ms, 3 * ms, 5 * ms}, {3 * ms, 2 * ms, 5 * ms}, {1 * ms, 1 * ms, 30 * ms}})
 		infer := profileOf(false, [][3]time.Duration{{1 * ms, 1 * ms, 0}, {1 * ms, 2 * ms, 1 * ms}})
 		var out strings.Builder
-		newStepTable(train, infer, 50).print(&out)
+		newStepTable(train, infer, 50).print(&output{&out, false})
 		var got []string
 		for line := range strings.Lines(out.String()) {
 			got = append(got, strings.Join(strings.Fields(line), " "))
@@ -133,7 +135,7 @@ func TestStepTable(t *testing.T) {
 	})
 }
 
-// The calls of a network are all there, with the work that the definition of each has.
+// All calls of a network are there, each with the work of its definition.
 func TestStepOfNetwork(t *testing.T) {
 	const n = 3
 	net := buildSmall(t)
@@ -153,8 +155,8 @@ func TestStepOfNetwork(t *testing.T) {
 		taps1                      = (3*32 - 2) * (3*32 - 2) // on pixels
 	)
 	size := net.ParameterSize
-	linear := func(flop, numbers float64) cost { return cost{flop: flop, bytes: 4 * numbers} }
-	moves := func(numbers int) cost { return linear(0, float64(numbers)) }
+	linear := func(flop, elements float64) cost { return cost{flop: flop, bytes: 4 * elements} }
+	moves := func(elements int) cost { return linear(0, float64(elements)) }
 	first := linear(n*2*taps1*3*4, image+conv1+kernel1)
 	second := linear(n*2*16*16*4*2, pool1+conv2+kernel2)
 	third, fourth := linear(n*2*dense1, conv2+hidden+dense1), linear(n*2*dense2, hidden+logits+dense2)
@@ -187,7 +189,7 @@ func TestStepOfNetwork(t *testing.T) {
 		{name{"last", "dense", "5→10", "kernel gradient"}, fourth, training},
 		{name{"last", "dense", "5→10", "input gradient"}, fourth, training},
 		{name{"", "batch", "", "write"}, moves(2*image + 2*n), both},
-		{name{"", "SGD", nn.Thousands(size), "update"}, moves(5 * size), training},
+		{name{"", "SGD", digits.Group(size), "update"}, moves(5 * size), training},
 		{name{"", "loss", "", "forward"}, moves(logits + n), training},
 		{name{"", "loss", "", "backward"}, moves(2*logits + n), training},
 	}
@@ -236,8 +238,8 @@ func TestStepOfNetwork(t *testing.T) {
 	}
 }
 
-// The plans of parts of a layer have its name, and their work is one row.
-func TestStepOfParts(t *testing.T) {
+// The plans of the blocks of a layer have its name, and their work is one row.
+func TestStepOfBlocks(t *testing.T) {
 	p := newProfile(openCPU(t), buildSmall(t), "fp32")
 	s := backend.DenseSpec{N: 2, In: 100, Out: 4}
 	x, y, w := tensor.Shape{s.N, s.In}, tensor.Shape{s.N, s.Out}, tensor.Shape{s.In, s.Out}
@@ -319,7 +321,7 @@ func TestPrintMeans(t *testing.T) {
 		return c
 	}
 	var out strings.Builder
-	printMeans(&out,
+	printMeans(&output{&out, false},
 		[]*contender{program("lamina cpu", "", 90, 100, 80), program("pytorch", "nhwc", 50, 40)},
 		[]*contender{program("lamina cpu", "", 400), program("pytorch", "nhwc", 320)}, 10)
 	want := []string{"ms", "ratio", "infer", "ms", "ratio",

@@ -1,7 +1,8 @@
-package main
+package bench
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/cpu"
@@ -9,38 +10,46 @@ import (
 	"github.com/lamina-go/lamina/ops"
 )
 
-// openTuned opens the engine with what tune stored for the level, if anything.
-func openTuned(level ops.Level, o *options) (*cpu.Backend, error) {
+// openTuned opens the engine with the algorithms that [Tune] stored for the level, if any.
+func openTuned(level ops.Level, o *Options) (*cpu.Backend, error) {
 	table, err := device.ReadTuned(level)
 	if err != nil {
 		return nil, err
 	}
-	return cpu.Open(cpu.Options{Threads: o.threads, Level: level, BF16: o.precision == "bf16", Table: table})
+	return cpu.Open(cpu.Options{Threads: o.Threads, Level: level, BF16: o.Precision == "bf16", Table: table})
 }
 
-// tune measures each pass of the 3x3 convolutions by every algorithm, prints the times and stores which is the
-// fastest, for the programs to use at this batch.
-func tune(level ops.Level, o *options) error {
+// Tune measures each pass of the 3x3 convolutions with every algorithm, prints the times, and
+// stores the fastest. Backends use them for the same shapes and batch from then on.
+func Tune(o *Options, w io.Writer) error {
+	level, err := ops.Best()
+	if err != nil {
+		return err
+	}
 	if err := device.CheckTuned(level); err != nil {
-		return err // now, for measuring takes minutes
+		return err // before minutes of measuring
 	}
 	algorithms := cpu.ConvAlgorithms()[1:] // without "auto"
 	columns := append(algorithms, ops.Map2.String())
-	fmt.Printf("\nConvolution by algorithm, batch %d, %v, %s: ms, and the fastest\n%-36s", o.batch, level, cores(o.threads), "")
+	out := &output{w, o.Markdown}
+	printMachine(out, level, o)
+	out.title(fmt.Sprintf("Convolution by algorithm, batch %d, %v, %s: ms, and the fastest",
+		o.Batch, level, cores(o.Threads)), "")
+	heads := []column{text("pass and shape", 36)}
 	for _, algorithm := range columns {
-		fmt.Printf("  %8s", algorithm)
+		heads = append(heads, number(algorithm, 8))
 	}
-	fmt.Println()
+	t := out.table(append(heads, text("fastest", 0))...)
 	fastest := cpu.ConvTable{}
 	for _, c := range convolutions {
 		if c.kernel != 3 {
 			continue
 		}
-		spec := backend.Conv2DSpec{N: o.batch, H: c.size, W: c.size, In: c.in, Out: c.out,
+		spec := backend.Conv2DSpec{N: o.Batch, H: c.size, W: c.size, In: c.in, Out: c.out,
 			Kernel: c.kernel, BatchNorm: true, NoInputGrad: c.in == 3}
 		times := map[string]map[string]float64{}  // seconds, by pass and what computes it
-		for i := range o.runs * len(algorithms) { // in turns: another program may disturb one
-			if err := timeConv(times, level, o.threads, spec, algorithms[i%len(algorithms)]); err != nil {
+		for i := range o.Runs * len(algorithms) { // alternating: another program may disturb one
+			if err := timeConv(times, level, o.Threads, spec, algorithms[i%len(algorithms)]); err != nil {
 				return err
 			}
 		}
@@ -49,20 +58,19 @@ func tune(level ops.Level, o *options) error {
 			if times[name] == nil {
 				continue // the first layer has no gradient of its input
 			}
-			fmt.Printf("%-36s", name)
-			best := ""
+			cells, best := []string{name}, ""
 			for _, algorithm := range columns {
-				t, ok := times[name][algorithm]
+				seconds, ok := times[name][algorithm]
 				if !ok {
-					fmt.Printf("  %8s", "")
+					cells = append(cells, "")
 					continue
 				}
-				fmt.Printf("  %8.2f", t*1e3)
-				if best == "" || t < times[name][best] {
+				cells = append(cells, fmt.Sprintf("%.2f", seconds*1e3))
+				if best == "" || seconds < times[name][best] {
 					best = algorithm
 				}
 			}
-			fmt.Printf("  %s\n", best)
+			t.row(append(cells, best)...)
 			fastest[name] = best
 		}
 	}
@@ -70,13 +78,14 @@ func tune(level ops.Level, o *options) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\nstored for batch %d and all programs in %s (delete it to go back to the built-in choice)\n", o.batch, path)
+	fmt.Fprintf(out, "\nstored for batch %d in %s (delete it to return to the built-in choice)\n", o.Batch, path)
 	return nil
 }
 
-// timeConv notes the times of the passes of a convolution, if they are the least so far. What computes them may be
-// another algorithm than was asked for.
-func timeConv(times map[string]map[string]float64, level ops.Level, threads int, spec backend.Conv2DSpec, algorithm string) error {
+// timeConv records the times of the passes of a convolution that are the least so far, under the
+// algorithms that computed them, which may differ from the requested one.
+func timeConv(times map[string]map[string]float64, level ops.Level, threads int, spec backend.Conv2DSpec,
+	algorithm string) error {
 	b, err := cpu.Open(cpu.Options{Threads: threads, Level: level, Conv: algorithm})
 	if err != nil {
 		return err

@@ -6,17 +6,17 @@ import (
 	"math/rand/v2"
 )
 
-// Augmentation is the way in which training images are varied.
+// Augmentation is how training images are varied.
 type Augmentation int
 
 // The augmentations.
 const (
 	None       Augmentation = iota // images as they are
 	WholePixel                     // flip, and shift by whole pixels
-	SubPixel                       // flip, and shift by real numbers of pixels
+	SubPixel                       // flip, and shift by fractions of a pixel
 )
 
-// maxShift is the largest shift of an image in each direction: an eighth of its size.
+// maxShift is the largest shift in each direction: an eighth of the image.
 const maxShift = Size / 8
 
 // String returns the augmentation's name.
@@ -46,18 +46,17 @@ func (a *Augmentation) UnmarshalText(text []byte) error {
 	return fmt.Errorf("augmentation %q is not one of none, whole-pixel, sub-pixel", text)
 }
 
-// Sample is an image as it is shown to the network once.
+// Sample is one presentation of an image to the network.
 type Sample struct {
 	Index  int32   // in the split
 	Label  int32   // class number
-	TX, TY float32 // pixels by which the picture moves to the left and up
+	TX, TY float32 // shift to the left and up, in pixels
 	Flip   bool    // mirrored left to right, after the shift
 }
 
-// draw sets the shift and the flip of s from a stream of random numbers of its own, which
-// the seed, the epoch and the image select: the order of the draws of different images
-// has no influence.
-func (a Augmentation) draw(s *Sample, pcg *rand.PCG, seed uint64, epoch int) {
+// sample sets the shift and the flip of s. Each seed, epoch and image selects a random stream of
+// its own, so the order of the calls has no influence.
+func (a Augmentation) sample(s *Sample, pcg *rand.PCG, seed uint64, epoch int) {
 	if a == None {
 		return
 	}
@@ -73,25 +72,25 @@ func (a Augmentation) draw(s *Sample, pcg *rand.PCG, seed uint64, epoch int) {
 	s.Flip = pcg.Uint64()>>63 == 0
 }
 
-// uniform returns a number in [0, 1).
+// uniform returns a value in [0, 1).
 func uniform(pcg *rand.PCG) float64 { return float64(pcg.Uint64()>>11) / (1 << 53) }
 
-// below returns a whole number in [0, n), for a small n.
+// below returns an integer in [0, n), for small n.
 func below(pcg *rand.PCG, n int) int { return int(uniform(pcg) * float64(n)) }
 
-// Normalization is x ↦ (x − Mean)/Std of each channel, on pixels from 0 to 255.
+// Normalization is x ↦ (x − Mean)/Std for each channel of pixels from 0 to 255.
 type Normalization struct {
 	Mean [Channels]float32
-	Std  [Channels]float32 // 0 stands for 1
+	Std  [Channels]float32 // 0 means 1
 }
 
-// MeanOnly returns the normalization of the VGG networks: the mean colour of ImageNet is
-// subtracted, and nothing is divided.
+// MeanOnly returns the normalization of the VGG networks, which only subtracts the mean colour of
+// ImageNet.
 func MeanOnly() Normalization {
 	return Normalization{Mean: [Channels]float32{123.680, 116.779, 103.939}}
 }
 
-// tables has the normalized value of each byte in each channel.
+// tables holds the normalized value of each byte in each channel.
 type tables [Channels][256]float32
 
 func (n Normalization) tables() *tables {
@@ -123,17 +122,16 @@ func (t *tables) normalize(dst []float32, pixels []byte) {
 //
 //	dst[y, x] = src[y+ty, x+tx]
 //
-// interpolated linearly between the four neighbours. What lies outside the rows
-// [0, h−1] or the columns [0, w−1] of src is 0 as a whole: nothing is blended with
-// 0 at the border. Then flip mirrors dst left to right. This is what Keras's
-// ImageDataGenerator does with fill_mode "constant".
+// interpolated linearly between the four neighbours. A pixel outside the rows [0, h−1] or the
+// columns [0, w−1] of src is 0; none is blended with 0 at the border. Then flip mirrors dst left to
+// right. This is what Keras's ImageDataGenerator does with fill_mode "constant".
 func shift(dst, src []float32, h, w, c int, tx, ty float64, flip bool) {
-	// The neighbours of all pixels have the same distances, so the same weights.
+	// All pixels are equally far from their neighbours, so the weights are the same.
 	floorX, floorY := math.Floor(tx), math.Floor(ty)
 	fx, fy := tx-floorX, ty-floorY
 	w00, w01 := float32((1-fy)*(1-fx)), float32((1-fy)*fx)
 	w10, w11 := float32(fy*(1-fx)), float32(fy*fx)
-	right, down := 0, 0 // from a neighbour to the other, in elements
+	right, down := 0, 0 // offsets to the next neighbours, in elements
 	if fx > 0 {
 		right = c
 	}
@@ -163,7 +161,7 @@ func shift(dst, src []float32, h, w, c int, tx, ty float64, flip bool) {
 	}
 }
 
-// inside returns the range of the whole numbers i in [0, n) with 0 ≤ i + t ≤ n − 1.
+// inside returns the range of the integers i in [0, n) with 0 ≤ i + t ≤ n − 1.
 func inside(n int, t float64) (from, to int) {
 	from = int(math.Max(-math.Floor(t), 0))
 	to = int(math.Min(float64(n)-math.Ceil(t), float64(n)))
@@ -173,7 +171,7 @@ func inside(n int, t float64) (from, to int) {
 	return from, to
 }
 
-// mirror reverses the order of the pixels of c channels in a row.
+// mirror reverses a row of pixels of c channels.
 func mirror(row []float32, c int) {
 	for i, j := 0, len(row)-c; i < j; i, j = i+c, j-c {
 		for k := range c {

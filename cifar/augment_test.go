@@ -128,11 +128,11 @@ func TestAugmentationText(t *testing.T) {
 	}
 }
 
-// What is drawn is uniform, and independent of what neighbouring images and epochs draw.
+// Shifts and flips are uniform, and independent of those of neighbouring images and epochs.
 func TestDraws(t *testing.T) {
 	const n = 20_000
 	l := &Loader{Images: makeImages(n), Augmentation: SubPixel, Seed: 7}
-	draws := map[string][]float64{} // of each image, scaled to deviation 1
+	values := map[string][]float64{} // of each image, scaled to deviation 1
 	for _, epoch := range []int{0, 1} {
 		samples := make([]Sample, n)
 		for _, s := range l.Plan(epoch) {
@@ -149,12 +149,12 @@ func TestDraws(t *testing.T) {
 			const deviation = 8 / 3.4641016 // of a uniform number from −4 to 4
 			for name, v := range map[string]float64{"tx": float64(s.TX) / deviation, "ty": float64(s.TY) / deviation, "flip": flip} {
 				name = fmt.Sprint(name, " of epoch ", epoch)
-				draws[name] = append(draws[name], v)
+				values[name] = append(values[name], v)
 			}
 		}
 	}
 	limit := 4.5 / math.Sqrt(n)
-	for a, x := range draws {
+	for a, x := range values {
 		var sum, square float64
 		for _, v := range x {
 			sum += v
@@ -163,7 +163,7 @@ func TestDraws(t *testing.T) {
 		if !(math.Abs(sum/n) <= limit) || !(math.Abs(square/n-1) <= limit) {
 			t.Errorf("%s: mean %g, mean square %g of 1", a, sum/n, square/n)
 		}
-		for b, y := range draws {
+		for b, y := range values {
 			for lag := range 3 {
 				if a == b && lag == 0 {
 					continue

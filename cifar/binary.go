@@ -1,31 +1,32 @@
 package cifar
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/lamina-go/lamina/internal/infile"
 )
 
 const (
 	planeBytes  = Size * Size
-	recordBytes = 1 + imageBytes // a label, then a plane each of red, green, blue
+	recordBytes = 1 + imageBytes // a label, then the red, green and blue planes
 )
 
-// readBinary reads a file of size bytes of the binary distribution: any whole number
-// of records.
+// readBinary reads a file of size bytes of the binary distribution: a whole number of records.
 func readBinary(r io.Reader, size int64) (Images, error) {
 	if size%recordBytes != 0 || size == 0 {
-		return Images{}, fmt.Errorf("%d bytes are not a whole number of records of %d bytes%s", size, recordBytes, nearly(size))
+		return Images{}, fmt.Errorf("%d bytes are not a whole number of records of %d bytes%s", size,
+			recordBytes, nearly(size))
 	}
 	images := makeImages(int(size / recordBytes))
 	var record [recordBytes]byte
 	for i := range images.Len() {
 		if _, err := io.ReadFull(r, record[:]); err != nil {
-			return Images{}, fmt.Errorf("record %d: %w", i, cut(err))
+			return Images{}, fmt.Errorf("record %d: %w", i, infile.Cut(err))
 		}
 		if int(record[0]) >= numClasses {
-			return Images{}, fmt.Errorf("record %d: label %d is not a class, from 0 to %d", i, record[0], numClasses-1)
+			return Images{}, fmt.Errorf("record %d: label %d is not a class from 0 to %d", i, record[0], numClasses-1)
 		}
 		images.Labels[i] = int32(record[0])
 		interleave(images.image(i), record[1:])
@@ -33,7 +34,7 @@ func readBinary(r io.Reader, size int64) (Images, error) {
 	return images, nil
 }
 
-// nearly tells how far size is from the next whole number of records, if that is not far.
+// nearly says by how many bytes a size misses a whole number of records, if by few.
 func nearly(size int64) string {
 	const far = 16
 	over := size % recordBytes
@@ -48,7 +49,7 @@ func nearly(size int64) string {
 	return ""
 }
 
-// interleave sets dst, an image of three bytes a pixel, from planes of red, green and blue.
+// interleave sets dst, an image of three bytes per pixel, from its red, green and blue planes.
 func interleave(dst, planes []byte) {
 	red, green, blue := planes[:planeBytes], planes[planeBytes:][:planeBytes], planes[2*planeBytes:][:planeBytes]
 	dst = dst[:imageBytes]
@@ -57,19 +58,11 @@ func interleave(dst, planes []byte) {
 	}
 }
 
-// readNames reads batches.meta.txt: a class name a line.
+// readNames reads batches.meta.txt: one class name per line.
 func readNames(r io.Reader, size int64) ([]string, error) {
 	text := make([]byte, size)
 	if _, err := io.ReadFull(r, text); err != nil {
-		return nil, cut(err)
+		return nil, infile.Cut(err)
 	}
 	return strings.Fields(string(text)), nil
-}
-
-// cut names the end of a file in the middle of what it should hold.
-func cut(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("the data are cut off")
-	}
-	return err
 }

@@ -1,13 +1,13 @@
-// Package cifar has the images that networks are trained on: it reads CIFAR-10 in
-// the forms in which people have it (and downloads it), folders of pictures, and data
-// drawn from a seed; and it gives batches of them, shuffled and augmented.
+// Package cifar provides training and test images, in shuffled and augmented batches. It reads
+// CIFAR-10 in its official forms, which it can download, reads folders of image files, and
+// generates images of shapes from a seed.
 package cifar
 
-// The extents of every image.
+// The shape of every image.
 const (
-	Size       = 32                     // height and width in pixels
-	Channels   = 3                      // red, green, blue
-	imageBytes = Size * Size * Channels // of an image
+	Size       = 32 // height and width in pixels
+	Channels   = 3  // red, green, blue
+	imageBytes = Size * Size * Channels
 )
 
 // Images are labelled images.
@@ -19,7 +19,7 @@ type Images struct {
 // Len returns the number of images.
 func (s Images) Len() int { return len(s.Labels) }
 
-// First returns the first n images, or all of them if there are no more than n.
+// First returns the first n images, or all if there are fewer.
 func (s Images) First(n int) Images {
 	n = min(n, s.Len())
 	return Images{s.Pixels[:n*imageBytes], s.Labels[:n]}
@@ -33,12 +33,12 @@ func makeImages(n int) Images {
 	return Images{make([]byte, n*imageBytes), make([]int32, n)}
 }
 
-// Dataset is what a network is trained on and what it is validated with.
+// Dataset is a training set and a test set.
 type Dataset struct {
-	Name        string   // where the images are from, for a person
+	Name        string   // the source of the images, for display
 	Classes     []string // names by class number
 	Train, Test Images
-	Notes       []string // what a person might not expect of them
+	Notes       []string // what a user might not expect
 }
 
 // Training returns a loader of the training images.

@@ -22,14 +22,14 @@ import (
 
 const (
 	numClasses   = 10      // of CIFAR-10
-	partImages   = 10_000  // in each file of a distribution
-	maxPartBytes = 1 << 30 // of a file of a distribution: the official ones have 31 MB
+	fileImages   = 10_000  // in each file of a distribution
+	maxFileBytes = 1 << 30 // of a file of a distribution: the official ones have 31 MB
 )
 
-// distribution is one of the official forms of CIFAR-10: files of training images, one
-// of test images, and one with the names of the classes, which may be missing.
+// distribution is one of the official forms of CIFAR-10: files of training images, one of test
+// images, and one of class names, which may be missing.
 type distribution struct {
-	folder string   // name of the folder in the archive
+	folder string   // its name in the archive
 	images []string // the last is the test file
 	meta   string
 
@@ -49,15 +49,15 @@ func distributions() []*distribution {
 	}}
 }
 
-// parts are the contents of the files of a distribution as they are found.
-type parts struct {
+// contents collects the files of a distribution as they are read.
+type contents struct {
 	*distribution
-	images []Images // in the order of the files; no labels where the file is missing
+	images []Images // by file; empty where the file is missing
 	names  []string
 }
 
-func newParts(d *distribution) *parts {
-	return &parts{d, make([]Images, len(d.images)), nil}
+func newContents(d *distribution) *contents {
+	return &contents{d, make([]Images, len(d.images)), nil}
 }
 
 // has reports whether a file belongs to the distribution.
@@ -65,64 +65,64 @@ func (d *distribution) has(name string) bool {
 	return name == d.meta || slices.Contains(d.images, name)
 }
 
-// read reads the file of that name. Different files may be read at the same time.
-func (p *parts) read(name string, r io.Reader, size int64) (err error) {
-	if size > maxPartBytes {
+// read reads the file of that name. Different files may be read concurrently.
+func (c *contents) read(name string, r io.Reader, size int64) (err error) {
+	if size > maxFileBytes {
 		return fmt.Errorf("%d bytes are too many for a file of CIFAR-10", size)
 	}
-	if name != p.meta {
-		i := slices.Index(p.distribution.images, name)
-		p.images[i], err = p.readImages(r, size)
+	if name != c.meta {
+		i := slices.Index(c.distribution.images, name)
+		c.images[i], err = c.readImages(r, size)
 		return err
 	}
-	p.names, err = p.readNames(r, size)
-	if err == nil && len(p.names) != numClasses {
-		err = fmt.Errorf("%d names of classes, not %d", len(p.names), numClasses)
+	c.names, err = c.readNames(r, size)
+	if err == nil && len(c.names) != numClasses {
+		err = fmt.Errorf("%d names of classes, not %d", len(c.names), numClasses)
 	}
 	return err
 }
 
-// dataset joins the parts, or tells which one is missing.
-func (p *parts) dataset(name string) (*Dataset, error) {
+// dataset joins the files. A missing one is an error.
+func (c *contents) dataset(name string) (*Dataset, error) {
 	var others []string // of another length
-	for i, images := range p.images {
+	for i, images := range c.images {
 		switch n := images.Len(); n {
 		case 0:
-			return nil, fmt.Errorf("cifar: %s has no %s", name, p.distribution.images[i])
-		case partImages:
+			return nil, fmt.Errorf("cifar: %s has no %s", name, c.distribution.images[i])
+		case fileImages:
 		default:
-			others = append(others, fmt.Sprintf("%s has %d images", p.distribution.images[i], n))
+			others = append(others, fmt.Sprintf("%s has %d images", c.distribution.images[i], n))
 		}
 	}
-	if p.names == nil {
-		p.names = Classes()
+	if c.names == nil {
+		c.names = Classes()
 	}
-	last := len(p.images) - 1
-	d := &Dataset{Name: name, Classes: p.names, Train: join(p.images[:last]), Test: p.images[last]}
+	last := len(c.images) - 1
+	d := &Dataset{Name: name, Classes: c.names, Train: join(c.images[:last]), Test: c.images[last]}
 	if others != nil {
-		d.Notes = []string{fmt.Sprintf("%s, where CIFAR-10 has %d", strings.Join(others, ", "), partImages)}
+		d.Notes = []string{fmt.Sprintf("%s, where CIFAR-10 has %d", strings.Join(others, ", "), fileImages)}
 	}
 	return d, nil
 }
 
-// join returns the images of all parts in one, and empties the parts.
-func join(parts []Images) Images {
+// join concatenates the images of files, and empties each once it is copied.
+func join(files []Images) Images {
 	n := 0
-	for _, p := range parts {
-		n += p.Len()
+	for _, f := range files {
+		n += f.Len()
 	}
 	all := Images{make([]byte, 0, n*imageBytes), make([]int32, 0, n)}
-	for i, p := range parts {
-		all.Pixels = append(all.Pixels, p.Pixels...)
-		all.Labels = append(all.Labels, p.Labels...)
-		parts[i] = Images{} // while the next one is copied
+	for i, f := range files {
+		all.Pixels = append(all.Pixels, f.Pixels...)
+		all.Labels = append(all.Labels, f.Labels...)
+		files[i] = Images{}
 	}
 	return all
 }
 
 // openFolder reads the files of a distribution in a folder.
 func openFolder(ctx context.Context, dir string, d *distribution) (*Dataset, error) {
-	p := newParts(d)
+	c := newContents(d)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, name := range append(slices.Clone(d.images), d.meta) {
@@ -133,13 +133,13 @@ func openFolder(ctx context.Context, dir string, d *distribution) (*Dataset, err
 			file := filepath.Join(dir, name)
 			f, size, err := infile.Open(file)
 			if errors.Is(err, os.ErrNotExist) {
-				return nil // dataset tells if it is needed
+				return nil // dataset reports it if it is needed
 			}
 			if err != nil {
 				return fmt.Errorf("cifar: %w", err)
 			}
 			defer f.Close()
-			if err := p.read(name, bufio.NewReaderSize(f, 1<<18), size); err != nil {
+			if err := c.read(name, bufio.NewReaderSize(f, 1<<18), size); err != nil {
 				return fmt.Errorf("cifar: %s: %w", file, err)
 			}
 			return nil
@@ -148,16 +148,16 @@ func openFolder(ctx context.Context, dir string, d *distribution) (*Dataset, err
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	return p.dataset(dir)
+	return c.dataset(dir)
 }
 
-// readArchive reads the files of a distribution from a .tar.gz, as it is unpacked. Errors name it file.
+// readArchive reads a distribution from a .tar.gz stream. Errors call it file.
 func readArchive(ctx context.Context, file string, r io.Reader) (*Dataset, error) {
 	zip, err := gzip.NewReader(r)
 	if err != nil {
 		return nil, damaged(file, err)
 	}
-	var p *parts
+	var c *contents
 	for archive := tar.NewReader(zip); ; {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -173,34 +173,35 @@ func readArchive(ctx context.Context, file string, r io.Reader) (*Dataset, error
 		if h.Typeflag != tar.TypeReg {
 			continue
 		}
-		if p == nil {
+		if c == nil {
 			for _, d := range distributions() {
 				if d.has(name) {
-					p = newParts(d)
+					c = newContents(d)
 				}
 			}
 		}
-		if p == nil || !p.has(name) {
+		if c == nil || !c.has(name) {
 			continue
 		}
-		if err := p.read(name, archive, h.Size); err != nil {
+		if err := c.read(name, archive, h.Size); err != nil {
 			return nil, fmt.Errorf("cifar: %s: %s: %w", file, h.Name, err)
 		}
 	}
-	// What follows the archive is nothing but the checksum of the stream.
+	// Only the checksum of the stream follows the archive.
 	if _, err := io.Copy(io.Discard, zip); err != nil {
 		return nil, damaged(file, err)
 	}
-	if p == nil {
+	if c == nil {
 		return nil, fmt.Errorf("cifar: %s has no files of CIFAR-10", file)
 	}
-	return p.dataset(file)
+	return c.dataset(file)
 }
 
 // damaged explains an error in the stream of an archive.
 func damaged(file string, err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return fmt.Errorf("cifar: %s is cut off: delete it and fetch it again", file)
+		return fmt.Errorf("cifar: %s is cut off: delete it and download it again", file)
 	}
-	return fmt.Errorf("cifar: %s is damaged: %s: delete it and fetch it again", file, strings.TrimPrefix(err.Error(), "cifar: "))
+	return fmt.Errorf("cifar: %s is damaged: %s: delete it and download it again", file,
+		strings.TrimPrefix(err.Error(), "cifar: "))
 }

@@ -41,7 +41,7 @@ func TestDownload(t *testing.T) {
 	whole := func(w http.ResponseWriter, r *http.Request) {
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	}
-	// broken sends n bytes of what is asked for, then closes the connection.
+	// broken sends n bytes of what is requested, then closes the connection.
 	broken := func(w http.ResponseWriter, start, n int) {
 		w.Header().Set("Content-Length", fmt.Sprint(len(content)-start))
 		if start > 0 {
@@ -55,11 +55,11 @@ func TestDownload(t *testing.T) {
 		name   string
 		part   []byte // left by an earlier download
 		handle func(n int, w http.ResponseWriter, r *http.Request)
-		ranges string // asked for, in order
+		ranges string // requested, in order
 		err    string // none if empty
 	}{
 		{"at once", nil, func(n int, w http.ResponseWriter, r *http.Request) { whole(w, r) }, "[]", ""},
-		{"goes on", content[:1000], func(n int, w http.ResponseWriter, r *http.Request) { whole(w, r) }, "[bytes=1000-]", ""},
+		{"continues", content[:1000], func(n int, w http.ResponseWriter, r *http.Request) { whole(w, r) }, "[bytes=1000-]", ""},
 		{"part is whole", content, nil, "", ""},
 		{"broken twice", nil, func(n int, w http.ResponseWriter, r *http.Request) {
 			switch n {
@@ -80,7 +80,7 @@ func TestDownload(t *testing.T) {
 		}, "[] [bytes=100000-]", "EOF"},
 		{"too short", nil, func(n int, w http.ResponseWriter, r *http.Request) {
 			w.Write(content[:500])
-			w.(http.Flusher).Flush() // the length is not told
+			w.(http.Flusher).Flush() // the length stays unknown
 		}, "[] [bytes=500-]", "ends after 500 of 300000 bytes"},
 		{"another range", content[:1000], func(n int, w http.ResponseWriter, r *http.Request) {
 			r.Header.Set("Range", "bytes=5-")
@@ -117,7 +117,7 @@ func TestDownload(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			if got := strings.Join(asked, " "); got != test.ranges {
-				t.Errorf("asked for %s, want %s", got, test.ranges)
+				t.Errorf("requested %s, want %s", got, test.ranges)
 			}
 			if test.err != "" {
 				if err == nil {
@@ -151,7 +151,7 @@ func TestDownload(t *testing.T) {
 			if test.handle != nil && last != a.Size {
 				t.Errorf("progress ends at %d", last)
 			}
-			// The second time nothing is asked for.
+			// The second time nothing is requested.
 			a.URL = "http://nowhere.invalid"
 			if _, err := download(context.Background(), a, cache, nil); err != nil {
 				t.Errorf("again: %v", err)
@@ -162,7 +162,7 @@ func TestDownload(t *testing.T) {
 
 func TestDownloadWithoutNetwork(t *testing.T) {
 	s := httptest.NewServer(nil)
-	s.Close() // nobody listens there any more
+	s.Close() // now nothing listens there
 	cache := t.TempDir()
 	_, err := download(context.Background(), fetch.File{URL: s.URL, Name: "data.tar.gz", Size: 5}, cache, nil)
 	if err == nil {

@@ -7,21 +7,20 @@ import (
 	"sync"
 )
 
-// Loader gives the batches of a split, epoch by epoch. What an epoch shows is decided
-// by its Plan, so it depends on nothing but the fields here: not on the size of
-// batches, or where in the epoch one begins.
+// Loader yields the batches of a split, epoch by epoch. Its fields alone decide what an epoch
+// shows, by [Loader.Plan]: neither the batch size nor the first batch has an influence.
 type Loader struct {
 	Images        Images
 	NumClasses    int
 	Normalization Normalization
 	Augmentation  Augmentation
-	Seed          uint64 // of the order and the augmentation
+	Seed          uint64 // for the order and the augmentation
 }
 
-// InOrder is the epoch that gives the images in their own order, as they are.
+// InOrder is the epoch of the images in their stored order, not augmented.
 const InOrder = -1
 
-// Shape returns the extents of an image: height, width, channels.
+// Shape returns the height, width and channels of an image.
 func (l *Loader) Shape() (h, w, c int) { return Size, Size, Channels }
 
 // Classes returns the number of classes.
@@ -30,8 +29,7 @@ func (l *Loader) Classes() int { return l.NumClasses }
 // Len returns the number of images.
 func (l *Loader) Len() int { return l.Images.Len() }
 
-// Plan returns the samples of an epoch (counted from 0, or InOrder) in their order: each
-// image once.
+// Plan returns the samples of an epoch (from 0, or [InOrder]) in order. Each image occurs once.
 func (l *Loader) Plan(epoch int) []Sample {
 	plan := make([]Sample, l.Len())
 	for i := range plan {
@@ -40,27 +38,28 @@ func (l *Loader) Plan(epoch int) []Sample {
 	if epoch == InOrder {
 		return plan
 	}
-	// The streams of the samples have an index, below 1<<31, in the lower half: see draw.
+	// The streams of samples have an index, below 1<<31, in the lower half: see
+	// Augmentation.sample.
 	order := rand.New(rand.NewPCG(l.Seed, uint64(epoch)<<32|1<<31))
 	order.Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
 	var pcg rand.PCG
 	for i := range plan {
-		l.Augmentation.draw(&plan[i], &pcg, l.Seed, epoch)
+		l.Augmentation.sample(&plan[i], &pcg, l.Seed, epoch)
 	}
 	return plan
 }
 
-// Batches returns the batches of an epoch: images (n, 32, 32, 3), normalized and
-// augmented, and their class numbers (n,). There are size images in a batch and the rest in
-// the last one; it begins with batch first, counted from 0. Both slices are valid until
-// the next iteration. A goroutine renders ahead of the consumer, and ends with the loop.
+// Batches returns the batches of an epoch: images (n, 32, 32, 3), normalized and augmented, and
+// their class numbers (n,). A batch has size images, the last one the rest. The iteration starts
+// with batch first, counted from 0. Both slices are valid until the next iteration. A goroutine
+// renders the next batch meanwhile, and ends with the loop.
 func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32] {
 	return func(yield func(images, labels []float32) bool) {
 		plan, size := l.rest(epoch, first, size)
 		if len(plan) == 0 {
 			return
 		}
-		slots := [2]slot{makeSlot(size), makeSlot(size)} // one is filled while the other is read
+		slots := [2]slot{makeSlot(size), makeSlot(size)} // one fills while the other is read
 		tables := l.Normalization.tables()
 		done := make(chan struct{})
 		var group sync.WaitGroup
@@ -92,15 +91,17 @@ func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32]
 	}
 }
 
-// rest returns the samples of an epoch from batch first on, and the size of the batches, no more than all images.
+// rest returns the samples of an epoch from batch first on, and the batch size, which is at most
+// the number of images.
 func (l *Loader) rest(epoch, first, size int) ([]Sample, int) {
 	plan := l.Plan(epoch)
 	size = min(size, len(plan))
 	return plan[min(first*size, len(plan)):], size
 }
 
-// Samples gives the batches of an epoch as Batches does, but in place of the images (n, 4) numbers that say how a device
-// which has Stored is to make them: the index of each in the split, TX, TY, and 1 if it is flipped, else 0.
+// Samples is [Loader.Batches] for a device that holds the data of [Loader.Stored] and generates the
+// images itself. In place of images it yields (n, 4) floats: the index in the split, TX, TY, and 1
+// for a flipped image, else 0.
 func (l *Loader) Samples(epoch, first, size int) iter.Seq2[[]float32, []float32] {
 	return func(yield func(samples, labels []float32) bool) {
 		plan, size := l.rest(epoch, first, size)
@@ -123,8 +124,8 @@ func (l *Loader) Samples(epoch, first, size int) iter.Seq2[[]float32, []float32]
 	}
 }
 
-// Stored returns the images as bytes, (N, 32, 32, 3), and the normalized value of each byte in each
-// channel, (3, 256).
+// Stored returns the images as bytes (N, 32, 32, 3), and a table (3, 256) of the normalized value
+// of each byte in each channel.
 func (l *Loader) Stored() (pixels []byte, values []float32) {
 	for _, channel := range l.Normalization.tables() {
 		values = append(values, channel[:]...)
@@ -136,7 +137,7 @@ func (l *Loader) Stored() (pixels []byte, values []float32) {
 type slot struct {
 	images, labels []float32
 	free           chan struct{}
-	ready          chan int // number of images
+	ready          chan int // the number of images
 }
 
 func makeSlot(size int) slot {
@@ -145,7 +146,7 @@ func makeSlot(size int) slot {
 	return s
 }
 
-// render draws the samples into s.
+// render sets s to the samples.
 func (l *Loader) render(s *slot, samples []Sample, t *tables, scratch []float32) {
 	for i, sample := range samples {
 		s.labels[i] = float32(sample.Label)

@@ -47,7 +47,7 @@ func TestPlan(t *testing.T) {
 	each := order(l.Plan(InOrder))
 	for i, x := range each {
 		if int(x) != i {
-			t.Fatalf("in order: place %d has image %d", i, x)
+			t.Fatalf("in order: position %d has image %d", i, x)
 		}
 	}
 	for _, s := range l.Plan(InOrder) {
@@ -75,7 +75,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// A batch is what its samples say, computed pixel by pixel.
+// A batch equals its samples, computed pixel by pixel.
 func TestBatches(t *testing.T) {
 	d := &Dataset{Classes: Classes(), Train: randomImages(23)}
 	for _, augmentation := range []Augmentation{None, WholePixel, SubPixel} {
@@ -124,7 +124,7 @@ func TestBatchesFromWithin(t *testing.T) {
 	}
 }
 
-// Samples are the plan in numbers, in the batches that Batches gives.
+// Samples encode the plan, in the batches of Batches.
 func TestSamples(t *testing.T) {
 	l := &Loader{Images: randomImages(50), NumClasses: 10, Normalization: MeanOnly(), Augmentation: SubPixel, Seed: 9}
 	for _, epoch := range []int{InOrder, 0, 2} {
@@ -136,7 +136,7 @@ func TestSamples(t *testing.T) {
 				var sizes []int
 				for samples, some := range l.Samples(epoch, first, size) {
 					if len(samples) != 4*len(some) {
-						t.Fatalf("%d numbers of %d samples", len(samples), len(some))
+						t.Fatalf("%d values for %d samples", len(samples), len(some))
 					}
 					for i := range some {
 						s := plan[len(plan)-len(wantLabels)+len(labels)+i]
@@ -161,7 +161,7 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// What is stored are the bytes, and what Batches makes of each.
+// Stored returns the bytes, and what Batches makes of each.
 func TestStored(t *testing.T) {
 	l := &Loader{Images: randomImages(3), Normalization: Normalization{Mean: [3]float32{100, 0, 1}, Std: [3]float32{2, 0, 3}}}
 	pixels, values := l.Stored()
@@ -173,7 +173,7 @@ func TestStored(t *testing.T) {
 	}
 }
 
-// However a loop ends, no goroutine is left behind.
+// However a loop ends, no goroutine is left.
 func TestBatchesEnd(t *testing.T) {
 	for stop := range 9 {
 		t.Run(fmt.Sprint("stop at ", stop), func(t *testing.T) {
@@ -202,7 +202,7 @@ func TestBatchesOfNothing(t *testing.T) {
 	}
 }
 
-// The number of batches has no influence on what an epoch allocates.
+// What an epoch allocates does not depend on the number of batches.
 func TestBatchesAllocate(t *testing.T) {
 	l := &Loader{Images: randomImages(64), Normalization: MeanOnly(), Augmentation: SubPixel}
 	allocations := func(size int) float64 {
@@ -219,9 +219,9 @@ func TestBatchesAllocate(t *testing.T) {
 func TestFirst(t *testing.T) {
 	images := randomImages(5)
 	for n, want := range map[int]int{0: 0, 3: 3, 5: 5, 9: 5} {
-		part := images.First(n)
-		if part.Len() != want || len(part.Pixels) != want*imageBytes {
-			t.Errorf("First(%d) has %d images, %d bytes", n, part.Len(), len(part.Pixels))
+		first := images.First(n)
+		if first.Len() != want || len(first.Pixels) != want*imageBytes {
+			t.Errorf("First(%d) has %d images, %d bytes", n, first.Len(), len(first.Pixels))
 		}
 	}
 }

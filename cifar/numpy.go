@@ -16,7 +16,7 @@ type array struct {
 // dtype is the type of an array's elements, by its name.
 type dtype string
 
-// The functions and the class that numpy's arrays name in pickles; numpy 2 renamed its package.
+// The functions and the classes that pickles of numpy arrays name. numpy 2 renamed its package.
 const (
 	ndarray      = "numpy.ndarray"
 	newDtype     = "numpy.dtype"
@@ -27,15 +27,15 @@ const (
 	encode       = "_codecs.encode"
 )
 
-// global pushes the name of a function or class, if it is one of the few that stand for
-// parts of an array. Nothing is looked up or run by that name.
+// global pushes the name of a function or class that belongs to an array; others are errors.
+// Nothing is looked up or run by that name.
 func (m *machine) global(module, name []byte) {
 	g := global(string(module) + "." + string(name))
 	switch g {
 	case ndarray, newDtype, reconstruct, reconstruct2, frombuffer, frombuffer2, encode:
 		m.push(g)
 	default:
-		m.fail("it wants to run %.80s, which is not done", strings.Map(func(r rune) rune {
+		m.fail("it wants to run %.80s, which is not allowed", strings.Map(func(r rune) rune {
 			if unicode.IsPrint(r) {
 				return r
 			}
@@ -44,7 +44,7 @@ func (m *machine) global(module, name []byte) {
 	}
 }
 
-// call pushes what a function returns.
+// call pushes the result of a function.
 func (m *machine) call(function global, args tuple) {
 	switch {
 	case function == newDtype && len(args) == 3: // name, align, copy
@@ -52,7 +52,7 @@ func (m *machine) call(function global, args tuple) {
 			m.push(dtype(name))
 			return
 		}
-	case (function == reconstruct || function == reconstruct2) && len(args) == 3: // class, shape, type: BUILD sets all
+	case (function == reconstruct || function == reconstruct2) && len(args) == 3: // class, shape, type; BUILD sets them
 		if args[0] == any(global(ndarray)) {
 			m.push(&array{})
 			return
@@ -62,7 +62,7 @@ func (m *machine) call(function global, args tuple) {
 			m.push(m.array(args[2], args[1], string(order) != "C", args[0]))
 			return
 		}
-	case function == encode && len(args) == 2: // how Python 3 writes bytes in the old protocols
+	case function == encode && len(args) == 2: // bytes, as Python 3 writes them in old protocols
 		s, isText := args[0].(text)
 		coding, isText2 := args[1].(text)
 		if isText && isText2 && string(coding) == "latin1" {
@@ -70,13 +70,13 @@ func (m *machine) call(function global, args tuple) {
 			return
 		}
 	}
-	m.fail("strange arguments of %s", function)
+	m.fail("unexpected arguments of %s", function)
 }
 
-// build gives the object on top of the stack its state.
+// build sets the state of the object on top of the stack.
 func (m *machine) build(state tuple) {
 	switch v := m.pop().(type) {
-	case dtype: // byte order and fields, of which bytes have none
+	case dtype: // byte order and fields, which bytes lack
 		m.push(v)
 		return
 	case *array:
@@ -86,10 +86,10 @@ func (m *machine) build(state tuple) {
 			return
 		}
 	}
-	m.fail("a strange state of an object")
+	m.fail("unexpected state of an object")
 }
 
-// array makes an array of bytes.
+// array returns an array of bytes.
 func (m *machine) array(shape, kind any, columnMajor bool, data any) *array {
 	a := &array{}
 	if name, _ := kind.(dtype); name != "u1" && name != "|u1" {
@@ -109,7 +109,7 @@ func (m *machine) array(shape, kind any, columnMajor bool, data any) *array {
 		d, ok := x.(int64)
 		hi, lo := bits.Mul64(n, uint64(d))
 		if !ok || d < 0 || hi != 0 {
-			m.fail("an array of a strange shape")
+			m.fail("an array of an invalid shape")
 			break
 		}
 		n = lo
@@ -122,9 +122,9 @@ func (m *machine) array(shape, kind any, columnMajor bool, data any) *array {
 	return a
 }
 
-// latin1 pushes the bytes that the characters of s stand for.
+// latin1 pushes the Latin-1 bytes of the characters of s.
 func (m *machine) latin1(s text) {
-	m.budget -= len(s) // or a short file could decode one string again and again
+	m.budget -= len(s) // else a short file could decode one string many times
 	if m.budget < 0 {
 		m.fail("a string is decoded too often")
 		return

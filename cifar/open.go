@@ -12,25 +12,25 @@ import (
 	"github.com/lamina-go/lamina/internal/infile"
 )
 
-// BuiltIn is the path that stands for data drawn in memory: see Shapes.
+// BuiltIn is the path that selects generated images: see [Shapes].
 const BuiltIn = "shapes"
 
-// What Open draws for BuiltIn.
+// What Open generates for BuiltIn.
 const (
 	builtInSeed  = 1
 	builtInTrain = 5_000
 	builtInTest  = 1_000
 )
 
-// Open reads the data at path, which is one of
+// Open reads the dataset at path, which is one of
 //
-//   - the folder of CIFAR-10's binary files or of its Python pickles, or the folder above it;
+//   - a folder of CIFAR-10's binary files or Python pickles, or its parent folder;
 //   - the .tar.gz archive of either;
-//   - a folder of pictures, train/CLASS/*.png and test/CLASS/*.png, or .jpg, .jpeg, .webp, .gif;
-//   - BuiltIn, drawn in memory;
+//   - a folder of image files: train/CLASS/*.png and test/CLASS/*.png, or .jpg, .jpeg, .webp, .gif;
+//   - [BuiltIn], which is generated;
 //   - "", the official archive, downloaded to the user's cache folder if it is not there yet.
 //
-// Progress, if not nil, is called with the bytes downloaded so far and all of them.
+// progress, if not nil, is called with the bytes downloaded so far and their total.
 func Open(ctx context.Context, path string, progress func(done, total int64)) (*Dataset, error) {
 	switch path {
 	case BuiltIn:
@@ -38,14 +38,14 @@ func Open(ctx context.Context, path string, progress func(done, total int64)) (*
 	case "":
 		cache, err := os.UserCacheDir()
 		if err != nil {
-			return nil, fmt.Errorf("cifar: no folder to download CIFAR-10 to: %w: take the built-in data with --data %s", err, BuiltIn)
+			return nil, fmt.Errorf("cifar: no folder to download CIFAR-10 to: %w: use the built-in data with --data %s", err, BuiltIn)
 		}
 		if path, err = download(ctx, official(), cache, progress); err != nil {
 			return nil, err
 		}
 	}
 	d, err := openPath(ctx, path)
-	// Of what was read, half is garbage now, and training wants the memory.
+	// Half of what was read is garbage, and training needs the memory.
 	debug.FreeOSMemory()
 	return d, err
 }
@@ -53,7 +53,7 @@ func Open(ctx context.Context, path string, progress func(done, total int64)) (*
 func openPath(ctx context.Context, path string) (*Dataset, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("cifar: there is no %s", path)
+		return nil, fmt.Errorf("cifar: %s does not exist", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cifar: %w", err)
@@ -73,7 +73,7 @@ func openPath(ctx context.Context, path string) (*Dataset, error) {
 	return readArchive(ctx, path, r)
 }
 
-// openDir reads a folder of one of the kinds.
+// openDir reads a folder of CIFAR-10 or of image files.
 func openDir(ctx context.Context, dir string) (*Dataset, error) {
 	for _, d := range distributions() {
 		for _, folder := range []string{dir, filepath.Join(dir, d.folder)} {
@@ -85,12 +85,12 @@ func openDir(ctx context.Context, dir string) (*Dataset, error) {
 		}
 	}
 	if exists(filepath.Join(dir, trainFolder)) || exists(filepath.Join(dir, testFolder)) {
-		return openPictures(ctx, dir)
+		return openImages(ctx, dir)
 	}
-	if _, err := os.ReadDir(dir); err != nil { // nothing was found since nothing may be looked for
+	if _, err := os.ReadDir(dir); err != nil { // it may exist but not be readable
 		return nil, fmt.Errorf("cifar: %w", err)
 	}
-	return nil, fmt.Errorf("cifar: %s has neither the files of CIFAR-10 (data_batch_1.bin …, or data_batch_1 …) nor folders %s and %s with a folder of pictures for each class",
+	return nil, fmt.Errorf("cifar: %s has neither the files of CIFAR-10 (data_batch_1.bin …, or data_batch_1 …) nor folders %s and %s with a folder of images for each class",
 		dir, trainFolder, testFolder)
 }
 

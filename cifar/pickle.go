@@ -10,29 +10,29 @@ import (
 	"unicode/utf8"
 )
 
-// The values of a pickle are nil, bool, int64, float64 and these. Strings of all kinds
-// are one: Python 2 wrote keys as bytes, Python 3 writes them as unicode.
+// The values of a pickle are nil, bool, int64, float64 and these. All kinds of strings are text:
+// Python 2 wrote keys as bytes, Python 3 writes them as unicode.
 type (
 	text   []byte
 	tuple  []any
 	list   struct{ items []any }
-	dict   map[string]any // of text keys, which are all that occur
+	dict   map[string]any // no other keys occur
 	global string         // module.name
 )
 
-// maxName is the length of the longest text that is copied: the same long one, copied again
-// and again, could fill the memory.
+// maxName is the length of the longest text that is copied. Copies of a long one could fill the
+// memory.
 const maxName = 100
 
-// machine runs the program that a pickle is. It knows the opcodes of protocols 0 to 5 that
-// build the values above, and nothing that could run code: see call. Texts
-// are parts of the file, not copies, so memory grows in proportion to the file.
+// machine runs the program in a pickle. It knows the opcodes of protocols 0 to 5 that build the
+// values above, and none that could run code: see call. Texts are slices of the file, so memory is
+// proportional to its size.
 type machine struct {
 	rest   []byte // of the file
 	stack  []any
-	marks  []int // places in the stack
+	marks  []int // indices in the stack
 	memo   map[uint64]any
-	budget int   // bytes that may still be decoded: each of the file once, of two in UTF-8
+	budget int   // bytes that may still be decoded: each of the file once, as UTF-8 of two bytes
 	err    error // the first
 }
 
@@ -91,7 +91,7 @@ func (m *machine) do(op byte) {
 	case 'F':
 		v, err := strconv.ParseFloat(string(m.line()), 64)
 		if err != nil {
-			m.fail("a number that is none")
+			m.fail("an invalid number")
 		}
 		m.push(v)
 
@@ -190,14 +190,14 @@ func (m *machine) take(n uint64) []byte {
 	return b
 }
 
-// uint returns the next n bytes as a number, little-endian.
+// uint returns the next n bytes as a little-endian integer.
 func (m *machine) uint(n uint64) uint64 {
 	var word [8]byte
 	copy(word[:], m.take(n))
 	return binary.LittleEndian.Uint64(word[:])
 }
 
-// line returns what comes before the next end of a line.
+// line returns the bytes up to the next end of line.
 func (m *machine) line() []byte {
 	n := bytes.IndexByte(m.rest, '\n')
 	if n < 0 {
@@ -218,7 +218,7 @@ func (m *machine) pop() any {
 	return nil
 }
 
-// pop returns the top of the stack of m, which must be a T.
+// pop returns the top of the stack, which must be a T.
 func pop[T any](m *machine) T {
 	v, ok := m.pop().(T)
 	if !ok {
@@ -292,21 +292,21 @@ func (m *machine) put(i uint64) {
 func (m *machine) get(i uint64) {
 	v, ok := m.memo[i]
 	if !ok {
-		m.fail("no value %d was kept", i)
+		m.fail("no value %d was stored", i)
 	}
 	m.push(v)
 }
 
-// index returns the number of a kept value in a line.
+// index returns the index of a stored value in a line.
 func (m *machine) index(line []byte) uint64 {
 	n, err := strconv.ParseUint(string(line), 10, 32)
 	if err != nil {
-		m.fail("a number that is none")
+		m.fail("an invalid number")
 	}
 	return n
 }
 
-// decimal pushes the integer in a line: 00 and 01 are truth values, an L may follow.
+// decimal pushes the integer in a line. 00 and 01 are booleans; an L may follow.
 func (m *machine) decimal(line []byte) {
 	switch string(line) {
 	case "00", "01":
@@ -315,7 +315,7 @@ func (m *machine) decimal(line []byte) {
 	}
 	v, err := strconv.ParseInt(string(bytes.TrimSuffix(line, []byte{'L'})), 10, 64)
 	if err != nil {
-		m.fail("a number that is none")
+		m.fail("an invalid number")
 	}
 	m.push(v)
 }
@@ -323,7 +323,7 @@ func (m *machine) decimal(line []byte) {
 // long pushes an integer of at most eight bytes in two's complement.
 func (m *machine) long(b []byte) {
 	if len(b) > 8 {
-		m.fail("a number that is too large")
+		m.fail("a number is too large")
 		return
 	}
 	var v int64
@@ -349,7 +349,7 @@ func (m *machine) quoted(line []byte) {
 		value, _, tail, err := strconv.UnquoteChar(s, 0)
 		if err != nil || value > 0xff {
 			if len(s) < 2 || s[0] != '\\' || s[1] != '\'' && s[1] != '"' {
-				m.fail("a string with a strange escape")
+				m.fail("a string with an unknown escape")
 				return
 			}
 			value, tail = rune(s[1]), s[2:]
@@ -359,14 +359,14 @@ func (m *machine) quoted(line []byte) {
 	m.push(out)
 }
 
-// unicode pushes a string with \uhhhh for what is not Latin-1.
+// unicode pushes a string that has \uhhhh for characters outside Latin-1.
 func (m *machine) unicode(line []byte) {
 	out := make(text, 0, len(line))
 	for len(line) > 0 {
 		if len(line) >= 6 && line[0] == '\\' && line[1] == 'u' {
 			r, err := strconv.ParseUint(string(line[2:6]), 16, 16)
 			if err != nil {
-				m.fail("a string with a strange escape")
+				m.fail("a string with an unknown escape")
 				return
 			}
 			out, line = utf8.AppendRune(out, rune(r)), line[6:]

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// A pipe that nobody writes to must not keep the program waiting.
+// A pipe without a writer must not block the program.
 func TestOpenPipe(t *testing.T) {
 	pipe := func(path string) {
 		if err := syscall.Mkfifo(path, 0o644); err != nil {
@@ -22,9 +22,9 @@ func TestOpenPipe(t *testing.T) {
 	batch := writeFolder(t, binaryFiles())
 	os.Remove(filepath.Join(batch, "test_batch.bin"))
 	pipe(filepath.Join(batch, "test_batch.bin"))
-	picture := writeFolder(t, pictureFiles(t))
-	pipe(filepath.Join(picture, "train", "red", "0.png"))
-	for _, path := range []string{alone, batch, picture, os.DevNull} {
+	folder := writeFolder(t, imageFiles(t))
+	pipe(filepath.Join(folder, "train", "red", "0.png"))
+	for _, path := range []string{alone, batch, folder, os.DevNull} {
 		d, err := Open(context.Background(), path, nil)
 		checkError(t, d, err, path, "is not a file that can be read")
 	}

@@ -3,11 +3,12 @@ package cifar
 import (
 	"fmt"
 	"io"
+
+	"github.com/lamina-go/lamina/internal/infile"
 )
 
-// readPickle reads a file of size bytes of the Python distribution: a pickled dictionary
-// with "data", an array of bytes (N, 3072) of planes of red, green, blue, and
-// "labels", a list of N class numbers.
+// readPickle reads a file of size bytes of the Python distribution, a pickled dictionary. "data" is
+// a byte array (N, 3072) of red, green and blue planes, "labels" a list of N class numbers.
 func readPickle(r io.Reader, size int64) (Images, error) {
 	d, err := readDict(r, size)
 	if err != nil {
@@ -19,16 +20,16 @@ func readPickle(r io.Reader, size int64) (Images, error) {
 	}
 	labels, ok := d["labels"].(*list)
 	if !ok || len(labels.items) != data.shape[0] {
-		return Images{}, fmt.Errorf(`not of CIFAR-10: "labels" is not a list of %d numbers`, data.shape[0])
+		return Images{}, fmt.Errorf(`not of CIFAR-10: "labels" is not a list of %d integers`, data.shape[0])
 	}
 	images := makeImages(data.shape[0])
 	for i, v := range labels.items {
 		label, ok := v.(int64)
 		if !ok {
-			return Images{}, fmt.Errorf("record %d: the label is not a number", i)
+			return Images{}, fmt.Errorf("record %d: the label is not an integer", i)
 		}
 		if label < 0 || label >= numClasses {
-			return Images{}, fmt.Errorf("record %d: label %d is not a class, from 0 to %d", i, label, numClasses-1)
+			return Images{}, fmt.Errorf("record %d: label %d is not a class from 0 to %d", i, label, numClasses-1)
 		}
 		images.Labels[i] = int32(label)
 		interleave(images.image(i), data.bytes[i*imageBytes:][:imageBytes])
@@ -61,7 +62,7 @@ func readPickleNames(r io.Reader, size int64) ([]string, error) {
 func readDict(r io.Reader, size int64) (dict, error) {
 	data := make([]byte, size)
 	if _, err := io.ReadFull(r, data); err != nil {
-		return nil, cut(err)
+		return nil, infile.Cut(err)
 	}
 	v, err := unpickle(data)
 	if err != nil {

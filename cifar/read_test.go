@@ -190,7 +190,7 @@ func TestOpenBuiltIn(t *testing.T) {
 	}
 }
 
-// Without a path, what is in the cache folder is looked at.
+// Without a path, the archive in the cache folder is read.
 func TestOpenCached(t *testing.T) {
 	for _, variable := range []string{"XDG_CACHE_HOME", "HOME", "LocalAppData"} { // Linux, macOS, Windows
 		t.Setenv(variable, t.TempDir())
@@ -203,7 +203,7 @@ func TestOpenCached(t *testing.T) {
 	file := filepath.Join(cache, "lamina", official().Name)
 	os.WriteFile(file, []byte("<html>"), 0o644)
 	d, err := Open(context.Background(), "", nil)
-	checkError(t, d, err, file+" has 6 bytes, not 170052171: delete it, and it is fetched again")
+	checkError(t, d, err, file+" has 6 bytes, not 170052171: delete it to download it again")
 }
 
 func TestOpenInterrupted(t *testing.T) {
@@ -218,7 +218,7 @@ func TestOpenInterrupted(t *testing.T) {
 	}
 }
 
-// without returns files less one, with returns files and one more or another.
+// without returns files except one; with returns files with one added or replaced.
 func without(files map[string][]byte, name string) map[string][]byte {
 	delete(files, name)
 	return files
@@ -323,11 +323,11 @@ func TestOpenBadFile(t *testing.T) {
 	t.Run("missing", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "nowhere")
 		d, err := Open(context.Background(), path, nil)
-		checkError(t, d, err, "there is no "+path)
+		checkError(t, d, err, path+" does not exist")
 	})
 }
 
-// An archive that is cut anywhere, or of which any byte is another, is an error or gives the same images.
+// An archive that is cut off or has another byte is an error, or gives the same images.
 func TestOpenDamagedArchive(t *testing.T) {
 	good := packFiles(t, binaryFiles())
 	path := filepath.Join(t.TempDir(), "data.tar.gz")

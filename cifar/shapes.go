@@ -13,10 +13,9 @@ func shapeNames() []string {
 		"rows", "columns", "diagonals", "checkerboard", "dots"}
 }
 
-// Shapes draws train and test images of ten classes, five of shapes and five of textures, in
-// random colours, places, sizes and directions, under noise. An image depends on nothing
-// but the seed, its split and its place in it; its class is its place modulo 10. The classes
-// stay what they are when an image is mirrored.
+// Shapes generates train and test images of ten classes: five shapes and five textures, with random
+// colours, positions, sizes and angles, under noise. An image depends only on the seed, its split
+// and its index; its class is the index modulo 10. Mirroring an image keeps its class.
 func Shapes(seed uint64, train, test int) *Dataset {
 	d := &Dataset{Name: BuiltIn, Classes: shapeNames(), Train: makeImages(train), Test: makeImages(test)}
 	drawAll(d.Train, seed, 0)
@@ -42,16 +41,16 @@ func drawAll(images Images, seed, first uint64) {
 	group.Wait()
 }
 
-// source draws the numbers that an image is made from.
+// source is a random stream from which an image is generated.
 type source struct{ rand.PCG }
 
-// between returns a number in [low, high).
+// between returns a value in [low, high).
 func (r *source) between(low, high float32) float32 {
 	return low + (high-low)*float32(uniform(&r.PCG))
 }
 
-// shape returns a function that tells how far a pixel is inside the shape: the distance
-// to its edge in pixels, negative outside.
+// shape returns the signed distance of a pixel to the edge of the shape: positive inside, in
+// pixels.
 func (r *source) shape(class int) func(x, y float32) float32 {
 	const middle, tilt = (Size - 1) / 2., math.Pi / 18
 	cx, cy := middle+r.between(-2, 2), middle+r.between(-2, 2)
@@ -121,7 +120,7 @@ func (r *source) shape(class int) func(x, y float32) float32 {
 	}
 }
 
-// paint draws a shape in one colour on another that changes across the image, under noise.
+// paint draws a shape in one colour on a gradient of another, under noise.
 func (r *source) paint(dst []byte, inside func(x, y float32) float32) {
 	const leastContrast = 120
 	var back, fore [Channels]int
@@ -133,16 +132,16 @@ func (r *source) paint(dst []byte, inside func(x, y float32) float32) {
 		}
 	}
 	from, to, ink := pack(back), r.near(back, 40), pack(fore)
-	stepX := int(r.between(0, one)) // of the way from one to the other, in 1/Size
+	stepX := int(r.between(0, one)) // of the gradient, in 1/Size
 	stepY := one - stepX
 
 	strength := r.between(0.03, 0.2) * one
-	var clamp [2 * one]byte // what is left of a sum once the mean of the noise is taken away
+	var clamp [2 * one]byte // the sum less the mean of the noise, as a byte
 	for i := range clamp {
 		clamp[i] = byte(min(max(i-int(strength), 0), 255))
 	}
 	noise := r.Uint64() | 1
-	var cover [Size]uint16 // of a row by the shape
+	var cover [Size]uint16 // how much of each pixel of a row the shape covers
 	for y := range Size {
 		row := dst[y*Size*Channels:][:Size*Channels]
 		for x := range cover {
@@ -163,7 +162,7 @@ func (r *source) paint(dst []byte, inside func(x, y float32) float32) {
 	}
 }
 
-// near returns a colour that differs from c by less than by in each channel.
+// near returns a colour within by of c in each channel.
 func (r *source) near(c [Channels]int, by float32) uint64 {
 	for i := range c {
 		c[i] = min(max(c[i]+int(r.between(-by, by)), 0), 255)
@@ -171,8 +170,8 @@ func (r *source) near(c [Channels]int, by float32) uint64 {
 	return pack(c)
 }
 
-// The three channels of a colour stand in lanes of one word, with room for a product
-// of two bytes and a sum of such: the images delay the first step of training.
+// The channels of a colour are lanes of one word, wide enough for the sum of two products of bytes.
+// Speed matters: the first step of training waits for the images.
 const (
 	laneBits = 21
 	lanes    = 0xff<<(2*laneBits) | 0xff<<laneBits | 0xff
@@ -183,12 +182,12 @@ func pack(c [Channels]int) uint64 {
 	return uint64(c[2])<<(2*laneBits) | uint64(c[1])<<laneBits | uint64(c[0])
 }
 
-// mix returns the colour at t, from 0 to one, on the way from a to b.
+// mix interpolates from a to b, for t from 0 to one.
 func mix(a, b uint64, t int) uint64 {
 	return (a*uint64(one-t) + b*uint64(t)) >> 8 & lanes
 }
 
-// stripe is how far v is inside stripes of half the period.
+// stripe returns the signed distance of v to the edge of stripes half a period wide.
 func stripe(v, period float32) float32 {
 	return period/4 - abs(v-period*round(v/period))
 }

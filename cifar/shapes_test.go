@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// An image depends on the seed, the split and its place, and on nothing else.
+// An image depends only on the seed, the split and its index.
 func TestShapesAreReproducible(t *testing.T) {
 	d, longer, other := Shapes(1, 100, 50), Shapes(1, 130, 60), Shapes(2, 100, 50)
 	if !bytes.Equal(d.Train.Pixels, longer.Train.First(100).Pixels) || !bytes.Equal(d.Test.Pixels, longer.Test.First(50).Pixels) {
-		t.Error("images depend on how many are drawn")
+		t.Error("images depend on their number")
 	}
 	all := append(slices.Clone(d.Train.Pixels), d.Test.Pixels...)
 	all = append(all, other.Train.Pixels...)
@@ -29,8 +29,8 @@ func TestShapesAreReproducible(t *testing.T) {
 	}
 }
 
-// Each shape lies within a shift of 4 pixels of the image, and its edge is where its distance
-// function says: the function changes by no more than the way, and covers a fair part.
+// Each shape stays in the image under a shift of 4 pixels. Its distance function changes by no more
+// than the distance between pixels, and covers a fair share of the image.
 func TestShapesAreDistances(t *testing.T) {
 	names := shapeNames()
 	for class, name := range names {
@@ -53,8 +53,8 @@ func TestShapesAreDistances(t *testing.T) {
 						}
 					}
 				}
-				if part := float64(covered) / (Size * Size); part < 0.04 || part > 0.6 {
-					t.Errorf("drawing %d covers %.2f of the image", i, part)
+				if share := float64(covered) / (Size * Size); share < 0.04 || share > 0.6 {
+					t.Errorf("shape %d covers %.2f of the image", i, share)
 				}
 			}
 		})

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/lamina-go/lamina/internal/digits"
 )
 
 // Summary prints the table of layers as Keras does: name and class, output shape, number
@@ -30,17 +32,9 @@ func (net *Network) Summary(w io.Writer) error {
 		what string
 		n    int
 	}{{"Total", trainable + other}, {"Trainable", trainable}, {"Non-trainable", other}} {
-		fmt.Fprintf(&b, "%s params: %s (%.2f MB)\n", total.what, Thousands(total.n), float64(total.n)*4/(1<<20))
+		fmt.Fprintf(&b, "%s params: %s (%.2f MB)\n", total.what, digits.Group(total.n), float64(total.n)*4/(1<<20))
 	}
 	b.WriteString(line)
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-// Thousands writes n ≥ 0 with commas: 28,187,826.
-func Thousands(n int) string {
-	if n < 1000 {
-		return fmt.Sprint(n)
-	}
-	return Thousands(n/1000) + fmt.Sprintf(",%03d", n%1000)
 }

@@ -12,20 +12,20 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-// Curve is what a run has in each picture: a line with a name.
+// Curve is a run in a chart: a line with a name.
 type Curve struct {
 	Name    string
 	History []nn.Row
 }
 
-// Chart is a picture of a value over the epochs, with a line for each run.
+// Chart shows a value over the epochs, with a line for each run.
 type Chart struct {
-	Name  string // of its files
+	Name  string // the stem of its files
 	Title string
 	value func(nn.Row) float64
 }
 
-// Charts returns the four pictures by which runs are compared.
+// Charts returns the four charts that compare runs.
 func Charts() []Chart {
 	return []Chart{
 		{"training_accuracy", "Training accuracy, %", func(r nn.Row) float64 { return 100 * r.Accuracy }},
@@ -35,15 +35,14 @@ func Charts() []Chart {
 	}
 }
 
-// CSV writes the values: a row for each epoch, a column for each run, empty where the run is not
-// as long.
+// CSV writes a row for each epoch and a column for each run, empty after the end of a shorter run.
 func (c Chart) CSV(w io.Writer, curves []Curve) error {
 	out := csv.NewWriter(w)
 	record := []string{"epoch"}
 	for _, curve := range curves {
 		record = append(record, curve.Name)
 	}
-	out.Write(record) // errors are kept until the end
+	out.Write(record) // the writer keeps errors
 	for epoch := 1; epoch <= epochs(curves); epoch++ {
 		record = []string{strconv.Itoa(epoch)}
 		for _, curve := range curves {
@@ -68,8 +67,8 @@ func epochs(curves []Curve) int {
 	return longest
 }
 
-// drawn returns the value of an epoch as a picture shows it: of one too far away to compute axes with, the nearest.
-func (c Chart) drawn(r nn.Row) float64 {
+// shown returns the value of an epoch, limited to a range for which axes can be computed.
+func (c Chart) shown(r nn.Row) float64 {
 	const nearest, farthest = 1e-100, 1e100
 	if v := c.value(r); v > 0 {
 		return min(max(v, nearest), farthest)
@@ -77,14 +76,14 @@ func (c Chart) drawn(r nn.Row) float64 {
 	return 0
 }
 
-// axis is what an axis of a picture shows.
+// axis is an axis of a chart.
 type axis struct {
 	min, max    float64
 	logarithmic bool
 	ticks       plot.ConstantTicks
 }
 
-// at returns the place of a value on the axis, from 0 to 1.
+// at returns the position of a value on the axis, from 0 to 1.
 func (a axis) at(v float64) float64 {
 	if a.logarithmic {
 		return math.Log(v/a.min) / math.Log(a.max/a.min)
@@ -92,7 +91,7 @@ func (a axis) at(v float64) float64 {
 	return (v - a.min) / (a.max - a.min)
 }
 
-// epochAxis returns an axis of whole epochs.
+// epochAxis returns the axis of the epochs.
 func epochAxis(curves []Curve) axis {
 	last := epochs(curves)
 	step := 1
@@ -109,19 +108,19 @@ func epochAxis(curves []Curve) axis {
 	return a
 }
 
-// valueAxis returns an axis for the values, logarithmic where some are far larger than others.
+// valueAxis returns the axis of the values, logarithmic if some are far larger than others.
 func (c Chart) valueAxis(curves []Curve) axis {
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, curve := range curves {
 		for _, row := range curve.History {
-			low, high = min(low, c.drawn(row)), max(high, c.drawn(row))
+			low, high = min(low, c.shown(row)), max(high, c.shown(row))
 		}
 	}
 	switch {
 	case low > high: // no values
 		low, high = 0, 1
 	case low == high:
-		around := max(0.5, low/20) // of a large value less would be lost
+		around := max(0.5, low/20) // less would vanish beside a large value
 		low, high = low-around, high+around
 	}
 	a := axis{min: low, max: high}
@@ -144,7 +143,7 @@ func (c Chart) valueAxis(curves []Curve) axis {
 	return a
 }
 
-// decades returns ticks at powers of ten, not more than fit beside an axis.
+// decades returns ticks at powers of ten, at most as many as fit an axis.
 func decades(low, high float64) (ticks []plot.Tick) {
 	first, last := int(math.Round(math.Log10(low))), int(math.Round(math.Log10(high)))
 	for n := first; n <= last; n += 1 + (last-first)/8 {
@@ -157,8 +156,8 @@ func decades(low, high float64) (ticks []plot.Tick) {
 	return ticks
 }
 
-// ink is the colour of a line, on white and on black ground. These can be told apart by those who see
-// few colours too: after M. Okabe and K. Ito, Color Universal Design (2008).
+// ink is the colour of a line on a light and on a dark background. The palette is safe for
+// colour-blind readers: M. Okabe and K. Ito, Color Universal Design (2008).
 type ink struct{ light, dark string }
 
 func inks() []ink {
@@ -168,5 +167,5 @@ func inks() []ink {
 	}
 }
 
-// fewEpochs is up to how many epochs are shown as points too.
+// fewEpochs is the number of epochs up to which lines have points.
 const fewEpochs = 12

@@ -34,7 +34,7 @@ func TestChartCSV(t *testing.T) {
 	}
 }
 
-// ranges are histories that are hard to draw.
+// ranges returns histories that are hard to draw.
 func ranges() map[string][]Curve {
 	far := rows(3)
 	far[0].Validation.Loss, far[0].Loss = 1e8, 1e8
@@ -57,13 +57,13 @@ func ranges() map[string][]Curve {
 	}
 }
 
-func TestPicturesOfAnything(t *testing.T) {
+func TestChartsOfAnything(t *testing.T) {
 	for name, curves := range ranges() {
 		for _, c := range Charts() {
 			x, y := epochAxis(curves), c.valueAxis(curves)
 			for _, curve := range curves {
 				for _, row := range curve.History {
-					if px, py := x.at(float64(row.Epoch)), y.at(c.drawn(row)); !(px >= 0 && px <= 1 && py >= 0 && py <= 1) {
+					if px, py := x.at(float64(row.Epoch)), y.at(c.shown(row)); !(px >= 0 && px <= 1 && py >= 0 && py <= 1) {
 						t.Errorf("%s, %s: epoch %d is at %v, %v", name, c.Name, row.Epoch, px, py)
 					}
 				}
@@ -129,7 +129,7 @@ func TestPage(t *testing.T) {
 		}
 	}
 	if n := strings.Count(text, "<svg "); n != 4 {
-		t.Errorf("%d pictures, want 4", n)
+		t.Errorf("%d charts, want 4", n)
 	}
 	for _, words := range []string{"not begun", "http:", "https:", "src=", "href=", "ZgotmplZ"} {
 		if strings.Contains(text, words) {

@@ -6,11 +6,11 @@ import (
 	"io"
 )
 
-// Page is a page that needs nothing but itself: what was run, the four pictures and tables.
+// Page is a self-contained HTML page of charts and tables.
 type Page struct {
 	Title  string
-	Lead   []string // paragraphs above the pictures
-	Curves []Curve  // without any there are no pictures
+	Lead   []string // paragraphs above the charts
+	Curves []Curve  // without any there are no charts
 	Tables []Table
 }
 
@@ -22,21 +22,21 @@ type Table struct {
 	Notes []string // below it
 }
 
-// Cell is a field of a table.
+// Cell is a cell of a table.
 type Cell struct {
 	Text   string
-	Number bool // stands right
-	Time   bool // differs each time that the same is run
+	Number bool // aligned right
+	Time   bool // differs between identical runs
 	Best   bool // of the column
 }
 
-// Text returns a field of words.
+// Text returns a cell of words.
 func Text(text string) Cell { return Cell{Text: text} }
 
-// Number returns a field of a number.
+// Number returns a cell of a number.
 func Number(text string) Cell { return Cell{Text: text, Number: true} }
 
-// Time returns a field of a number that differs each time that the same is run.
+// Time returns a cell of a number that differs between identical runs.
 func Time(text string) Cell { return Cell{Text: text, Number: true, Time: true} }
 
 //go:embed page.html

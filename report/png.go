@@ -13,7 +13,7 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 )
 
-// PNG writes the picture with a legend beside it.
+// PNG writes the chart with a legend beside it.
 func (c Chart) PNG(w io.Writer, curves []Curve) error {
 	p, legend := plot.New(), plot.NewLegend()
 	p.Title.Text, p.Title.Padding = c.Title, vg.Points(8)
@@ -28,7 +28,7 @@ func (c Chart) PNG(w io.Writer, curves []Curve) error {
 		}
 		points := make(plotter.XYs, len(curve.History))
 		for j, row := range curve.History {
-			points[j] = plotter.XY{X: float64(row.Epoch), Y: c.drawn(row)}
+			points[j] = plotter.XY{X: float64(row.Epoch), Y: c.shown(row)}
 		}
 		line, marks, err := plotter.NewLinePoints(points)
 		if err != nil {

@@ -15,20 +15,20 @@ import (
 //
 // all little-endian.
 
-// recordHead is the size of what comes before the data of a record.
+// recordHead is the size of a record before its data.
 const recordHead = 12
 
-// record is a record of an event that is told at a wall time, in seconds. The time does not change
-// its length.
+// record returns the record of an event at a wall time in seconds, on which its length does not
+// depend.
 type record func(wall float64) []byte
 
-// wallTime returns the time of a record written here: the event's first field, a float64 after a
-// tag of one byte.
+// wallTime returns the time of a record of this package: the first field of the event, a float64
+// after a tag of one byte.
 func wallTime(record []byte) float64 {
 	return math.Float64frombits(binary.LittleEndian.Uint64(record[recordHead+1:]))
 }
 
-// maskedCRC is the CRC-32C of the data, changed so that a CRC of data with CRCs in it is of use.
+// maskedCRC is the CRC-32C of the data, masked because CRCs of data that contains CRCs are weak.
 func maskedCRC(data []byte) uint32 {
 	crc := crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli))
 	return crc>>15 | crc<<17 + 0xa282ead8
@@ -41,7 +41,7 @@ func frame(event []byte) []byte {
 	return binary.LittleEndian.AppendUint32(b, maskedCRC(event))
 }
 
-// header is the record that every event file begins with.
+// header returns the first record of an event file.
 func header(wall float64) []byte {
 	event := appendWall(nil, wall)
 	event = appendBytes(event, 3, []byte("brain.Event:2"))         // file_version
@@ -49,8 +49,8 @@ func header(wall float64) []byte {
 	return frame(event)
 }
 
-// scalar returns the record of a number at a step, in the form in which Keras 2.15 writes it: a tensor
-// of no dimensions that the plug-in "scalars" shows.
+// scalar returns the record of a value at a step as Keras 2.15 writes it: a tensor without
+// dimensions, for the plug-in "scalars".
 func scalar(tag string, step int, value float64) record {
 	content := binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(value)))
 	tensor := appendInt(nil, 1, 1)                                   // dtype: DT_FLOAT

@@ -7,22 +7,24 @@ import (
 	"strings"
 )
 
-// The coordinates of a picture in SVG. On a phone a unit is about a point, so that text is legible.
+// The coordinates of a chart in SVG. On a phone a unit is about a point, so that text is legible.
 const (
 	svgWidth, svgHeight = 360, 250
 	svgLeft, svgRight   = 46, 350
 	svgTop, svgBottom   = 10, 210
 )
 
-// SVG returns the picture as an element of a page, where its legend stands: its colours are the
-// classes line0, line1 … of the page's style.
+// SVG returns the chart as an element of a page, which has the legend. It is drawn by hand because
+// gonum/plot's SVG has fixed colours and sizes: here the classes line0, line1 … of the page's style
+// set the colours, for light and dark backgrounds, and a line has its name as a tooltip.
 func (c Chart) SVG(curves []Curve) template.HTML {
 	x, y := epochAxis(curves), c.valueAxis(curves)
 	across := func(v float64) float64 { return svgLeft + x.at(v)*(svgRight-svgLeft) }
 	up := func(v float64) float64 { return svgBottom - y.at(v)*(svgBottom-svgTop) }
 
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s over epochs">`, svgWidth, svgHeight, html.EscapeString(c.Title))
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s over epochs">`, svgWidth, svgHeight,
+		html.EscapeString(c.Title))
 	for _, tick := range y.ticks {
 		at := up(tick.Value)
 		fmt.Fprintf(&b, `<path class="grid" d="M%d %.1fH%d"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`,
@@ -39,14 +41,15 @@ func (c Chart) SVG(curves []Curve) template.HTML {
 		if len(curve.History) == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, `<g class="%s"><title>%s</title><polyline points="`, lineClass(i), html.EscapeString(curve.Name))
+		fmt.Fprintf(&b, `<g class="%s"><title>%s</title><polyline points="`, lineClass(i),
+			html.EscapeString(curve.Name))
 		for _, row := range curve.History {
-			fmt.Fprintf(&b, "%.1f,%.1f ", across(float64(row.Epoch)), up(c.drawn(row)))
+			fmt.Fprintf(&b, "%.1f,%.1f ", across(float64(row.Epoch)), up(c.shown(row)))
 		}
 		b.WriteString(`"/>`)
 		if len(curve.History) <= fewEpochs {
 			for _, row := range curve.History {
-				fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3"/>`, across(float64(row.Epoch)), up(c.drawn(row)))
+				fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3"/>`, across(float64(row.Epoch)), up(c.shown(row)))
 			}
 		}
 		b.WriteString("</g>")
@@ -55,7 +58,7 @@ func (c Chart) SVG(curves []Curve) template.HTML {
 	return template.HTML(b.String())
 }
 
-// lineClass returns the classes of a run's line.
+// lineClass returns the CSS classes of a run's line.
 func lineClass(i int) string {
 	class := fmt.Sprintf("line%d", i%len(inks()))
 	if i >= len(inks()) {
@@ -64,7 +67,7 @@ func lineClass(i int) string {
 	return class
 }
 
-// lineStyle returns the colours of the classes, for one ground.
+// lineStyle returns the colours of the classes, for one background.
 func lineStyle(colour func(ink) string) template.CSS {
 	var b strings.Builder
 	for i, ink := range inks() {

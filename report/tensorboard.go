@@ -1,5 +1,5 @@
-// Package report shows the curves of runs: as event files for TensorBoard, as pictures, as CSV and
-// as a page.
+// Package report shows the results of runs: curves as event files for TensorBoard, as charts, as
+// CSV and as a page, and confusion matrices.
 package report
 
 import (
@@ -12,28 +12,29 @@ import (
 	"time"
 
 	"github.com/lamina-go/lamina/internal/filelock"
+	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/nn"
 )
 
-// TensorBoard writes the curves of a run for TensorBoard, as the callback of Keras 2.15 does: in the
-// folder "train" the scalars epoch_loss, epoch_accuracy and epoch_lr, in "validation" the first
+// TensorBoard writes the curves of a run for TensorBoard, as the callback of Keras 2.15 does: in
+// the folder "train" the scalars epoch_loss, epoch_accuracy and epoch_lr, in "validation" the first
 // two. Their step is the epoch, from 0.
 type TensorBoard struct {
 	lock  *os.File
 	files []*eventFile
 }
 
-// OpenTensorBoard opens the event files below dir, which it makes if need be, of a run that has the
-// epochs of history behind it. Files of this run, whole or cut off by a crash, are gone on
-// with; epochs that they lack are added. Events of another run are an error.
+// OpenTensorBoard opens the event files below dir, which it creates if needed, for a run with the
+// epochs of history. It continues files of this run, whole or cut off by a crash, and adds the
+// epochs that they lack. Events of another run are an error.
 func OpenTensorBoard(dir string, history []nn.Row) (*TensorBoard, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, unwritable(dir, err)
 	}
-	// Not .lock, which the folder of the run may have, for that is a place for events too.
+	// The folder may be that of the run, which has a .lock of its own.
 	lock, err := filelock.Acquire(filepath.Join(dir, ".tensorboard.lock"))
 	if errors.Is(err, filelock.ErrLocked) {
-		return nil, fmt.Errorf("%s: another process writes its events there: name another folder", dir)
+		return nil, fmt.Errorf("%s: another process writes events there: name another folder", dir)
 	}
 	if err != nil {
 		return nil, unwritable(dir, err)
@@ -53,12 +54,9 @@ func OpenTensorBoard(dir string, history []nn.Row) (*TensorBoard, error) {
 	return t, nil
 }
 
-// unwritable says that a folder is not one to write to, and what the system said, without what was tried.
+// unwritable reports a folder that cannot be written to.
 func unwritable(dir string, err error) error {
-	if failed := (*os.PathError)(nil); errors.As(err, &failed) {
-		err = failed.Err
-	}
-	return fmt.Errorf("%s: %w: name a folder that can be written to", dir, err)
+	return fmt.Errorf("%s: %w: name a writable folder", dir, infile.Cause(err))
 }
 
 func training(r nn.Row) []record {
@@ -71,7 +69,7 @@ func results(epoch int, r nn.Result) []record {
 	return []record{scalar("epoch_loss", epoch-1, r.Loss), scalar("epoch_accuracy", epoch-1, r.Accuracy)}
 }
 
-// Epoch adds an epoch, which a reader sees at once.
+// Epoch adds an epoch. Readers see it at once.
 func (t *TensorBoard) Epoch(row nn.Row) error {
 	for _, f := range t.files {
 		if err := f.write(f.records(row)); err != nil {
@@ -93,10 +91,10 @@ func (t *TensorBoard) Close() error {
 // eventFile is an event file, open at its end.
 type eventFile struct {
 	*os.File
-	records func(nn.Row) []record // of an epoch
+	records func(nn.Row) []record // the records of an epoch
 }
 
-// openEvents opens the one event file in dir, and adds what it lacks.
+// openEvents opens the event file in dir, and adds the epochs that it lacks.
 func openEvents(dir string, records func(nn.Row) []record, history []nn.Row) (*eventFile, error) {
 	path, err := eventPath(dir)
 	if err != nil {
@@ -111,14 +109,14 @@ func openEvents(dir string, records func(nn.Row) []record, history []nn.Row) (*e
 	for _, row := range history {
 		all = append(all, records(row)...)
 	}
-	if err := f.goOn(all); err != nil {
+	if err := f.complete(all); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
-// eventPath returns the path of the one event file in dir, which it makes, or of a new one.
+// eventPath returns the path of the only event file in dir, or of a new one. It creates dir.
 func eventPath(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
@@ -145,12 +143,12 @@ func eventPath(dir string) (string, error) {
 }
 
 func anotherRun(path string) error {
-	return fmt.Errorf("%s: it holds events of another run, or damaged ones: name another folder", path)
+	return fmt.Errorf("%s has events of another run, or damaged ones: name another folder", path)
 }
 
-// goOn makes the file hold all the records, of which the first may be there, and the last of those in
-// part, with other times. Whole ones stay as they are, so a reader of the file loses no place.
-func (f *eventFile) goOn(all []record) error {
+// complete appends the records that the file lacks. It may have the first ones, with other times,
+// the last of them cut off. Whole ones stay as they are, so that readers keep their offsets.
+func (f *eventFile) complete(all []record) error {
 	data, err := os.ReadFile(f.Name())
 	if err != nil {
 		return err

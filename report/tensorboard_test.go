@@ -49,9 +49,9 @@ func parse(t *testing.T, record []byte) (tag string, step int, value float64, ok
 	t.Helper()
 	length := binary.LittleEndian.Uint64(record)
 	event := record[recordHead : recordHead+length]
-	for _, part := range []struct{ data, sum []byte }{{record[:8], record[8:]}, {event, record[recordHead+length:]}} {
-		crc := crc32.Checksum(part.data, crc32.MakeTable(crc32.Castagnoli))
-		if got, want := binary.LittleEndian.Uint32(part.sum), (crc>>15|crc<<17)+0xa282ead8; got != want {
+	for _, block := range []struct{ data, sum []byte }{{record[:8], record[8:]}, {event, record[recordHead+length:]}} {
+		crc := crc32.Checksum(block.data, crc32.MakeTable(crc32.Castagnoli))
+		if got, want := binary.LittleEndian.Uint32(block.sum), (crc>>15|crc<<17)+0xa282ead8; got != want {
 			t.Fatalf("a checksum of %08x, want %08x", got, want)
 		}
 	}
@@ -170,8 +170,8 @@ func TestTensorBoard(t *testing.T) {
 	check(t, dir) // while the file is open
 }
 
-// TestTensorBoardGoesOn cuts the files of three epochs off at every length.
-func TestTensorBoardGoesOn(t *testing.T) {
+// TestTensorBoardContinues cuts the files of three epochs off at every length.
+func TestTensorBoardContinues(t *testing.T) {
 	dir := t.TempDir()
 	b := open(t, dir, nil)
 	add(t, b, rows(3)...)
@@ -192,7 +192,7 @@ func TestTensorBoardGoesOn(t *testing.T) {
 			t.Fatalf("of files cut off after %d bytes", length)
 		}
 	}
-	// A reader that was at the end of a whole record goes on there.
+	// A reader at the end of a whole record can continue there.
 	after, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -240,7 +240,7 @@ func TestTensorBoardOfAnotherRun(t *testing.T) {
 				}
 			}
 			if _, err := OpenTensorBoard(dir, test.history); err == nil || !strings.Contains(err.Error(), "another run") {
-				t.Fatalf("the error %v does not tell of another run", err)
+				t.Fatalf("the error %v does not mention another run", err)
 			}
 			if _, err := OpenTensorBoard(dir, test.history); err == nil || strings.Contains(err.Error(), "process") {
 				t.Fatalf("the lock was kept: %v", err)

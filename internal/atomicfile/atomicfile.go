@@ -1,5 +1,5 @@
-// Package atomicfile replaces files so that a reader, after a crash at any moment too, finds
-// either the old contents or the new.
+// Package atomicfile replaces files so that a reader finds either the old contents or the new, also
+// after a crash.
 package atomicfile
 
 import (
@@ -10,13 +10,15 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/lamina-go/lamina/internal/infile"
 )
 
-var errNoFile = errors.New("it is not a file")
+var errNoFile = errors.New("not a regular file")
 
-// Write replaces the file at path by what f writes. It goes to path with ".tmp" added, is
-// synced, and takes the place of the old file, which stays as it was if anything fails. A folder or
-// a device is not replaced. Two writers of one path must not meet.
+// Write replaces the file at path by what f writes. It writes to path + ".tmp", syncs, and renames.
+// The old file stays if anything fails. A folder or a device is not replaced. Only one goroutine
+// and one process may write a path at a time.
 func Write(path string, f func(io.Writer) error) (err error) {
 	file, err := create(path)
 	if err != nil {
@@ -47,15 +49,12 @@ func Write(path string, f func(io.Writer) error) (err error) {
 	return syncFolder(filepath.Dir(path))
 }
 
-// Check reports why [Write] cannot begin to replace the file at path, which the error names, for those who have long work
-// to do before it.
+// Check reports why [Write] would fail for a path, for callers with long work before it. The error
+// names the path.
 func Check(path string) error {
 	file, err := create(path)
-	if failed := (*os.PathError)(nil); errors.As(err, &failed) {
-		return fmt.Errorf("%s: %w", path, failed.Err)
-	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", path, infile.Cause(err))
 	}
 	return errors.Join(file.Close(), os.Remove(file.Name()))
 }
@@ -68,9 +67,9 @@ func create(path string) (*os.File, error) {
 	return os.Create(path + ".tmp")
 }
 
-// syncFolder makes a renaming last.
+// syncFolder makes a rename durable.
 func syncFolder(path string) error {
-	if runtime.GOOS == "windows" { // where a folder cannot be opened as a file
+	if runtime.GOOS == "windows" { // cannot open a folder as a file
 		return nil
 	}
 	folder, err := os.Open(path)

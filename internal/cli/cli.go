@@ -1,4 +1,5 @@
-// Package cli is what the programs share: how they end, flags and how mistakes in them are told.
+// Package cli is the frame of the program: commands with their flags and help, progress on the
+// terminal, and how a command ends.
 package cli
 
 import (
@@ -8,40 +9,110 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/pflag"
 )
 
-// Program is one of the project's programs.
+// Program is a set of commands.
 type Program struct {
-	Name, Usage string                     // Usage is what --help tells above the flags
-	Flags       []Group                    // bound to what Check and Run see; Main adds --verbose and --help
-	Verbose     *bool                      // where --verbose goes
-	Check       func(*pflag.FlagSet) error // completes and checks what the command line said; an error is the user's mistake
-	Run         func() error
+	Name     string
+	About    string // the help above the list of commands
+	Commands []*Command
 }
 
-// Main runs the program with the arguments of the command line and ends the process: with 0, or
-// after an error, told in one line, with 1; 2 if it is a UsageError, 130 if it is ErrInterrupted.
-func (p *Program) Main() {
-	err := p.run(os.Args[1:])
+// Command is a command of a program.
+type Command struct {
+	Name    string
+	Summary string                     // a line in the list of commands
+	Usage   string                     // the help above the flags
+	Flags   []Group                    // --verbose and --help are added
+	Check   func(*pflag.FlagSet) error // completes and checks the command line; an error is the user's mistake
+	Run     func(*Call) error
+}
+
+// Call is a command as the user called it.
+type Call struct {
+	Verbose bool
+	Args    []string // flags and arguments
+
+	line string // what the user types to run the command
+}
+
+// Main runs the command that the arguments name and ends the process. With words, these come before
+// the arguments of the command line. The exit code is 0, or after an error, printed as one line, 1;
+// 2 for a [UsageError], 130 for [ErrInterrupted].
+func (p *Program) Main(words ...string) {
+	prefix, err := p.run(words, os.Args[1:])
 	if err == nil {
 		os.Exit(0)
 	}
-	fmt.Fprintf(os.Stderr, "%s: %s\n", p.Name, strings.ReplaceAll(err.Error(), "\n", "; "))
+	fmt.Fprintf(os.Stderr, "%s: %s\n", prefix, strings.ReplaceAll(err.Error(), "\n", "; "))
 	switch usage := (UsageError{}); {
 	case errors.As(err, &usage):
 		os.Exit(2)
 	case errors.Is(err, ErrInterrupted):
-		os.Exit(130) // as shells tell of Ctrl-C
+		os.Exit(130) // the shells' code for Ctrl-C
 	}
 	os.Exit(1)
 }
 
-func (p *Program) run(args []string) (err error) {
-	help, err := p.Parse(args)
+// run runs a command. prefix begins the line that reports an error.
+func (p *Program) run(words, args []string) (prefix string, err error) {
+	all := append(words, args...)
+	if len(all) == 0 || all[0] == "--help" || all[0] == "-h" {
+		all = []string{"help"}
+	}
+	switch {
+	case all[0] == "--version":
+		all[0] = "version"
+	case all[0] == "help" && len(all) > 1:
+		all = []string{all[1], "--help"}
+	case all[0] == "help":
+		fmt.Print(p.help())
+		return p.Name, nil
+	}
+	c, err := p.find(all[0])
+	if err != nil {
+		return p.Name, Usage(err)
+	}
+	call := &Call{Args: all[1:], line: executable()}
+	if len(words) == 0 {
+		call.line += " " + c.Name
+	}
+	return p.Name + " " + c.Name, c.run(call)
+}
+
+// find returns the command of that name.
+func (p *Program) find(name string) (*Command, error) {
+	var names []string
+	for _, c := range p.Commands {
+		if c.Name == name {
+			return c, nil
+		}
+		names = append(names, c.Name)
+	}
+	if near := nearest(name, append(names, "help")); near != "" {
+		return nil, fmt.Errorf("unknown command %q: did you mean %s?", name, near)
+	}
+	return nil, fmt.Errorf("unknown command %q: see %s help", name, p.Name)
+}
+
+// help lists the commands.
+func (p *Program) help() string {
+	var b strings.Builder
+	b.WriteString(p.About + "\nCommands\n")
+	for _, c := range p.Commands {
+		fmt.Fprintf(&b, "  %-14s %s\n", c.Name, c.Summary)
+	}
+	fmt.Fprintf(&b, "  %-14s %s\n", "help COMMAND", "print the help of a command, as COMMAND --help does")
+	return b.String()
+}
+
+func (c *Command) run(call *Call) (err error) {
+	help, verbose, err := c.Parse(call.Args)
 	if err != nil {
 		return Usage(err)
 	}
@@ -49,14 +120,15 @@ func (p *Program) run(args []string) (err error) {
 		fmt.Print(help)
 		return nil
 	}
-	defer recoverTo(&err, *p.Verbose)
-	return p.Run()
+	call.Verbose = verbose
+	defer recoverTo(&err, verbose)
+	return c.Run(call)
 }
 
 // UsageError is a mistake in the command line.
 type UsageError struct{ error }
 
-// Usage makes an error a UsageError; nil stays nil.
+// Usage makes an error a [UsageError]; nil stays nil.
 func Usage(err error) error {
 	if err == nil {
 		return nil
@@ -64,14 +136,14 @@ func Usage(err error) error {
 	return UsageError{err}
 }
 
-// Unwrap returns what the mistake is.
+// Unwrap returns the mistake.
 func (e UsageError) Unwrap() error { return e.error }
 
 // ErrInterrupted says that the user stopped the program.
 var ErrInterrupted = errors.New("interrupted")
 
-// Context returns a context that ends with the first Ctrl-C, SIGTERM or, where nohup does not keep
-// it away, closing of the terminal, when the promise is printed. Another ends the process.
+// Context returns a context that ends with the first Ctrl-C, SIGTERM or, unless nohup ignores it,
+// closing of the terminal. The promise is printed then. A second signal ends the process.
 func Context(promise string) context.Context {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -79,7 +151,8 @@ func Context(promise string) context.Context {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	context.AfterFunc(ctx, func() {
-		// Ctrl-C ends "| tee LOG" too, and what cannot be told must not keep the program from saving.
+		// Ctrl-C also ends the "| tee LOG" after the program. A failing print must not prevent
+		// saving.
 		signal.Ignore(syscall.SIGPIPE)
 		stop()
 		fmt.Println("\n" + promise)
@@ -87,7 +160,7 @@ func Context(promise string) context.Context {
 	return ctx
 }
 
-// Interruption returns ErrInterrupted in place of an error that comes from the end of ctx.
+// Interruption replaces an error that comes from the end of ctx by [ErrInterrupted].
 func Interruption(ctx context.Context, err error) error {
 	if ctx.Err() != nil && (errors.Is(err, context.Cause(ctx)) || errors.Is(err, ctx.Err())) {
 		return ErrInterrupted
@@ -95,32 +168,42 @@ func Interruption(ctx context.Context, err error) error {
 	return err
 }
 
-// recoverTo, deferred, makes a panic an error of one sentence, unless the user wants to see it all.
+// recoverTo, deferred, makes a panic an error of one line. With verbose it panics on.
 func recoverTo(err *error, verbose bool) {
 	if verbose {
 		return
 	}
 	if fault := recover(); fault != nil {
 		what, _, _ := strings.Cut(fmt.Sprint(fault), "\n")
-		*err = fmt.Errorf("a fault of this program: %s: please report it, with what --verbose adds", what)
+		*err = fmt.Errorf("internal error: %s: please report it with the output of --verbose", what)
 	}
 }
 
-// Command returns what the user types to run the program of that name with these arguments.
-func Command(name string, args ...string) string {
-	line := quote(os.Args[0])
-	if strings.Contains(filepath.ToSlash(os.Args[0]), "/go-build") {
-		line = "go run ./cmd/" + name // which made the program in a folder that is gone afterwards
-	}
+// Command returns a line for the shell that runs the same command with other arguments.
+func (c *Call) Command(args ...string) string {
+	line := c.line
 	for _, arg := range args {
 		line += " " + quote(arg)
 	}
 	return line
 }
 
+// executable returns what the user types to run this program. "go run" builds it in a folder that
+// is gone afterwards.
+func executable() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || !strings.Contains(filepath.ToSlash(os.Args[0]), "/go-build") {
+		return quote(os.Args[0])
+	}
+	if v := info.Main.Version; v != "" && v != devel {
+		return "go run " + info.Path + "@" + v
+	}
+	return "go run ." + strings.TrimPrefix(info.Path, info.Main.Path)
+}
+
 // quote makes a text one word of a shell.
 func quote(text string) string {
-	if text != "" && !strings.ContainsAny(text, " \t\n'\"$&|;<>()*?[]#~`!{}") {
+	if text != "" && !strings.ContainsAny(text, " \t\n'\"$&|;<>()*?[]#~`!{}\\") {
 		return text
 	}
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"

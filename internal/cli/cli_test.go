@@ -13,19 +13,22 @@ import (
 	"github.com/lamina-go/lamina/internal/clitest"
 )
 
-// main is a program that ends as its argument says.
+// main is a program whose one command ends as its argument says.
 func main() {
 	end := ""
 	g := NewGroup("Flags")
-	g.Int("number", 3, "`n` of nothing")
-	p := &Program{Name: "test", Usage: "Do nothing.\n", Flags: []Group{g}, Verbose: new(bool)}
-	p.Check = func(f *pflag.FlagSet) error {
+	g.Int("number", 3, "`N` of no use, with a long description that must be wrapped in the help of the command")
+	g.Bool("quick", false, "hurry")
+	g.Bool("secret", false, "")
+	g.Lookup("secret").Hidden = true
+	c := &Command{Name: "end", Summary: "end in a way", Usage: "Do nothing.\n", Flags: []Group{g}}
+	c.Check = func(f *pflag.FlagSet) error {
 		if end = f.Arg(0); end == "mistaken" {
 			return errors.New("no such end")
 		}
 		return nil
 	}
-	p.Run = func() error {
+	c.Run = func(call *Call) error {
 		switch end {
 		case "failed":
 			return errors.New("first\nsecond")
@@ -36,37 +39,96 @@ func main() {
 		case "panicked":
 			panic("no way on\nfrom here")
 		}
-		fmt.Println("done")
+		fmt.Println("done", strings.TrimPrefix(call.Command("a b"), executable()))
 		return nil
+	}
+	version := &Command{Name: "version", Check: func(*pflag.FlagSet) error { return nil },
+		Run: func(*Call) error { fmt.Println(Version()); return nil }}
+	p := &Program{Name: "test", About: "Test it.\n", Commands: []*Command{c, version}}
+	if os.Getenv("TEST_ALONE") != "" {
+		p.Main("end")
 	}
 	p.Main()
 }
 
 func TestMain(m *testing.M) { os.Exit(clitest.Run(m, main)) }
 
-func TestProgramEnds(t *testing.T) {
+func TestCommandEnds(t *testing.T) {
 	for _, test := range []struct {
 		args           string
 		code           int
 		stdout, stderr string
 	}{
-		{"well", 0, "done\n", ""},
-		{"failed", 1, "", "test: first; second\n"},
-		{"mistaken", 2, "", "test: no such end\n"},
-		{"misled", 2, "", "test: later: a mistake\n"},
-		{"interrupted", 130, "", "test: a run was interrupted\n"},
-		{"panicked", 1, "", "test: a fault of this program: no way on: please report it, with what --verbose adds\n"},
-		{"--letter a", 2, "", "test: unknown flag: --letter: see --help\n"},
+		{"end well", 0, "done  end 'a b'\n", ""},
+		{"end failed", 1, "", "test end: first; second\n"},
+		{"end mistaken", 2, "", "test end: no such end\n"},
+		{"end misled", 2, "", "test end: later: a mistake\n"},
+		{"end interrupted", 130, "", "test end: a run was interrupted\n"},
+		{"end panicked", 1, "", "test end: internal error: no way on: please report it with the output of --verbose\n"},
+		{"end --letter a", 2, "", "test end: unknown flag --letter: see --help\n"},
+		{"end --numbr 4", 2, "", "test end: unknown flag --numbr: did you mean --number?\n"},
+		{"end --qui", 2, "", "test end: unknown flag --qui: did you mean --quick?\n"},
+		{"end --secrt", 2, "", "test end: unknown flag --secrt: see --help\n"},
+		{"end -x", 2, "", "test end: unknown flag -x: see --help\n"},
+		{"edn well", 2, "", "test: unknown command \"edn\": did you mean end?\n"},
+		{"start", 2, "", "test: unknown command \"start\": see test help\n"},
+		{"help start", 2, "", "test: unknown command \"start\": see test help\n"},
 	} {
 		o := clitest.Execute(t, clitest.Command(t, strings.Fields(test.args)...))
 		if o.Code != test.code || o.Stdout != test.stdout || o.Stderr != test.stderr {
 			t.Errorf("%s: %+v, want %+v", test.args, o, test)
 		}
 	}
-	text := clitest.Expect(t, clitest.Command(t, "mistaken", "-h"), 0)
-	for _, words := range []string{"Do nothing.\n\nFlags\n", "--number n", "(default 3)", "\nGeneral\n", "--verbose", "-h, --help"} {
-		if !strings.Contains(text, words) {
-			t.Errorf("%q is not in the help:\n%s", words, text)
+	if text := clitest.Expect(t, clitest.Command(t, "--version"), 0); text == "" {
+		t.Error("no version")
+	}
+	c := clitest.Command(t, "well")
+	c.Env = append(c.Env, "TEST_ALONE=1")
+	if text := clitest.Expect(t, c, 0); text != "done  'a b'\n" {
+		t.Errorf("a program of one command: %q", text)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	want := `Do nothing.
+
+Flags
+  --number N   of no use, with a long description that must be wrapped in the
+               help of the command (default 3)
+  --quick      hurry
+
+General
+  --verbose    print all settings; on an internal error, print the stack trace
+  -h, --help   print this help
+`
+	for _, args := range []string{"end mistaken -h", "help end", "end --help"} {
+		if got := clitest.Expect(t, clitest.Command(t, strings.Fields(args)...), 0); got != want {
+			t.Errorf("%s:\n%s\nwant\n%s", args, got, want)
+		}
+	}
+	for _, args := range []string{"", "help", "--help", "-h"} {
+		text := clitest.Expect(t, clitest.Command(t, strings.Fields(args)...), 0)
+		if !strings.HasPrefix(text, "Test it.\n\nCommands\n  end            end in a way\n") {
+			t.Errorf("%s:\n%s", args, text)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	flags := []string{"epochs", "batch", "lr", "data", "save", "save-best", "save-every", "threads"}
+	for word, want := range map[string]string{"epoch": "epochs", "epohcs": "epochs", "bach": "batch", "save-bets": "save-best",
+		"treads": "threads", "rate": "", "colour": "", "x": "", "d": "", "lrs": "lr"} {
+		if got := nearest(word, flags); got != want {
+			t.Errorf("%s: %q, want %q", word, got, want)
+		}
+	}
+}
+
+func TestFitting(t *testing.T) {
+	facts := []string{"1/3", "loss 2.302", "9s left"}
+	for columns, want := range map[int]string{-5: "", 2: "", 3: "1/3", 13: "1/3", 14: "1/3 loss 2.302", 21: "1/3 loss 2.302", 22: "1/3 loss 2.302 9s left", 99: "1/3 loss 2.302 9s left"} {
+		if got := fitting(facts, columns); got != want {
+			t.Errorf("in %d columns: %q, want %q", columns, got, want)
 		}
 	}
 }
@@ -93,7 +155,7 @@ func TestInterruption(t *testing.T) {
 
 func TestQuote(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "''", "runs/a-1": "runs/a-1", "--lr=0.1:3,1": "--lr=0.1:3,1", "my runs": "'my runs'", "it's": `'it'\''s'`, "a*": "'a*'",
+		"": "''", "runs/a-1": "runs/a-1", "--lr=0.1:3,1": "--lr=0.1:3,1", "my runs": "'my runs'", "it's": `'it'\''s'`, "a*": "'a*'", `a\b`: `'a\b'`,
 	} {
 		if got := quote(text); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)

@@ -1,4 +1,4 @@
-// Package clitest runs a program in the program's own tests, whose binary can be the program too.
+// Package clitest runs the program in tests. A test binary is the program too, so none is built.
 package clitest
 
 import (
@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -15,8 +16,8 @@ import (
 // variable makes a test binary the program itself.
 const variable = "LAMINA_TEST_PROGRAM"
 
-// Run runs the tests and returns the code to exit with, or, where a test has started this process, runs the program
-// that main is, which ends the process.
+// Run runs the tests and returns their exit code. In a process that [Command] has started it calls
+// main, which must end the process.
 func Run(m *testing.M, main func()) int {
 	if os.Getenv(variable) != "" {
 		os.Unsetenv(variable)
@@ -25,7 +26,8 @@ func Run(m *testing.M, main func()) int {
 	return m.Run()
 }
 
-// Once skips a test in short mode: one of what no kernel has a part in, so that a run at the best level is enough.
+// Once skips a test in short mode, in which CI repeats tests at other ISA levels: it is for tests
+// that do not depend on the kernels.
 func Once(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
@@ -33,7 +35,8 @@ func Once(t testing.TB) {
 	}
 }
 
-// Command returns the program with arguments, to be run in an empty folder with an empty cache and no network.
+// Command returns the program with arguments. It runs in an empty folder, with an empty cache and
+// no network.
 func Command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -50,11 +53,11 @@ func Command(t testing.TB, args ...string) *exec.Cmd {
 
 // Outcome is how a program ended.
 type Outcome struct {
-	Code           int // −1 if a signal ended it
+	Code           int // −1 after a signal
 	Stdout, Stderr string
 }
 
-// Execute runs a program to its end. Whatever happens, it prints no stack trace.
+// Execute runs a program to its end. It must not print a stack trace.
 func Execute(t testing.TB, c *exec.Cmd) Outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -76,8 +79,8 @@ func outcome(t testing.TB, err error, stdout, stderr *bytes.Buffer) Outcome {
 	return o
 }
 
-// Expect runs a program, which must end with the code and print on the standard error one line for each of the given
-// sets of words, with all of them in it. It returns the standard output.
+// Expect runs a program, which must end with the code and print a line on standard error for each
+// set of words, with all of them in it. It returns standard output.
 func Expect(t testing.TB, c *exec.Cmd, code int, lines ...[]string) string {
 	t.Helper()
 	o := Execute(t, c)
@@ -98,7 +101,7 @@ func Expect(t testing.TB, c *exec.Cmd, code int, lines ...[]string) string {
 	return o.Stdout
 }
 
-// Process is a program while it runs.
+// Process is a running program.
 type Process struct {
 	t              testing.TB
 	command        *exec.Cmd
@@ -124,7 +127,7 @@ func Start(t testing.TB, c *exec.Cmd) *Process {
 	return p
 }
 
-// Await returns the next line with the words that the program prints.
+// Await returns the next line of output that has the words.
 func (p *Process) Await(words string) string {
 	p.t.Helper()
 	for p.lines.Scan() {
@@ -146,10 +149,10 @@ func (p *Process) Signal(s os.Signal) {
 	}
 }
 
-// HangUp stops reading what the program prints, as a program behind a pipe does that ends.
+// HangUp closes the reading end of standard output, like a program behind a pipe that ends.
 func (p *Process) HangUp() { p.out.Close() }
 
-// Kill ends the program, if it still runs.
+// Kill ends the program if it still runs.
 func (p *Process) Kill() { p.command.Process.Kill() }
 
 // End waits for the program to end.
@@ -159,4 +162,17 @@ func (p *Process) End() Outcome {
 		p.stdout.WriteString(p.lines.Text() + "\n")
 	}
 	return outcome(p.t, p.command.Wait(), &p.stdout, &p.stderr)
+}
+
+// Put writes a file and the folders above it, and returns its path.
+func Put(t testing.TB, data []byte, path ...string) string {
+	t.Helper()
+	file := filepath.Join(path...)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }

@@ -10,10 +10,11 @@ import (
 	"github.com/lamina-go/lamina/cudnn"
 )
 
-// openCuDNN opens the graphics processor.
+// openCuDNN opens the NVIDIA card.
 func openCuDNN(o *Options, convolutions map[string]string) (backend.Backend, error) {
 	note := func(line string) { fmt.Fprintf(os.Stderr, "note: %s\n", line) }
-	b, err := cudnn.Open(cudnn.Options{Precision: o.Precision, Deterministic: o.Deterministic, Table: convolutions, Note: note})
+	b, err := cudnn.Open(cudnn.Options{Precision: o.Precision, Deterministic: o.Deterministic,
+		Table: convolutions, Note: note})
 	if err != nil {
 		return nil, err
 	}

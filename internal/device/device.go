@@ -1,4 +1,4 @@
-// Package device opens what computes, as the flags of a program say.
+// Package device opens the backend that the flags select.
 package device
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/lamina-go/lamina/ops"
 )
 
-// Options say what computes, and how. Their names are those of the flags.
+// Options select the backend and how it computes. They have the names of the flags.
 type Options struct {
 	Backend   string `json:"backend"`
 	Threads   int    `json:"threads"` // 0: one for each core
@@ -24,24 +24,28 @@ type Options struct {
 	Deterministic bool `json:"deterministic"`
 }
 
-// MaxThreads is far from where the system, or Go, gives no more.
+// MaxThreads is far below the limits of Go and the system.
 const MaxThreads = 1024
 
-// Defaults are the best there is for float32.
+// Defaults select the fastest backend, in float32.
 func Defaults() Options { return Options{Backend: "auto", Precision: "fp32", ConvAlgo: "auto"} }
 
 // Flags binds flags to o, whose values are the defaults.
 func (o *Options) Flags() cli.Group {
 	g := cli.NewGroup("Machine")
-	g.StringVar(&o.Backend, "backend", o.Backend, "`device` that computes: auto, cpu, or cudnn (an NVIDIA card, which auto takes if it can)")
-	g.IntVar(&o.Threads, "threads", o.Threads, "`number` of threads; results do not depend on it (default one for each core)")
-	g.StringVar(&o.Precision, "precision", o.Precision, "`type` of numbers: fp32, bf16 between layers for speed where the machine has it, or\ntf32 in the products of NVIDIA cards")
-	g.StringVar(&o.ConvAlgo, "conv-algo", o.ConvAlgo, "`way` to compute convolutions: auto, im2col, or Winograd's f4 or f2")
-	g.BoolVar(&o.Deterministic, "deterministic", o.Deterministic, "the same bits in every run on a card too, where that takes slower algorithms")
+	g.StringVar(&o.Backend, "backend", o.Backend,
+		"`NAME` cpu, cudnn (an NVIDIA card) or auto: the card if it works, else the CPU")
+	g.IntVar(&o.Threads, "threads", o.Threads, "`N` threads; results do not depend on it (default one per core)")
+	g.StringVar(&o.Precision, "precision", o.Precision,
+		"`TYPE` fp32; bf16 activations, faster where the machine supports it; or tf32 products on NVIDIA cards")
+	g.StringVar(&o.ConvAlgo, "conv-algo", o.ConvAlgo,
+		"`NAME` convolution algorithm: auto; im2col, implicit (no matrix in memory); or Winograd, f4 or f2")
+	g.BoolVar(&o.Deterministic, "deterministic", o.Deterministic,
+		"the same bits in every run on a card too, at the cost of speed")
 	return g
 }
 
-// Check reports the first option that cannot be.
+// Check reports the first invalid option.
 func (o *Options) Check() error {
 	err := cmp.Or(
 		cli.OneOf("backend", o.Backend, "auto", "cpu", "cudnn"),
@@ -51,20 +55,21 @@ func (o *Options) Check() error {
 		cli.OneOf("conv-algo", o.ConvAlgo, cpu.ConvAlgorithms()...),
 	)
 	if err == nil && o.Precision == "bf16" && (o.ConvAlgo == "f4" || o.ConvAlgo == "f2") {
-		err = fmt.Errorf("--conv-algo %s: it is too inexact in bf16; want auto or im2col", o.ConvAlgo)
+		err = fmt.Errorf("--conv-algo %s: too inexact in bf16; use auto or im2col", o.ConvAlgo)
 	}
 	if err == nil && o.Precision == "tf32" && o.Backend == "cpu" {
-		err = errors.New("--precision tf32: only NVIDIA cards have it; want fp32 or bf16")
+		err = errors.New("--precision tf32: only NVIDIA cards support it; use fp32 or bf16")
 	}
 	return err
 }
 
-// errNotBuilt says that the program was built without what computes on cards.
+// errNotBuilt reports a program without the cuDNN backend.
 var errNotBuilt = errors.New("this program was built for the CPU alone: build it with -tags cudnn on Linux, with cgo and a C compiler")
 
-// Open opens what computes. "auto" is the card, if the program was built for cards and there is one that works, else the
-// CPU; then a line on the standard error says why. convolutions are the algorithms that a run chose before, which it
-// must choose again; if there are none of the CPU, those that "bench tune" measured on this machine are taken.
+// Open opens the backend. "auto" is the card if the program supports cards and one works, else the
+// CPU; a line on standard error then says why. convolutions are the algorithms that a resumed run
+// must use again. Without any for the CPU, those that "lamina tune" measured on this machine are
+// used.
 func (o *Options) Open(convolutions map[string]string) (backend.Backend, error) {
 	if o.Backend != "cpu" {
 		b, err := openCuDNN(o, convolutions)
@@ -74,9 +79,9 @@ func (o *Options) Open(convolutions map[string]string) (backend.Backend, error) 
 		case o.Backend == "cudnn":
 			return nil, fmt.Errorf("--backend cudnn: %w; --backend cpu needs no card", err)
 		case o.Precision == "tf32":
-			return nil, fmt.Errorf("--precision tf32: %w; without a card there are fp32 and bf16", err)
+			return nil, fmt.Errorf("--precision tf32: %w; without a card use fp32 or bf16", err)
 		case !errors.Is(err, errNotBuilt):
-			fmt.Fprintf(os.Stderr, "note: the CPU computes, since %v\n", err)
+			fmt.Fprintf(os.Stderr, "note: using the CPU: %v\n", err)
 		}
 	}
 	table := ofCPU(convolutions)
@@ -92,5 +97,19 @@ func (o *Options) Open(convolutions map[string]string) (backend.Backend, error) 
 	return cpu.Open(cpu.Options{Threads: o.Threads, BF16: o.Precision == "bf16", Conv: o.ConvAlgo, Table: table})
 }
 
-// ThreadCount returns how many threads compute.
+// Notes returns what a user should know of a backend opened with these options.
+func (o *Options) Notes(b backend.Backend) (notes []string) {
+	if _, ok := b.(*cpu.Backend); !ok || o.Precision != "bf16" {
+		return nil
+	}
+	if level, _ := ops.Best(); level < ops.AVX512BF16 {
+		notes = append(notes, "this machine has no bf16 instructions: emulated bf16 is slower than fp32")
+	}
+	if err := ops.AMXRefused(); err != nil {
+		notes = append(notes, fmt.Sprintf("the system does not permit AMX, which this processor has: bf16 is slower without: %v", err))
+	}
+	return notes
+}
+
+// ThreadCount returns the number of threads.
 func (o *Options) ThreadCount() int { return cmp.Or(o.Threads, runtime.GOMAXPROCS(0)) }

@@ -5,11 +5,11 @@ import (
 	"testing"
 )
 
-// A card that must compute and is not there is an error that tells what can.
+// Requiring a missing card is an error that names the alternative.
 func TestNoCard(t *testing.T) {
 	for _, test := range []struct{ backend, precision, words string }{
 		{"cudnn", "fp32", "--backend cpu"},
-		{"auto", "tf32", "fp32 and bf16"},
+		{"auto", "tf32", "fp32 or bf16"},
 	} {
 		o := Defaults()
 		o.Backend, o.Precision = test.backend, test.precision

@@ -4,5 +4,5 @@ package device
 
 import "github.com/lamina-go/lamina/backend"
 
-// openCuDNN opens the graphics processor, where the program was built for it.
+// openCuDNN reports that this program was built without the cuDNN backend.
 func openCuDNN(*Options, map[string]string) (backend.Backend, error) { return nil, errNotBuilt }

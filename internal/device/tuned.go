@@ -20,28 +20,28 @@ import (
 	"github.com/lamina-go/lamina/ops"
 )
 
-// tuned is what the file of a level in the cache folder says.
+// tuned is the contents of the cache file of an ISA level.
 type tuned struct {
 	CPU          string        `json:"cpu"`
 	Convolutions cpu.ConvTable `json:"convolutions"`
 }
 
-// Convolutions returns which algorithms a backend has chosen for its convolutions, nil if it has not.
+// Convolutions returns the algorithms that a backend has chosen for its convolutions, nil if none.
 func Convolutions(b backend.Backend) map[string]string {
 	switch b := b.(type) {
 	case *cpu.Backend:
 		return b.ConvTable()
-	case interface{ ConvTable() map[string]string }: // package cudnn's, which may not be built in
+	case interface{ ConvTable() map[string]string }: // package cudnn's, which may not be built
 		return b.ConvTable()
 	}
 	return nil
 }
 
-// CheckConvolutions reports a choice that no backend could have made.
+// CheckConvolutions reports an algorithm that no backend has.
 func CheckConvolutions(convolutions map[string]string) error { return ofCPU(convolutions).Check() }
 
-// ofCPU returns the choices that are the CPU's, nil if there are only those of cards: their names begin with
-// that of the backend.
+// ofCPU returns the choices of the CPU, nil if there are only those of cards, whose names begin
+// with that of their backend.
 func ofCPU(convolutions map[string]string) cpu.ConvTable {
 	table := maps.Clone(convolutions)
 	maps.DeleteFunc(table, func(name, _ string) bool { return strings.HasPrefix(name, "cudnn/") })
@@ -51,7 +51,7 @@ func ofCPU(convolutions map[string]string) cpu.ConvTable {
 	return table
 }
 
-// ReadTuned returns what WriteTuned stored for a level, nil if it has not on this processor.
+// ReadTuned returns what [WriteTuned] stored for an ISA level on this processor, nil if nothing.
 func ReadTuned(l ops.Level) (cpu.ConvTable, error) {
 	path, err := tunedPath(l)
 	if err != nil {
@@ -59,7 +59,7 @@ func ReadTuned(l ops.Level) (cpu.ConvTable, error) {
 	}
 	text, err := infile.ReadFile(path)
 	if opening := (*fs.PathError)(nil); errors.As(err, &opening) {
-		return nil, nil // nothing was stored, or the folder is another user's
+		return nil, nil // nothing was stored, or the folder is not readable
 	}
 	var t tuned
 	if err == nil {
@@ -69,7 +69,7 @@ func ReadTuned(l ops.Level) (cpu.ConvTable, error) {
 		err = t.Convolutions.Check()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: delete it, or make it anew with \"bench tune\"", path, err)
+		return nil, fmt.Errorf("%s: %w: delete it, or replace it with lamina tune", path, err)
 	}
 	if t.CPU != cpuid.CPU.BrandName {
 		return nil, nil
@@ -77,14 +77,14 @@ func ReadTuned(l ops.Level) (cpu.ConvTable, error) {
 	return t.Convolutions, nil
 }
 
-// WriteTuned stores which algorithms are the fastest at a level on this machine in the user's cache folder, beside those
-// that it stored for other shapes, and returns the file.
+// WriteTuned stores the fastest algorithms at an ISA level of this machine in the user's cache
+// folder, beside those of other shapes, and returns the file.
 func WriteTuned(l ops.Level, t cpu.ConvTable) (path string, err error) {
 	if path, err = makeTunedPath(l); err != nil {
 		return "", err
 	}
 	all := cpu.ConvTable{}
-	if before, err := ReadTuned(l); err == nil { // else what is there is damaged, and made anew
+	if before, err := ReadTuned(l); err == nil { // else the file is damaged and is replaced
 		maps.Copy(all, before)
 	}
 	maps.Copy(all, t)
@@ -95,14 +95,14 @@ func WriteTuned(l ops.Level, t cpu.ConvTable) (path string, err error) {
 	})
 }
 
-// CheckTuned reports why WriteTuned cannot store anything for a level.
+// CheckTuned reports why [WriteTuned] would fail for an ISA level.
 func CheckTuned(l ops.Level) error {
 	path, err := makeTunedPath(l)
 	if err == nil {
 		err = atomicfile.Check(path)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: the user's cache folder must be one that can be written to", err)
+		return fmt.Errorf("%w: the user's cache folder must be writable", err)
 	}
 	return nil
 }
@@ -112,7 +112,7 @@ func tunedPath(l ops.Level) (string, error) {
 	return filepath.Join(cache, "lamina", "convolutions-"+l.String()+".json"), err
 }
 
-// makeTunedPath makes the folder of the file too.
+// makeTunedPath also makes the folder of the file.
 func makeTunedPath(l ops.Level) (string, error) {
 	path, err := tunedPath(l)
 	if err != nil {

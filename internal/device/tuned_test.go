@@ -17,7 +17,7 @@ func cacheFolder(t *testing.T, dir string) {
 	}
 }
 
-// What was measured is used from then on, but not against what a run began with.
+// What was measured is used, but not against the algorithms that a run began with.
 func TestTuned(t *testing.T) {
 	cacheFolder(t, t.TempDir())
 	if table, err := ReadTuned(ops.Generic); table != nil || err != nil {
@@ -77,7 +77,7 @@ func TestTuned(t *testing.T) {
 	}
 }
 
-// What was measured at one batch stays when another is; what is damaged, or another processor's, does not.
+// Measuring one batch keeps the results of others, but not a damaged file or another processor's.
 func TestTunedAgain(t *testing.T) {
 	cacheFolder(t, t.TempDir())
 	const one, two = "forward 1x8x8 64→64", "forward 2x8x8 64→64"
@@ -112,7 +112,7 @@ func TestTunedAgain(t *testing.T) {
 	}
 }
 
-// That nothing can be stored is known before anything is measured.
+// An unwritable cache folder is reported before anything is measured.
 func TestTunedNowhere(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
@@ -120,9 +120,9 @@ func TestTunedNowhere(t *testing.T) {
 	}
 	cacheFolder(t, file)
 	if err := CheckTuned(ops.Generic); err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "cache folder") {
-		t.Errorf("error %v, want one that tells of the cache folder %s", err, file)
+		t.Errorf("error %v, want one that names the cache folder %s", err, file)
 	}
 	if table, err := ReadTuned(ops.Generic); table != nil || err != nil {
-		t.Errorf("of a folder that cannot be read: %v, %v", table, err)
+		t.Errorf("an unreadable folder: %v, %v", table, err)
 	}
 }

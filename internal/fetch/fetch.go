@@ -16,21 +16,21 @@ import (
 	"time"
 )
 
-// File is a file on the web, and how to know it.
+// File is a file on the web, with what identifies it.
 type File struct {
 	URL, Name, MD5 string
 	Size           int64
 }
 
-// ErrDamaged is of a file in the cache folder that is another one.
-var ErrDamaged = errors.New("delete it, and it is fetched again")
+// ErrDamaged reports a file in the cache folder that has another size.
+var ErrDamaged = errors.New("delete it to download it again")
 
-// Path returns where the file is in a cache folder, or will be.
+// Path returns the path of the file in a cache folder.
 func (a File) Path(cache string) string { return filepath.Join(cache, "lamina", a.Name) }
 
-// Get returns the path of the file in a cache folder, after downloading it if it is not there; one of another size there
-// is ErrDamaged. Progress, if not nil, is called with the bytes downloaded so far and all of them. What has come stays for
-// the next time when ctx ends.
+// Get returns the path of the file in a cache folder, after downloading it if needed. A file of
+// another size there is [ErrDamaged]. progress, if not nil, is called with the bytes downloaded so
+// far and their total. When ctx ends, the next download continues where this one stopped.
 func (a File) Get(ctx context.Context, cache string, progress func(done, total int64)) (string, error) {
 	file := a.Path(cache)
 	if info, err := os.Stat(file); err == nil && info.Size() == a.Size {
@@ -40,14 +40,14 @@ func (a File) Get(ctx context.Context, cache string, progress func(done, total i
 	}
 	err := a.fetch(ctx, file, progress)
 	if err != nil && ctx.Err() != nil {
-		return "", fmt.Errorf("the download of %s was interrupted: the next one goes on from there: %w", a.URL, ctx.Err())
+		return "", fmt.Errorf("the download of %s was interrupted: the next one continues from there: %w",
+			a.URL, ctx.Err())
 	}
 	return file, err
 }
 
-// fetch downloads to file. Until it is whole and checked its name is
-// file.part; a part that an earlier download left is taken up. Two downloads
-// at the same time write the same bytes to the same places.
+// fetch downloads to file. Until the file is complete and checked its name is file.part, which a
+// later download continues. Two concurrent downloads write the same bytes to the same offsets.
 func (a File) fetch(ctx context.Context, file string, progress func(done, total int64)) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
@@ -58,7 +58,7 @@ func (a File) fetch(ctx context.Context, file string, progress func(done, total 
 		return err
 	}
 	defer func() {
-		f.Close() // before the removal, for Windows; a second Close does no harm
+		f.Close() // Windows cannot remove an open file; a second Close is harmless
 		if info, err := os.Stat(part); err == nil && info.Size() == 0 {
 			os.Remove(part)
 		}
@@ -74,27 +74,26 @@ func (a File) fetch(ctx context.Context, file string, progress func(done, total 
 		err = a.get(ctx, f, before, progress)
 		after, _ := f.Seek(0, io.SeekEnd)
 		if err != nil && (ctx.Err() != nil || after == before) {
-			return err // else it broke on the way: go on from there
+			return err // else the connection broke: continue
 		}
 	}
 	if err := a.check(f); err != nil {
-		os.Remove(part) // it is of no use to the next download
+		os.Remove(part) // the next download must start again
 		return err
 	}
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	f.Close() // before the renaming, for Windows
+	f.Close() // Windows cannot rename an open file
 	return os.Rename(part, file)
 }
 
-// patience is how long nothing may come of a download before it counts as broken.
+// patience is how long a download may stall before it counts as broken.
 var patience = 30 * time.Second
 
-var errSilent = errors.New("nothing came for too long")
+var errSilent = errors.New("the server sends nothing")
 
-// get writes the file to f from byte start on, or all of it where the server
-// sends nothing less.
+// get writes the file to f from byte start, or all of it if the server ignores ranges.
 func (a File) get(ctx context.Context, f *os.File, start int64, progress func(done, total int64)) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -108,7 +107,7 @@ func (a File) get(ctx context.Context, f *os.File, start int64, progress func(do
 		request.Header.Set("Range", fmt.Sprintf("bytes=%d-", start))
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DisableCompression = true // the file itself is what is wanted
+	transport.DisableCompression = true // ranges are of the file itself
 	defer transport.CloseIdleConnections()
 	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
@@ -117,7 +116,7 @@ func (a File) get(ctx context.Context, f *os.File, start int64, progress func(do
 	defer response.Body.Close()
 	switch {
 	case response.StatusCode == http.StatusOK && response.ContentLength >= 0 && response.ContentLength != a.Size:
-		// It is not to spoil the part that is here: the page of a network that wants its users to sign in, say.
+		// Keep the partial file: this may be the sign-in page of a network.
 		return fmt.Errorf("%s sends another file, of %d bytes, not %d", a.URL, response.ContentLength, a.Size)
 	case response.StatusCode == http.StatusOK:
 		start = 0
@@ -140,10 +139,10 @@ func (a File) get(ctx context.Context, f *os.File, start int64, progress func(do
 	return nil
 }
 
-// broken returns why a download broke: the reason for which ctx ended, if it did, or else err.
+// broken returns why a download broke: the cause of the end of ctx, if it ended, or err.
 func (a File) broken(ctx context.Context, err error) error {
 	if request := (*url.Error)(nil); errors.As(err, &request) {
-		err = request.Err // which does not name the URL
+		err = request.Err // without the URL, which the caller adds
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
@@ -151,7 +150,7 @@ func (a File) broken(ctx context.Context, err error) error {
 	return fmt.Errorf("%s: %w", a.URL, err)
 }
 
-// check compares the checksum of f with what it should be.
+// check compares the checksum of f.
 func (a File) check(f *os.File) error {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
@@ -161,12 +160,12 @@ func (a File) check(f *os.File) error {
 		return err
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != a.MD5 {
-		return fmt.Errorf("what %s sends has the MD5 %s, not %s", a.URL, got, a.MD5)
+		return fmt.Errorf("the file from %s has the MD5 %s, not %s", a.URL, got, a.MD5)
 	}
 	return nil
 }
 
-// meter reports what is written.
+// meter reports the bytes written.
 type meter struct {
 	w           io.Writer
 	done, total int64

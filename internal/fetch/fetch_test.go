@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// A server that falls silent is asked again for the rest, as long as something comes; Ctrl-C ends the waiting.
+// After a stall the rest is requested again, as long as bytes arrive. Ctrl-C ends the waiting.
 func TestSilence(t *testing.T) {
 	defer func(was time.Duration) { patience = was }(patience)
 	patience = 100 * time.Millisecond
@@ -27,9 +27,9 @@ func TestSilence(t *testing.T) {
 		cancel  bool
 		err     string
 	}{
-		{"goes on", 3, false, ""},
+		{"continues", 3, false, ""},
 		{"ends", 2, false, errSilent.Error()},
-		{"never begins", 0, false, errSilent.Error()},
+		{"never starts", 0, false, errSilent.Error()},
 		{"is interrupted", 1, true, "was interrupted"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// A network that answers with a page of its own does not spoil what has come before.
+// A network that answers with a page of its own does not damage the partial file.
 func TestAnotherFile(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("sign in")) }))
 	defer s.Close()
@@ -86,7 +86,7 @@ func TestAnotherFile(t *testing.T) {
 	}
 }
 
-// upTo sends only the first bytes of an answer.
+// upTo sends the first bytes of an answer only.
 type upTo struct {
 	http.ResponseWriter
 	left int

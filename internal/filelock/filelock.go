@@ -1,4 +1,4 @@
-// Package filelock keeps two processes from working in one folder.
+// Package filelock locks files between processes.
 package filelock
 
 import (
@@ -6,11 +6,11 @@ import (
 	"os"
 )
 
-// ErrLocked says that the lock is held already.
+// ErrLocked reports a lock that is held already.
 var ErrLocked = errors.New("locked")
 
-// Acquire makes the file at path, if there is none, and locks it until the returned file is closed
-// or the process ends.
+// Acquire locks the file at path, which it creates if needed, until the returned file is closed or
+// the process ends.
 func Acquire(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {

@@ -11,12 +11,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"time"
 
 	"github.com/klauspost/cpuid/v2"
 
 	"github.com/lamina-go/lamina/internal/atomicfile"
+	"github.com/lamina-go/lamina/internal/classify"
+	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/device"
 	"github.com/lamina-go/lamina/internal/filelock"
 	"github.com/lamina-go/lamina/internal/infile"
@@ -27,14 +28,14 @@ import (
 const (
 	ConfigName     = "config.json"
 	HistoryName    = "history.csv"
-	CheckpointName = "checkpoint.lamina"
+	CheckpointName = classify.CheckpointName
 	lockName       = ".lock"
 )
 
-// Config is what config.json says: the settings of the run, and what it began on.
+// Config is the contents of config.json: the settings of the run, and where it began.
 type Config struct {
 	Settings Settings  `json:"settings"`
-	Version  string    `json:"version"` // of this program
+	Version  string    `json:"version"` // of the program
 	Go       string    `json:"go"`
 	Platform string    `json:"platform"`
 	CPU      string    `json:"cpu"`
@@ -42,63 +43,59 @@ type Config struct {
 	Started  time.Time `json:"started"`
 	Facts    Facts     `json:"facts"`
 	Saved    Saved     `json:"saved"`
-	// Convolutions are the algorithms that the run has begun with, on each backend that it was on: with others the last
-	// digits differ.
+	// Convolutions are the algorithms that the run began with, on each of its backends. With others
+	// the last digits would differ.
 	Convolutions map[string]string `json:"convolutions,omitempty"`
 }
 
-// Saved is the model that a run last wrote for others: Settings.Save as it was then, and the epoch that the model is of.
+// Saved is the model that a run last exported: Settings.Save as it was then, and the model's epoch.
 type Saved struct {
 	Path  string `json:"path"` // "" if there is none
 	Epoch int    `json:"epoch"`
 }
 
-// Facts are what is known of a run when its data are open and its network is built.
+// Facts are known once the data are open and the network is built.
 type Facts struct {
 	Data         string `json:"data"`
-	Images       int    `json:"images"` // to train on
+	Images       int    `json:"images"` // for training
 	Validation   int    `json:"validation"`
 	Classes      int    `json:"classes"`
 	Trainable    int    `json:"trainable"` // parameters
 	NonTrainable int    `json:"non_trainable"`
 }
 
-// NewConfig describes a run with these settings, on a backend, that begins now.
-func NewConfig(s Settings, backend string) Config {
-	c := Config{Settings: s, Version: "unknown", Go: runtime.Version(),
+// newConfig describes a run that begins now.
+func newConfig(s Settings, backend string) Config {
+	return Config{Settings: s, Version: cli.Version(), Go: runtime.Version(),
 		Platform: runtime.GOOS + "/" + runtime.GOARCH, CPU: cpuid.CPU.BrandName,
 		Backend: backend, Started: time.Now().Round(time.Second)}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		c.Version = info.Main.Version
-	}
-	return c
 }
 
-// Folder is the folder of a run. No other process has it open.
+// Folder is the folder of a run, locked against other processes.
 type Folder struct {
 	Path   string
 	Config Config
 	lock   *os.File
-	begun  bool     // by this process
-	made   []string // folders for it, the innermost first
+	begun  bool     // the run, by this process
+	made   []string // folders that this process created for it, the innermost first
 }
 
-// Create makes the folder of a new run and locks it. Without a path it gets one under runs that
-// tells model and time.
-func Create(path string, c Config) (*Folder, error) {
+// create makes and locks the folder of a new run. Without a path it chooses one below runs, with
+// the model and the time in its name.
+func create(path string, c Config) (*Folder, error) {
 	d := &Folder{Path: path, Config: c, begun: true}
 	if path == "" {
 		if err := d.makeDefault(); err != nil {
-			return nil, fmt.Errorf("%s: %w: name a folder that can be written to", defaultParent, cause(err))
+			return nil, fmt.Errorf("%s: %w: name a writable folder", defaultParent, infile.Cause(err))
 		}
 	} else {
 		info, err := os.Stat(path)
 		if err == nil && !info.IsDir() {
-			return nil, fmt.Errorf("%s is a file: name a folder, or one that is not there yet", path)
+			return nil, fmt.Errorf("%s is a file: name a folder", path)
 		}
 		d.made = missing(path)
 		if err := os.MkdirAll(path, 0o755); err != nil {
-			return nil, fmt.Errorf("%s: %w: name a folder that can be written to", path, cause(err))
+			return nil, fmt.Errorf("%s: %w: name a writable folder", path, infile.Cause(err))
 		}
 	}
 	if err := d.acquire(); err != nil {
@@ -108,20 +105,22 @@ func Create(path string, c Config) (*Folder, error) {
 		if _, err := os.Lstat(d.File(name)); err == nil {
 			d.Close()
 			if name != ConfigName {
-				return nil, fmt.Errorf("%s has a %s, but no %s to go on with: name another folder", path, name, ConfigName)
+				return nil, fmt.Errorf("%s has a %s, but no %s to resume from: name another folder", path, name,
+					ConfigName)
 			}
-			return nil, fmt.Errorf("%s holds a run already: go on with it by --resume %s, or name another folder", path, path)
+			return nil, fmt.Errorf("%s already has a run: resume it with --resume %s, or name another folder",
+				path, path)
 		}
 	}
 	if err := d.writeConfig(); err != nil {
-		d.Discard()
+		d.discard()
 		d.Close()
 		return nil, err
 	}
 	return d, nil
 }
 
-// missing returns the folders of a path that are not there, the innermost first.
+// missing returns the folders of a path that do not exist, the innermost first.
 func missing(path string) (folders []string) {
 	for ; ; path = filepath.Dir(path) {
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
@@ -131,10 +130,10 @@ func missing(path string) (folders []string) {
 	}
 }
 
-// defaultParent is the folder in which the folders of runs are made that have no name.
+// defaultParent is the folder for runs without --out.
 const defaultParent = "runs"
 
-// makeDefault makes a folder that nobody has.
+// makeDefault makes a folder of a new name.
 func (d *Folder) makeDefault() error {
 	d.made = missing(defaultParent)
 	if err := os.MkdirAll(defaultParent, 0o755); err != nil {
@@ -152,7 +151,7 @@ func (d *Folder) makeDefault() error {
 	}
 }
 
-// Open opens and locks the folder of a run that was stopped.
+// Open opens and locks the folder of a run, to resume it.
 func Open(path string) (*Folder, error) {
 	config, err := ReadConfig(path)
 	if err != nil {
@@ -164,22 +163,23 @@ func Open(path string) (*Folder, error) {
 	}
 	if err := atomicfile.Check(d.File(ConfigName)); err != nil {
 		d.Close()
-		return nil, fmt.Errorf("%w: make the folder one that can be written to, or go on with a copy of it", err)
+		return nil, fmt.Errorf("%w: make the folder writable, or resume a copy of it", err)
 	}
 	return d, nil
 }
 
-// ReadConfig returns what the folder of a run tells of its settings, while it is trained too.
+// ReadConfig reads the config.json in the folder of a run, which may be training.
 func ReadConfig(path string) (c Config, err error) {
 	if info, err := os.Stat(path); err == nil && !info.IsDir() {
 		return c, fmt.Errorf("%s is a file: name the folder of a run", path)
 	}
 	text, err := infile.ReadFile(filepath.Join(path, ConfigName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, fmt.Errorf("%s: there is no run (no %s): name the folder of one, as train --out makes it", path, ConfigName)
+		return c, fmt.Errorf("%s is not the folder of a run (no %s): name one that train --out has made", path,
+			ConfigName)
 	}
 	if err != nil {
-		return c, fmt.Errorf("%s: %s: %w: name a run whose files can be read", path, ConfigName, cause(err))
+		return c, fmt.Errorf("%s: %s: %w: name a run whose files are readable", path, ConfigName, infile.Cause(err))
 	}
 	err = json.Unmarshal(text, &c)
 	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
@@ -192,13 +192,12 @@ func ReadConfig(path string) (c Config, err error) {
 		err = c.resultsFrom(path)
 	}
 	if err != nil {
-		return c, fmt.Errorf("%s: %s: %w: mend it, or take a copy of it", path, ConfigName, cause(err))
+		return c, fmt.Errorf("%s: %s: %w: repair it, or use a copy", path, ConfigName, infile.Cause(err))
 	}
 	return c, nil
 }
 
-// Read returns what the folder of a run tells, while it is trained too: its settings, and its
-// epochs so far.
+// Read reads the config.json and the epochs so far of a run, which may be training.
 func Read(path string) (Config, []nn.Row, error) {
 	c, err := ReadConfig(path)
 	if err != nil {
@@ -206,7 +205,7 @@ func Read(path string) (Config, []nn.Row, error) {
 	}
 	f, err := os.Open(filepath.Join(path, HistoryName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, nil, nil // between the first moments of the run
+		return c, nil, nil // the run is about to write it
 	}
 	if err != nil {
 		return c, nil, err
@@ -219,14 +218,14 @@ func Read(path string) (Config, []nn.Row, error) {
 	return c, rows, nil
 }
 
-// acquire locks the folder until the process ends.
+// acquire locks the folder.
 func (d *Folder) acquire() (err error) {
 	d.lock, err = filelock.Acquire(d.File(lockName))
 	if errors.Is(err, filelock.ErrLocked) {
-		return fmt.Errorf("%s: another process is training in this folder: wait for its end, or name another", d.Path)
+		return fmt.Errorf("%s: another process is training in this folder: wait for it to end, or name another folder", d.Path)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w: name a folder that can be written to", d.Path, cause(err))
+		return fmt.Errorf("%s: %w: name a writable folder", d.Path, infile.Cause(err))
 	}
 	return nil
 }
@@ -234,27 +233,27 @@ func (d *Folder) acquire() (err error) {
 // File returns the path of a file in the folder.
 func (d *Folder) File(name string) string { return filepath.Join(d.Path, name) }
 
-// HasCheckpoint reports whether anything was saved yet.
+// HasCheckpoint reports whether the run has saved anything.
 func (d *Folder) HasCheckpoint() bool {
 	_, err := os.Lstat(d.File(CheckpointName))
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// checkSpace reports an error unless the disk has space for checkpoints of so many bytes, where it can be told. Beside the
-// one that is there another is written, which takes its place.
+// checkSpace reports an error if the disk is known to have no space for checkpoints of so many
+// bytes. A new one is written beside the old one before it replaces it.
 func (d *Folder) checkSpace(checkpoint int64) error {
 	need := checkpoint
 	if !d.HasCheckpoint() {
 		need *= 2
 	}
 	if left, known := space(d.Path); known && left < need {
-		return fmt.Errorf("%s: its disk has %.0f MB left, and saving takes %.0f: make room, or name a folder elsewhere", d.Path, float64(left)/1e6, float64(need)/1e6)
+		return fmt.Errorf("%s: the disk has %.0f MB left, but saving takes %.0f: free some, or name a folder on another disk", d.Path, float64(left)/1e6, float64(need)/1e6)
 	}
 	return nil
 }
 
-// Update stores what a resumed run has changed, and what is known since.
-func (d *Folder) Update(s Settings, f Facts, convolutions map[string]string) error {
+// update stores changed settings, and what is known since.
+func (d *Folder) update(s Settings, f Facts, convolutions map[string]string) error {
 	c := &d.Config
 	all := map[string]string{}
 	maps.Copy(all, c.Convolutions)
@@ -278,27 +277,27 @@ func (d *Folder) writeConfig() error {
 	})
 }
 
-// results are the paths of what the run makes. In config.json those in its folder are relative to it: a copy of the
-// folder must not write to the original.
+// results returns the paths that the run writes to. In config.json those in its folder are
+// relative: a run in a copy of the folder must not write to the original.
 func (c *Config) results() []*string {
 	return []*string{&c.Settings.TensorBoard, &c.Settings.Save, &c.Saved.Path}
 }
 
-// resultsBelow makes results in a folder relative to it.
+// resultsBelow makes the results that are in a folder relative to it.
 func (c *Config) resultsBelow(folder string) error {
 	whole, err := filepath.Abs(folder)
 	if err != nil {
 		return err
 	}
 	for _, path := range c.results() {
-		if below, err := filepath.Rel(whole, *path); err == nil && filepath.IsLocal(below) { // else they are elsewhere
+		if below, err := filepath.Rel(whole, *path); err == nil && filepath.IsLocal(below) {
 			*path = below
 		}
 	}
 	return nil
 }
 
-// resultsFrom makes results that are relative to a folder absolute.
+// resultsFrom makes the results that are relative to a folder absolute.
 func (c *Config) resultsFrom(folder string) (err error) {
 	for _, path := range c.results() {
 		if *path != "" && !filepath.IsAbs(*path) && err == nil {
@@ -308,7 +307,7 @@ func (c *Config) resultsFrom(folder string) (err error) {
 	return err
 }
 
-// save stores what was saved.
+// save stores what was exported.
 func (d *Folder) save(s Saved) error {
 	if d.Config.Saved == s {
 		return nil
@@ -317,28 +316,20 @@ func (d *Folder) save(s Saved) error {
 	return d.writeConfig()
 }
 
-// WriteHistory replaces the file of the curves.
-func (d *Folder) WriteHistory(rows []nn.Row) error {
+// writeHistory replaces the file of the curves.
+func (d *Folder) writeHistory(rows []nn.Row) error {
 	return atomicfile.Write(d.File(HistoryName), func(w io.Writer) error { return nn.WriteHistory(w, rows) })
 }
 
-// Close gives the folder free.
+// Close unlocks the folder.
 func (d *Folder) Close() error { return d.lock.Close() }
 
-// Discard takes away what this process made, of a run that left nothing.
-func (d *Folder) Discard() {
+// discard removes what this process created, for a run that has saved nothing.
+func (d *Folder) discard() {
 	os.Remove(d.File(ConfigName))
 	os.Remove(d.File(HistoryName))
 	os.Remove(d.File(lockName))
 	for _, folder := range d.made {
 		os.Remove(folder)
 	}
-}
-
-// cause returns what the system said, without the path that the message has already.
-func cause(err error) error {
-	if path := (*fs.PathError)(nil); errors.As(err, &path) {
-		return path.Err
-	}
-	return err
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestDiscardLeavesNothing takes away folders that were made, and no others.
+// TestDiscardLeavesNothing removes the folders that were created, and no others.
 func TestDiscardLeavesNothing(t *testing.T) {
 	for _, path := range []string{"", "new", "new/below/it", "old", "old/new"} {
 		t.Run(path, func(t *testing.T) {
@@ -16,7 +16,7 @@ func TestDiscardLeavesNothing(t *testing.T) {
 			if err := os.Mkdir("old", 0o755); err != nil {
 				t.Fatal(err)
 			}
-			d, err := Create(path, NewConfig(Defaults(), "none"))
+			d, err := create(path, newConfig(Defaults(), "none"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -24,7 +24,7 @@ func TestDiscardLeavesNothing(t *testing.T) {
 			if _, err := os.Stat(d.File(ConfigName)); err != nil {
 				t.Fatal(err)
 			}
-			d.Discard()
+			d.discard()
 			if left, err := os.ReadDir("."); err != nil || len(left) != 1 || left[0].Name() != "old" {
 				t.Errorf("%v, %v are left, want only old", left, err)
 			}
@@ -43,9 +43,9 @@ func TestCheckSpace(t *testing.T) {
 	const much = math.MaxInt64 / 2
 	err := d.checkSpace(much)
 	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
-		t.Skip("the space on a disk is not known here")
+		t.Skip("the free space of a disk is unknown here")
 	}
-	if err == nil || !strings.Contains(err.Error(), "saving takes 9223372036855: make room") {
+	if err == nil || !strings.Contains(err.Error(), "saving takes 9223372036855: free some") {
 		t.Errorf("error %v, want that twice as much is needed", err)
 	}
 	if err := os.WriteFile(d.File(CheckpointName), nil, 0o644); err != nil {

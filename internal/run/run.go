@@ -1,5 +1,5 @@
-// Package run is how the programs train: the settings of a run, its folder, which can be gone on
-// with at any time, and what is told of its progress.
+// Package run trains networks for the commands: the settings of a run, its folder, from which it
+// can be resumed at any time, and its progress.
 package run
 
 import (
@@ -19,32 +19,61 @@ import (
 	"github.com/lamina-go/lamina/report"
 )
 
-// SaveEvery is the usual time between checkpoints within an epoch.
+// SaveEvery is the default time between checkpoints within an epoch.
 const SaveEvery = 5 * time.Minute
 
-// Job is a training.
+// Job is a run with its folder and its backend open.
 type Job struct {
 	Settings  Settings // checked
 	Folder    *Folder
-	Backend   backend.Backend
 	SaveEvery time.Duration // between checkpoints within an epoch
-	SaveAnew  bool          // Settings.Save is written though nothing is trained and it is there
-	Report    *Report
-	GoOn      string // what the user types to go on
+	SaveAgain bool          // write Settings.Save even if this run has written it
+	Progress  *Progress
+	ResumeBy  string // the command that resumes the run
+
+	backend backend.Backend
 }
 
-// Run trains from where the run in the folder stands, and returns the run's epochs. When ctx is
-// done it saves, and the error is cli.ErrInterrupted. A run that fails before anything of it was
-// saved leaves no folder, if it was made for it.
+// Start opens the backend for the settings, and creates the folder of a new run at path; "" stands
+// for a path with the model and the time. The caller sets the other fields of the job, and closes
+// it.
+func Start(path string, s Settings) (*Job, error) {
+	b, err := s.Options.Open(nil)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := create(path, newConfig(s, b.Name()))
+	if err != nil {
+		b.Close()
+		return nil, fmt.Errorf("--out %w", err)
+	}
+	return &Job{Settings: s, Folder: dir, backend: b}, nil
+}
+
+// Resume is [Start] for the run in an open folder. Closing the job closes the folder.
+func Resume(dir *Folder, s Settings) (*Job, error) {
+	b, err := s.Options.Open(dir.Config.Convolutions)
+	if err != nil {
+		return nil, err
+	}
+	return &Job{Settings: s, Folder: dir, backend: b}, nil
+}
+
+// Close closes the folder and the backend.
+func (j *Job) Close() error { return errors.Join(j.Folder.Close(), j.backend.Close()) }
+
+// Run trains from the last checkpoint in the folder, if there is one, and returns the epochs of the
+// run. When ctx is done it saves, and the error is [cli.ErrInterrupted]. A new run that fails
+// before it has saved anything leaves no folder.
 func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	dir := j.Folder
 	defer func() {
 		if err != nil && dir.begun && !dir.HasCheckpoint() {
-			dir.Discard()
+			dir.discard()
 		}
 	}()
-	defer j.Report.EndBar()
-	data, err := j.Settings.Dataset(ctx, j.Report.Download)
+	defer j.Progress.EndBar()
+	data, err := j.Settings.Dataset(ctx, j.Progress.Download)
 	if err != nil {
 		return nil, cli.Interruption(ctx, err)
 	}
@@ -59,25 +88,25 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	var t *nn.Trainer
 	var board *report.TensorBoard
 	setup.Checkpoint, setup.CheckpointEvery = dir.File(CheckpointName), j.SaveEvery
-	setup.OnStep = j.Report.step
+	setup.OnStep = j.Progress.step
 	save := saver{path: j.Settings.Save, best: j.Settings.SaveBest, momentum: j.Settings.Momentum, folder: dir}
 	if err := save.check(); err != nil {
 		return nil, err
 	}
 	setup.OnEpoch = func(row nn.Row) error {
-		j.Report.epoch(row)
-		if err := errors.Join(dir.WriteHistory(t.History), save.epoch()); err != nil || board == nil {
+		j.Progress.epoch(row)
+		if err := errors.Join(dir.writeHistory(t.History), save.epoch()); err != nil || board == nil {
 			return err
 		}
 		return board.Epoch(row)
 	}
-	if t, err = nn.NewTrainer(j.Backend, network, setup); err != nil {
+	if t, err = nn.NewTrainer(j.backend, network, setup); err != nil {
 		return nil, j.fitting(err, network, setup)
 	}
 	save.trainer = t
 	if dir.HasCheckpoint() {
 		if err = t.Resume(setup.Checkpoint); err == nil {
-			save.resume(j.SaveAnew)
+			save.resume(j.SaveAgain)
 		}
 	} else {
 		err = cli.Interruption(ctx, j.pretrain(ctx, t.Model))
@@ -86,8 +115,9 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 		return nil, err
 	}
 	if t.Epoch < j.Settings.Epochs {
-		const numberBytes = 4
-		if err := dir.checkSpace(numberBytes * int64(2*network.ParameterSize+network.StatisticSize)); err != nil { // parameters have velocities
+		const floatBytes = 4
+		size := floatBytes * int64(2*network.ParameterSize+network.StatisticSize) // parameters have velocities
+		if err := dir.checkSpace(size); err != nil {
 			return nil, err
 		}
 	}
@@ -106,33 +136,33 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	facts := Facts{Data: data.Name, Images: data.Train.Len(), Validation: data.Test.Len(), Classes: len(data.Classes)}
 	facts.Trainable, facts.NonTrainable = network.Parameters()
 	settings := j.Settings
-	if t.Epoch > 0 && t.Epoch >= settings.Epochs { // nothing is left to do, and the run is no shorter than it was
+	if t.Epoch > 0 && t.Epoch >= settings.Epochs { // fewer epochs than are done do not shorten the run
 		settings.Epochs = dir.Config.Settings.Epochs
 	}
-	if err := errors.Join(dir.Update(settings, facts, device.Convolutions(j.Backend)), dir.WriteHistory(t.History)); err != nil {
+	if err := errors.Join(dir.update(settings, facts, device.Convolutions(j.backend)), dir.writeHistory(t.History)); err != nil {
 		return nil, err
 	}
-	j.Report.begin(j.Backend, dir, t, data.Notes)
+	j.Progress.begin(j.backend, dir, t, data.Notes)
 	if err = cli.Interruption(ctx, t.Run(ctx)); err == nil {
 		err = save.end()
 	}
 	switch {
 	case err == nil:
 		return t.History, nil
-	case errors.Is(err, errBefore): // and would be again
+	case errors.Is(err, errBefore): // a resume would end the same
 		return nil, err
 	case dir.HasCheckpoint():
-		return nil, fmt.Errorf("%w; to go on from what is saved: %s", err, j.GoOn)
+		return nil, fmt.Errorf("%w; to resume from the last checkpoint: %s", err, j.ResumeBy)
 	}
-	return nil, fmt.Errorf("%w; nothing was saved before", j.fitting(err, network, setup))
+	return nil, fmt.Errorf("%w; nothing was saved", j.fitting(err, network, setup))
 }
 
-// fitting adds to an error for want of memory which batch there is enough for, after trying.
+// fitting adds to an error for lack of memory the largest batch that fits, found by trying.
 func (j *Job) fitting(err error, network *nn.Network, setup nn.Config) error {
 	if !errors.Is(err, backend.ErrMemory) {
 		return err
 	}
-	j.Backend.Close() // nothing else is done with it
+	j.backend.Close() // frees its memory; the run has failed
 	for batch := min(setup.Batch, setup.Data.Len()) / 2; batch > 0; batch /= 2 {
 		b, failed := j.Settings.Open(nil)
 		if failed != nil {
@@ -148,10 +178,10 @@ func (j *Job) fitting(err error, network *nn.Network, setup nn.Config) error {
 	return fmt.Errorf("%w: not even --batch 1 fits", err)
 }
 
-// Dataset returns the images that the settings name. Progress is told of a download.
+// Dataset returns the images that the settings name. progress is called during a download.
 func (s *Settings) Dataset(ctx context.Context, progress func(done, total int64)) (*cifar.Dataset, error) {
 	if _, err := os.Stat(s.Data); s.Data != "" && s.Data != cifar.BuiltIn && errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no %s: tell by --data where the data are", s.Data)
+		return nil, fmt.Errorf("%s does not exist; set --data to the dataset", s.Data)
 	}
 	d, err := cifar.Open(ctx, s.Data, progress)
 	if err != nil {
@@ -166,8 +196,8 @@ func (s *Settings) Dataset(ctx context.Context, progress func(done, total int64)
 	return d, nil
 }
 
-// Summary prints the network's table of layers. What classes there are only a folder of
-// pictures has to tell.
+// Summary prints the network's table of layers. It opens the data only where they decide the number
+// of classes.
 func (s *Settings) Summary(ctx context.Context, w io.Writer) error {
 	labels := cifar.Classes()
 	if s.Data != "" && s.Data != cifar.BuiltIn {

@@ -14,8 +14,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Settings are what a run is made from. Their names are those of the flags; config.json has
-// them, and a resumed run takes them from there.
+// Settings decide what a run computes. They have the names of the flags. A resumed run takes them
+// from config.json.
 type Settings struct {
 	Model     string  `json:"model"`
 	BatchNorm bool    `json:"bn"`
@@ -39,7 +39,7 @@ type Settings struct {
 	WeightDecay float32 `json:"weight-decay"`
 	Seed        uint64  `json:"seed"`
 
-	TensorBoard string `json:"tensorboard"` // an absolute path, in config.json maybe below the run's folder, or "" for none
+	TensorBoard string `json:"tensorboard"` // an absolute path, in config.json relative if in the run's folder, or "" for none
 	Save        string `json:"save"`        // the same
 	SaveBest    bool   `json:"save-best"`
 
@@ -56,10 +56,10 @@ func Defaults() Settings {
 	}
 }
 
-// maxEpochs keeps numbers of steps, and the time that is left, far from where they overflow.
+// maxEpochs keeps the number of steps, and the time left, far from overflow.
 const maxEpochs = 1_000_000
 
-// Check reports the first setting that cannot be.
+// Check reports the first invalid setting.
 func (s *Settings) Check() error {
 	_, badRate := nn.ParseSchedule(s.LR)
 	_, badInit := nn.ParseInit(s.Init)
@@ -77,19 +77,19 @@ func (s *Settings) Check() error {
 		cli.AtMost("warmup", s.Warmup, maxEpochs),
 		cli.Fraction("momentum", s.Momentum),
 		cli.Fraction("weight-decay", s.WeightDecay),
-		needs("skip-mismatch", s.SkipMismatch, "pretrained", s.Pretrained),
-		needs("save-best", s.SaveBest, "save", s.Save),
+		requires("skip-mismatch", s.SkipMismatch, "pretrained", s.Pretrained),
+		requires("save-best", s.SaveBest, "save", s.Save),
 		s.checkSave(),
 		s.Options.Check(),
 	)
 }
 
-// needs reports an error where a switch is on without the flag that it is for.
-func needs(flag string, on bool, other, value string) error {
+// requires reports an error if a switch is on without the flag that it modifies.
+func requires(flag string, on bool, other, value string) error {
 	if !on || value != "" {
 		return nil
 	}
-	return fmt.Errorf("--%s: it is for --%s, which is not there", flag, other)
+	return fmt.Errorf("--%s requires --%s", flag, other)
 }
 
 func (s *Settings) checkSave() error {
@@ -112,14 +112,14 @@ func (s *Settings) Network(labels []string) (*nn.Network, error) {
 	return nn.Build(sequential)
 }
 
-// normalization returns how pixels are prepared.
+// normalization returns the preparation of pixels.
 func (s *Settings) normalization() cifar.Normalization {
 	n := cifar.MeanOnly()
 	n.Std = s.Std
 	return n
 }
 
-// Training returns the trainer's part of the settings, which have been checked.
+// Training returns the configuration of a trainer. The settings must have been checked.
 func (s *Settings) Training(d *cifar.Dataset) (nn.Config, error) {
 	schedule, err := nn.ParseSchedule(s.LR)
 	if err != nil {
@@ -137,10 +137,10 @@ func (s *Settings) Training(d *cifar.Dataset) (nn.Config, error) {
 	}, nil
 }
 
-// deviations divide the pixels of each channel.
+// deviations are the divisors of the channels.
 type deviations [cifar.Channels]float32
 
-// MarshalText writes one number for each channel.
+// MarshalText writes a number for each channel.
 func (d deviations) MarshalText() ([]byte, error) {
 	words := make([]string, len(d))
 	for i, v := range d {
@@ -149,7 +149,7 @@ func (d deviations) MarshalText() ([]byte, error) {
 	return []byte(strings.Join(words, ",")), nil
 }
 
-// UnmarshalText reads one number for each channel, or one for all.
+// UnmarshalText reads a number for each channel, or one for all.
 func (d *deviations) UnmarshalText(text []byte) error {
 	values, err := cli.PerChannel(string(text), len(d))
 	if err != nil {

@@ -4,10 +4,10 @@ package run
 
 import "syscall"
 
-// space returns how many bytes can be written to the disk of a folder, if the system tells.
+// space returns how many bytes can be written to the disk of a folder, if known.
 func space(folder string) (bytes int64, known bool) {
 	var s syscall.Statfs_t
-	if err := syscall.Statfs(folder, &s); err != nil || s.Blocks == 0 { // as of a disk that is not of blocks
+	if err := syscall.Statfs(folder, &s); err != nil || s.Blocks == 0 { // a file system without blocks
 		return 0, false
 	}
 	return int64(s.Bavail) * int64(s.Bsize), true

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/lamina-go/lamina/internal/atomicfile"
+	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/keras"
 	"github.com/lamina-go/lamina/nn"
 )
@@ -15,8 +16,8 @@ import (
 // ImageNet stands for the file of weights that Keras publishes.
 const ImageNet = "imagenet"
 
-// CheckPretrained reports why the file of first weights that the settings name, if they do, cannot be had. Progress is
-// told of a download.
+// CheckPretrained reports why the pretrained weights that the settings name, if they do, cannot be
+// opened. progress is called during a download.
 func (s *Settings) CheckPretrained(ctx context.Context, progress func(done, total int64)) error {
 	if s.Pretrained == "" {
 		return nil
@@ -28,18 +29,20 @@ func (s *Settings) CheckPretrained(ctx context.Context, progress func(done, tota
 	return f.Close()
 }
 
-// openPretrained opens the file of first weights, and returns its path.
-func (s *Settings) openPretrained(ctx context.Context, progress func(done, total int64)) (f *keras.File, path string, err error) {
+// openPretrained opens the file of pretrained weights, and returns its path.
+func (s *Settings) openPretrained(ctx context.Context, progress func(done, total int64)) (
+	f *keras.File, path string, err error) {
 	path = s.Pretrained
 	if path == ImageNet {
 		if path, err = keras.ImageNet(ctx, s.Model, progress); err != nil {
 			return nil, "", err
 		}
 	}
-	if info, err := os.Stat(path); err == nil && info.IsDir() { // of a run
+	if info, err := os.Stat(path); err == nil && info.IsDir() { // the folder of a run
 		path = filepath.Join(path, CheckpointName)
 		if _, err := os.Stat(path); err != nil {
-			return nil, "", fmt.Errorf("--pretrained %s: %w: name a run that has saved, or a file", path, cause(err))
+			return nil, "", fmt.Errorf("--pretrained %s: %w: name a run with a checkpoint, or a file", path,
+				infile.Cause(err))
 		}
 	}
 	if f, err = keras.Open(path); err != nil {
@@ -48,12 +51,12 @@ func (s *Settings) openPretrained(ctx context.Context, progress func(done, total
 	return f, path, nil
 }
 
-// pretrain sets the first weights to those that the settings name, if they do.
+// pretrain loads the pretrained weights that the settings name, if they do.
 func (j *Job) pretrain(ctx context.Context, m *nn.Model) error {
 	if j.Settings.Pretrained == "" {
 		return nil
 	}
-	f, path, err := j.Settings.openPretrained(ctx, j.Report.Download)
+	f, path, err := j.Settings.openPretrained(ctx, j.Progress.Download)
 	if err != nil {
 		return err
 	}
@@ -66,24 +69,25 @@ func (j *Job) pretrain(ctx context.Context, m *nn.Model) error {
 	var mismatch keras.MismatchError
 	switch {
 	case errors.As(err, &mismatch):
-		return fmt.Errorf("--pretrained: %w: --skip-mismatch leaves out what does not fit", err)
+		return fmt.Errorf("--pretrained: %w: --skip-mismatch ignores weights of other shapes", err)
 	case err != nil:
 		return fmt.Errorf("--pretrained: %w", err)
 	case len(r.Loaded) == 0:
-		return fmt.Errorf("--pretrained %s: nothing in it is for the layers here: theirs are %s, here they are %s", path, some(r.Ignored), some(r.Missing))
+		return fmt.Errorf("--pretrained %s: no layer in common: its layers are %s, those of the network %s",
+			path, list(r.Ignored), list(r.Missing))
 	}
-	j.Report.pretrained(path, r)
+	j.Progress.pretrained(path, r)
 	return nil
 }
 
-// saver writes the model for others.
+// saver exports the model.
 type saver struct {
 	path     string // "" for nowhere
-	best     bool   // only of the best epoch
+	best     bool   // only the best epoch
 	momentum float32
 	folder   *Folder
 	trainer  *nn.Trainer
-	saved    int // the epoch after which it was last written, 0 for never
+	saved    int // the epoch that was last exported, 0 for none
 }
 
 // check reports an error unless the file can be written.
@@ -92,21 +96,25 @@ func (s *saver) check() error {
 		return nil
 	}
 	if err := atomicfile.Check(s.path); err != nil {
-		return fmt.Errorf("--save %w: name a file in a folder that can be written to", err)
+		return fmt.Errorf("--save %w: name a file in a writable folder", err)
 	}
 	return nil
 }
 
-// resume takes it as saved what the run has saved at the same place, if it is there; anew, only what cannot be saved again.
-func (s *saver) resume(anew bool) {
+// resume treats an existing file at the same path as already saved; with again, only if it could
+// not be written again.
+func (s *saver) resume(again bool) {
 	before := s.folder.Config.Saved
-	if _, err := os.Stat(s.path); err != nil || before.Path != s.path || anew && before.Epoch == len(s.trainer.History) && s.trainer.EpochStep == 0 {
+	if _, err := os.Stat(s.path); err != nil || before.Path != s.path {
+		return
+	}
+	if again && before.Epoch == len(s.trainer.History) && s.trainer.EpochStep == 0 {
 		return
 	}
 	s.saved = before.Epoch
 }
 
-// epoch saves after an epoch that is the best one so far, if that is wanted.
+// epoch saves after an epoch that is the best so far, if the best is wanted.
 func (s *saver) epoch() error {
 	history := s.trainer.History
 	if !s.best || len(history) == 0 || Best(history).Epoch != history[len(history)-1].Epoch {
@@ -115,10 +123,10 @@ func (s *saver) epoch() error {
 	return s.write()
 }
 
-// errBefore says of an epoch that its weights are gone.
+// errBefore reports an epoch whose weights are gone.
 var errBefore = errors.New("was before this resume")
 
-// end saves after the last epoch. That the best one cannot be saved, for it was too long ago, is an error.
+// end saves after the last epoch. It is an error if the best one was too long ago to be saved.
 func (s *saver) end() error {
 	history := s.trainer.History
 	if !s.best {
@@ -128,7 +136,7 @@ func (s *saver) end() error {
 		return nil
 	}
 	if best := Best(history).Epoch; best != s.saved {
-		return fmt.Errorf("--save %s: nothing was saved, for the best epoch, %d, %w: --save-best=false saves the last", s.path, best, errBefore)
+		return fmt.Errorf("--save %s: nothing was saved, because the best epoch, %d, %w: --save-best=false saves the last", s.path, best, errBefore)
 	}
 	return nil
 }
@@ -140,7 +148,8 @@ func (s *saver) write() error {
 	}
 	var t *keras.Training
 	if len(history) > 0 {
-		t = &keras.Training{LearningRate: history[len(history)-1].LearningRate, Momentum: s.momentum, State: s.trainer.State}
+		t = &keras.Training{LearningRate: history[len(history)-1].LearningRate, Momentum: s.momentum,
+			State: s.trainer.State}
 	}
 	if err := keras.Save(s.path, s.trainer.Model, t); err != nil {
 		return err
@@ -149,7 +158,8 @@ func (s *saver) write() error {
 	return s.folder.save(Saved{s.path, s.saved})
 }
 
-// Best returns the epoch with the highest validation accuracy, the first of equal ones. There must be one.
+// Best returns the epoch with the highest validation accuracy, the first of equals. history must
+// not be empty.
 func Best(history []nn.Row) nn.Row {
 	best := history[0]
 	for _, row := range history[1:] {

@@ -28,7 +28,8 @@ func historyOf(accuracies ...float64) (history []nn.Row) {
 	return history
 }
 
-// TestSavedBefore resumes runs that saved a model before, of one epoch or another, at the same place or elsewhere.
+// TestSavedBefore resumes runs that saved a model before, of some epoch, at the same path or
+// another.
 func TestSavedBefore(t *testing.T) {
 	rising, falling := historyOf(0.1, 0.2), historyOf(0.2, 0.1)
 	for _, c := range []struct {
@@ -37,21 +38,21 @@ func TestSavedBefore(t *testing.T) {
 		steps   int // of the next epoch
 		best    bool
 		before  int  // epoch of what was saved, 0 for nothing
-		absent  bool // it is not there any more
+		absent  bool // it does not exist
 		other   bool // it is elsewhere
-		anew    bool
+		again   bool
 		want    int
-		nothing bool // nothing can be saved at the end
+		nothing bool // is saved at the end, an error
 	}{
 		{name: "last", history: falling, before: 2, want: 2},
-		{name: "last, asked for again", history: falling, before: 2, anew: true, want: 0},
+		{name: "last, requested again", history: falling, before: 2, again: true, want: 0},
 		{name: "of an earlier epoch", history: falling, before: 1, want: 1},
 		{name: "not there", history: falling, before: 2, absent: true, want: 0},
 		{name: "elsewhere", history: falling, before: 2, other: true, want: 0},
 		{name: "never, though there is a file", history: falling, want: 0},
 		{name: "best", history: falling, best: true, before: 1, want: 1},
-		{name: "best, asked for again", history: falling, best: true, before: 1, anew: true, want: 1},
-		{name: "best, within the next epoch, asked for again", history: rising, steps: 1, best: true, before: 2, anew: true, want: 2},
+		{name: "best, requested again", history: falling, best: true, before: 1, again: true, want: 1},
+		{name: "best, within the next epoch, requested again", history: rising, steps: 1, best: true, before: 2, again: true, want: 2},
 		{name: "best, not there", history: falling, best: true, before: 1, absent: true, want: 0, nothing: true},
 		{name: "the last before, now the best", history: falling, best: true, before: 2, want: 2, nothing: true},
 		{name: "never the best, though there is a file", history: falling, best: true, want: 0, nothing: true},
@@ -72,7 +73,7 @@ func TestSavedBefore(t *testing.T) {
 				d.Config.Saved.Path += "5"
 			}
 			s := &saver{path: path, best: c.best, folder: d, trainer: &nn.Trainer{State: &nn.State{Position: nn.Position{History: c.history, EpochStep: c.steps}}}}
-			s.resume(c.anew)
+			s.resume(c.again)
 			if s.saved != c.want {
 				t.Errorf("saved after epoch %d, want %d", s.saved, c.want)
 			}

@@ -1,0 +1,109 @@
+package cifar
+
+import (
+	"bytes"
+	"context"
+	"image/color"
+	"image/jpeg"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lamina-go/lamina/internal/picture/picturetest"
+)
+
+func red() color.NRGBA  { return color.NRGBA{200, 10, 20, 255} }
+func blue() color.NRGBA { return color.NRGBA{0, 20, 240, 255} }
+
+// imageFiles returns a folder of images of two classes.
+func imageFiles(t testing.TB) map[string][]byte {
+	var photo bytes.Buffer
+	if err := jpeg.Encode(&photo, picturetest.Plain(40, 50, blue()), nil); err != nil {
+		t.Fatal(err)
+	}
+	return map[string][]byte{
+		"train/red/1.png":          picturetest.PNG(t, picturetest.Plain(32, 32, red())),
+		"train/red/2.PNG":          picturetest.PNG(t, picturetest.Plain(100, 7, red())),
+		"train/blue things/a.jpg":  photo.Bytes(),
+		"train/blue things/b.jpeg": photo.Bytes(),
+		"train/blue things/c.JPG":  photo.Bytes(),
+		"test/red/1.png":           picturetest.PNG(t, picturetest.Plain(1, 1, red())),
+		"train/red/notes.txt":      []byte("red"),
+		"train/.cache/x.png":       nil,
+		"train/list.csv":           nil,
+		"train/red/._1.png":        []byte("what macOS leaves"),
+	}
+}
+
+func TestOpenImages(t *testing.T) {
+	d, err := Open(context.Background(), writeFolder(t, imageFiles(t)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(d.Classes, []string{"blue things", "red"}) {
+		t.Errorf("classes %q", d.Classes)
+	}
+	if !slices.Equal(d.Train.Labels, []int32{0, 1, 0, 1, 0}) || !slices.Equal(d.Test.Labels, []int32{1}) {
+		t.Errorf("labels %v and %v", d.Train.Labels, d.Test.Labels)
+	}
+	notes := strings.Join(d.Notes, "\n")
+	for _, want := range []string{"test has no images of blue things: validation omits them",
+		"ignored 2 files, the first ", filepath.Join("train", "list.csv")} {
+		if len(d.Notes) != 2 || !strings.Contains(notes, want) {
+			t.Errorf("%q is not in the two notes %q", want, d.Notes)
+		}
+	}
+	for _, images := range []Images{d.Train, d.Test} {
+		for i, label := range images.Labels {
+			want := []color.NRGBA{blue(), red()}[label]
+			for j, got := range images.image(i) {
+				if v := []byte{want.R, want.G, want.B}[j%3]; max(got, v)-min(got, v) > 3 {
+					t.Fatalf("image %d of class %d: byte %d is %d, want about %d", i, label, j, got, v)
+				}
+			}
+		}
+	}
+}
+
+func TestOpenBadImages(t *testing.T) {
+	picture := picturetest.PNG(t, picturetest.Plain(32, 32, red()))
+	photo := imageFiles(t)["train/blue things/a.jpg"]
+	trainOnly := func() map[string][]byte {
+		return map[string][]byte{"train/red/1.png": picture, "train/green/1.png": picture}
+	}
+	tests := []struct {
+		name  string
+		files map[string][]byte
+		want  []string
+	}{
+		{"no classes", map[string][]byte{"train/1.png": picture, "test/red/1.png": picture}, []string{"train has no folders of images"}},
+		{"no images in train", with(imageFiles(t), "train/green/notes.txt", nil), []string{filepath.Join("train", "green") + " has no images"}},
+		{"no images in test", with(trainOnly(), "test/red/notes.txt", nil), []string{filepath.Join("test", "red") + " has no images"}},
+		{"one class", map[string][]byte{"train/red/1.png": picture, "test/red/1.png": picture}, []string{"train has one class, red"}},
+		{"no test", trainOnly(), []string{"test does not exist: it must have a folder of images for each class"}},
+		{"no train", map[string][]byte{"test/red/1.png": picture}, []string{"train does not exist: it must have a folder of images for each class"}},
+		{"unknown class", with(imageFiles(t), "test/green/1.png", picture), []string{filepath.Join("test", "green"), "no such class"}},
+		{"text", with(imageFiles(t), "train/red/7.png", []byte("hello")), []string{filepath.Join("red", "7.png"), "not an image"}},
+		{"empty file", with(imageFiles(t), "test/red/7.jpg", nil), []string{filepath.Join("red", "7.jpg"), "not an image"}},
+		{"cut off", with(imageFiles(t), "train/red/7.png", picture[:len(picture)-20]), []string{filepath.Join("red", "7.png"), "does not decode"}},
+		{"JPEG cut off", with(imageFiles(t), "train/red/7.jpg", photo[:len(photo)-20]), []string{filepath.Join("red", "7.jpg"), "does not decode"}},
+		{"very large", with(imageFiles(t), "train/red/7.png", picturetest.Bomb(t, 50_000, 50_000)), []string{filepath.Join("red", "7.png"), "50000x50000"}},
+		{"a folder", with(imageFiles(t), "train/red/7.png/x", nil), []string{filepath.Join("red", "7.png") + " is not a file"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			dir := writeFolder(t, test.files)
+			d, err := Open(context.Background(), dir, nil)
+			checkError(t, d, err, append(test.want, dir)...)
+		})
+	}
+	t.Run("empty folders", func(t *testing.T) {
+		dir := t.TempDir()
+		os.MkdirAll(filepath.Join(dir, "train", "red"), 0o755)
+		os.MkdirAll(filepath.Join(dir, "train", "green"), 0o755)
+		d, err := Open(context.Background(), dir, nil)
+		checkError(t, d, err, "has no images")
+	})
+}

@@ -1,0 +1,240 @@
+// Package classify opens trained models together with what they know of their images: the names of
+// the classes and how pixels are prepared.
+package classify
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"image"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/internal/picture"
+	"github.com/lamina-go/lamina/keras"
+	"github.com/lamina-go/lamina/nn"
+)
+
+// Channels is the number of channels of an image: red, green and blue.
+const Channels = cifar.Channels
+
+// CheckpointName is the name of the checkpoint in the folder of a run.
+const CheckpointName = "checkpoint.lamina"
+
+// Options override what a model knows of its images.
+type Options struct {
+	Labels    []string  // the names of the classes
+	Mean, Std []float32 // by channel: a pixel x from 0 to 255 becomes (x − Mean)/Std
+}
+
+// Model is an opened model. It is safe for concurrent use.
+type Model struct {
+	Name    string
+	Guessed bool     // the file does not record how pixels are prepared; CIFAR-10's mean is assumed
+	Notes   []string // what a user should know of the model's file
+
+	model     *nn.Model
+	labels    []string // by class number
+	named     bool     // the labels, by the model or the options
+	mean, std [Channels]float32
+
+	lock      sync.Mutex // of the predictor, which serves one goroutine at a time
+	predictor *nn.Predictor
+	sizes     []int // the numbers of images for which the predictor keeps packed weights, ascending
+}
+
+// Errors about the classes of a model.
+var (
+	ErrLabels  = errors.New("wrong number of labels")
+	ErrClasses = errors.New("other classes")
+)
+
+// Open opens the model at path: the folder of a run, a checkpoint (.lamina), or a whole model of
+// Keras or in safetensors. b must stay open as long as the model is used.
+func Open(b backend.Backend, path string, o Options) (*Model, error) {
+	file := path
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s does not exist: name the folder of a run, a checkpoint or a Keras file", path)
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		file = filepath.Join(path, CheckpointName)
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s is not the folder of a run with a checkpoint (no %s)", path, CheckpointName)
+		}
+	}
+	if filepath.Ext(file) == filepath.Ext(CheckpointName) {
+		m, err := nn.OpenModel(b, file)
+		if err != nil {
+			return nil, err
+		}
+		return New(m, name(path), o)
+	}
+	m, loaded, err := keras.OpenModel(b, file)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := New(m, name(path), o)
+	if err == nil {
+		opened.Notes = slices.Concat(loaded.NotFinite, loaded.Notes)
+	}
+	return opened, err
+}
+
+// name returns the name of a folder, or of a file without its extension.
+func name(path string) string {
+	if whole, err := filepath.Abs(path); err == nil {
+		path = whole
+	}
+	base := filepath.Base(path)
+	for _, ext := range []string{filepath.Ext(CheckpointName), ".h5", ".keras", ".safetensors"} {
+		base = strings.TrimSuffix(base, ext)
+	}
+	return base
+}
+
+// New prepares a model for classification, under a name for display. What neither the options nor
+// the model know is taken as for CIFAR-10.
+func New(m *nn.Model, name string, o Options) (*Model, error) {
+	if n := m.Input[2]; n != Channels {
+		return nil, fmt.Errorf("%s takes images of %d channels, but image files have %d", name, n, Channels)
+	}
+	known := &Model{Name: name, model: m, labels: m.Labels, named: m.Labels != nil || o.Labels != nil}
+	switch {
+	case o.Labels != nil:
+		if len(o.Labels) != m.Classes {
+			return nil, fmt.Errorf("%w: %d for the %d classes of %s", ErrLabels, len(o.Labels), m.Classes, name)
+		}
+		known.labels = o.Labels
+	case m.Labels == nil && m.Classes == len(cifar.Classes()):
+		known.labels = cifar.Classes()
+	case m.Labels == nil:
+		for i := range m.Classes {
+			known.labels = append(known.labels, strconv.Itoa(i))
+		}
+	}
+	mean, std := m.Mean, m.Std
+	if mean == nil {
+		mean, std = []float32{0, 0, 0}, []float32{1, 1, 1}
+		if known.Guessed = o.Mean == nil && o.Std == nil; known.Guessed {
+			guess := cifar.MeanOnly().Mean
+			mean = guess[:]
+		}
+	}
+	if o.Mean != nil {
+		mean = o.Mean
+	}
+	if o.Std != nil {
+		std = o.Std
+	}
+	copy(known.mean[:], mean)
+	copy(known.std[:], std)
+
+	for _, n := range []int{1, 8, 32} {
+		if n < known.Batch() {
+			known.sizes = append(known.sizes, n)
+		}
+	}
+	var err error
+	known.predictor, err = m.NewPredictor(known.Batch(), known.sizes...)
+	known.sizes = append(known.sizes, known.Batch())
+	return known, err
+}
+
+// Labels returns the names of the classes, by class number.
+func (m *Model) Labels() []string { return slices.Clone(m.labels) }
+
+// Size returns the height and width to which images are resized.
+func (m *Model) Size() (height, width int) { return m.model.Input[0], m.model.Input[1] }
+
+// Batch returns how many images are computed together at most: fewer large ones, whose activations
+// would fill the memory.
+func (m *Model) Batch() int {
+	const images, elements = 128, 128 * 64 * 64 * Channels
+	return min(images, max(1, elements/m.model.Input.Size()))
+}
+
+// Prepare returns the elements, (H, W, C), that the network takes for an image.
+func (m *Model) Prepare(img image.Image) []float32 {
+	height, width := m.Size()
+	pixels := make([]byte, m.model.Input.Size())
+	picture.Resize(pixels, img, height, width)
+	x := make([]float32, len(pixels))
+	for i, v := range pixels {
+		x[i] = (float32(v) - m.mean[i%Channels]) / m.std[i%Channels]
+	}
+	return x
+}
+
+// Classify classifies images that [Model.Prepare] has prepared, in one slice.
+func (m *Model) Classify(images []float32) ([]Prediction, error) {
+	probabilities, err := m.probabilities(images)
+	if err != nil {
+		return nil, err
+	}
+	predictions := make([]Prediction, len(images)/m.model.Input.Size())
+	for i := range predictions {
+		predictions[i] = Prediction{m.labels, probabilities[i*m.model.Classes:][:m.model.Classes]}
+	}
+	return predictions, nil
+}
+
+// probabilities pads images to the next of m.sizes: packing weights for another number of images
+// costs more than computing images that nobody needs.
+func (m *Model) probabilities(images []float32) ([]float32, error) {
+	each := m.model.Input.Size()
+	whole := m.Batch() * each
+	if rest := len(images) % whole; rest > 0 {
+		images = append(slices.Clip(images), make([]float32, m.padded(rest/each)*each-rest)...)
+	}
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	return m.predictor.Probabilities(images)
+}
+
+// padded returns the least of m.sizes that is not below n.
+func (m *Model) padded(n int) int {
+	i, _ := slices.BinarySearch(m.sizes, n)
+	return m.sizes[i]
+}
+
+// Prediction is what a model says of an image.
+type Prediction struct {
+	labels        []string
+	probabilities []float32 // by class number
+}
+
+// Class is a class with its probability.
+type Class struct {
+	Name        string  `json:"class"`
+	Probability float64 `json:"probability"`
+}
+
+// ErrNotFinite reports a model that gives NaN or infinity.
+var ErrNotFinite = errors.New("the output of the model is not finite: mean or std differ from those of its training, " +
+	"its training diverged, or its file is damaged")
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// Top returns the n most probable classes, the most probable first.
+func (p Prediction) Top(n int) ([]Class, error) {
+	classes := make([]Class, len(p.probabilities))
+	for i, v := range p.probabilities {
+		if !finite(float64(v)) {
+			return nil, ErrNotFinite
+		}
+		classes[i] = Class{p.labels[i], float64(v)}
+	}
+	slices.SortStableFunc(classes, func(a, b Class) int { return cmp.Compare(b.Probability, a.Probability) })
+	return classes[:min(n, len(classes))], nil
+}

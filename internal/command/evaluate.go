@@ -1,0 +1,160 @@
+package command
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/spf13/pflag"
+
+	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/internal/atomicfile"
+	"github.com/lamina-go/lamina/internal/classify"
+	"github.com/lamina-go/lamina/internal/cli"
+	"github.com/lamina-go/lamina/internal/device"
+	"github.com/lamina-go/lamina/report"
+)
+
+const evaluateUsage = `Measure a model on the test images of a dataset: loss, accuracy, recall and
+precision of each class, and the confusion matrix.
+
+Usage: lamina evaluate MODEL [flags]
+
+  lamina evaluate runs/vgg16-20260102-150405
+  lamina evaluate model.lamina --data shapes --limit 100 --json
+
+` + modelHelp
+
+type evaluate struct {
+	model
+	data      string
+	limit     int
+	confusion string
+	json      bool
+}
+
+func newEvaluate() *evaluate {
+	return &evaluate{model: model{Options: device.Defaults()}, confusion: "confusion.png"}
+}
+
+// command binds the flags to e, whose values are the defaults.
+func (e *evaluate) command() *cli.Command {
+	g := cli.NewGroup("Evaluation")
+	g.StringVar(&e.data, "data", e.data, "`PATH` dataset, as for train --data (default CIFAR-10, downloaded)")
+	g.IntVar(&e.limit, "limit", e.limit, "`N` use the first N images only")
+	g.StringVar(&e.confusion, "confusion", e.confusion,
+		"`FILE` draw the confusion matrix to this PNG file; \"\" for none")
+	g.BoolVar(&e.json, "json", e.json, "print a JSON object")
+	return &cli.Command{Name: "evaluate", Summary: "measure a model on a dataset", Usage: evaluateUsage,
+		Flags: append([]cli.Group{g}, e.groups()...), Check: e.check, Run: e.run}
+}
+
+// check completes and checks the command line.
+func (e *evaluate) check(f *pflag.FlagSet) error {
+	return cmp.Or(oneModel(f), e.checkConfusion(), cli.AtLeast("limit", e.limit, 0), e.model.check(f))
+}
+
+// checkConfusion reports a name that may be that of another file, which would be overwritten.
+func (e *evaluate) checkConfusion() error {
+	if e.confusion == "" || filepath.Ext(e.confusion) == ".png" {
+		return nil
+	}
+	return fmt.Errorf("--confusion %q: the name must end in .png", e.confusion)
+}
+
+func (e *evaluate) run(*cli.Call) error {
+	ctx := cli.Context("stopping")
+	if e.confusion != "" {
+		if err := atomicfile.Check(e.confusion); err != nil {
+			return fmt.Errorf("--confusion %w: name a file in a writable folder, or \"\" for none", err)
+		}
+	}
+	m, b, err := e.open("evaluate")
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	progress := cli.NewProgress(os.Stderr)
+	d, err := cifar.Open(ctx, e.data, progress.Download)
+	progress.EndBar()
+	if err != nil {
+		return cli.Interruption(ctx, err)
+	}
+	if e.limit > 0 {
+		d.Test = d.Test.First(e.limit)
+	}
+	result, err := m.Evaluate(ctx, d)
+	if errors.Is(err, classify.ErrClasses) {
+		return fmt.Errorf("%w: name the dataset's classes with --labels, or use other data", err)
+	}
+	if err != nil {
+		return cli.Interruption(ctx, err)
+	}
+	if err := writeEvaluation(os.Stdout, result, e.json); err != nil {
+		return fmt.Errorf("standard output: %w", err)
+	}
+	if e.confusion == "" {
+		return nil
+	}
+	matrix := report.Confusion{Classes: result.Classes, Counts: result.Confusion,
+		Title: fmt.Sprintf("accuracy %.2f %%, loss %.4f, %d images", 100*result.Accuracy, result.Loss, result.Images)}
+	if err := atomicfile.Write(e.confusion, matrix.PNG); err != nil {
+		return fmt.Errorf("--confusion %w", err)
+	}
+	if !e.json {
+		fmt.Printf("\nconfusion matrix: %s\n", e.confusion)
+	}
+	return nil
+}
+
+// writeEvaluation prints an evaluation, as JSON or as a table.
+func writeEvaluation(out io.Writer, e *classify.Evaluation, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(out).Encode(e)
+	}
+	fmt.Fprintf(out, "images    %d\nloss      %.4f\naccuracy  %.2f %%\n\n", e.Images, e.Loss, 100*e.Accuracy)
+	width := len("class")
+	for _, name := range e.Classes {
+		width = max(width, utf8.RuneCountInString(printable(name)))
+	}
+	const row = "%-*s %7v %7v %8s %10s  %s\n"
+	fmt.Fprintf(out, row, width, "class", "images", "correct", "recall", "precision", "most often mistaken for")
+	for i, name := range e.Classes {
+		correct, images, predicted := e.Confusion[i][i], 0, 0
+		for j := range e.Classes {
+			images += e.Confusion[i][j]
+			predicted += e.Confusion[j][i]
+		}
+		_, err := fmt.Fprintf(out, row, width, printable(name), images, correct,
+			percent(correct, images), percent(correct, predicted), worst(e, i))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// worst returns the class that a class was most often mistaken for.
+func worst(e *classify.Evaluation, class int) string {
+	row := slices.Clone(e.Confusion[class])
+	row[class] = 0
+	most := slices.Max(row)
+	if most == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%s (%d)", printable(e.Classes[slices.Index(row, most)]), most)
+}
+
+// percent returns n as a share of all, "-" if that is nothing.
+func percent(n, all int) string {
+	if all == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(all))
+}

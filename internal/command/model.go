@@ -1,0 +1,89 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/internal/classify"
+	"github.com/lamina-go/lamina/internal/cli"
+	"github.com/lamina-go/lamina/internal/device"
+	"github.com/lamina-go/lamina/internal/infile"
+)
+
+// model is a model of the command line, with what the flags say of its images.
+type model struct {
+	device.Options
+	path      string
+	labels    string // a file
+	mean, std []float32
+}
+
+// groups binds the flags that all commands with a model share.
+func (m *model) groups() []cli.Group {
+	g := cli.NewGroup("Model")
+	g.StringVar(&m.labels, "labels", m.labels, "`FILE` names of the classes, one per line (default the model's)")
+	perChannel := func(values *[]float32) func(string) error {
+		return func(text string) (err error) { *values, err = cli.PerChannel(text, classify.Channels); return err }
+	}
+	g.Func("mean", "`R,G,B` subtracted from pixels of 0 to 255, or one value for all (default the model's)",
+		perChannel(&m.mean))
+	g.Func("std", "`R,G,B` divisors of the pixels afterwards, or one for all (default the model's)", perChannel(&m.std))
+	return []cli.Group{g, m.Options.Flags()}
+}
+
+// check reports the first invalid flag, and takes the first argument as the model.
+func (m *model) check(f *pflag.FlagSet) error {
+	m.path = f.Arg(0)
+	for _, v := range m.std {
+		if !(v > 0) {
+			return fmt.Errorf("--std %v: must be above 0", v)
+		}
+	}
+	return m.Options.Check()
+}
+
+// open opens the backend and the model, and prints what the user should know of the model.
+func (m *model) open(command string) (*classify.Model, backend.Backend, error) {
+	b, err := m.Options.Open(nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	opened, err := m.openOn(b)
+	if err != nil {
+		b.Close()
+		return nil, nil, err
+	}
+	for _, note := range opened.Notes {
+		fmt.Fprintf(os.Stderr, "lamina %s: %s: %s\n", command, m.path, note)
+	}
+	if opened.Guessed {
+		fmt.Fprintf(os.Stderr, "lamina %s: %s does not record how pixels are prepared: assuming CIFAR-10's mean; --mean and --std set it\n", command, m.path)
+	}
+	return opened, b, nil
+}
+
+func (m *model) openOn(b backend.Backend) (*classify.Model, error) {
+	o := classify.Options{Mean: m.mean, Std: m.std}
+	if m.labels != "" {
+		text, err := infile.ReadFile(m.labels)
+		if err != nil {
+			return nil, fmt.Errorf("--labels: %w", err)
+		}
+		o.Labels = []string{}
+		for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) { // a byte-order mark, as on Windows
+			if line = strings.TrimSpace(line); line != "" {
+				o.Labels = append(o.Labels, line)
+			}
+		}
+	}
+	opened, err := classify.Open(b, m.path, o)
+	if errors.Is(err, classify.ErrLabels) {
+		err = fmt.Errorf("--labels %s: %w", m.labels, err)
+	}
+	return opened, err
+}

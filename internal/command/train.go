@@ -1,0 +1,144 @@
+package command
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/lamina-go/lamina/internal/cli"
+	"github.com/lamina-go/lamina/internal/run"
+)
+
+const trainUsage = `Train a VGG network to classify 32x32 images.
+
+Usage: lamina train [flags]
+
+  A first run, of two minutes, on generated images:
+  lamina train --data shapes --model vgg11 --epochs 3 --batch 32 \
+      --lr cosine:0.02 --dropout 0 --augment none
+
+  CIFAR-10, downloaded once:
+  lamina train --model vgg16 --weight-decay 0.0005
+
+  A folder with train/CLASS/*.png and test/CLASS/*.png:
+  lamina train --data images --limit 5000
+
+  Resume a run that was stopped:
+  lamina train --resume runs/vgg16-20260102-150405
+
+Ctrl-C finishes the step, saves, and prints the command that resumes.
+`
+
+type train struct {
+	run.Settings
+	out, resume string
+	saveEvery   time.Duration
+	summary     bool
+	flags       *pflag.FlagSet // as the command line set them
+}
+
+func newTrain() *train { return &train{Settings: run.Defaults(), saveEvery: run.SaveEvery} }
+
+// command binds the flags to t, whose values are the defaults.
+func (t *train) command() *cli.Command {
+	g := cli.NewGroup("Run")
+	g.StringVar(&t.out, "out", t.out, "`FOLDER` new folder for the results (default runs/MODEL-DATE-TIME)")
+	g.StringVar(&t.resume, "resume", t.resume, "`FOLDER` resume the run in this folder with its settings; only "+
+		"--"+strings.Join(run.MayChange(), ", --")+" may change")
+	g.DurationVar(&t.saveEvery, "save-every", t.saveEvery, "`TIME` between checkpoints within an epoch")
+	g.BoolVar(&t.summary, "summary", t.summary, "print the table of layers and exit")
+	return &cli.Command{Name: "train", Summary: "train a network, or resume a run", Usage: trainUsage,
+		Flags: append(t.Settings.Flags(), g), Check: t.check, Run: t.run}
+}
+
+// check completes and checks the command line.
+func (t *train) check(flags *pflag.FlagSet) error {
+	t.flags = flags
+	if err := noArguments(flags); err != nil {
+		return err
+	}
+	if flags.Changed("out") && t.resume != "" {
+		return errors.New("--out and --resume: a resumed run stays in its folder, omit --out")
+	}
+	if err := cmp.Or(notEmpty(flags, "out", "resume"), aboveZero("save-every", t.saveEvery)); err != nil {
+		return err
+	}
+	if err := t.Absolute(); err != nil || t.resume != "" {
+		return err // flags are checked together with the settings of the run
+	}
+	return t.Check()
+}
+
+func (t *train) run(call *cli.Call) (err error) {
+	ctx := cli.Context(stopping)
+	var dir *run.Folder
+	if t.resume != "" {
+		if dir, err = run.Open(t.resume); err != nil {
+			return fmt.Errorf("--resume %w", err)
+		}
+		defer dir.Close()
+		if err := t.adopt(dir.Config.Settings); err != nil {
+			return err
+		}
+	}
+	if t.summary {
+		return cli.Interruption(ctx, t.Summary(ctx, os.Stdout))
+	}
+	job, err := t.start(dir)
+	if err != nil {
+		return err
+	}
+	defer job.Close()
+	job.SaveEvery, job.SaveAgain = t.saveEvery, t.flags.Changed("save")
+	job.Progress = run.NewProgress(t.Settings, os.Stdout, call.Verbose)
+	job.ResumeBy = call.Command("--resume", job.Folder.Path)
+	history, err := job.Run(ctx)
+	if err != nil {
+		return err
+	}
+	job.Progress.End(job.Folder, history, job.ResumeBy)
+	return nil
+}
+
+func (t *train) start(dir *run.Folder) (*run.Job, error) {
+	if dir == nil {
+		return run.Start(t.out, t.Settings)
+	}
+	return run.Resume(dir, t.Settings)
+}
+
+// adopt takes the settings of the run to resume, except those that the command line changes.
+// Changing a setting on which the results depend is an error.
+func (t *train) adopt(s run.Settings) error {
+	if err := s.Check(); err != nil {
+		return fmt.Errorf("--resume %s: %s: %w", t.resume, run.ConfigName, err)
+	}
+	stored := cli.Union(s.Flags())
+	var err error
+	t.flags.Visit(func(given *pflag.Flag) {
+		flag, value := stored.Lookup(given.Name), given.Value.String()
+		if flag == nil || flag.Value.String() == value || err != nil {
+			return
+		}
+		if !slices.Contains(run.MayChange(), given.Name) {
+			err = cli.Usage(fmt.Errorf("--%s %s: the run in %s has %s: omit the flag, or start another run",
+				given.Name, value, t.resume, cmp.Or(flag.Value.String(), "none")))
+			return
+		}
+		err = flag.Value.Set(value)
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.Check(); err != nil {
+		return cli.Usage(err)
+	}
+	t.Settings = s
+	return nil
+}

@@ -1,0 +1,84 @@
+package command
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestTrainMistakes(t *testing.T) {
+	tests := []struct {
+		args  string
+		words []string // of the sentence
+	}{
+		{"--model vgg12", []string{"--model", "vgg12", "vgg11, vgg13, vgg16c, vgg16, vgg19"}},
+		{"--precision fp64", []string{"--precision", "fp64", "fp32"}},
+		{"--precision bf16 --conv-algo f4", []string{"--conv-algo f4", "bf16", "im2col"}},
+		{"--backend metal", []string{"--backend", "metal", "auto, cpu, cudnn"}},
+		{"--conv-algo fft", []string{"--conv-algo", "fft", "im2col"}},
+		{"--init zero", []string{"--init", "zero", "he_normal"}},
+		{"--init normal:-1", []string{"--init", "normal:-1"}},
+		{"--init normal:1e300", []string{"--init", "normal:1e300", "at most 3.4e38"}},
+		{"--augment mirror", []string{"--augment", "mirror", "none, whole-pixel, sub-pixel"}},
+		{"--std 0", []string{"--std", "above 0"}},
+		{"--std 1e300", []string{"--std", "1e300", "float32"}},
+		{"--std 1,2", []string{"--std", "1,2"}},
+		{"--save model.txt", []string{"--save", "model.txt", ".h5, .keras or .safetensors"}},
+		{"--save-best", []string{"--save-best requires --save"}},
+		{"--skip-mismatch", []string{"--skip-mismatch requires --pretrained"}},
+		{"--rate 1", []string{"--rate", "--help"}},
+		{"--epoch 3", []string{"unknown flag --epoch: did you mean --epochs?"}},
+		{"-x", []string{"-x", "--help"}},
+		{"shapes", []string{`"shapes"`}},
+		{"--data shapes --bn false", []string{`"false"`, "--bn=false"}},
+		{"--model", []string{"--model"}},
+		{"--batch 0", []string{"--batch 0", "at least 1"}},
+		{"--batch -1", []string{"--batch -1", "at least 1"}},
+		{"--batch many", []string{"--batch", "many"}},
+		{"--batch 99999999999999999999", []string{"--batch", "99999999999999999999"}},
+		{"--epochs -1", []string{"--epochs -1", "at least 0"}},
+		{"--threads -1", []string{"--threads -1", "at least 0"}},
+		{"--threads 100000", []string{"--threads 100000", "at most"}},
+		{"--limit -1", []string{"--limit -1", "at least 0"}},
+		{"--val-limit -1", []string{"--val-limit -1", "at least 0"}},
+		{"--epochs 9223372036854775807", []string{"--epochs", "at most"}},
+		{"--warmup 9223372036854775807", []string{"--warmup", "at most"}},
+		{"--warmup -1", []string{"--warmup -1", "at least 0"}},
+		{"--seed -1", []string{"--seed", "-1"}},
+		{"--lr NaN", []string{"--lr", "NaN"}},
+		{"--lr Inf", []string{"--lr", "Inf"}},
+		{"--lr 1e999", []string{"--lr", "infinite"}},
+		{"--lr -0.1", []string{"--lr", "-0.1"}},
+		{"--lr fast", []string{"--lr", "fast"}},
+		{"--lr 0.1:3", []string{"--lr", "0.1:3"}},
+		{"--lr cosine:-1", []string{"--lr", "cosine:-1"}},
+		{"--dropout 1", []string{"--dropout 1", "below 1"}},
+		{"--dropout -0.1", []string{"--dropout -0.1", "at least 0"}},
+		{"--dropout NaN", []string{"--dropout NaN"}},
+		{"--momentum 1", []string{"--momentum 1", "below 1"}},
+		{"--weight-decay NaN", []string{"--weight-decay NaN"}},
+		{"--save-every 0s", []string{"--save-every 0s", "above 0"}},
+		{"--out a --resume b", []string{"--out", "--resume"}},
+		{"--out=", []string{"--out", "empty"}},
+		{"--resume=", []string{"--resume", "empty"}},
+	}
+	for _, test := range tests {
+		t.Run(test.args, func(t *testing.T) { fail(t, 2, test.words, append([]string{"train"}, strings.Fields(test.args)...)...) })
+	}
+}
+
+func TestSummary(t *testing.T) {
+	for model, lines := range map[string][]string{
+		"vgg11":  {"Total params: 28,187,826", "Trainable params: 28,165,918", "Non-trainable params: 21,908"},
+		"vgg13":  {"Total params: 28,373,106", "Trainable params: 28,350,814", "Non-trainable params: 22,292"},
+		"vgg16c": {"Total params: 28,969,330", "Trainable params: 28,944,478", "Non-trainable params: 24,852"},
+		"vgg16":  {"Total params: 33,687,922", "Trainable params: 33,663,070", "Non-trainable params: 24,852"},
+		"vgg19":  {"Total params: 39,002,738", "Trainable params: 38,975,326", "Non-trainable params: 27,412"},
+	} {
+		text := succeed(t, "train", "--summary", "--model", model)
+		for _, line := range append(lines, "predictions_cifa10 (Dense)", "(None, 10)") {
+			if !strings.Contains(text, line) {
+				t.Errorf("%s: %q is not in the summary:\n%s", model, line, text)
+			}
+		}
+	}
+}

@@ -1,0 +1,156 @@
+// Package picture decodes the image files that users give, within limits, and resizes them for a
+// network. It reads PNG, JPEG, WebP and GIF.
+package picture
+
+import (
+	"errors"
+	"fmt"
+	"image"
+	_ "image/gif" // the formats that image.Decode knows
+	_ "image/jpeg"
+	_ "image/png"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/image/draw"
+	_ "golang.org/x/image/webp"
+
+	"github.com/lamina-go/lamina/internal/infile"
+)
+
+// Larger images are not decoded: a small file can expand to one that fills the memory.
+const (
+	maxPixels = 64 << 20
+	maxExtent = 1 << 15 // resizing makes an intermediate row for each row of the image
+)
+
+// The reasons to reject a file.
+var (
+	ErrFormat       = errors.New("not an image (PNG, JPEG, WebP or GIF)")
+	ErrTooLarge     = errors.New("too large")
+	ErrAnimatedWebP = errors.New("an animated WebP: only still images are supported, save a frame as PNG")
+)
+
+// Extensions returns the extensions of the files that [IsName] accepts.
+func Extensions() []string { return []string{".png", ".jpg", ".jpeg", ".webp", ".gif"} }
+
+// formats returns package image's names of the formats. A program that links other decoders can
+// decode more.
+func formats() []string { return []string{"png", "jpeg", "webp", "gif"} }
+
+// IsName reports whether a file in a folder counts as an image by its name. Hidden files do not,
+// such as the "._" file that macOS leaves beside each file that it copies.
+func IsName(name string) bool {
+	return !IsHidden(name) && slices.Contains(Extensions(), strings.ToLower(filepath.Ext(name)))
+}
+
+// IsHidden reports whether the last element of a path begins with a dot.
+func IsHidden(path string) bool { return strings.HasPrefix(filepath.Base(path), ".") }
+
+// Picture is an image file of which only the size has been read.
+type Picture struct {
+	Width, Height int
+	file          io.ReadSeeker
+}
+
+// Open reads the size of an image. An error is [ErrFormat], [ErrTooLarge], [ErrAnimatedWebP], or
+// says how the file is damaged. The file must be at its start and stay open for [Picture.Decode].
+func Open(file io.ReadSeeker) (*Picture, error) {
+	config, format, err := image.DecodeConfig(file)
+	switch {
+	case errors.Is(err, image.ErrFormat), !slices.Contains(formats(), format):
+		return nil, ErrFormat
+	case err != nil:
+		return nil, undecodable(err)
+	case config.Width < 1 || config.Height < 1:
+		return nil, errors.New("the image has no pixels")
+	case config.Width > maxExtent || config.Height > maxExtent || config.Width*config.Height > maxPixels:
+		return nil, fmt.Errorf("an image of %dx%d pixels is %w: the limit is %d in a row or column and %d million in all",
+			config.Width, config.Height, ErrTooLarge, maxExtent, maxPixels>>20)
+	case format == "webp":
+		if err := checkStill(file); err != nil {
+			return nil, err
+		}
+	}
+	return &Picture{config.Width, config.Height, file}, nil
+}
+
+// Decode returns the image, of an animation the first frame.
+func (p *Picture) Decode() (image.Image, error) {
+	if _, err := p.file.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	m, format, err := image.Decode(p.file)
+	if err != nil {
+		return nil, undecodable(err)
+	}
+	if format == "webp" {
+		fullRange(m)
+	}
+	if canvas := image.Rect(0, 0, p.Width, p.Height); m.Bounds() != canvas { // a GIF frame can be smaller
+		whole := image.NewRGBA(canvas)
+		draw.Draw(whole, m.Bounds(), m, m.Bounds().Min, draw.Src)
+		m = whole
+	}
+	return m, nil
+}
+
+// checkStill returns [ErrAnimatedWebP] for a WebP whose extended header sets the animation flag.
+func checkStill(file io.ReadSeeker) error {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	const flags, animation = 20, 1 << 1 // "RIFF", size, "WEBP", "VP8X", size, flags
+	var head [flags + 1]byte
+	if _, err := io.ReadFull(file, head[:]); err != nil {
+		return undecodable(err)
+	}
+	if string(head[12:16]) == "VP8X" && head[flags]&animation != 0 {
+		return ErrAnimatedWebP
+	}
+	return nil
+}
+
+// fullRange stretches the luma of a lossy WebP from 16–235 and its chroma from 16–240 to 0–255.
+// Package image takes YCbCr to have the full range, as in JPEG.
+func fullRange(m image.Image) {
+	stretch := func(plane []byte, from, to, extent float64) {
+		for i, v := range plane {
+			plane[i] = byte(min(max(math.Round((float64(v)-from)*255/extent+to), 0), 255))
+		}
+	}
+	var planes *image.YCbCr
+	switch m := m.(type) {
+	case *image.YCbCr:
+		planes = m
+	case *image.NYCbCrA:
+		planes = &m.YCbCr
+	default:
+		return // lossless
+	}
+	stretch(planes.Y, 16, 0, 219)
+	stretch(planes.Cb, 128, 128, 224)
+	stretch(planes.Cr, 128, 128, 224)
+}
+
+func undecodable(err error) error {
+	return fmt.Errorf("the image does not decode: %w", infile.Cut(err))
+}
+
+// Resize sets dst, (height, width, 3) of red, green and blue, to the image scaled to that size
+// without regard to its proportions (Catmull-Rom). Transparent pixels are laid on black.
+func Resize(dst []byte, m image.Image, height, width int) {
+	small := image.NewRGBA(image.Rect(0, 0, width, height))
+	draw.Draw(small, small.Bounds(), image.Black, image.Point{}, draw.Src)
+	if m.Bounds().Size() == small.Bounds().Size() {
+		draw.Draw(small, small.Bounds(), m, m.Bounds().Min, draw.Over)
+	} else {
+		draw.CatmullRom.Scale(small, small.Bounds(), m, m.Bounds(), draw.Over, nil)
+	}
+	for i := range height * width {
+		copy(dst[3*i:3*i+3], small.Pix[4*i:])
+	}
+}

@@ -1,0 +1,395 @@
+package run_test
+
+import (
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/json"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lamina-go/lamina/internal/clitest"
+	"github.com/lamina-go/lamina/internal/run"
+	"github.com/lamina-go/lamina/internal/safetensors"
+	"github.com/lamina-go/lamina/nn"
+)
+
+// small returns the arguments of a run of two epochs of three steps, the last with fewer images.
+// The smallest network has checkpoints of 225 MB.
+func small(dir string, more ...string) []string {
+	return append([]string{"--data", "shapes", "--model", "vgg11", "--epochs", "2",
+		"--limit", "5", "--val-limit", "3", "--batch", "2", "--out", dir}, more...)
+}
+
+// result is what a run leaves, without times.
+type result struct {
+	History  string
+	Position nn.Position
+	Weights  [sha256.Size]byte // of the network, the weights and the velocities
+}
+
+func read(t *testing.T, dir string) result {
+	t.Helper()
+	var r result
+	file, err := os.Open(filepath.Join(dir, run.CheckpointName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	header, err := safetensors.ReadHeader(file, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(header.Metadata["position"]), &r.Position); err != nil {
+		t.Fatal(err)
+	}
+	r.Position.Seconds = 0
+	for i := range r.Position.History {
+		r.Position.History[i].ImagesPerSecond = 0
+	}
+	hash := sha256.New()
+	io.WriteString(hash, header.Metadata["network"])
+	if _, err := io.CopyN(hash, file, info.Size()-header.Start-sha256.Size); err != nil {
+		t.Fatal(err)
+	}
+	hash.Sum(r.Weights[:0])
+
+	text, err := os.ReadFile(filepath.Join(dir, run.HistoryName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(strings.NewReader(string(text))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const columns = "epoch,loss,accuracy,val_loss,val_accuracy,lr,images_per_s"
+	if strings.Join(rows[0], ",") != columns {
+		t.Errorf("the history begins %q, want %q", rows[0], columns)
+	}
+	for _, row := range rows {
+		r.History += strings.Join(row[:len(row)-1], ",") + "\n"
+	}
+	return r
+}
+
+// same compares the results of two runs.
+func same(t *testing.T, dir string, want result) {
+	t.Helper()
+	if diff := cmp.Diff(want, read(t, dir)); diff != "" {
+		t.Errorf("not the result of an uninterrupted run (-want +got):\n%s", diff)
+	}
+}
+
+// TestSameBits trains once, and then with interruptions, which must give the same bits.
+func TestSameBits(t *testing.T) {
+	alone := filepath.Join(t.TempDir(), "alone")
+	began := time.Now()
+	text := succeed(t, small(alone, "--threads", "1")...)
+	took := time.Since(began)
+	for _, words := range []string{"vgg11", "shapes", "epoch 2/2", "val_accuracy", run.HistoryName, "--resume " + alone} {
+		if !strings.Contains(text, words) {
+			t.Errorf("%q is not in what the program prints:\n%s", words, text)
+		}
+	}
+	want := read(t, alone)
+	if rows := strings.Count(want.History, "\n"); rows != 3 || want.Position.Step != 6 {
+		t.Fatalf("%d rows of history and %d steps, want 3 and 6", rows, want.Position.Step)
+	}
+
+	sameWithOtherThreads(t, want)
+	t.Run("finished run resumed", func(t *testing.T) {
+		os.Remove(filepath.Join(alone, run.HistoryName))
+		succeed(t, "--resume", alone, "--lr", run.Defaults().LR, "--seed", "1")
+		same(t, alone, want)
+		fail(t, 2, []string{"--batch 8", "2"}, "--resume", alone, "--batch", "8")
+		fail(t, 2, []string{"--pretrained", alone + " has none"}, "--resume", alone, "--pretrained", "weights.h5")
+		fail(t, 1, []string{"nowhere"}, "--resume", alone, "--data", "nowhere")
+		succeed(t, "--resume", alone) // what failed has changed nothing
+	})
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGHUP} { // Ctrl-C, and closing the terminal
+		t.Run(s.String(), func(t *testing.T) {
+			clitest.Once(t)
+			if signal.Ignored(s) {
+				t.Skip("the tests run under nohup, which the program honours")
+			}
+			dir := filepath.Join(t.TempDir(), "run")
+			p := start(t, small(dir)...)
+			p.Await("results")
+			p.Signal(s)
+			if o := p.End(); o.Code != 130 || !strings.Contains(o.Stderr, "--resume "+dir) {
+				t.Fatalf("exit %d, want 130 and how to resume: %s", o.Code, o.Stderr)
+			}
+			if at := read(t, dir).Position; at.Step == 6 {
+				t.Fatal("the program ran to the end")
+			}
+			succeed(t, "--resume", dir)
+			same(t, dir, want)
+		})
+	}
+	t.Run("longer", func(t *testing.T) {
+		clitest.Once(t)
+		dir := filepath.Join(t.TempDir(), "run")
+		succeed(t, small(dir, "--epochs", "1")...)
+		succeed(t, "--resume", dir, "--epochs", "2", "--threads", "3")
+		same(t, dir, want)
+	})
+	sameAfterKills(t, want, took)
+}
+
+// TestSameBitsBF16 is TestSameBits for bf16, as far as it depends on the kernels.
+func TestSameBitsBF16(t *testing.T) {
+	alone := filepath.Join(t.TempDir(), "alone")
+	began := time.Now()
+	succeed(t, small(alone, "--precision", "bf16", "--threads", "1")...)
+	took := time.Since(began)
+	want := read(t, alone)
+	sameWithOtherThreads(t, want, "--precision", "bf16")
+	sameAfterKills(t, want, took, "--precision", "bf16")
+}
+
+func sameWithOtherThreads(t *testing.T, want result, more ...string) {
+	for _, threads := range []string{"2", "3"} {
+		t.Run("threads "+threads, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "run")
+			succeed(t, append(small(dir, "--threads", threads), more...)...)
+			same(t, dir, want)
+		})
+	}
+}
+
+// sameAfterKills kills a run several times, after at most the time that it takes.
+func sameAfterKills(t *testing.T, want result, took time.Duration, more ...string) {
+	t.Run("killed", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "run")
+		for i := range kills(t) {
+			p := start(t, resume(dir, more...)...)
+			time.Sleep(rand.N(took))
+			p.Kill()
+			p.End()
+			if _, err := os.Stat(filepath.Join(dir, run.CheckpointName)); err == nil {
+				t.Logf("kill %d: the checkpoint has %d steps", i+1, read(t, dir).Position.Step)
+			}
+		}
+		succeed(t, resume(dir, more...)...)
+		same(t, dir, want)
+		sameEvents(t, dir)
+	})
+}
+
+// sameEvents compares the sizes of the TensorBoard files with those of files written at once.
+func sameEvents(t *testing.T, dir string) {
+	t.Helper()
+	fresh := t.TempDir()
+	succeed(t, "--resume", dir, "--tensorboard", fresh)
+	const files = "*/events.out.tfevents.*"
+	want, _ := filepath.Glob(filepath.Join(fresh, files))
+	got, _ := filepath.Glob(filepath.Join(dir, files))
+	if len(want) != 2 || len(got) != 2 {
+		t.Fatalf("event files %v and %v, want two each", got, want)
+	}
+	for i := range want {
+		if g, w := size(t, got[i]), size(t, want[i]); g != w {
+			t.Errorf("%s has %d bytes, want %d", got[i], g, w)
+		}
+	}
+}
+
+func TestBatchLargerThanTheData(t *testing.T) {
+	dir := t.TempDir()
+	data, out := clitest.Put(t, archive(t), dir, "cifar.tar.gz"), filepath.Join(dir, "run")
+	text := succeed(t, "--data", data, "--limit", "4", "--val-limit", "1", "--batch", "1000", "--epochs", "1", "--model", "vgg11", "--out", out)
+	for _, words := range []string{" 1 epoch of 1 step of 4 images,", "data_batch_3.bin has 2 images, "} {
+		if !strings.Contains(text, words) {
+			t.Errorf("%q is not in what the program prints:\n%s", words, text)
+		}
+	}
+	if p := read(t, out).Position; p.Step != 1 || p.Images != 4 || p.Batch != 4 {
+		t.Errorf("%d steps of %d images on %d, want one of all 4", p.Step, p.Batch, p.Images)
+	}
+}
+
+// kills returns how often to kill a run: 4 times, once with -short, or LAMINA_TEST_KILLS times.
+func kills(t *testing.T) int {
+	text := os.Getenv("LAMINA_TEST_KILLS")
+	switch {
+	case text == "" && testing.Short():
+		return 1
+	case text == "":
+		return 4
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// resume returns the arguments that start a run, or resume it if there is one, saving after every
+// step.
+func resume(dir string, more ...string) []string {
+	if _, err := os.Stat(filepath.Join(dir, run.ConfigName)); err == nil {
+		return []string{"--resume", dir, "--save-every", "1ms"}
+	}
+	return append(small(dir, "--save-every", "1ms", "--tensorboard", dir), more...)
+}
+
+func TestAnotherInterruptEndsAtOnce(t *testing.T) {
+	clitest.Once(t)
+	p := start(t, small(filepath.Join(t.TempDir(), "run"), "--epochs", "1000")...)
+	p.Await("results")
+	p.Signal(os.Interrupt)
+	p.Await("ends at once") // and 225 MB are still to be saved
+	p.Signal(os.Interrupt)
+	if o := p.End(); o.Code != -1 {
+		t.Errorf("exit %d, want an end by the signal: %s", o.Code, o.Stderr)
+	}
+}
+
+// Ctrl-C also ends a program that reads the output. The program must save nevertheless.
+func TestInterruptedWithoutReader(t *testing.T) {
+	clitest.Once(t)
+	dir := filepath.Join(t.TempDir(), "run")
+	p := start(t, small(dir, "--limit", "2000")...) // nothing is printed for a while
+	p.Await("results")
+	p.Await("") // the empty line after it, without which the program would end where it prints that
+	p.HangUp()
+	p.Signal(os.Interrupt)
+	if o := p.End(); o.Code != 130 || !strings.Contains(o.Stderr, "--resume "+dir) {
+		t.Fatalf("exit %d, want 130 and how to resume: %s", o.Code, o.Stderr)
+	}
+	read(t, dir) // what was saved is whole
+}
+
+func TestOneProcessInAFolder(t *testing.T) {
+	clitest.Once(t)
+	dir := filepath.Join(t.TempDir(), "run")
+	p := start(t, small(dir, "--epochs", "1000")...)
+	p.Await("results")
+	words := []string{dir, "another process"}
+	fail(t, 1, words, "--resume", dir)
+	fail(t, 1, words, small(dir)...)
+	p.Kill()
+	p.End()
+	// The lock is gone with the process, but there is a run.
+	fail(t, 1, []string{dir, "--resume"}, small(dir)...)
+}
+
+// A batch that exceeds the memory is rejected before any step, with one that fits.
+func TestBatchBeyondMemory(t *testing.T) {
+	clitest.Once(t)
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere memory has no limit that a process can set itself")
+	}
+	c := clitest.Command(t, small("run", "--limit", "4000", "--batch", "4000")...)
+	c.Args = append([]string{"sh", "-c", `ulimit -v 3000000 && exec "$0" "$@"`, c.Path}, c.Args[1:]...)
+	c.Path = "/bin/sh"
+	clitest.Expect(t, c, 1, []string{"MiB more are needed", ": --batch ", " fits"})
+}
+
+// TestKeepsTheCheckpoint trains an epoch, then resumes in ways that fail.
+func TestKeepsTheCheckpoint(t *testing.T) {
+	clitest.Once(t)
+	dir := filepath.Join(t.TempDir(), "run")
+	succeed(t, small(dir, "--epochs", "1", "--lr", "0.01:1,1e30")...)
+	checkpoint := filepath.Join(dir, run.CheckpointName)
+	before := fingerprint(t, checkpoint)
+	again := []string{"--resume", dir, "--epochs", "2"}
+
+	t.Run("full disk", func(t *testing.T) {
+		const full = "/dev/full"
+		if _, err := os.Stat(full); err != nil {
+			t.Skip("no " + full)
+		}
+		if err := os.Symlink(full, checkpoint+".tmp"); err != nil {
+			t.Fatal(err)
+		}
+		fail(t, 1, []string{run.CheckpointName, "no space left", "--resume " + dir}, append(again, "--save-every", "1ms")...)
+	})
+	t.Run("the loss diverges", func(t *testing.T) {
+		fail(t, 1, []string{"epoch 2, step", "diverged", "--resume " + dir}, again...)
+	})
+	t.Run("another model", func(t *testing.T) {
+		config := filepath.Join(dir, run.ConfigName)
+		text, err := os.ReadFile(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer clitest.Put(t, text, config)
+		clitest.Put(t, []byte(strings.Replace(string(text), "vgg11", "vgg13", 1)), config)
+		fail(t, 1, []string{checkpoint, "another network"}, again...)
+	})
+	if fingerprint(t, checkpoint) != before {
+		t.Fatal("the checkpoint has changed")
+	}
+
+	t.Run("a bit flipped", func(t *testing.T) {
+		flip(t, checkpoint, 100e6)
+		fail(t, 1, []string{checkpoint, "checksum"}, again...)
+		flip(t, checkpoint, 100e6)
+	})
+	t.Run("cut off", func(t *testing.T) {
+		if err := os.Truncate(checkpoint, 100e6); err != nil {
+			t.Fatal(err)
+		}
+		fail(t, 1, []string{checkpoint, "cut off"}, again...)
+		if err := os.Truncate(checkpoint, 0); err != nil {
+			t.Fatal(err)
+		}
+		fail(t, 1, []string{checkpoint, "cut off"}, again...)
+	})
+}
+
+func fingerprint(t *testing.T, path string) (sum [sha256.Size]byte) {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		t.Fatal(err)
+	}
+	hash.Sum(sum[:0])
+	return sum
+}
+
+func size(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
+func flip(t *testing.T, path string, at int64) {
+	t.Helper()
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var b [1]byte
+	if _, err := file.ReadAt(b[:], at); err != nil {
+		t.Fatal(err)
+	}
+	b[0] ^= 4
+	if _, err := file.WriteAt(b[:], at); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,200 @@
+package serve
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"strconv"
+
+	"github.com/lamina-go/lamina/internal/classify"
+	"github.com/lamina-go/lamina/internal/picture"
+)
+
+var errTooSlow = errors.New("the server is busy: the image waited too long, try again in a moment")
+
+// answer is the body of an answer of /v1/predict.
+type answer struct {
+	Model    string     `json:"model"`
+	Pictures []uploaded `json:"pictures"` // in the order of the request
+}
+
+// uploaded is what the server says of an image.
+type uploaded struct {
+	Name    string           `json:"name,omitempty"`
+	Classes []classify.Class `json:"classes,omitempty"`
+	Error   string           `json:"error,omitempty"`
+}
+
+// upload is an image of a request.
+type upload struct {
+	name string
+	*request
+	err error // why there is no request
+}
+
+// predict answers /v1/predict. The body is an image, or a form with several.
+func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
+	if err := s.origin.Check(r); err != nil {
+		return problemf(http.StatusForbidden, "pages of another site may not use this server")
+	}
+	top := s.top
+	if text := r.URL.Query().Get("top"); text != "" {
+		var err error
+		if top, err = strconv.Atoi(text); err != nil || top < 1 {
+			return problemf(http.StatusBadRequest, "top=%s: must be an integer of at least 1", text)
+		}
+	}
+	if r.ContentLength > maxBody {
+		return &http.MaxBytesError{Limit: maxBody}
+	}
+	size := r.ContentLength
+	if size < 0 {
+		size = maxBody // the size is unknown
+	}
+	if !s.bodies.TryAcquire(size) {
+		return errQueueFull
+	}
+	defer s.bodies.Release(size)
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	ctx, cancel := context.WithTimeoutCause(r.Context(), s.timeouts.request(), errTooSlow)
+	defer cancel() // if one image finds the queue full, the queued ones are not classified
+	uploads, err := s.read(ctx, r)
+	if err != nil {
+		return err
+	}
+	a := answer{Model: s.model.Name}
+	for i := range uploads {
+		u, err := s.await(&uploads[i], top)
+		if err != nil {
+			return err
+		}
+		a.Pictures = append(a.Pictures, u)
+	}
+	if err := allBad(uploads); err != nil {
+		return err
+	}
+	return writeJSON(w, a)
+}
+
+// allBad returns the error of the first image if all images have one.
+func allBad(uploads []upload) error {
+	for _, u := range uploads {
+		if u.err == nil {
+			return nil
+		}
+	}
+	return uploads[0].err
+}
+
+// await waits for the classes of an image. An error is one of the whole request.
+func (s *Server) await(u *upload, top int) (uploaded, error) {
+	result := uploaded{Name: u.name}
+	if u.err == nil {
+		prediction, err := u.wait()
+		if err != nil {
+			return result, err
+		}
+		result.Classes, u.err = prediction.Top(top)
+	}
+	if u.err != nil {
+		result.Error = u.err.Error()
+	}
+	s.observeImage(u.err == nil)
+	return result, nil
+}
+
+// read reads the images of a request and queues them.
+func (s *Server) read(ctx context.Context, r *http.Request) ([]upload, error) {
+	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if kind != "multipart/form-data" {
+		data, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, brokenBody(err)
+		}
+		if len(data) == 0 {
+			return nil, problemf(http.StatusBadRequest, "the body is empty: send an image, or a form of images")
+		}
+		u, err := s.enqueue(ctx, "", data)
+		return []upload{u}, err
+	}
+	if err != nil || parameters["boundary"] == "" {
+		return nil, problemf(http.StatusBadRequest, "Content-Type: a form requires a boundary")
+	}
+	var uploads []upload
+	form := multipart.NewReader(r.Body, parameters["boundary"])
+	for {
+		field, err := form.NextPart()
+		if err == io.EOF { // the last boundary; a body that ends without it gives another error
+			if len(uploads) == 0 {
+				return nil, problemf(http.StatusBadRequest, "the form has no images")
+			}
+			return uploads, nil
+		}
+		if err != nil {
+			return nil, brokenBody(err)
+		}
+		if len(uploads) == maxImages {
+			return nil, problemf(http.StatusRequestEntityTooLarge,
+				"the form has too many images: the limit is %d", maxImages)
+		}
+		data, err := io.ReadAll(field)
+		if err != nil {
+			return nil, brokenBody(err)
+		}
+		u, err := s.enqueue(ctx, cmp.Or(field.FileName(), field.FormName()), data)
+		if err != nil {
+			return nil, err
+		}
+		uploads = append(uploads, u)
+	}
+}
+
+// brokenBody returns the error for a body that cannot be read.
+func brokenBody(err error) error {
+	if code := statusOf(err); code != http.StatusBadRequest {
+		return err
+	}
+	return problemf(http.StatusBadRequest, "the body is cut off, or not the form that its Content-Type claims: %w", err)
+}
+
+// enqueue decodes an image and queues it. The upload has the error of an image; an error that is
+// returned is one of the whole request.
+func (s *Server) enqueue(ctx context.Context, name string, data []byte) (upload, error) {
+	image, err := s.decode(ctx, data)
+	if ctx.Err() != nil {
+		return upload{}, context.Cause(ctx)
+	}
+	if err != nil {
+		return upload{name: name, err: err}, nil
+	}
+	r, err := s.batcher.add(ctx, image)
+	return upload{name: name, request: r}, err
+}
+
+// decode returns the elements of an image. The pixels that are decoded at a time have a limit.
+func (s *Server) decode(ctx context.Context, data []byte) ([]float32, error) {
+	p, err := picture.Open(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	pixels := int64(p.Width) * int64(p.Height)
+	if pixels > maxPixels {
+		return nil, fmt.Errorf("an image of %dx%d pixels is %w: the limit is %d million", p.Width, p.Height,
+			picture.ErrTooLarge, maxPixels>>20)
+	}
+	if err := s.pixels.Acquire(ctx, pixels); err != nil {
+		return nil, err
+	}
+	defer s.pixels.Release(pixels)
+	img, err := p.Decode()
+	if err != nil {
+		return nil, err
+	}
+	return s.model.Prepare(img), nil
+}
