@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -309,25 +310,73 @@ func TestHostileImages(t *testing.T) {
 	}
 }
 
-// TestHostileArchives has archives of many or of huge parts.
+// TestHostileArchives has archives with entries that expand, whatever size they claim, or with many.
 func TestHostileArchives(t *testing.T) {
 	v := hostileVictim(t)
 	r := rand.New(rand.NewPCG(6, 6))
-	zeros := make([]byte, 80<<20)
-	config := []byte(model(inputJSON, convJSON, flattenJSON, denseJSON))
+	var bombs []*zip.File // zeros
+	for i := range 6 {
+		data := zipped(t, zip.Deflate, map[string][]byte{"bomb": make([]byte, 50<<20+i*7<<20)})
+		z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		bombs = append(bombs, z.File[0])
+	}
 	tree := hdf5.NewTree()
 	tree.Group("layers/dense/vars")
-	for i := range variations() / 10 {
-		parts := map[string][]byte{configName: config, metadataName: []byte("{}"), weightsName: written(t, tree)}
-		parts[[]string{configName, metadataName, weightsName}[r.IntN(3)]] = zeros[:50<<20+r.IntN(len(zeros)-50<<20)]
-		hostile(t, v, "bomb.keras", zipped(t, zip.Deflate, parts), "far more memory")
-		if i%4 == 0 {
-			parts := map[string][]byte{}
-			for n := range 1000 << r.IntN(8) {
-				parts[fmt.Sprint(n)] = nil
+	weights := written(t, tree)
+	for i := range variations() {
+		var data bytes.Buffer
+		w := zip.NewWriter(&data)
+		victim := []string{configName, metadataName, weightsName}[r.IntN(3)]
+		for name, contents := range map[string]string{metadataName: "{}", weightsName: string(weights),
+			configName: model(inputJSON, convJSON, flattenJSON, denseJSON)} {
+			if name == victim {
+				continue
 			}
-			hostile(t, v, fmt.Sprintf("%d.keras", len(parts)), zipped(t, zip.Store, parts), "")
+			p, err := w.Create(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := p.Write([]byte(contents)); err != nil {
+				t.Fatal(err)
+			}
 		}
+		bomb := bombs[r.IntN(len(bombs))]
+		header := bomb.FileHeader
+		header.Name = victim
+		want := "far more memory"
+		switch r.IntN(3) {
+		case 0: // a lie
+			header.UncompressedSize64 = uint64(r.Uint32())
+			want = ""
+		case 1:
+			header.UncompressedSize64 = 1<<63 + r.Uint64N(1<<63)
+		}
+		raw, err := bomb.OpenRaw()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := w.CreateRaw(&header)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(p, raw); err != nil {
+			t.Fatal(err)
+		}
+		if i%10 == 0 {
+			want = ""
+			for n := range 1000 << r.IntN(8) {
+				if _, err := w.Create(fmt.Sprint(n)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		hostile(t, v, fmt.Sprintf("%s claims %d.keras", victim, header.UncompressedSize64), data.Bytes(), want)
 	}
 }
 
