@@ -63,14 +63,9 @@ type Backend interface {
 	SoftmaxLoss(LossSpec) (Loss, error)
 	SGD(SGDSpec) (Optimizer, error)
 
-	// Run executes f, the plan calls of one step. Calls with the same key make the
-	// same plan calls on the same tensors, so a backend may record the first and
-	// replay it instead of calling f; all that differs between steps is in v.
-	Run(key string, v StepValues, f func()) error
-	// Metrics appends to dst what the steps run since the last call measured,
-	// oldest first, one for each Run, and waits for them to end. Call it at least
-	// once in MaxPending runs.
-	Metrics(dst []StepMetrics) ([]StepMetrics, error)
+	// Record returns a Step of the plan calls that f makes. f makes the same calls on the same tensors whenever it is
+	// called, and does nothing else that matters: a Run may call f, or replay what an earlier call did.
+	Record(f func()) Step
 
 	// Close frees everything. No plan or tensor may be used after it.
 	Close() error
@@ -79,16 +74,27 @@ type Backend interface {
 // ErrMemory is in the chain of errors that say that the memory of a device does not suffice.
 var ErrMemory = errors.New("a smaller batch needs less memory")
 
-// MaxPending is the number of Runs whose metrics a backend keeps.
+// Step is a sequence of plan calls that runs as a whole. It belongs to the backend that recorded it.
+type Step interface {
+	// Run executes the calls with the values v, which are all that differs between runs. It may return before a device has
+	// finished them. Steps run in the order of their Runs. Run panics if MaxPending runs of this step have metrics that
+	// nobody has taken.
+	Run(v StepValues) error
+	// Metrics appends to dst what the runs of this step measured since the last call, one element for each Run, oldest
+	// first. It waits for these runs to end.
+	Metrics(dst []StepMetrics) ([]StepMetrics, error)
+}
+
+// MaxPending is the number of runs of a Step whose metrics are kept until Step.Metrics takes them.
 const MaxPending = 256
 
-// StepValues are the numbers that change from step to step.
+// StepValues are what changes from run to run of a Step.
 type StepValues struct {
 	LearningRate float32
 	Step         uint64 // counter of the dropout masks: steps since training began
 }
 
-// StepMetrics is what one Run measured; parts that did not run are zero.
+// StepMetrics is what one Run of a Step measured. A field is zero if no plan of the step measures it.
 type StepMetrics struct {
 	Images  int     // in the loss plan's batch
 	Loss    float64 // mean cross-entropy over the batch, without the L2 penalty
@@ -212,7 +218,7 @@ type LossSpec struct {
 }
 
 // Loss is softmax and cross-entropy against class numbers, computed from the logits
-// without clipping; its metrics go to Backend.Metrics. labels is a tensor (N,) of
+// without clipping; its metrics go to Step.Metrics. labels is a tensor (N,) of
 // Parameters, holding whole numbers from 0 to Classes − 1.
 type Loss interface {
 	Forward(logits, labels tensor.Tensor)

@@ -108,9 +108,18 @@ func (p *profile) costs() (names []name, costs []cost) {
 	return names, costs
 }
 
+// Record records a step whose runs are timed.
+func (p *profile) Record(f func()) backend.Step { return &profiledStep{p.Backend.Record(f), p} }
+
+type profiledStep struct {
+	backend.Step
+	p *profile
+}
+
 // Run runs a step, and keeps its times if it is the fastest.
-func (p *profile) Run(key string, v backend.StepValues, f func()) error {
-	err := p.Backend.Run(key, v, f)
+func (s *profiledStep) Run(v backend.StepValues) error {
+	p := s.p
+	err := s.Step.Run(v)
 	began := p.ended
 	p.ended = time.Now()
 	step := p.ended.Sub(began)

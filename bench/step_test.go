@@ -47,12 +47,16 @@ type sleeper struct {
 	write, conv time.Duration
 }
 
-func (s *sleeper) Write(tensor.Tensor, []float32) error { time.Sleep(s.write); return nil }
-func (s *sleeper) Run(_ string, _ backend.StepValues, f func()) error {
-	f()
-	return nil
-}
+func (s *sleeper) Write(tensor.Tensor, []float32) error              { time.Sleep(s.write); return nil }
+func (s *sleeper) Record(f func()) backend.Step                      { return sleepingStep{f: f} }
 func (s *sleeper) Conv2D(backend.Conv2DSpec) (backend.Conv2D, error) { return sleepingConv{s}, nil }
+
+type sleepingStep struct {
+	backend.Step
+	f func()
+}
+
+func (s sleepingStep) Run(backend.StepValues) error { s.f(); return nil }
 
 type sleepingConv struct{ *sleeper }
 
@@ -81,7 +85,7 @@ func TestStepTable(t *testing.T) {
 				if err := p.Write(nil, make([]float32, 1e6)); err != nil {
 					t.Fatal(err)
 				}
-				err := p.Run("", backend.StepValues{}, func() {
+				step := p.Record(func() {
 					time.Sleep(s[2])
 					first.Forward(nil, nil, nil, nil)
 					if training {
@@ -89,7 +93,7 @@ func TestStepTable(t *testing.T) {
 						first.BackwardData(nil, nil, nil)
 					}
 				})
-				if err != nil {
+				if err := step.Run(backend.StepValues{}); err != nil {
 					t.Fatal(err)
 				}
 				if i == 0 && p.fastest != 0 {

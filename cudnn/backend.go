@@ -57,10 +57,9 @@ type Backend struct {
 	table, measured map[string]string
 	chosen          map[string]choice
 
-	graphs   map[string]C.CUgraphExec
-	oneByOne bool   // steps cannot be recorded
-	last     string // key of the last Run
-	pending  int    // runs since Metrics
+	steps    []*step
+	oneByOne bool    // steps cannot be recorded
+	pending  []*step // of each run whose metrics are on the card
 	state    state
 	err      error // the first failure; nothing is launched after it
 }
@@ -97,7 +96,7 @@ func openAt(o Options, places []location) (*Backend, error) {
 func newBackend(o Options) *Backend {
 	return &Backend{
 		options: o, bf16: o.Precision == "bf16", api: (*C.lamina_api)(C.calloc(1, C.sizeof_lamina_api)),
-		table: readTable(), measured: map[string]string{}, chosen: map[string]choice{}, graphs: map[string]C.CUgraphExec{},
+		table: readTable(), measured: map[string]string{}, chosen: map[string]choice{},
 	}
 }
 

@@ -94,7 +94,7 @@ func TestOldLibraries(t *testing.T) {
 	}
 	n := newSmallNetwork(t, b)
 	n.steps(3)
-	if _, err := b.Metrics(nil); err != nil {
+	if _, err := n.trained.Metrics(nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -190,11 +190,11 @@ func TestFailuresStay(t *testing.T) {
 			var err error
 			for i := 0; i < 6 && err == nil; i++ {
 				if err = n.step(uint64(i)); err == nil {
-					_, err = b.Metrics(nil)
+					_, err = n.trained.Metrics(nil)
 				}
 			}
 			says(t, err, c.says)
-			if _, again := b.Metrics(nil); again == nil || again.Error() != err.Error() {
+			if _, again := n.trained.Metrics(nil); again == nil || again.Error() != err.Error() {
 				t.Errorf("then Metrics says %v", again)
 			}
 			if again := n.step(9); again == nil {

@@ -164,7 +164,7 @@ func TestPredictionAllocatesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			if n := testing.AllocsPerRun(20, func() {
-				if err := m.backend.Run(q.name, backend.StepValues{}, q.predict); err != nil {
+				if err := q.predict.Run(backend.StepValues{}); err != nil {
 					t.Fatal(err)
 				}
 			}); n != 0 {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/lamina-go/lamina/backend"
@@ -24,14 +23,14 @@ type Predictor struct {
 	labels   tensor.Tensor      // (batch,)
 	programs map[int]*inference // by number of images
 	metrics  []backend.StepMetrics
+	resident *source                 // whose images measure generates; nil if they are written
 	penalty  func() (float64, error) // the L2 penalty of the weights
 }
 
-// inference is the forward pass for a number of images.
+// inference is the forward pass for a number of images: alone, and with the loss.
 type inference struct {
-	name                   string // unique among the runs of the backend
 	images, labels, logits tensor.Tensor
-	predict, measure       func()
+	predict, measure       backend.Step
 }
 
 // Result is how well a model does: the mean loss over images, penalties included, and the
@@ -118,19 +117,19 @@ func (p *Predictor) program(n int) (*inference, error) {
 	}
 	logits, labels := c.flow[len(c.flow)-1], b.View(p.labels, 0, tensor.Shape{n})
 	made := &inference{
-		name: runName("infer", n), images: c.flow[0], labels: labels, logits: logits,
-		predict: forward.run,
-		measure: func() {
+		images: c.flow[0], labels: labels, logits: logits,
+		predict: b.Record(forward.run),
+		measure: b.Record(func() {
+			if p.resident != nil {
+				p.resident.draw(c.flow[0])
+			}
 			forward.run()
 			loss.Forward(logits, labels)
-		},
+		}),
 	}
 	p.programs[n] = made
 	return made, nil
 }
-
-// runName returns a key for Backend.Run that no other program has.
-func runName(kind string, n int) string { return fmt.Sprintf("%s/%d/%x", kind, n, rand.Uint64()) }
 
 // Logits returns what the last layer gives, (N, Classes), for any number N of images,
 // float32 pixels (N, H, W, C) prepared as those that the model was trained on.
@@ -149,13 +148,13 @@ func (p *Predictor) Logits(images []float32) ([]float32, error) {
 			err = b.Write(q.images, images[at*each:(at+n)*each])
 		}
 		if err == nil {
-			err = b.Run(q.name+"/predict", backend.StepValues{}, q.predict)
+			err = q.predict.Run(backend.StepValues{})
 		}
 		if err == nil {
 			err = b.Read(logits[at*classes:(at+n)*classes], q.logits)
 		}
 		if err == nil {
-			p.metrics, err = b.Metrics(p.metrics[:0])
+			p.metrics, err = q.predict.Metrics(p.metrics[:0])
 		}
 		if err != nil {
 			return nil, err
@@ -201,8 +200,12 @@ func (p *Predictor) EvaluateEach(ctx context.Context, data Data, each func(label
 func (p *Predictor) evaluate(ctx context.Context, data *source, each func(labels, logits []float32)) (Result, error) {
 	b := p.model.backend
 	var total sums
+	var last *inference // whose metrics are still to be taken
 	collect := func() (err error) {
-		p.metrics, err = b.Metrics(p.metrics[:0])
+		if last == nil {
+			return nil
+		}
+		p.metrics, err = last.measure.Metrics(p.metrics[:0])
 		for _, m := range p.metrics {
 			total.add(m)
 		}
@@ -215,11 +218,12 @@ func (p *Predictor) evaluate(ctx context.Context, data *source, each func(labels
 		if err == nil {
 			err = errors.Join(context.Cause(ctx), data.write(q.images, images), b.Write(q.labels, labels))
 		}
+		if err == nil && q != last {
+			err = collect()
+			last, pending = q, 0
+		}
 		if err == nil {
-			err = b.Run(q.name+"/measure/"+data.name, backend.StepValues{}, func() {
-				data.draw(q.images)
-				q.measure()
-			})
+			err = q.measure.Run(backend.StepValues{})
 		}
 		if err == nil && each != nil {
 			logits = slices.Grow(logits[:0], q.logits.Shape().Size())[:q.logits.Shape().Size()]

@@ -24,7 +24,6 @@ type source struct {
 	batches func(epoch, first, size int) iter.Seq2[[]float32, []float32]
 	set     backend.Dataset // nil: image by image
 	samples tensor.Tensor   // of the largest batch
-	name    string          // tells apart the runs that draw from different sets
 }
 
 // newSource lets the backend keep a set of images if both can do that and there is memory for it.
@@ -45,7 +44,7 @@ func newSource(b backend.Backend, data Data, batch int) (*source, error) {
 		return nil, err
 	}
 	samples, err := b.Parameters(tensor.Shape{batch, backend.SampleSize})
-	return &source{b, images.Samples, set, samples, runName("draw", batch)}, err
+	return &source{b, images.Samples, set, samples}, err
 }
 
 // undrawn is a source that gives image by image.

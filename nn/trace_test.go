@@ -161,7 +161,7 @@ func TestGoldenTrace(t *testing.T) {
 				t.Fatal(err)
 			}
 			at += n
-			metrics, err := b.Metrics(nil)
+			metrics, err := trainer.last.step.Metrics(nil)
 			if err != nil || len(metrics) != 1 {
 				t.Fatalf("metrics %v, %v", metrics, err)
 			}

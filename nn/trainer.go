@@ -60,17 +60,17 @@ type Trainer struct {
 	groups    groups
 	programs  map[int]*program // by number of images
 	predictor *Predictor
-	measured  *source // what the predictor is asked for after each epoch
-	pending   int     // steps whose metrics were not yet asked for
+	measured  *source  // what the predictor is asked for after each epoch
+	last      *program // of the last step
+	pending   int      // steps whose metrics collect has not seen
 	metrics   []backend.StepMetrics
 	saved     time.Time
 }
 
 // program is a training step on a number of images.
 type program struct {
-	name           string // unique among the runs of the backend
 	images, labels tensor.Tensor
-	step           func()
+	step           backend.Step
 }
 
 // NewTrainer makes everything that training needs on a backend, and draws the first weights.
@@ -104,7 +104,7 @@ func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
 		t.flow = append(t.flow, a)
 	}
 	t.predictor = m.predictor(t.batch, t.flow, t.labels)
-	t.predictor.penalty = t.penalty(runName("penalty", 0))
+	t.predictor.penalty = t.penalty()
 	// What can fail for want of memory fails now, and what has to be measured is measured.
 	for _, n := range sizes(c.Data.Len(), t.batch) {
 		if _, err = t.program(n); err != nil {
@@ -121,6 +121,7 @@ func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
 		return nil, err
 	}
 	t.measured, err = newSource(b, c.Validation, t.batch)
+	t.predictor.resident = t.measured
 	return t, err
 }
 
@@ -161,19 +162,18 @@ func (net *Network) trains() error {
 	return nil
 }
 
-// penalty returns a function that measures the L2 penalty of the weights, as a run of that name.
-func (t *Trainer) penalty(name string) func() (float64, error) {
-	b := t.Model.backend
-	weigh := func() {
+// penalty returns a function that measures the L2 penalty of the weights.
+func (t *Trainer) penalty() func() (float64, error) {
+	step := t.Model.backend.Record(func() {
 		for i := range t.groups {
 			t.groups[i].penalty()
 		}
-	}
+	})
 	return func() (float64, error) {
-		if err := b.Run(name, backend.StepValues{}, weigh); err != nil {
+		if err := step.Run(backend.StepValues{}); err != nil {
 			return 0, err
 		}
-		metrics, err := b.Metrics(nil)
+		metrics, err := step.Metrics(nil)
 		if err != nil {
 			return 0, err
 		}
@@ -204,13 +204,13 @@ func (t *Trainer) program(n int) (*program, error) {
 		return nil, err
 	}
 	logits, labels := c.flow[len(c.flow)-1], b.View(t.labels, 0, tensor.Shape{n})
-	made := &program{name: runName("train", n), images: c.flow[0], labels: labels, step: func() {
+	made := &program{images: c.flow[0], labels: labels, step: b.Record(func() {
 		t.data.draw(c.flow[0])
 		forward.run()
 		loss.Forward(logits, labels)
 		loss.Backward(logits, logits, labels)
 		backward.run()
-	}}
+	})}
 	t.programs[n] = made
 	return made, nil
 }
@@ -228,8 +228,14 @@ func (t *Trainer) step(images, labels []float32) error {
 	if err := b.Write(p.labels, labels); err != nil {
 		return err
 	}
+	if p != t.last { // metrics are added in the order of the steps
+		if err := t.takeMetrics(); err != nil {
+			return err
+		}
+		t.last = p
+	}
 	v := backend.StepValues{LearningRate: float32(t.rate(t.Step)), Step: uint64(t.Step)}
-	if err := b.Run(p.name, v, p.step); err != nil {
+	if err := p.step.Run(v); err != nil {
 		return err
 	}
 	t.Step++
@@ -319,9 +325,18 @@ func (t *Trainer) train(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
+// takeMetrics takes what the last program's steps have measured.
+func (t *Trainer) takeMetrics() (err error) {
+	if t.last != nil {
+		t.metrics, err = t.last.step.Metrics(t.metrics)
+	}
+	return err
+}
+
 // collect adds what the last steps measured to the epoch's sums, and their time since last.
-func (t *Trainer) collect(last *time.Time) (err error) {
-	t.metrics, err = t.Model.backend.Metrics(t.metrics[:0])
+func (t *Trainer) collect(last *time.Time) error {
+	err := t.takeMetrics()
+	defer func() { t.metrics = t.metrics[:0] }()
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func stepMetrics(t *testing.T, trainer *Trainer, d *Images, n int) backend.StepM
 	if err := trainer.step(d.Pixels[:n*len(d.Pixels)/d.Len()], d.Labels[:n]); err != nil {
 		t.Fatal(err)
 	}
-	metrics, err := trainer.Model.backend.Metrics(nil)
+	metrics, err := trainer.last.step.Metrics(nil)
 	if err != nil || len(metrics) != 1 {
 		t.Fatalf("metrics %v, %v", metrics, err)
 	}
@@ -302,7 +302,7 @@ func TestStepDoesNotAllocate(t *testing.T) {
 			if err := trainer.step(d.Pixels, d.Labels); err != nil {
 				t.Fatal(err)
 			}
-			trainer.metrics, _ = trainer.Model.backend.Metrics(trainer.metrics[:0])
+			trainer.metrics, _ = trainer.last.step.Metrics(trainer.metrics[:0])
 		})
 		if n != 0 {
 			t.Errorf("%v: %v allocations a step", level, n)

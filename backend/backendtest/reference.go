@@ -17,6 +17,7 @@ const (
 	errLength    = "backendtest: slice and tensor have different lengths"
 	errOutside   = "backendtest: plan called outside Run"
 	errNested    = "backendtest: Run called inside Run"
+	errMetrics   = "backendtest: too many runs of a step since its last Metrics"
 	errKernel    = "backendtest: kernel is neither 1 nor 3"
 	errFusedReLU = "backendtest: ReLU in a layer that is trained"
 	errConstant  = "backendtest: constant weights of a layer that is trained"
@@ -40,7 +41,6 @@ type reference struct {
 	running bool
 	values  backend.StepValues  // of the current Run
 	step    backend.StepMetrics // of the current Run
-	pending []backend.StepMetrics
 }
 
 // array is a tensor of the reference, row-major.
@@ -105,20 +105,33 @@ func (*reference) Read(dst []float32, src tensor.Tensor) error {
 	return nil
 }
 
-func (r *reference) Run(_ string, v backend.StepValues, f func()) error {
+// step is a Step of the reference.
+type step struct {
+	r       *reference
+	f       func()
+	pending []backend.StepMetrics
+}
+
+func (r *reference) Record(f func()) backend.Step { return &step{r: r, f: f} }
+
+func (s *step) Run(v backend.StepValues) error {
+	r := s.r
 	if r.running {
 		panic(errNested)
 	}
+	if len(s.pending) == backend.MaxPending {
+		panic(errMetrics)
+	}
 	r.running, r.values, r.step = true, v, backend.StepMetrics{}
-	f()
+	s.f()
 	r.running = false
-	r.pending = append(r.pending, r.step)
+	s.pending = append(s.pending, r.step)
 	return nil
 }
 
-func (r *reference) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, error) {
-	dst = append(dst, r.pending...)
-	r.pending = r.pending[:0]
+func (s *step) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, error) {
+	dst = append(dst, s.pending...)
+	s.pending = s.pending[:0]
 	return dst, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"testing"
 
 	"github.com/lamina-go/lamina/backend"
@@ -124,7 +123,8 @@ func rounded(d *device, x []float32, shape tensor.Shape) []float32 {
 type device struct {
 	t *testing.T
 	backend.Backend
-	runs int
+	steps map[string]backend.Step // of replay, by name
+	ran   []backend.Step          // of each Run since measured
 }
 
 func newDevice(t *testing.T, b backend.Backend) *device {
@@ -133,7 +133,7 @@ func newDevice(t *testing.T, b backend.Backend) *device {
 			t.Errorf("Close: %v", err)
 		}
 	})
-	return &device{t, b, 0}
+	return &device{t: t, Backend: b, steps: map[string]backend.Step{}}
 }
 
 func must[T any](d *device, v T, err error) T {
@@ -194,26 +194,50 @@ func (d *device) read(src tensor.Tensor) []float32 {
 	return x
 }
 
-// step runs f as a Run that nothing was recorded for.
+// step runs f once, as a new Step.
 func (d *device) step(v backend.StepValues, f func()) {
 	d.t.Helper()
-	d.runs++
-	d.replay("run "+strconv.Itoa(d.runs), v, f)
+	d.run(d.Record(f), v)
 }
 
-// replay runs f as a Run of the given key.
-func (d *device) replay(key string, v backend.StepValues, f func()) {
+// replay runs the Step of that name, which is that of the first f with which the name came.
+func (d *device) replay(name string, v backend.StepValues, f func()) {
 	d.t.Helper()
-	if err := d.Run(key, v, f); err != nil {
+	if d.steps[name] == nil {
+		d.steps[name] = d.Record(f)
+	}
+	d.run(d.steps[name], v)
+}
+
+func (d *device) run(s backend.Step, v backend.StepValues) {
+	d.t.Helper()
+	if err := s.Run(v); err != nil {
 		d.t.Fatal(err)
 	}
+	d.ran = append(d.ran, s)
 }
 
-// measured returns the metrics of the Runs since the last call.
-func (d *device) measured() []backend.StepMetrics {
+// measured returns the metrics of all Runs since the last call, in their order.
+func (d *device) measured() (all []backend.StepMetrics) {
 	d.t.Helper()
-	m, err := d.Metrics(nil)
-	return must(d, m, err)
+	of := map[backend.Step][]backend.StepMetrics{}
+	for _, s := range d.ran {
+		m, err := s.Metrics(of[s])
+		of[s] = must(d, m, err)
+	}
+	for _, s := range d.ran {
+		if len(of[s]) == 0 {
+			d.t.Fatalf("fewer metrics than Runs of a step")
+		}
+		all, of[s] = append(all, of[s][0]), of[s][1:]
+	}
+	for _, rest := range of {
+		if len(rest) > 0 {
+			d.t.Fatalf("%d metrics more than Runs of a step", len(rest))
+		}
+	}
+	d.ran = d.ran[:0]
+	return all
 }
 
 // unchanged fails the test unless x still holds want, to the bit.

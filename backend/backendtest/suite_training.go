@@ -208,71 +208,84 @@ func (s *suite) sgdOfParts() {
 	}
 }
 
-// metrics checks that each Run has its own, in their order.
+// metrics checks that each Step has those of its own Runs, in their order.
 func (s *suite) metrics() {
 	d := s.device()
-	if m := d.measured(); len(m) != 0 {
-		s.Errorf("%d metrics before the first Run", len(m))
-	}
 	const classes = 4
-	// In batch n each image has the logits 0, 0, 0, 0 and the label 0 or 1: the loss is
-	// log 4, and the first of equals is right for as many as have the label 0.
-	type batch struct {
-		loss           backend.Loss
-		logits, labels tensor.Tensor
-	}
-	batches := map[int]batch{}
-	for _, n := range []int{1, 3, 8} {
-		p, err := d.SoftmaxLoss(backend.LossSpec{N: n, Classes: classes})
-		labels := make([]float32, n)
-		labels[0] = 1
-		batches[n] = batch{must(d, p, err),
-			d.activation(tensor.Shape{n, classes}, make([]float32, n*classes)),
-			d.parameter(tensor.Shape{n}, labels)}
-	}
 	sgd, err := d.SGD(backend.SGDSpec{Size: 2, Decay: []backend.Decay{{Offset: 0, Size: 2, Lambda: 0.5}}})
 	optimizer := must(d, sgd, err)
 	w := d.parameter(tensor.Shape{2}, []float32{3, 1})
-	run := func(n int, penalty bool) backend.StepMetrics {
+	// measuring returns a Step on n images and what a Run of it measures. Each image has the logits 0, 0, 0, 0
+	// and the label 0, but the first has 1: the loss is log 4, and the first of equals is right for all but one.
+	measuring := func(n int, penalty bool) (backend.Step, backend.StepMetrics) {
 		var want backend.StepMetrics
-		d.replay(fmt.Sprint(n, penalty), backend.StepValues{}, func() {
-			if n > 0 {
-				batches[n].loss.Forward(batches[n].logits, batches[n].labels)
-			}
-			if penalty {
-				optimizer.Penalty(w)
-			}
-		})
+		var calls []func()
 		if n > 0 {
+			plan, err := d.SoftmaxLoss(backend.LossSpec{N: n, Classes: classes})
+			loss := must(d, plan, err)
+			labels := make([]float32, n)
+			labels[0] = 1
+			logits := d.activation(tensor.Shape{n, classes}, make([]float32, n*classes))
+			target := d.parameter(tensor.Shape{n}, labels)
+			calls = append(calls, func() { loss.Forward(logits, target) })
 			want.Images, want.Correct, want.Loss = n, n-1, math.Log(classes)
 		}
 		if penalty {
+			calls = append(calls, func() { optimizer.Penalty(w) })
 			want.Penalty = 5
 		}
-		return want
+		return d.Record(func() {
+			for _, call := range calls {
+				call()
+			}
+		}), want
 	}
 	almost := cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) <= 16*unit*math.Abs(a) })
-	expect := func(what string, got, want []backend.StepMetrics) {
+	expect := func(what string, step backend.Step, dst, want []backend.StepMetrics) {
 		s.Helper()
-		if diff := cmp.Diff(want, got, almost); diff != "" {
+		got, err := step.Metrics(dst)
+		if diff := cmp.Diff(want, must(d, got, err), almost); diff != "" {
 			s.Errorf("%s (-want +got):\n%s", what, diff)
 		}
 	}
-	want := []backend.StepMetrics{run(3, true), run(8, false), run(0, false), run(0, true), run(1, true), run(3, true), run(8, false)}
+	run := func(step backend.Step) {
+		s.Helper()
+		if err := step.Run(backend.StepValues{}); err != nil {
+			s.Fatal(err)
+		}
+	}
+	// The Runs of several Steps take turns, and so do their Metrics.
+	both, wantBoth := measuring(3, true)
+	loss, wantLoss := measuring(8, false)
+	penalty, wantPenalty := measuring(0, true)
+	nothing, wantNothing := measuring(0, false)
+	expect("before the first Run", both, nil, nil)
+	for _, step := range []backend.Step{both, loss, nothing, both, penalty, both, loss} {
+		run(step)
+	}
 	kept := []backend.StepMetrics{{Images: 99}}
-	got, err := d.Metrics(slices.Clone(kept))
-	if err != nil {
-		s.Fatal(err)
+	expect("loss and penalty", both, kept, append(kept, wantBoth, wantBoth, wantBoth))
+	expect("after all were taken", both, nil, nil)
+	run(loss)
+	expect("loss", loss, nil, []backend.StepMetrics{wantLoss, wantLoss, wantLoss})
+	expect("penalty", penalty, nil, []backend.StepMetrics{wantPenalty})
+	expect("nothing", nothing, nil, []backend.StepMetrics{wantNothing})
+
+	// MaxPending Runs of each Step are kept, and one more is a programmer's error.
+	for range backend.MaxPending {
+		run(both)
+		run(loss)
 	}
-	expect("several Runs", got, append(kept, want...))
-	if m := d.measured(); len(m) != 0 {
-		s.Errorf("%d metrics after all were taken", len(m))
-	}
-	want = nil
-	for i := range backend.MaxPending {
-		want = append(want, run([]int{1, 3, 8, 0}[i%4], i%3 == 0))
-	}
-	expect("as many Runs as are kept", d.measured(), want)
-	want = []backend.StepMetrics{run(8, true)}
-	expect("after that", d.measured(), want)
+	func() {
+		defer func() {
+			if recover() == nil {
+				s.Error("a Run more than MaxPending: no panic")
+			}
+		}()
+		_ = both.Run(backend.StepValues{})
+	}()
+	expect("as many Runs as are kept", both, nil, slices.Repeat([]backend.StepMetrics{wantBoth}, backend.MaxPending))
+	run(both)
+	expect("after that", both, nil, []backend.StepMetrics{wantBoth})
+	expect("the other Step", loss, nil, slices.Repeat([]backend.StepMetrics{wantLoss}, backend.MaxPending))
 }

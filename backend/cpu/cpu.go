@@ -29,7 +29,7 @@ import (
 	"github.com/lamina-go/lamina/ops"
 )
 
-const errMetrics = "cpu: Metrics was not called for too many runs"
+const errMetrics = "cpu: too many runs of a step since its last Metrics"
 
 // Options choose how a Backend works.
 type Options struct {
@@ -54,8 +54,7 @@ type Backend struct {
 	common  scratch // one for all: packed kernels, partial gradients
 	weights []*weightsBF16
 	values  backend.StepValues
-	current backend.StepMetrics   // of the step that runs
-	pending []backend.StepMetrics // of the steps before it, until Metrics is called
+	current backend.StepMetrics // of the step that runs
 
 	written   written // by the Write that runs
 	writeTask func(worker, job int)
@@ -87,13 +86,12 @@ func Open(o Options) (*Backend, error) {
 	chosen := ConvTable{}
 	maps.Copy(chosen, o.Table)
 	b := &Backend{
-		level:   o.Level,
-		bf16:    o.BF16,
-		conv:    cmp.Or(o.Conv, "auto"),
-		table:   o.Table,
-		chosen:  chosen,
-		pool:    newPool(threads, defaultSpins),
-		pending: make([]backend.StepMetrics, 0, backend.MaxPending),
+		level:  o.Level,
+		bf16:   o.BF16,
+		conv:   cmp.Or(o.Conv, "auto"),
+		table:  o.Table,
+		chosen: chosen,
+		pool:   newPool(threads, defaultSpins),
 	}
 	b.writeTask = b.writeJob
 	return b, nil
@@ -102,21 +100,33 @@ func Open(o Options) (*Backend, error) {
 // Name returns "cpu/" and the level of the kernels.
 func (b *Backend) Name() string { return "cpu/" + b.level.String() }
 
-// Run calls f at once, with v as the values of the step.
-func (b *Backend) Run(_ string, v backend.StepValues, f func()) error {
-	if len(b.pending) == backend.MaxPending {
+// step is a backend.Step that calls its function in each Run.
+type step struct {
+	b       *Backend
+	f       func()
+	pending []backend.StepMetrics // not yet taken by Metrics
+}
+
+// Record returns a Step that calls f in each Run.
+func (b *Backend) Record(f func()) backend.Step {
+	return &step{b, f, make([]backend.StepMetrics, 0, backend.MaxPending)}
+}
+
+// Run calls the step's function. When it returns the step is done.
+func (s *step) Run(v backend.StepValues) error {
+	if len(s.pending) == backend.MaxPending {
 		panic(errMetrics)
 	}
-	b.values, b.current = v, backend.StepMetrics{}
-	f()
-	b.pending = append(b.pending, b.current)
+	s.b.values, s.b.current = v, backend.StepMetrics{}
+	s.f()
+	s.pending = append(s.pending, s.b.current)
 	return nil
 }
 
 // Metrics appends what the runs since the last call measured.
-func (b *Backend) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, error) {
-	dst = append(dst, b.pending...)
-	b.pending = b.pending[:0]
+func (s *step) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, error) {
+	dst = append(dst, s.pending...)
+	s.pending = s.pending[:0]
 	return dst, nil
 }
 

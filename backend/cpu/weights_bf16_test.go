@@ -86,7 +86,8 @@ func (l *layerBF16) step(from, to int) {
 	}
 	v, g := l.parameter(s.Size), l.parameter(s.Size)
 	plan := must(l.SGD(s))
-	if err := l.Run("step", backend.StepValues{LearningRate: 0.1}, func() { plan.Step(l.View(l.parameters, from, tensor.Shape{s.Size}), v, g) }); err != nil {
+	step := l.Record(func() { plan.Step(l.View(l.parameters, from, tensor.Shape{s.Size}), v, g) })
+	if err := step.Run(backend.StepValues{LearningRate: 0.1}); err != nil {
 		panic(err)
 	}
 }
