@@ -22,14 +22,23 @@ package backend
 
 import (
 	"errors"
+	"sync"
 
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Backend is a device with its memory. It is used by one goroutine at a time.
+// Backend is a device with its memory, or a scope of one.
 type Backend interface {
-	// Name tells the kind of backend and what it runs on: "cpu/avx512".
+	// Locker is shared by a backend and all its scopes. A goroutine holds the lock while it calls any method of them, their
+	// plans or steps, but for Name and Close, unless no other goroutine uses them.
+	sync.Locker
+
+	// Name returns the kind of backend and what it runs on: "cpu/avx512".
 	Name() string
+
+	// Scope returns a backend on the same device, with the same options, whose Close frees what was made by it: tensors, plans
+	// and steps. Plans take tensors of any open scope of the device.
+	Scope() Backend
 
 	// Parameters makes a zeroed float32 tensor: weights, gradients, velocities,
 	// statistics, labels. Its elements are in row-major order, so that a View at an
@@ -67,12 +76,14 @@ type Backend interface {
 	// called, and does nothing else that matters: a Run may call f, or replay what an earlier call did.
 	Record(f func()) Step
 
-	// Close frees everything. No plan or tensor may be used after it.
+	// Close takes the lock, waits for the device and frees what was made by this backend. Close of a backend that is not a
+	// scope closes all its scopes too, and gives up the device. No plan or tensor may be used afterwards: Run, Write, Read,
+	// and whatever needs memory return an error. Closing again does nothing.
 	Close() error
 }
 
-// ErrMemory is in the chain of errors that say that the memory of a device does not suffice.
-var ErrMemory = errors.New("a smaller batch needs less memory")
+// ErrMemory is in the chain of the errors of a device that has not enough memory.
+var ErrMemory = errors.New("not enough memory")
 
 // Step is a sequence of plan calls that runs as a whole. It belongs to the backend that recorded it.
 type Step interface {

@@ -297,8 +297,8 @@ func TestNothingIsLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i%10 == 0 {
-			n := newSmallNetwork(t, b)
-			n.steps(3)
+			newSmallNetwork(t, b).steps(3)
+			newSmallNetwork(t, b.Scope().(*Backend)).steps(3)
 		}
 		if err := b.Close(); err != nil {
 			t.Fatal(err)
@@ -308,6 +308,44 @@ func TestNothingIsLeft(t *testing.T) {
 		}
 	}
 	nothingLeft(t, log)
+}
+
+// TestScopesLeaveNothing opens and closes 100 scopes of a backend that goes on training, with steps in every tenth.
+func TestScopesLeaveNothing(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	log := filepath.Join(t.TempDir(), "log")
+	t.Setenv("FAKE_LOG", log)
+	b := openFake(t, Options{})
+	n := newSmallNetwork(t, b)
+	n.steps(3)
+	lines(t, log)
+	for i := range 100 {
+		scope := b.Scope().(*Backend)
+		other := newSmallNetwork(t, scope)
+		if i%10 == 0 {
+			other.steps(3)
+		}
+		if err := scope.Close(); err != nil {
+			t.Fatal(err)
+		}
+		nothingLeft(t, log)
+	}
+	n.steps(3)
+	if n.trained.(*step).graph == nil {
+		t.Error("the Close of a scope forgets the steps of others")
+	}
+	metrics, err := n.trained.Metrics(nil)
+	if must(t, metrics, err); len(metrics) != 6 {
+		t.Errorf("%d metrics of 6 steps", len(metrics))
+	}
+	left := b.Scope().(*Backend)
+	newSmallNetwork(t, left).steps(3)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := left.Close(); err != nil {
+		t.Errorf("Close of a scope after its backend: %v", err)
+	}
 }
 
 // TestFailedOpenLeavesNothing lets each call of Open fail in turn.

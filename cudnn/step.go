@@ -96,8 +96,8 @@ func (s *step) Run(v backend.StepValues) error {
 		panic(errMetrics)
 	}
 	b := s.b
-	if b.err != nil {
-		return b.err
+	if err := b.failed(); err != nil {
+		return err
 	}
 	leave := b.enter()
 	defer leave()
@@ -177,7 +177,7 @@ func (s *step) capture() (exec C.CUgraphExec, err error) {
 	return exec, cuda(b, "cuGraphInstantiate", status)
 }
 
-// forgetGraphs frees the graphs of all steps. Each is recorded again when it runs again.
+// forgetGraphs frees the graphs of this scope's steps. Each is recorded again when it runs again.
 func (b *Backend) forgetGraphs() {
 	for _, s := range b.steps {
 		if s.graph != nil {
@@ -203,6 +203,9 @@ func (b *Backend) fetchMetrics() {
 // Metrics appends what the runs since the last call measured, after waiting for them.
 func (s *step) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, error) {
 	b := s.b
+	if b.closed {
+		return dst, errClosed
+	}
 	leave := b.enter()
 	defer leave()
 	if len(s.measured) < s.pending {

@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) backend.Backend, o Options) {
 		{"SoftmaxLoss", (*suite).softmaxLoss},
 		{"SGD", (*suite).sgd},
 		{"Metrics", (*suite).metrics},
+		{"Scopes", (*suite).scopes},
 		{"Dataset", (*suite).draws},
 		{"NaN", (*suite).nan},
 		{"Panics", (*suite).panics},

@@ -24,12 +24,12 @@ type chunk struct {
 // newChunk returns zeroed memory for at least n numbers.
 func newChunk(n int) (chunk, error) {
 	if n > math.MaxInt/8 {
-		return chunk{}, fmt.Errorf("cpu: memory for %d numbers is needed: %w", n, backend.ErrMemory)
+		return chunk{}, fmt.Errorf("cpu: %w: memory for %d floats is needed", backend.ErrMemory, n)
 	}
 	size := (4*n + hugePage - 1) &^ (hugePage - 1)
 	mapped, err := mapMemory(size + hugePage)
 	if err != nil {
-		return chunk{}, fmt.Errorf("cpu: %d MiB more are needed (%w): %w", size>>20, err, backend.ErrMemory)
+		return chunk{}, fmt.Errorf("cpu: %w: %d MiB more are needed (%w)", backend.ErrMemory, size>>20, err)
 	}
 	start := uintptr(unsafe.Pointer(unsafe.SliceData(mapped)))
 	skip := int(-start & (hugePage - 1))

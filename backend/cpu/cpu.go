@@ -40,24 +40,12 @@ type Options struct {
 	Table   ConvTable // of "auto": what was measured on this machine, or chosen before
 }
 
-// Backend is the processor as a backend.Backend. Its results do not depend on the number of threads.
+// Backend is the processor as a backend.Backend, or a scope of one. Its results do not depend on the number of threads.
 type Backend struct {
-	level   ops.Level
-	bf16    bool   // what Options.BF16 says
-	conv    string // one of ConvAlgorithms
-	table   ConvTable
-	chosen  ConvTable // table, and what the plans so far have got
-	pool    *pool
-	memory  arena
-	limit   int     // bytes that the system had for all memory of this backend at its first piece; 0 before
-	work    scratch // of each worker
-	common  scratch // one for all: packed kernels, partial gradients
-	weights []*weightsBF16
-	values  backend.StepValues
-	current backend.StepMetrics // of the step that runs
-
-	written   written // by the Write that runs
-	writeTask func(worker, job int)
+	*machine
+	opened bool // by Open: its Close ends the machine
+	closed bool
+	memory arena
 }
 
 // Open makes a backend with the given options. Close it to stop its workers and free
@@ -85,17 +73,29 @@ func Open(o Options) (*Backend, error) {
 	}
 	chosen := ConvTable{}
 	maps.Copy(chosen, o.Table)
-	b := &Backend{
+	m := &machine{
 		level:  o.Level,
 		bf16:   o.BF16,
 		conv:   cmp.Or(o.Conv, "auto"),
 		table:  o.Table,
 		chosen: chosen,
 		pool:   newPool(threads, defaultSpins),
+		scopes: map[*Backend]struct{}{},
 	}
-	b.writeTask = b.writeJob
+	b := m.scope()
+	b.opened = true
+	m.writeTask = b.writeJob
 	return b, nil
 }
+
+func (m *machine) scope() *Backend {
+	b := &Backend{machine: m, closed: m.pool.closed.Load()}
+	m.scopes[b] = struct{}{}
+	return b
+}
+
+// Scope returns a backend with the same workers, whose Close frees only its own memory.
+func (b *Backend) Scope() backend.Backend { return b.machine.scope() }
 
 // Name returns "cpu/" and the level of the kernels.
 func (b *Backend) Name() string { return "cpu/" + b.level.String() }
@@ -114,6 +114,9 @@ func (b *Backend) Record(f func()) backend.Step {
 
 // Run calls the step's function. When it returns the step is done.
 func (s *step) Run(v backend.StepValues) error {
+	if s.b.closed {
+		return errClosed
+	}
 	if len(s.pending) == backend.MaxPending {
 		panic(errMetrics)
 	}
@@ -130,11 +133,27 @@ func (s *step) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, error)
 	return dst, nil
 }
 
-// Close stops the workers and frees the memory: using a tensor afterwards is a fault.
+// Close frees the memory. That of the backend that Open returned closes all scopes and stops the workers.
 func (b *Backend) Close() error {
+	b.Lock()
+	defer b.Unlock()
+	if !b.opened {
+		b.release()
+		return nil
+	}
+	for scope := range b.scopes {
+		scope.release()
+	}
 	b.pool.close()
 	b.work.free()
 	b.common.free()
-	b.memory.free()
 	return nil
+}
+
+// release frees what this scope has made. Releasing it again does nothing.
+func (b *Backend) release() {
+	b.closed = true
+	delete(b.scopes, b)
+	b.weights = slices.DeleteFunc(b.weights, func(c *weightsBF16) bool { return c.b == b })
+	b.memory.free()
 }

@@ -159,7 +159,7 @@ func TestMemoryThatThereIsNot(t *testing.T) {
 		"common scratch": func() error { return b.reserveCommon(1 << 19) },
 	} {
 		err := ask()
-		if !errors.Is(err, backend.ErrMemory) || !strings.Contains(err.Error(), "MiB more are needed, ") {
+		if !errors.Is(err, backend.ErrMemory) || !strings.Contains(err.Error(), "not enough memory: ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

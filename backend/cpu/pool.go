@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 )
 
-const errClosed = "cpu: backend is closed"
-
 // pool is a fixed set of workers that do the jobs of one task together. Worker 0 is
 // the goroutine that calls run; the others stay.
 type pool struct {
