@@ -15,6 +15,11 @@ import (
 // a plan of its own it would not be timed.
 type profile struct {
 	backend.Backend
+	*profiled
+}
+
+// profiled is what a backend and its scopes have measured.
+type profiled struct {
 	number  float64  // bytes of one of an activation; parameters have 4
 	layers  []string // of the network that have a kernel, in order
 	made    int      // plans made for them: a network may be compiled several times
@@ -63,7 +68,7 @@ const (
 
 // newProfile returns a profile of the network on b, whose activations have the given precision.
 func newProfile(b backend.Backend, net *nn.Network, precision string) *profile {
-	p := &profile{Backend: b, number: 4}
+	p := &profile{b, &profiled{number: 4}}
 	if precision == "bf16" {
 		p.number = 2
 	}
@@ -75,6 +80,9 @@ func newProfile(b backend.Backend, net *nn.Network, precision string) *profile {
 	p.batch = p.call(name{kind: "batch", pass: "write"}, cost{})
 	return p
 }
+
+// Scope returns a scope of the backend whose calls are timed with the others.
+func (p *profile) Scope() backend.Backend { return &profile{p.Backend.Scope(), p.profiled} }
 
 // layer returns the layer whose plan was made last.
 func (p *profile) layer() string { return p.layers[(p.made-1)%len(p.layers)] }

@@ -20,12 +20,14 @@ const injected = "the device is gone"
 // failing is a backend of which one call fails.
 type failing struct {
 	backend.Backend
-	calls int // before the one that fails
+	calls *int // before the one that fails
 }
 
+func (f *failing) Scope() backend.Backend { return &failing{f.Backend.Scope(), f.calls} }
+
 func (f *failing) err() error {
-	f.calls--
-	if f.calls == -1 {
+	*f.calls--
+	if *f.calls == -1 {
 		return errors.New(injected)
 	}
 	return nil
@@ -94,7 +96,10 @@ type failingStep struct {
 }
 
 func (s *failingStep) Run(v backend.StepValues) error {
-	return errors.Join(s.f.err(), s.Step.Run(v))
+	if err := s.f.err(); err != nil {
+		return err
+	}
+	return s.Step.Run(v)
 }
 
 func (s *failingStep) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, error) {
@@ -136,9 +141,10 @@ func TestBackendFailures(t *testing.T) {
 		return err
 	}
 	for n := 0; ; n++ {
-		f := &failing{real, n}
+		calls := n
+		f := &failing{real, &calls}
 		err := all(f)
-		if f.calls >= 0 { // no call was left to fail
+		if calls >= 0 { // no call was left to fail
 			if err != nil {
 				t.Error(err)
 			}

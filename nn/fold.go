@@ -2,15 +2,13 @@ package nn
 
 import (
 	"math"
-
-	"github.com/lamina-go/lamina/tensor"
 )
 
-// folded returns the model for inference, with weights of its own, and the L2 penalty of those of
-// m. A BatchNorm that follows a Conv2D or a Dense becomes a part of their kernel and bias,
+// folded returns the model for inference, with weights of its own on a device, and the L2 penalty of those of
+// m. The lock is held. A BatchNorm that follows a Conv2D or a Dense becomes a part of their kernel and bias,
 //
 //	w' = w·s    b' = b·s + β − mean·s    with s = γ/sqrt(variance + ε) of each channel.
-func (m *Model) folded() (folded *Model, penalty float64, err error) {
+func (m *Model) folded(d *device) (folded *Model, penalty float64, err error) {
 	s := m.Sequential
 	s.Layers = nil
 	var kept []int // numbers of the layers that stay
@@ -23,7 +21,7 @@ func (m *Model) folded() (folded *Model, penalty float64, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	if folded, err = NewModel(m.backend, net); err != nil {
+	if folded, err = newModel(d, net); err != nil {
 		return nil, 0, err
 	}
 	buffer := m.buffer()
@@ -63,7 +61,7 @@ var unchanged = channelwise{[]float64{1}, []float64{0}}
 func (m *Model) folding(i int) (kernel, bias channelwise, err error) {
 	var values [4][]float32 // γ, β, mean and variance
 	for k, w := range m.Table[i].Weights {
-		if values[k], err = m.Get(w.Name); err != nil {
+		if values[k], err = m.get(w.Name); err != nil {
 			return kernel, bias, err
 		}
 	}
@@ -81,8 +79,7 @@ func (m *Model) copyWeight(w Weight, to *Model, place Weight, change channelwise
 	c := 0
 	for at := 0; at < w.Shape.Size(); at += len(buffer) {
 		part := buffer[:min(len(buffer), w.Shape.Size()-at)]
-		shape := tensor.Shape{len(part)}
-		if err := m.backend.Read(part, m.backend.View(m.flat(w), w.Offset+at, shape)); err != nil {
+		if err := m.read(m.flat(w), w.Offset+at, part); err != nil {
 			return 0, err
 		}
 		for i, v := range part {
@@ -92,7 +89,7 @@ func (m *Model) copyWeight(w Weight, to *Model, place Weight, change channelwise
 				c = 0
 			}
 		}
-		if err := m.backend.Write(m.backend.View(to.flat(place), place.Offset+at, shape), part); err != nil {
+		if err := to.write(to.flat(place), place.Offset+at, part); err != nil {
 			return 0, err
 		}
 	}

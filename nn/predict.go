@@ -12,8 +12,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Predictor classifies images with a model, in inference mode: running statistics and no dropout.
-// Its weights are those that the model had when it was made.
+// Predictor classifies images with a model, in inference mode: running statistics and no dropout. Its weights are those that the
+// model had when it was made. It is safe for use by multiple goroutines, which take turns batch by batch.
 type Predictor struct {
 	model    *Model
 	constant []int // numbers of images for which the backend keeps the weights, which then never change
@@ -31,6 +31,7 @@ type Predictor struct {
 type inference struct {
 	images, labels, logits tensor.Tensor
 	predict, measure       backend.Step
+	evaluations            []*evaluation // that each run of measure since its last Metrics belongs to
 }
 
 // Result is how well a model does: the mean loss over images, penalties included, and the
@@ -42,7 +43,7 @@ type Result struct {
 
 // NewPredictor prepares to classify batch images at a time, and also fewer, which takes longer for each. It
 // copies the weights, of which the backend may keep another form for whole batches, and one more for each
-// number of images in fewer: other numbers need it made anew each time.
+// number of images in fewer: for other numbers it is made again each time. Close frees the copies; the model may be closed before.
 func (m *Model) NewPredictor(batch int, fewer ...int) (*Predictor, error) {
 	sizes := append([]int{batch}, fewer...)
 	for _, n := range sizes {
@@ -50,7 +51,22 @@ func (m *Model) NewPredictor(batch int, fewer ...int) (*Predictor, error) {
 			return nil, fmt.Errorf("nn: a predictor of %d images at a time, and of %d: want numbers from 1 on, the largest first", batch, n)
 		}
 	}
-	m, penalty, err := m.folded()
+	d := newDevice(m.backend, "predictor")
+	var p *Predictor
+	err := m.backend.do(func() (err error) {
+		p, err = m.newPredictor(d, sizes)
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return p, nil
+}
+
+// newPredictor makes a Predictor on a device whose lock is held, with a copy of the weights.
+func (m *Model) newPredictor(d *device, sizes []int) (*Predictor, error) {
+	batch := sizes[0]
+	m, penalty, err := m.folded(d)
 	if err != nil {
 		return nil, err
 	}
@@ -63,13 +79,13 @@ func (m *Model) NewPredictor(batch int, fewer ...int) (*Predictor, error) {
 	}
 	var buffers []tensor.Tensor
 	for _, shape := range largest {
-		t, err := m.backend.Activations(shape)
+		t, err := d.Activations(shape)
 		if err != nil {
 			return nil, err
 		}
 		buffers = append(buffers, t)
 	}
-	labels, err := m.backend.Parameters(tensor.Shape{batch})
+	labels, err := d.Parameters(tensor.Shape{batch})
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +94,9 @@ func (m *Model) NewPredictor(batch int, fewer ...int) (*Predictor, error) {
 	p.penalty = func() (float64, error) { return penalty, nil }
 	return p, nil
 }
+
+// Close frees the predictor's memory, after the batches that other goroutines have begun. Then all methods return an error.
+func (p *Predictor) Close() error { return p.model.backend.Close() }
 
 // predictor returns a Predictor that works in the two largest of the tensors and follows the model's
 // weights as they change. It lacks the penalty.
@@ -140,27 +159,35 @@ func (p *Predictor) Logits(images []float32) ([]float32, error) {
 	}
 	total, classes := len(images)/each, p.model.Classes
 	logits := make([]float32, total*classes)
-	b := p.model.backend
 	for at := 0; at < total; at += p.batch {
 		n := min(p.batch, total-at)
-		q, err := p.program(n)
-		if err == nil {
-			err = b.Write(q.images, images[at*each:(at+n)*each])
-		}
-		if err == nil {
-			err = q.predict.Run(backend.StepValues{})
-		}
-		if err == nil {
-			err = b.Read(logits[at*classes:(at+n)*classes], q.logits)
-		}
-		if err == nil {
-			p.metrics, err = q.predict.Metrics(p.metrics[:0])
-		}
+		err := p.model.backend.do(func() error {
+			return p.predict(images[at*each:(at+n)*each], logits[at*classes:(at+n)*classes])
+		})
 		if err != nil {
 			return nil, err
 		}
 	}
 	return logits, nil
+}
+
+// predict computes the logits of a batch, with the lock held.
+func (p *Predictor) predict(images, logits []float32) error {
+	b := p.model.backend
+	q, err := p.program(len(logits) / p.model.Classes)
+	if err == nil {
+		err = b.Write(q.images, images)
+	}
+	if err == nil {
+		err = q.predict.Run(backend.StepValues{})
+	}
+	if err == nil {
+		err = b.Read(logits, q.logits)
+	}
+	if err == nil {
+		p.metrics, err = q.predict.Metrics(p.metrics[:0]) // zeros, without a loss
+	}
+	return err
 }
 
 // Probabilities returns the softmax of the logits: for each image, of each class, how
@@ -197,48 +224,40 @@ func (p *Predictor) EvaluateEach(ctx context.Context, data Data, each func(label
 	return p.evaluate(ctx, undrawn(p.model.backend, data), each)
 }
 
+// evaluation is what Evaluate has found so far. Evaluations of several goroutines may take turns batch by batch.
+type evaluation struct {
+	total sums
+	last  *inference // of the last batch
+	err   error      // of metrics that were lost
+}
+
 func (p *Predictor) evaluate(ctx context.Context, data *source, each func(labels, logits []float32)) (Result, error) {
-	b := p.model.backend
-	var total sums
-	var last *inference // whose metrics are still to be taken
-	collect := func() (err error) {
-		if last == nil {
-			return nil
-		}
-		p.metrics, err = last.measure.Metrics(p.metrics[:0])
-		for _, m := range p.metrics {
-			total.add(m)
-		}
-		return err
-	}
+	d := p.model.backend
+	var e evaluation
 	var logits []float32
-	pending := 0
 	for images, labels := range data.batches(InOrder, 0, p.batch) {
-		q, err := p.program(len(labels))
-		if err == nil {
-			err = errors.Join(context.Cause(ctx), data.write(q.images, images), b.Write(q.labels, labels))
+		if each != nil {
+			logits = slices.Grow(logits[:0], len(labels)*p.model.Classes)[:len(labels)*p.model.Classes]
 		}
-		if err == nil && q != last {
-			err = collect()
-			last, pending = q, 0
-		}
-		if err == nil {
-			err = q.measure.Run(backend.StepValues{})
-		}
-		if err == nil && each != nil {
-			logits = slices.Grow(logits[:0], q.logits.Shape().Size())[:q.logits.Shape().Size()]
-			if err = b.Read(logits, q.logits); err == nil {
-				each(labels, logits)
+		err := d.do(func() error {
+			err := context.Cause(ctx)
+			if err == nil {
+				err = p.measure(&e, data, images, labels, logits)
 			}
-		}
-		if pending++; err == nil && pending == backend.MaxPending/2 {
-			err, pending = collect(), 0
-		}
+			if err != nil {
+				_ = p.collect(e.last) // the first error counts; no metrics stay behind
+			}
+			return err
+		})
 		if err != nil {
-			return Result{}, errors.Join(err, collect())
+			return Result{}, err
+		}
+		if each != nil {
+			each(labels, logits)
 		}
 	}
-	if err := collect(); err != nil {
+	err := d.do(func() error { return cmp.Or(p.collect(e.last), e.err) })
+	if err != nil {
 		return Result{}, err
 	}
 	// The penalty is that of the weights, once, whatever the number of batches.
@@ -246,9 +265,58 @@ func (p *Predictor) evaluate(ctx context.Context, data *source, each func(labels
 	if err != nil {
 		return Result{}, err
 	}
-	r := total.result()
+	r := e.total.result()
 	r.Loss += penalty
 	return r, nil
+}
+
+// measure runs a batch of an evaluation, and reads its logits if there is a buffer for them. The lock is held.
+func (p *Predictor) measure(e *evaluation, data *source, images, labels, logits []float32) error {
+	b := p.model.backend
+	q, err := p.program(len(labels))
+	if err == nil && q != e.last { // metrics are added in the order of the batches
+		err = p.collect(e.last)
+		e.last = q
+	}
+	if err == nil {
+		err = data.write(q.images, images)
+	}
+	if err == nil {
+		err = b.Write(q.labels, labels)
+	}
+	if err == nil {
+		err = q.measure.Run(backend.StepValues{})
+	}
+	if err != nil {
+		return err
+	}
+	q.evaluations = append(q.evaluations, e)
+	if logits != nil {
+		if err := b.Read(logits, q.logits); err != nil {
+			return err
+		}
+	}
+	if len(q.evaluations) == backend.MaxPending/2 {
+		return p.collect(q)
+	}
+	return nil
+}
+
+// collect gives all evaluations what the runs of a program have measured. The lock is held.
+func (p *Predictor) collect(q *inference) (err error) {
+	if q == nil {
+		return nil
+	}
+	p.metrics, err = q.measure.Metrics(p.metrics[:0])
+	for i, e := range q.evaluations {
+		if err != nil {
+			e.err = err
+		} else {
+			e.total.add(p.metrics[i])
+		}
+	}
+	q.evaluations = q.evaluations[:0]
+	return err
 }
 
 // sums are what has been measured on images so far.

@@ -27,8 +27,8 @@ type source struct {
 }
 
 // newSource lets the backend keep a set of images if both can do that and there is memory for it.
-func newSource(b backend.Backend, data Data, batch int) (*source, error) {
-	drawer, can := b.(backend.Drawer)
+func newSource(b *device, data Data, batch int) (*source, error) {
+	drawer, can := b.Backend.(backend.Drawer)
 	images, could := data.(Drawable)
 	if !can || !could || data.Len() > backend.MaxDataset {
 		return undrawn(b, data), nil

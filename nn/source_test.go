@@ -16,9 +16,18 @@ import (
 // counting is a backend that counts the numbers written to it, and keeps sets of images.
 type counting struct {
 	backend.Drawer
+	*counted
+}
+
+// counted is what a backend and its scopes count.
+type counted struct {
 	written int
 	sets    int
 	err     error // instead of a set
+}
+
+func (c *counting) Scope() backend.Backend {
+	return &counting{c.Drawer.Scope().(backend.Drawer), c.counted}
 }
 
 func (c *counting) Write(dst tensor.Tensor, src []float32) error {
@@ -34,7 +43,7 @@ func (c *counting) Dataset(s backend.DatasetSpec) (backend.Dataset, error) {
 	return c.Drawer.Dataset(s)
 }
 
-func newCounting() *counting { return &counting{Drawer: backendtest.Reference().(backend.Drawer)} }
+func newCounting() *counting { return &counting{backendtest.Reference().(backend.Drawer), &counted{}} }
 
 // drawnConfig trains and validates on 20 images, shifted by whole pixels, of which a backend can draw without rounding.
 func drawnConfig() Config {

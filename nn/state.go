@@ -136,7 +136,7 @@ func (m *Model) copyIn(r io.Reader, flat tensor.Tensor, weight Weight, buffer []
 		if err := safetensors.ReadFloats(r, part); err != nil {
 			return err
 		}
-		if err := m.backend.Write(m.backend.View(flat, weight.Offset+at, tensor.Shape{len(part)}), part); err != nil {
+		if err := m.backend.do(func() error { return m.write(flat, weight.Offset+at, part) }); err != nil {
 			return err
 		}
 	}
@@ -154,6 +154,10 @@ type checkpoint struct {
 // Resume sets the trainer's state to that of a checkpoint. Nothing is changed unless the checkpoint
 // is whole, and of this network, seed, batch and number of images.
 func (t *Trainer) Resume(path string) error {
+	if !t.busy.CompareAndSwap(false, true) {
+		return errBusy
+	}
+	defer t.busy.Store(false)
 	return withCheckpoint(path, func(c *checkpoint) error {
 		if err := c.same(t.Model.Network); err != nil {
 			return err
@@ -175,15 +179,21 @@ func (t *Trainer) Resume(path string) error {
 	})
 }
 
-// OpenModel makes a model from a checkpoint.
+// OpenModel makes a model from a checkpoint. Close it to free its memory.
 func OpenModel(b backend.Backend, path string) (m *Model, err error) {
 	err = withCheckpoint(path, func(c *checkpoint) error {
 		if m, err = NewModel(b, c.network); err != nil {
 			return err
 		}
-		return c.load(m, nil)
+		if err := c.load(m, nil); err != nil {
+			return errors.Join(err, m.Close())
+		}
+		return nil
 	})
-	return m, err
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // withCheckpoint opens a checkpoint for f. Errors name the file.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/lamina-go/lamina/backend"
@@ -44,13 +45,18 @@ type Progress struct {
 	ImagesPerSecond float64
 }
 
+var errBusy = errors.New("nn: the trainer is running")
+
 // pollInterval is the time after which the trainer asks for the metrics of the steps. A
 // device that works ahead of the host has to be waited for then.
 const pollInterval = 50 * time.Millisecond
 
-// Trainer trains a network by stochastic gradient descent with Nesterov momentum.
+// Trainer trains a network by stochastic gradient descent with Nesterov momentum. One goroutine at a time uses it: Run and Resume
+// return an error while either runs, and the State is to be read between them or in their callbacks. Its Model may be used by others
+// meanwhile, between two steps, and so may whatever else is on the backend.
 type Trainer struct {
 	*State
+	busy      atomic.Bool // Run or Resume runs
 	config    Config
 	batch     int
 	data      *source
@@ -73,31 +79,45 @@ type program struct {
 	step           backend.Step
 }
 
-// NewTrainer makes everything that training needs on a backend, and draws the first weights.
+// NewTrainer makes everything that training needs on a backend, and draws the first weights. Close frees it.
 func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
 	if err := c.check(net); err != nil {
 		return nil, err
 	}
-	m, err := NewModel(b, net)
+	d := newDevice(b, "trainer")
+	var t *Trainer
+	err := d.do(func() (err error) {
+		t, err = c.trainer(d, net)
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return t, nil
+}
+
+// trainer is NewTrainer on a device whose lock is held.
+func (c Config) trainer(d *device, net *Network) (*Trainer, error) {
+	m, err := newModel(d, net)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.Init(c.Init, c.Seed); err != nil {
+	if err := m.init(c.Init, c.Seed); err != nil {
 		return nil, err
 	}
 	t := &Trainer{config: c, batch: min(c.Batch, c.Data.Len()), programs: map[int]*program{}}
 	t.State = &State{Model: m, Position: Position{Seed: c.Seed, Batch: t.batch, Images: c.Data.Len()}}
-	if t.velocities, err = b.Parameters(tensor.Shape{net.ParameterSize}); err != nil {
+	if t.velocities, err = d.Parameters(tensor.Shape{net.ParameterSize}); err != nil {
 		return nil, err
 	}
 	if err := t.makeGroups(); err != nil {
 		return nil, err
 	}
-	if t.labels, err = b.Parameters(tensor.Shape{t.batch}); err != nil {
+	if t.labels, err = d.Parameters(tensor.Shape{t.batch}); err != nil {
 		return nil, err
 	}
 	for _, shape := range net.shapes(net.nodes(false), t.batch) {
-		a, err := b.Activations(shape)
+		a, err := d.Activations(shape)
 		if err != nil {
 			return nil, err
 		}
@@ -117,13 +137,17 @@ func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
 		}
 	}
 	// Only what is left of the memory is for the images, which it goes without too.
-	if t.data, err = newSource(b, c.Data, t.batch); err != nil {
+	if t.data, err = newSource(d, c.Data, t.batch); err != nil {
 		return nil, err
 	}
-	t.measured, err = newSource(b, c.Validation, t.batch)
+	t.measured, err = newSource(d, c.Validation, t.batch)
 	t.predictor.resident = t.measured
 	return t, err
 }
+
+// Close frees the memory of the trainer and its model, after the step that another goroutine has begun. Then Run and whatever else
+// needs them returns an error.
+func (t *Trainer) Close() error { return t.Model.Close() }
 
 // sizes returns how many images there are in the batches of so many, the largest first.
 func sizes(images, batch int) (sizes []int) {
@@ -169,15 +193,19 @@ func (t *Trainer) penalty() func() (float64, error) {
 			t.groups[i].penalty()
 		}
 	})
-	return func() (float64, error) {
-		if err := step.Run(backend.StepValues{}); err != nil {
-			return 0, err
-		}
-		metrics, err := step.Metrics(nil)
-		if err != nil {
-			return 0, err
-		}
-		return metrics[0].Penalty, nil
+	return func() (penalty float64, err error) {
+		err = t.Model.backend.do(func() error {
+			if err := step.Run(backend.StepValues{}); err != nil {
+				return err
+			}
+			metrics, err := step.Metrics(nil)
+			if err != nil {
+				return err
+			}
+			penalty = metrics[0].Penalty
+			return nil
+		})
+		return penalty, err
 	}
 }
 
@@ -217,6 +245,17 @@ func (t *Trainer) program(n int) (*program, error) {
 
 // step trains on one batch of the source.
 func (t *Trainer) step(images, labels []float32) error {
+	if err := t.Model.backend.do(func() error { return t.run(images, labels) }); err != nil {
+		return err
+	}
+	t.Step++
+	t.EpochStep++
+	t.pending++
+	return nil
+}
+
+// run runs the step on a batch. The lock is held.
+func (t *Trainer) run(images, labels []float32) error {
 	p, err := t.program(len(labels))
 	if err != nil {
 		return err
@@ -235,13 +274,7 @@ func (t *Trainer) step(images, labels []float32) error {
 		t.last = p
 	}
 	v := backend.StepValues{LearningRate: float32(t.rate(t.Step)), Step: uint64(t.Step)}
-	if err := p.step.Run(v); err != nil {
-		return err
-	}
-	t.Step++
-	t.EpochStep++
-	t.pending++
-	return nil
+	return p.step.Run(v)
 }
 
 func (t *Trainer) rate(step int) float64 {
@@ -252,6 +285,10 @@ func (t *Trainer) rate(step int) float64 {
 // saves, and returns ctx's cause, or why it could not save. When the loss is no longer a number it stops, and the
 // checkpoint stays as it was.
 func (t *Trainer) Run(ctx context.Context) error {
+	if !t.busy.CompareAndSwap(false, true) {
+		return errBusy
+	}
+	defer t.busy.Store(false)
 	t.saved = time.Now()
 	for t.Epoch < t.config.Epochs {
 		err := t.epoch(ctx)
@@ -335,7 +372,7 @@ func (t *Trainer) takeMetrics() (err error) {
 
 // collect adds what the last steps measured to the epoch's sums, and their time since last.
 func (t *Trainer) collect(last *time.Time) error {
-	err := t.takeMetrics()
+	err := t.Model.backend.do(t.takeMetrics)
 	defer func() { t.metrics = t.metrics[:0] }()
 	if err != nil {
 		return err

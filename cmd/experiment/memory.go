@@ -74,7 +74,7 @@ func (c *command) memory() error {
 	if !ok {
 		return fmt.Errorf("--backend %s: it does not tell how much memory it takes: use cpu", c.settings.Backend)
 	}
-	m := &meter{Backend: b, sized: measured}
+	m := &meter{b, measured, &uses{}}
 	if err := prepare(m, network, c.settings); err != nil {
 		return err
 	}
@@ -120,8 +120,14 @@ func (m many) Len() int { return m.n }
 type meter struct {
 	backend.Backend
 	sized
-	parameters, activations int // bytes
+	*uses
 }
+
+// uses are the bytes of a backend and its scopes by what they are for.
+type uses struct{ parameters, activations int }
+
+// Scope returns a scope of the backend, whose tensors count.
+func (m *meter) Scope() backend.Backend { return &meter{m.Backend.Scope(), m.sized, m.uses} }
 
 // Parameters makes a tensor.
 func (m *meter) Parameters(shape tensor.Shape) (tensor.Tensor, error) {
