@@ -48,7 +48,7 @@ func (f *File) Load(m *nn.Model, skipMismatch bool) (*Report, error) {
 	return t.into(m)
 }
 
-// OpenModel makes a model on a backend of a file that has a whole one, checkpoints among them.
+// OpenModel makes a model on a backend of a file that has a whole one, checkpoints among them. Close the model to free its memory.
 func OpenModel(b backend.Backend, path string) (*nn.Model, *Report, error) {
 	f, err := Open(path)
 	if err != nil {
@@ -77,7 +77,10 @@ func (f *File) model(b backend.Backend) (*nn.Model, *Report, error) {
 		return nil, nil, err
 	}
 	r, err := t.into(m)
-	return m, r, err
+	if err != nil {
+		return nil, nil, errors.Join(err, m.Close())
+	}
+	return m, r, nil
 }
 
 // pair is a layer here and one of the file that may have its weights.
