@@ -147,20 +147,20 @@ type DenseSpec struct {
 	NoInputGrad bool
 	// Part, if not zero, is what the backward passes of this plan are of: some rows of w, and as many columns of x. Other plans have the
 	// others, and Forward is of a plan of the whole. So a large w may be updated part by part, each before the gradients of the next need memory.
-	// It begins and ends at multiples of PartRows, the last one at In.
-	Part Rows
+	// It begins and ends at multiples of SliceRows, the last one at In.
+	Slice Rows
 }
 
 // Rows returns which rows of w the backward passes are of.
 func (s DenseSpec) Rows() Rows {
-	if s.Part == (Rows{}) {
+	if s.Slice == (Rows{}) {
 		return Rows{0, s.In}
 	}
-	return s.Part
+	return s.Slice
 }
 
-// PartRows is the number of rows in which a Part is measured: plans compute so many at a time, and they fill cache lines.
-const PartRows = 64
+// SliceRows is the number of rows in which a Part is measured: plans compute so many at a time, and they fill cache lines.
+const SliceRows = 64
 
 // Rows are those of a matrix from From on, before To.
 type Rows struct{ From, To int }

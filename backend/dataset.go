@@ -2,9 +2,9 @@ package backend
 
 import "github.com/lamina-go/lamina/tensor"
 
-// Drawer is a Backend that can keep a set of images and make batches of it, shifted and mirrored. So a step
+// Augmenter is a Backend that can keep a set of images and make batches of it, shifted and mirrored. So a step
 // needs no pixels from the host, only which images it shows and how.
-type Drawer interface {
+type Augmenter interface {
 	Backend
 	Dataset(DatasetSpec) (Dataset, error)
 }
@@ -32,5 +32,5 @@ type Dataset interface {
 	//
 	// interpolated linearly between the four neighbours. What lies outside the rows [0, H−1] or the columns
 	// [0, W−1] of x is 0 as a whole: nothing is blended with 0 at the border.
-	Draw(images, samples tensor.Tensor)
+	Generate(images, samples tensor.Tensor)
 }

@@ -249,10 +249,10 @@ func TestStepOfParts(t *testing.T) {
 	flat, b := must(p.Parameters(w)), must(p.Parameters(tensor.Shape{s.Out}))
 	ws := must(p.Kernel(flat, 0, w))
 	must(p.Dense(s)).Forward(ys, xs, ws, b)
-	for _, s.Part = range []backend.Rows{{From: 0, To: 64}, {From: 64, To: 100}} {
-		must(p.Dense(s)).BackwardFilter(p.View(flat, 0, tensor.Shape{s.Part.Len(), s.Out}), nil, ys, xs)
+	for _, s.Slice = range []backend.Rows{{From: 0, To: 64}, {From: 64, To: 100}} {
+		must(p.Dense(s)).BackwardFilter(p.View(flat, 0, tensor.Shape{s.Slice.Len(), s.Out}), nil, ys, xs)
 	}
-	s.Part = backend.Rows{}
+	s.Slice = backend.Rows{}
 	must(p.Dense(s)).Forward(ys, xs, ws, b)
 	for _, c := range p.calls {
 		c.best = c.step

@@ -89,7 +89,7 @@ type compiler struct {
 	inference bool
 	constant  bool          // the weights never change
 	gradients tensor.Tensor // of one group at a time; nil in inference
-	groups    groups
+	groups    paramGroups
 	flow      []tensor.Tensor // the images, then what each node gives
 	seed      uint64          // of the dropout masks
 }
@@ -185,7 +185,7 @@ func (c *compiler) denseInParts(s backend.DenseSpec, parts []backend.Rows, w ten
 	db := c.gradient(weights[1])
 	var calls pass
 	for i, rows := range parts {
-		s.Part = rows
+		s.Slice = rows
 		p, err := c.backend.Dense(s)
 		if err != nil {
 			return nil, err

@@ -140,7 +140,7 @@ func (p *Predictor) program(n int) (*inference, error) {
 		predict: b.Record(forward.run),
 		measure: b.Record(func() {
 			if p.resident != nil {
-				p.resident.draw(c.flow[0])
+				p.resident.generate(c.flow[0])
 			}
 			forward.run()
 			loss.Forward(logits, labels)
@@ -221,7 +221,7 @@ func (p *Predictor) EvaluateEach(ctx context.Context, data Data, each func(label
 	if err := p.model.fits(data); err != nil {
 		return Result{}, err
 	}
-	return p.evaluate(ctx, undrawn(p.model.backend, data), each)
+	return p.evaluate(ctx, fromHost(p.model.backend, data), each)
 }
 
 // evaluation is what Evaluate has found so far. Evaluations of several goroutines may take turns batch by batch.

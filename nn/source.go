@@ -8,8 +8,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Drawable is a Data in bytes, of which a backend.Drawer can make the batches itself.
-type Drawable interface {
+// ByteData is a Data in bytes, of which a backend.Augmenter can make the batches itself.
+type ByteData interface {
 	Data
 	// Stored returns the images, (N, H, W, C), and what each byte stands for in each channel, (C, 256).
 	Stored() (pixels []byte, values []float32)
@@ -28,17 +28,17 @@ type source struct {
 
 // newSource lets the backend keep a set of images if both can do that and there is memory for it.
 func newSource(b *device, data Data, batch int) (*source, error) {
-	drawer, can := b.Backend.(backend.Drawer)
-	images, could := data.(Drawable)
+	augmenter, can := b.Backend.(backend.Augmenter)
+	images, could := data.(ByteData)
 	if !can || !could || data.Len() > backend.MaxDataset {
-		return undrawn(b, data), nil
+		return fromHost(b, data), nil
 	}
 	h, w, c := data.Shape()
 	spec := backend.DatasetSpec{Shape: tensor.Shape{data.Len(), h, w, c}}
 	spec.Pixels, spec.Values = images.Stored()
-	set, err := drawer.Dataset(spec)
+	set, err := augmenter.Dataset(spec)
 	if errors.Is(err, backend.ErrMemory) {
-		return undrawn(b, data), nil
+		return fromHost(b, data), nil
 	}
 	if err != nil {
 		return nil, err
@@ -47,8 +47,8 @@ func newSource(b *device, data Data, batch int) (*source, error) {
 	return &source{b, images.Samples, set, samples}, err
 }
 
-// undrawn is a source that gives image by image.
-func undrawn(b backend.Backend, data Data) *source { return &source{backend: b, batches: data.Batches} }
+// fromHost is a source that gives image by image.
+func fromHost(b backend.Backend, data Data) *source { return &source{backend: b, batches: data.Batches} }
 
 // write brings a batch to the backend; draw, a part of the step, then makes the images if that did not.
 func (s *source) write(images tensor.Tensor, batch []float32) error {
@@ -58,9 +58,9 @@ func (s *source) write(images tensor.Tensor, batch []float32) error {
 	return s.backend.Write(s.of(images), batch)
 }
 
-func (s *source) draw(images tensor.Tensor) {
+func (s *source) generate(images tensor.Tensor) {
 	if s.set != nil {
-		s.set.Draw(images, s.of(images))
+		s.set.Generate(images, s.of(images))
 	}
 }
 

@@ -63,7 +63,7 @@ type Trainer struct {
 	flow      []tensor.Tensor // at the largest batch
 	labels    tensor.Tensor
 	gradients tensor.Tensor // of one group at a time
-	groups    groups
+	groups    paramGroups
 	programs  map[int]*program // by number of images
 	predictor *Predictor
 	measured  *source  // what the predictor is asked for after each epoch
@@ -233,7 +233,7 @@ func (t *Trainer) program(n int) (*program, error) {
 	}
 	logits, labels := c.flow[len(c.flow)-1], b.View(t.labels, 0, tensor.Shape{n})
 	made := &program{images: c.flow[0], labels: labels, step: b.Record(func() {
-		t.data.draw(c.flow[0])
+		t.data.generate(c.flow[0])
 		forward.run()
 		loss.Forward(logits, labels)
 		loss.Backward(logits, logits, labels)

@@ -41,7 +41,7 @@ func Golden(t *testing.T, open func(t *testing.T) backend.Backend) {
 		})
 	}
 	t.Run("SGD", func(t *testing.T) { goldenSGD(t, open) })
-	t.Run("Dataset", func(t *testing.T) { goldenDraws(t, open) })
+	t.Run("Dataset", func(t *testing.T) { goldenDataset(t, open) })
 }
 
 // goldenCase is one case of a file, and the backend to try it on.

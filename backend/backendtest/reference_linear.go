@@ -39,7 +39,7 @@ func (r *reference) Dense(s backend.DenseSpec) (backend.Dense, error) {
 		panic(errConstant)
 	}
 	rows := s.Rows()
-	if rows.From < 0 || rows.To > s.In || rows.Len() <= 0 || rows.From%backend.PartRows != 0 || rows.To%backend.PartRows != 0 && rows.To != s.In {
+	if rows.From < 0 || rows.To > s.In || rows.Len() <= 0 || rows.From%backend.SliceRows != 0 || rows.To%backend.SliceRows != 0 && rows.To != s.In {
 		panic(errPart)
 	}
 	c := backend.Conv2DSpec{N: s.N, H: 1, W: 1, In: s.In, Out: s.Out, Kernel: 1,

@@ -47,7 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) backend.Backend, o Options) {
 		{"SGD", (*suite).sgd},
 		{"Metrics", (*suite).metrics},
 		{"Scopes", (*suite).scopes},
-		{"Dataset", (*suite).draws},
+		{"Dataset", (*suite).dataset},
 		{"NaN", (*suite).nan},
 		{"Panics", (*suite).panics},
 	}...))

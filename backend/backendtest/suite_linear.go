@@ -50,7 +50,7 @@ func (c linearCase) plan(d *device) backend.Dense { return c.planOf(d, backend.R
 func (c linearCase) planOf(d *device, part backend.Rows) backend.Dense {
 	if c.dense {
 		p, err := d.Dense(backend.DenseSpec{N: c.N, In: c.In, Out: c.Out, BatchNorm: c.BatchNorm,
-			ReLU: c.ReLU, Inference: c.Inference, Constant: c.Constant, NoInputGrad: c.NoInputGrad, Part: part})
+			ReLU: c.ReLU, Inference: c.Inference, Constant: c.Constant, NoInputGrad: c.NoInputGrad, Slice: part})
 		return must(d, p, err)
 	}
 	p, err := d.Conv2D(c.Conv2DSpec)

@@ -190,7 +190,7 @@ func TestRowsOfWeightsBF16(t *testing.T) {
 	want := b.read(x)
 	b.fill(x)
 	for _, rows := range []backend.Rows{{From: 64, To: 128}, {From: 128, To: in}, {From: 0, To: 64}} {
-		p := must(b.Dense(backend.DenseSpec{N: n, In: in, Out: out, Part: rows}))
+		p := must(b.Dense(backend.DenseSpec{N: n, In: in, Out: out, Slice: rows}))
 		p.BackwardData(x, dy, b.View(w, rows.From*out, tensor.Shape{rows.Len(), out}))
 	}
 	if !slices.Equal(b.read(x), want) {

@@ -10,23 +10,23 @@ import (
 // group is the parameters of a layer, of several, or of some rows of a large dense one, which are updated as soon as their gradients are there. The
 // gradients of all groups have the same place in turns: it is no larger than the largest needs, and often in the cache. Between weights, where
 // alignment leaves gaps, it holds what was there before, and so do the parameters' gaps, which nobody reads.
-type group struct {
+type paramGroup struct {
 	from, to  int // of the parameters
 	optimizer backend.Optimizer
 	w, v, g   tensor.Tensor
 }
 
 // groups are all of the parameters, from the last on.
-type groups []group
+type paramGroups []paramGroup
 
 // of returns the group of a weight.
-func (all groups) of(w Weight) *group {
-	return &all[slices.IndexFunc(all, func(g group) bool { return w.Offset >= g.from })]
+func (all paramGroups) of(w Weight) *paramGroup {
+	return &all[slices.IndexFunc(all, func(g paramGroup) bool { return w.Offset >= g.from })]
 }
 
-// groupSize is how many parameters a group has at least, if there are more before them: for fewer an update is not worth its start. partSize
+// minGroupSize is how many parameters a group has at least, if there are more before them: for fewer an update is not worth its start. maxSliceSize
 // is how many of a dense layer's kernel it has at most, or little more.
-var groupSize, partSize = 1 << 20, 1 << 22
+var minGroupSize, maxSliceSize = 1 << 20, 1 << 22
 
 // starts returns the parameters of the node with which a group may begin.
 func (n node) starts() (starts []int) {
@@ -37,8 +37,8 @@ func (n node) starts() (starts []int) {
 	size := kernel.Shape.Size()
 	step := size
 	if l, ok := n.layer.(Dense); ok {
-		block := backend.PartRows * l.Units
-		step = max(1, partSize/block) * block
+		block := backend.SliceRows * l.Units
+		step = max(1, maxSliceSize/block) * block
 	}
 	for at := 0; at < size; at += step {
 		starts = append(starts, kernel.Offset+at)
@@ -47,7 +47,7 @@ func (n node) starts() (starts []int) {
 }
 
 // parts returns the rows of a dense layer's kernel that each group has, from the last on.
-func (all groups) parts(kernel Weight) (parts []backend.Rows) {
+func (all paramGroups) parts(kernel Weight) (parts []backend.Rows) {
 	units := kernel.Shape[1]
 	for _, g := range all {
 		from, to := max(0, g.from-kernel.Offset), min(kernel.Shape.Size(), g.to-kernel.Offset)
@@ -59,17 +59,17 @@ func (all groups) parts(kernel Weight) (parts []backend.Rows) {
 }
 
 // step updates the group's parameters.
-func (g *group) step() { g.optimizer.Step(g.w, g.v, g.g) }
+func (g *paramGroup) step() { g.optimizer.Step(g.w, g.v, g.g) }
 
-func (g *group) penalty() { g.optimizer.Penalty(g.w) }
+func (g *paramGroup) penalty() { g.optimizer.Penalty(g.w) }
 
 // groups divides the parameters into groups, and tells how many the largest has.
-func (net *Network) groups() (all groups, largest int) {
+func (net *Network) groups() (all paramGroups, largest int) {
 	to := net.ParameterSize
 	for _, n := range slices.Backward(net.nodes(false)) {
 		for _, from := range slices.Backward(n.starts()) {
-			if to-from >= groupSize || from == 0 {
-				all = append(all, group{from: from, to: to})
+			if to-from >= minGroupSize || from == 0 {
+				all = append(all, paramGroup{from: from, to: to})
 				largest = max(largest, to-from)
 				to = from
 			}
