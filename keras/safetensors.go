@@ -11,9 +11,6 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-// networkKey is the key of the network in the metadata of a safetensors file, a checkpoint too.
-const networkKey = "network"
-
 // openSafetensors finds the layers in a safetensors file, whose tensors are named "<layer>/<weight>".
 func (f *File) openSafetensors(r io.ReaderAt) error {
 	f.order = byName
@@ -21,13 +18,13 @@ func (f *File) openSafetensors(r io.ReaderAt) error {
 	if err != nil {
 		return err
 	}
-	if text, ok := h.Metadata[networkKey]; ok {
+	if text, ok := h.Metadata[nn.NetworkKey]; ok {
 		f.network = new(nn.Sequential)
 		if err := json.Unmarshal([]byte(text), f.network); err != nil {
 			f.networkError = fmt.Errorf("its network: %w", err)
 		}
 	}
-	_, checkpoint := h.Metadata["position"]
+	_, checkpoint := h.Metadata[nn.PositionKey]
 	if checkpoint {
 		if err := nn.VerifyCheckpoint(r, f.size); err != nil {
 			return err
@@ -37,7 +34,7 @@ func (f *File) openSafetensors(r io.ReaderAt) error {
 	for _, e := range h.Entries {
 		i := strings.LastIndex(e.Name, "/")
 		// A checkpoint has velocities, "velocity/<layer>/<weight>", and a checksum.
-		if e.Type != "F32" || i < 0 || checkpoint && strings.HasPrefix(e.Name, "velocity/") {
+		if e.Type != "F32" || i < 0 || checkpoint && strings.HasPrefix(e.Name, nn.VelocityPrefix) {
 			continue
 		}
 		name := e.Name[:i]

@@ -59,7 +59,8 @@ func onPrecisions(t *testing.T, test func(t *testing.T, b *cpu.Backend)) {
 	}
 }
 
-// answers asks a predictor for numbers of images from 1 to 9 and for an evaluation, and returns all that it says.
+// answers asks a predictor for numbers of images from 1 to 9 and for an evaluation, and returns all
+// that it says.
 func answers(p *Predictor, data *Images) (all []float32, result Result, err error) {
 	each := len(data.Pixels) / data.Len()
 	for n := range 9 {
@@ -102,7 +103,8 @@ func TestConcurrentPredictions(t *testing.T) {
 	})
 }
 
-// A trainer, two predictors of another model and one of the trainer's model work at once, each as if it were alone.
+// A trainer, two predictors of another model and one of the trainer's model work at once, each as
+// if it were alone.
 func TestConcurrentTraining(t *testing.T) {
 	onPrecisions(t, func(t *testing.T, b *cpu.Backend) {
 		alone := newTinyTrainer(t, b, tinyConfig())

@@ -16,8 +16,8 @@ type Model struct {
 	statistics tensor.Tensor // the others; nil if there are none
 }
 
-// NewModel allocates a network's weights on a backend. Until they are set by Init, Set or a checkpoint they are zero. Close frees
-// them.
+// NewModel allocates a network's weights on a backend. They are zero until Init, Set or a
+// checkpoint sets them. Close frees them.
 func NewModel(b backend.Backend, net *Network) (*Model, error) {
 	d := newDevice(b, "model")
 	var m *Model
@@ -46,15 +46,16 @@ func newModel(d *device, net *Network) (*Model, error) {
 	return m, nil
 }
 
-// Close frees the weights, after the operations of other goroutines. Then all methods that need them return an error. Predictors
-// of the model stay, as they have weights of their own. The model of a Trainer is closed with it, and the Trainer with the model.
+// Close waits for other goroutines' operations and frees the weights. Later operations return an
+// error. Predictors of the model are not affected, as they have copies of the weights. Close of the
+// model of a Trainer closes the Trainer, too.
 func (m *Model) Close() error { return m.backend.Close() }
 
-// chunk is the number of weights that pass through the host's memory at a time. It is a
+// chunk is the number of weights copied at a time between the host and the backend. It is a
 // multiple of initBlock.
 const chunk = 1 << 20
 
-// buffer returns room for a chunk of any weight.
+// buffer returns a slice for a chunk of any weight.
 func (net *Network) buffer() []float32 {
 	largest := 0
 	for _, w := range net.Weights {
@@ -63,7 +64,7 @@ func (net *Network) buffer() []float32 {
 	return make([]float32, min(chunk, largest))
 }
 
-// Init gives all weights their first values: kernels are drawn, biases, β and running means
+// Init sets all weights to their initial values: kernels are random, biases, β and running means
 // are 0, γ and running variances 1.
 func (m *Model) Init(in Initializer, seed uint64) error {
 	return m.backend.do(func() error { return m.init(in, seed) })
@@ -74,15 +75,15 @@ func (m *Model) init(in Initializer, seed uint64) error {
 	for _, w := range m.Weights {
 		t := m.flat(w)
 		for at := 0; at < w.Shape.Size(); at += chunk {
-			part := buffer[:min(chunk, w.Shape.Size()-at)]
+			values := buffer[:min(chunk, w.Shape.Size()-at)]
 			if w.FanIn > 0 {
-				in.fill(part, w, seed, at/initBlock)
+				in.fill(values, w, seed, at/initBlock)
 			} else {
-				for i := range part {
-					part[i] = w.start
+				for i := range values {
+					values[i] = w.start
 				}
 			}
-			if err := m.write(t, w.Offset+at, part); err != nil {
+			if err := m.write(t, w.Offset+at, values); err != nil {
 				return err
 			}
 		}
@@ -98,12 +99,12 @@ func (m *Model) flat(w Weight) tensor.Tensor {
 	return m.statistics
 }
 
-// view returns the weight's part of a flat tensor.
+// view returns the weight in a flat tensor.
 func (m *Model) view(flat tensor.Tensor, w Weight) tensor.Tensor {
 	return m.backend.View(flat, w.Offset, w.Shape)
 }
 
-// read reads elements of a flat tensor from an offset on. As write, it needs the lock.
+// read and write copy elements of a flat tensor from an offset on. The lock is held.
 func (m *Model) read(flat tensor.Tensor, offset int, dst []float32) error {
 	return m.backend.Read(dst, m.backend.View(flat, offset, tensor.Shape{len(dst)}))
 }
@@ -130,12 +131,12 @@ func (m *Model) get(name string) ([]float32, error) {
 	return values, m.read(m.flat(w), w.Offset, values)
 }
 
-// ReadPart reads elements of a weight, from the first one given on, as many as dst holds.
+// ReadPart copies len(dst) elements of a weight to dst, from element first on.
 func (m *Model) ReadPart(w Weight, dst []float32, first int) error {
 	return m.readPart(m.flat(w), w, dst, first)
 }
 
-// readPart reads elements of a weight, or of what belongs to it, from a flat tensor.
+// readPart is ReadPart from a flat tensor that has the weight, its velocity or its gradient.
 func (m *Model) readPart(flat tensor.Tensor, w Weight, dst []float32, first int) error {
 	if first < 0 || first+len(dst) > w.Shape.Size() {
 		return fmt.Errorf("nn: elements %d to %d of the weight %q of shape %v", first, first+len(dst), w.Name, w.Shape)
@@ -155,7 +156,7 @@ func (m *Model) Set(name string, values []float32) error {
 	return m.backend.do(func() error { return m.write(m.flat(w), w.Offset, values) })
 }
 
-// decay returns the L2 penalties of some of the parameters.
+// decay returns the L2 penalties of a range of the parameters.
 func (net *Network) decay(from, to int) []backend.Decay {
 	var all []backend.Decay
 	for _, w := range net.Weights {

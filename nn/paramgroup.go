@@ -7,16 +7,19 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// group is the parameters of a layer, of several, or of some rows of a large dense one, which are updated as soon as their gradients are there. The
-// gradients of all groups have the same place in turns: it is no larger than the largest needs, and often in the cache. Between weights, where
-// alignment leaves gaps, it holds what was there before, and so do the parameters' gaps, which nobody reads.
+// paramGroup is the parameters of one or more layers, or of some rows of a large dense layer. They
+// are updated as soon as their gradients are complete.
+//
+// All groups share one gradient buffer, sized for the largest group, which tends to stay in the
+// cache. Alignment gaps between weights hold stale values, in the gradients and in the parameters.
+// Nothing reads them.
 type paramGroup struct {
 	from, to  int // of the parameters
 	optimizer backend.Optimizer
 	w, v, g   tensor.Tensor
 }
 
-// groups are all of the parameters, from the last on.
+// paramGroups cover all parameters, last to first.
 type paramGroups []paramGroup
 
 // of returns the group of a weight.
@@ -24,11 +27,12 @@ func (all paramGroups) of(w Weight) *paramGroup {
 	return &all[slices.IndexFunc(all, func(g paramGroup) bool { return w.Offset >= g.from })]
 }
 
-// minGroupSize is how many parameters a group has at least, if there are more before them: for fewer an update is not worth its start. maxSliceSize
-// is how many of a dense layer's kernel it has at most, or little more.
+// minGroupSize is the smallest size of a group other than the first parameters: a smaller update is
+// not worth its start. maxSliceSize is about the largest part of a dense layer's kernel in one
+// group.
 var minGroupSize, maxSliceSize = 1 << 20, 1 << 22
 
-// starts returns the parameters of the node with which a group may begin.
+// starts returns the parameters of the node at which a group may begin.
 func (n node) starts() (starts []int) {
 	if len(n.weights) == 0 {
 		return nil
@@ -46,16 +50,16 @@ func (n node) starts() (starts []int) {
 	return starts
 }
 
-// parts returns the rows of a dense layer's kernel that each group has, from the last on.
-func (all paramGroups) parts(kernel Weight) (parts []backend.Rows) {
+// slices returns the rows of a dense layer's kernel in each group, last to first.
+func (all paramGroups) slices(kernel Weight) (rows []backend.Rows) {
 	units := kernel.Shape[1]
 	for _, g := range all {
 		from, to := max(0, g.from-kernel.Offset), min(kernel.Shape.Size(), g.to-kernel.Offset)
 		if from < to {
-			parts = append(parts, backend.Rows{From: from / units, To: to / units})
+			rows = append(rows, backend.Rows{From: from / units, To: to / units})
 		}
 	}
-	return parts
+	return rows
 }
 
 // step updates the group's parameters.
@@ -63,7 +67,7 @@ func (g *paramGroup) step() { g.optimizer.Step(g.w, g.v, g.g) }
 
 func (g *paramGroup) penalty() { g.optimizer.Penalty(g.w) }
 
-// groups divides the parameters into groups, and tells how many the largest has.
+// groups divides the parameters into groups and returns the size of the largest.
 func (net *Network) groups() (all paramGroups, largest int) {
 	to := net.ParameterSize
 	for _, n := range slices.Backward(net.nodes(false)) {
@@ -78,7 +82,7 @@ func (net *Network) groups() (all paramGroups, largest int) {
 	return all, largest
 }
 
-// makeGroups makes the groups, and what updates them.
+// makeGroups makes the groups and their optimizers.
 func (t *Trainer) makeGroups() (err error) {
 	m := t.Model
 	var largest int
@@ -89,7 +93,8 @@ func (t *Trainer) makeGroups() (err error) {
 	for i := range t.groups {
 		g := &t.groups[i]
 		shape := tensor.Shape{g.to - g.from}
-		g.w, g.v, g.g = m.backend.View(m.parameters, g.from, shape), m.backend.View(t.velocities, g.from, shape), m.backend.View(t.gradients, 0, shape)
+		g.w, g.v = m.backend.View(m.parameters, g.from, shape), m.backend.View(t.velocities, g.from, shape)
+		g.g = m.backend.View(t.gradients, 0, shape)
 		g.optimizer, err = m.backend.SGD(backend.SGDSpec{
 			Size: shape.Size(), Decay: m.decay(g.from, g.to), Momentum: t.config.Momentum, Nesterov: true})
 		if err != nil {

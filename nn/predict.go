@@ -12,18 +12,19 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Predictor classifies images with a model, in inference mode: running statistics and no dropout. Its weights are those that the
-// model had when it was made. It is safe for use by multiple goroutines, which take turns batch by batch.
+// Predictor classifies images with a model in inference mode: running statistics and no dropout. It
+// has a copy of the weights that the model had when the Predictor was made. It is safe for use by
+// multiple goroutines, which take turns batch by batch.
 type Predictor struct {
 	model    *Model
-	constant []int // numbers of images for which the backend keeps the weights, which then never change
+	constant []int // batch sizes for which the backend keeps packed weights, which never change
 	batch    int
 	nodes    []node
-	buffers  [2]tensor.Tensor   // what flows between the nodes alternates between them
+	buffers  [2]tensor.Tensor   // the activations alternate between them
 	labels   tensor.Tensor      // (batch,)
 	programs map[int]*inference // by number of images
 	metrics  []backend.StepMetrics
-	resident *source                 // whose images measure generates; nil if they are written
+	resident *source                 // generates the images of measure; nil if they are written
 	penalty  func() (float64, error) // the L2 penalty of the weights
 }
 
@@ -31,24 +32,25 @@ type Predictor struct {
 type inference struct {
 	images, labels, logits tensor.Tensor
 	predict, measure       backend.Step
-	evaluations            []*evaluation // that each run of measure since its last Metrics belongs to
+	evaluations            []*evaluation // of each run of measure since its last Metrics
 }
 
-// Result is how well a model does: the mean loss over images, penalties included, and the
-// share of images whose class was found.
+// Result is the quality of a model: the mean loss over images, penalties included, and the fraction
+// of images classified correctly.
 type Result struct {
 	Loss     float64 `json:"loss"`
 	Accuracy float64 `json:"accuracy"`
 }
 
-// NewPredictor prepares to classify batch images at a time, and also fewer, which takes longer for each. It
-// copies the weights, of which the backend may keep another form for whole batches, and one more for each
-// number of images in fewer: for other numbers it is made again each time. Close frees the copies; the model may be closed before.
+// NewPredictor prepares to classify up to batch images at a time. It copies the weights. The
+// backend may keep a packed form of them for batches of that size, and one for each size in fewer;
+// for other sizes it packs them again in every batch. Close frees the copies. The model may be
+// closed before.
 func (m *Model) NewPredictor(batch int, fewer ...int) (*Predictor, error) {
 	sizes := append([]int{batch}, fewer...)
 	for _, n := range sizes {
 		if n < 1 || n > batch {
-			return nil, fmt.Errorf("nn: a predictor of %d images at a time, and of %d: want numbers from 1 on, the largest first", batch, n)
+			return nil, fmt.Errorf("nn: a predictor of %d images at a time, and of %d: want at least 1, the largest first", batch, n)
 		}
 	}
 	d := newDevice(m.backend, "predictor")
@@ -70,7 +72,7 @@ func (m *Model) newPredictor(d *device, sizes []int) (*Predictor, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The largest of those that use each buffer makes it.
+	// Each buffer has the size of its largest activation.
 	var largest [2]tensor.Shape
 	for i, s := range m.shapes(m.nodes(true), batch) {
 		if l := &largest[i%2]; *l == nil || s.Size() > l.Size() {
@@ -95,17 +97,18 @@ func (m *Model) newPredictor(d *device, sizes []int) (*Predictor, error) {
 	return p, nil
 }
 
-// Close frees the predictor's memory, after the batches that other goroutines have begun. Then all methods return an error.
+// Close waits for the batches of other goroutines and frees the predictor's memory. Later calls
+// return an error.
 func (p *Predictor) Close() error { return p.model.backend.Close() }
 
-// predictor returns a Predictor that works in the two largest of the tensors and follows the model's
-// weights as they change. It lacks the penalty.
-func (m *Model) predictor(batch int, room []tensor.Tensor, labels tensor.Tensor) *Predictor {
+// predictor returns a Predictor that reads the model's own weights as they change, and whose
+// activations use the two largest of the given tensors. The caller sets penalty.
+func (m *Model) predictor(batch int, workspace []tensor.Tensor, labels tensor.Tensor) *Predictor {
 	p := &Predictor{model: m, batch: batch, nodes: m.nodes(true), labels: labels, programs: map[int]*inference{}}
 	bySize := func(a, b tensor.Tensor) int { return cmp.Compare(b.Shape().Size(), a.Shape().Size()) }
-	room = slices.Clone(room)
-	slices.SortStableFunc(room, bySize)
-	copy(p.buffers[:], room)
+	workspace = slices.Clone(workspace)
+	slices.SortStableFunc(workspace, bySize)
+	copy(p.buffers[:], workspace)
 	var need [2]int
 	for i, s := range m.shapes(p.nodes, batch) {
 		need[i%2] = max(need[i%2], s.Size())
@@ -116,7 +119,7 @@ func (m *Model) predictor(batch int, room []tensor.Tensor, labels tensor.Tensor)
 	return p
 }
 
-// program returns the passes for n images, made at the first use.
+// program returns the passes for n images, which it makes at the first use.
 func (p *Predictor) program(n int) (*inference, error) {
 	if made, ok := p.programs[n]; ok {
 		return made, nil
@@ -150,12 +153,12 @@ func (p *Predictor) program(n int) (*inference, error) {
 	return made, nil
 }
 
-// Logits returns what the last layer gives, (N, Classes), for any number N of images,
-// float32 pixels (N, H, W, C) prepared as those that the model was trained on.
+// Logits returns the output of the last layer, (N, Classes), for any number N of images: float32
+// pixels (N, H, W, C), normalized like those that the model was trained on.
 func (p *Predictor) Logits(images []float32) ([]float32, error) {
 	each := p.model.Input.Size()
 	if len(images)%each != 0 {
-		return nil, fmt.Errorf("nn: %d numbers are not a number of whole images of shape %v", len(images), p.model.Input)
+		return nil, fmt.Errorf("nn: %d values are not a whole number of images of shape %v", len(images), p.model.Input)
 	}
 	total, classes := len(images)/each, p.model.Classes
 	logits := make([]float32, total*classes)
@@ -190,8 +193,8 @@ func (p *Predictor) predict(images, logits []float32) error {
 	return err
 }
 
-// Probabilities returns the softmax of the logits: for each image, of each class, how
-// probable the model holds it.
+// Probabilities returns the softmax of the logits, (N, Classes): the model's probability of each
+// class for each image.
 func (p *Predictor) Probabilities(images []float32) ([]float32, error) {
 	x, err := p.Logits(images)
 	if err != nil {
@@ -209,14 +212,14 @@ func (p *Predictor) Probabilities(images []float32) ([]float32, error) {
 	return x, nil
 }
 
-// Evaluate measures the model on a set of images, in order. When ctx is done it stops
-// with ctx's error.
+// Evaluate measures the model on a set of images, in order. When ctx is done it stops with ctx's
+// error.
 func (p *Predictor) Evaluate(ctx context.Context, data Data) (Result, error) {
 	return p.EvaluateEach(ctx, data, nil)
 }
 
-// EvaluateEach is Evaluate, and gives each batch's class numbers (n,) and logits (n, Classes) to
-// a function, for which they hold until it returns.
+// EvaluateEach is Evaluate, and calls each with the class numbers (n,) and the logits (n, Classes)
+// of every batch. They are valid until each returns, which may use the Predictor.
 func (p *Predictor) EvaluateEach(ctx context.Context, data Data, each func(labels, logits []float32)) (Result, error) {
 	if err := p.model.fits(data); err != nil {
 		return Result{}, err
@@ -224,11 +227,11 @@ func (p *Predictor) EvaluateEach(ctx context.Context, data Data, each func(label
 	return p.evaluate(ctx, fromHost(p.model.backend, data), each)
 }
 
-// evaluation is what Evaluate has found so far. Evaluations of several goroutines may take turns batch by batch.
+// evaluation is the state of one Evaluate. Those of several goroutines take turns batch by batch.
 type evaluation struct {
 	total sums
 	last  *inference // of the last batch
-	err   error      // of metrics that were lost
+	err   error      // from metrics that were lost
 }
 
 func (p *Predictor) evaluate(ctx context.Context, data *source, each func(labels, logits []float32)) (Result, error) {
@@ -245,7 +248,7 @@ func (p *Predictor) evaluate(ctx context.Context, data *source, each func(labels
 				err = p.measure(&e, data, images, labels, logits)
 			}
 			if err != nil {
-				_ = p.collect(e.last) // the first error counts; no metrics stay behind
+				_ = p.collect(e.last) // leaves no metrics behind; the first error counts
 			}
 			return err
 		})
@@ -260,7 +263,7 @@ func (p *Predictor) evaluate(ctx context.Context, data *source, each func(labels
 	if err != nil {
 		return Result{}, err
 	}
-	// The penalty is that of the weights, once, whatever the number of batches.
+	// The penalty of the weights counts once, whatever the number of batches.
 	penalty, err := p.penalty()
 	if err != nil {
 		return Result{}, err
@@ -270,7 +273,8 @@ func (p *Predictor) evaluate(ctx context.Context, data *source, each func(labels
 	return r, nil
 }
 
-// measure runs a batch of an evaluation, and reads its logits if there is a buffer for them. The lock is held.
+// measure runs a batch of an evaluation, and reads its logits unless the slice is nil. The lock is
+// held.
 func (p *Predictor) measure(e *evaluation, data *source, images, labels, logits []float32) error {
 	b := p.model.backend
 	q, err := p.program(len(labels))
@@ -302,7 +306,7 @@ func (p *Predictor) measure(e *evaluation, data *source, images, labels, logits 
 	return nil
 }
 
-// collect gives all evaluations what the runs of a program have measured. The lock is held.
+// collect distributes the metrics of a program's runs to their evaluations. The lock is held.
 func (p *Predictor) collect(q *inference) (err error) {
 	if q == nil {
 		return nil
@@ -319,7 +323,7 @@ func (p *Predictor) collect(q *inference) (err error) {
 	return err
 }
 
-// sums are what has been measured on images so far.
+// sums accumulate what was measured on images.
 type sums struct {
 	Images  int     `json:"images"`
 	Loss    float64 `json:"loss"` // sum over images
@@ -337,17 +341,17 @@ func (s sums) result() Result {
 	return Result{Loss: s.Loss / n, Accuracy: float64(s.Correct) / n}
 }
 
-// fits reports an error unless the images are those that the network takes.
+// fits returns an error unless the network accepts the images.
 func (net *Network) fits(data Data) error {
 	h, w, c := data.Shape()
 	if shape := (tensor.Shape{h, w, c}); !shape.Equal(net.Input) {
-		return fmt.Errorf("nn: images of shape %v, but the network takes %v", shape, net.Input)
+		return fmt.Errorf("nn: images of shape %v, but the network expects %v", shape, net.Input)
 	}
 	if data.Classes() != net.Classes {
-		return fmt.Errorf("nn: data of %d classes, but the network tells %d apart", data.Classes(), net.Classes)
+		return fmt.Errorf("nn: data of %d classes, but the network has %d", data.Classes(), net.Classes)
 	}
 	if data.Len() == 0 {
-		return errors.New("nn: a data set without images")
+		return errors.New("nn: a dataset without images")
 	}
 	return nil
 }

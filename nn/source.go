@@ -8,25 +8,28 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// ByteData is a Data in bytes, of which a backend.Augmenter can make the batches itself.
+// ByteData is a Data whose pixels are bytes, from which a backend.Augmenter can generate the
+// batches.
 type ByteData interface {
 	Data
-	// Stored returns the images, (N, H, W, C), and what each byte stands for in each channel, (C, 256).
+	// Stored returns the images, (N, H, W, C), and the value of each byte in each channel, (C,
+	// 256).
 	Stored() (pixels []byte, values []float32)
-	// Samples are Batches with (n, backend.SampleSize) numbers in place of the images, which say how each is
-	// made of those stored.
+	// Samples is Batches with (n, backend.SampleSize) values in place of the images. They say how
+	// the backend generates each from those stored.
 	Samples(epoch, first, size int) iter.Seq2[[]float32, []float32]
 }
 
-// source is a set of images as a backend gets its batches: image by image or, where it keeps the set, as samples of it.
+// source feeds batches of a Data to a backend: as pixels or, if the backend stores the set, as
+// samples.
 type source struct {
 	backend backend.Backend
 	batches func(epoch, first, size int) iter.Seq2[[]float32, []float32]
-	set     backend.Dataset // nil: image by image
+	set     backend.Dataset // nil if batches are pixels
 	samples tensor.Tensor   // of the largest batch
 }
 
-// newSource lets the backend keep a set of images if both can do that and there is memory for it.
+// newSource stores the set on the backend if both support it and the memory suffices.
 func newSource(b *device, data Data, batch int) (*source, error) {
 	augmenter, can := b.Backend.(backend.Augmenter)
 	images, could := data.(ByteData)
@@ -47,10 +50,13 @@ func newSource(b *device, data Data, batch int) (*source, error) {
 	return &source{b, images.Samples, set, samples}, err
 }
 
-// fromHost is a source that gives image by image.
-func fromHost(b backend.Backend, data Data) *source { return &source{backend: b, batches: data.Batches} }
+// fromHost returns a source of pixels.
+func fromHost(b backend.Backend, data Data) *source {
+	return &source{backend: b, batches: data.Batches}
+}
 
-// write brings a batch to the backend; draw, a part of the step, then makes the images if that did not.
+// write copies a batch to the backend: pixels to images, or samples. generate, which is part of the
+// step, then makes the images from the samples.
 func (s *source) write(images tensor.Tensor, batch []float32) error {
 	if s.set == nil {
 		return s.backend.Write(images, batch)

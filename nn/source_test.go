@@ -43,9 +43,12 @@ func (c *counting) Dataset(s backend.DatasetSpec) (backend.Dataset, error) {
 	return c.Augmenter.Dataset(s)
 }
 
-func newCounting() *counting { return &counting{backendtest.Reference().(backend.Augmenter), &counted{}} }
+func newCounting() *counting {
+	return &counting{backendtest.Reference().(backend.Augmenter), &counted{}}
+}
 
-// augmentedConfig trains and validates on 20 images, shifted by whole pixels, of which a backend can generate without rounding.
+// augmentedConfig trains and validates on 20 images, shifted by whole pixels, of which a backend
+// can generate without rounding.
 func augmentedConfig() Config {
 	d := cifar.Shapes(1, 20, 7)
 	c := tinyConfig()
@@ -59,8 +62,8 @@ func augmentedNetwork(t *testing.T) *Network {
 		Conv2D{Filters: 2, Kernel: 3}, BatchNorm{}, ReLU{}, MaxPool{}, MaxPool{}, MaxPool{}, Flatten{}, Dropout{Rate: 0.5}, Dense{Units: 10}}})
 }
 
-// TestGeneratedBatches trains where the backend generates the images, and where they are given to it: to the same state, and in a step
-// nothing is written but the samples and the labels.
+// TestGeneratedBatches trains where the backend generates the images, and where they are given to
+// it: to the same state, and in a step nothing is written but the samples and the labels.
 func TestGeneratedBatches(t *testing.T) {
 	b, config := newCounting(), augmentedConfig()
 	generated := newTrainer(t, b, augmentedNetwork(t), config)
@@ -86,7 +89,8 @@ func TestGeneratedBatches(t *testing.T) {
 	sameState(t, given.State, generated.State)
 }
 
-// A set that does not fit into the memory of the backend is given to it batch by batch; other errors are errors.
+// A set that does not fit into the memory of the backend is given to it batch by batch; other
+// errors are errors.
 func TestSetsThatDoNotFit(t *testing.T) {
 	b := newCounting()
 	b.err = fmt.Errorf("no room: %w", backend.ErrMemory)

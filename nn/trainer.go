@@ -23,23 +23,23 @@ type Config struct {
 	Init       Initializer
 	Seed       uint64 // of the first weights and the dropout masks
 
-	// Checkpoint is the file to which the state goes at the end of each epoch, when Run is
-	// cancelled and, where CheckpointEvery is not 0, after that time within an epoch.
-	// If it is empty nothing is saved.
+	// Checkpoint is the file to which the state is saved at the end of each epoch, when Run is
+	// cancelled and, unless CheckpointEvery is 0, after that time within an epoch. If it is empty,
+	// nothing is saved.
 	Checkpoint      string
 	CheckpointEvery time.Duration
 
-	// OnStep, if not nil, is called after each step, or after several that are
-	// shorter together than a picture on a screen.
+	// OnStep, if not nil, is called after every step, or after several steps that together take
+	// less than about 50 ms.
 	OnStep func(Progress)
-	// OnEpoch, if not nil, is called when an epoch is over and saved. Its error ends the run.
+	// OnEpoch, if not nil, is called after each epoch, once it is saved. Its error ends the run.
 	OnEpoch func(Row) error
 }
 
-// Progress tells how far an epoch has come.
+// Progress is the state of an epoch.
 type Progress struct {
 	Epoch           int // from 1
-	Step, Steps     int // done in the epoch, of so many
+	Step, Steps     int // steps done, and steps of the epoch
 	Result              // means over the images of the epoch so far, L2 penalty included
 	LearningRate    float64
 	ImagesPerSecond float64
@@ -47,13 +47,15 @@ type Progress struct {
 
 var errBusy = errors.New("nn: the trainer is running")
 
-// pollInterval is the time after which the trainer asks for the metrics of the steps. A
-// device that works ahead of the host has to be waited for then.
+// pollInterval is the time after which the trainer takes the metrics of the steps, for which it may
+// have to wait for the device.
 const pollInterval = 50 * time.Millisecond
 
-// Trainer trains a network by stochastic gradient descent with Nesterov momentum. One goroutine at a time uses it: Run and Resume
-// return an error while either runs, and the State is to be read between them or in their callbacks. Its Model may be used by others
-// meanwhile, between two steps, and so may whatever else is on the backend.
+// Trainer trains a network by stochastic gradient descent with Nesterov momentum.
+//
+// One goroutine at a time may use a Trainer: Run and Resume return an error while either runs, and
+// its State may be read or saved only between them or in a callback. Its Model, and anything else
+// on the same backend, may be used by other goroutines at any time. They run between two steps.
 type Trainer struct {
 	*State
 	busy      atomic.Bool // Run or Resume runs
@@ -62,7 +64,7 @@ type Trainer struct {
 	data      *source
 	flow      []tensor.Tensor // at the largest batch
 	labels    tensor.Tensor
-	gradients tensor.Tensor // of one group at a time
+	gradients tensor.Tensor // of one parameter group at a time
 	groups    paramGroups
 	programs  map[int]*program // by number of images
 	predictor *Predictor
@@ -79,7 +81,8 @@ type program struct {
 	step           backend.Step
 }
 
-// NewTrainer makes everything that training needs on a backend, and draws the first weights. Close frees it.
+// NewTrainer allocates and plans everything that training needs on a backend, and initializes the
+// weights. Close frees it.
 func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
 	if err := c.check(net); err != nil {
 		return nil, err
@@ -125,7 +128,7 @@ func (c Config) trainer(d *device, net *Network) (*Trainer, error) {
 	}
 	t.predictor = m.predictor(t.batch, t.flow, t.labels)
 	t.predictor.penalty = t.penalty()
-	// What can fail for want of memory fails now, and what has to be measured is measured.
+	// Making all programs now finds out whether the memory suffices, and measures algorithms.
 	for _, n := range sizes(c.Data.Len(), t.batch) {
 		if _, err = t.program(n); err != nil {
 			return nil, err
@@ -136,7 +139,7 @@ func (c Config) trainer(d *device, net *Network) (*Trainer, error) {
 			return nil, err
 		}
 	}
-	// Only what is left of the memory is for the images, which it goes without too.
+	// The images get only memory that is left: training works without it.
 	if t.data, err = newSource(d, c.Data, t.batch); err != nil {
 		return nil, err
 	}
@@ -145,11 +148,11 @@ func (c Config) trainer(d *device, net *Network) (*Trainer, error) {
 	return t, err
 }
 
-// Close frees the memory of the trainer and its model, after the step that another goroutine has begun. Then Run and whatever else
-// needs them returns an error.
+// Close waits for the step that runs and frees the memory of the trainer and its model. Later calls
+// return an error, and so does a Run that has not ended.
 func (t *Trainer) Close() error { return t.Model.Close() }
 
-// sizes returns how many images there are in the batches of so many, the largest first.
+// sizes returns the sizes of an epoch's batches, each once, the largest first.
 func sizes(images, batch int) (sizes []int) {
 	if images >= batch {
 		sizes = append(sizes, batch)
@@ -171,16 +174,16 @@ func (c *Config) check(net *Network) error {
 	case len(c.Schedule.phases) == 0:
 		return errors.New("nn: no learning rate")
 	case c.Data == nil || c.Validation == nil:
-		return errors.New("nn: no data to train on, or none to validate with")
+		return errors.New("nn: no training data or no validation data")
 	}
 	return errors.Join(net.trains(), net.fits(c.Data), net.fits(c.Validation))
 }
 
-// trains reports the first layer that is for inference only.
+// trains returns an error that names the first layer that supports inference only.
 func (net *Network) trains() error {
 	for i, l := range net.Layers {
 		if _, dropout := l.(Dropout); dropout && len(net.Table[i].Output) != 1 {
-			return fmt.Errorf("nn: layer %q, given %v: %s to train", net.Table[i].Name, net.Table[i].Output, wantsVector)
+			return fmt.Errorf("nn: layer %q, given %v: %s to train", net.Table[i].Name, net.Table[i].Output, needsVector)
 		}
 	}
 	return nil
@@ -212,7 +215,7 @@ func (t *Trainer) penalty() func() (float64, error) {
 // Steps returns the number of steps in an epoch.
 func (t *Trainer) Steps() int { return (t.Images + t.batch - 1) / t.batch }
 
-// program returns the training step for n images, made at the first use.
+// program returns the training step for n images, which it makes at the first use.
 func (t *Trainer) program(n int) (*program, error) {
 	if made, ok := t.programs[n]; ok {
 		return made, nil
@@ -281,9 +284,9 @@ func (t *Trainer) rate(step int) float64 {
 	return t.config.Schedule.At(step, t.Steps(), t.config.Epochs)
 }
 
-// Run trains to the last epoch, from where the state is. When ctx is done it finishes the step,
-// saves, and returns ctx's cause, or why it could not save. When the loss is no longer a number it stops, and the
-// checkpoint stays as it was.
+// Run trains from the current state to the last epoch. When ctx is done, Run finishes the step,
+// saves, and returns ctx's cause, or why it could not save. When the loss is not finite, Run stops
+// with an error and leaves the checkpoint as it was.
 func (t *Trainer) Run(ctx context.Context) error {
 	if !t.busy.CompareAndSwap(false, true) {
 		return errBusy
@@ -313,7 +316,7 @@ func (t *Trainer) Run(ctx context.Context) error {
 	return nil
 }
 
-// epoch trains what is left of an epoch and measures the model after it.
+// epoch trains the rest of an epoch and evaluates the model.
 func (t *Trainer) epoch(ctx context.Context) error {
 	if err := t.train(ctx); err != nil {
 		return err
@@ -333,7 +336,7 @@ func (t *Trainer) epoch(ctx context.Context) error {
 	return nil
 }
 
-// train does the steps that are left of an epoch.
+// train runs the remaining steps of an epoch.
 func (t *Trainer) train(ctx context.Context) error {
 	last := time.Now()
 	for images, labels := range t.data.batches(t.Epoch, t.EpochStep, t.batch) {
@@ -353,7 +356,7 @@ func (t *Trainer) train(ctx context.Context) error {
 			if err := t.save(); err != nil {
 				return err
 			}
-			last = time.Now() // saving is not training
+			last = time.Now() // the speed does not include saving
 		}
 	}
 	if err := t.collect(&last); err != nil {
@@ -362,7 +365,7 @@ func (t *Trainer) train(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// takeMetrics takes what the last program's steps have measured.
+// takeMetrics takes the metrics of the last program's steps. The lock is held.
 func (t *Trainer) takeMetrics() (err error) {
 	if t.last != nil {
 		t.metrics, err = t.last.step.Metrics(t.metrics)
@@ -370,7 +373,8 @@ func (t *Trainer) takeMetrics() (err error) {
 	return err
 }
 
-// collect adds what the last steps measured to the epoch's sums, and their time since last.
+// collect adds the metrics of the steps since the last call, and the time since *last, to the
+// epoch's sums.
 func (t *Trainer) collect(last *time.Time) error {
 	err := t.Model.backend.do(t.takeMetrics)
 	defer func() { t.metrics = t.metrics[:0] }()
@@ -394,14 +398,14 @@ func (t *Trainer) collect(last *time.Time) error {
 	return nil
 }
 
-const divergedAdvice = ": training has diverged, a smaller learning rate or a warm-up may help"
+const divergedAdvice = ": training has diverged; a smaller learning rate or a warm-up may help"
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // speed returns the epoch's images per second of training.
 func (t *Trainer) speed() float64 { return float64(t.Sums.Images) / max(t.Seconds, 1e-9) }
 
-// save writes the checkpoint, if there is to be one.
+// save writes the checkpoint, if one is configured.
 func (t *Trainer) save() error {
 	if t.config.Checkpoint == "" {
 		return nil
