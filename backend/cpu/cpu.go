@@ -1,21 +1,28 @@
-// Package cpu is the engine for the processor: it owns the memory and the workers, and
-// its plans divide the kernels of package ops among them.
+// Package cpu is the engine for the processor. It owns the memory and the workers, and its plans
+// divide the kernels of package ops among the workers.
 //
 // # How a plan works
 //
-// A constructor checks its spec, reserves the scratch memory that each worker
-// needs (Backend.reserve), allocates what the plan keeps (Backend.floats), and stores
-// its tasks as func(worker, job int) values, so that a step allocates nothing:
+// A constructor checks its spec, reserves the scratch memory that each worker needs
+// (Backend.reserve), and allocates what the plan keeps (Backend.floats). It stores the plan's tasks
+// as func(worker, job int) values, so that a step allocates nothing:
 //
 //	p.forwardTask = p.forwardJob
 //
-// A method of the plan takes the numbers of its tensors (numbers of what it reads, Backend.output of what
-// it writes; both check the shape), leaves them in fields, and calls b.pool.run(jobs, p.forwardTask). Any worker
-// may take any job, in any order, so a job writes only what is its own, and a sum over
-// jobs is kept as one part per job and added in order of the jobs afterwards. How many numbers each of these parts sums must not depend on the
-// number of workers; how many results a job computes may. Then the
-// results are the same, to the bit, with any number of workers. Within a
-// job b.scratch(worker) is memory of the worker, undefined at the start of the job.
+// A method of the plan takes the elements of its tensors, after checking the shapes: numbers of
+// what it reads, Backend.output of what it writes. It stores them in fields and calls
+// b.pool.run(jobs, p.forwardTask). Any worker may take any job, in any order.
+//
+// So a job writes only its own results. A sum over jobs is kept as one partial sum per job; they
+// are added in order afterwards. How many elements a partial sum has must not depend on the number
+// of workers; how many results a job computes may. Then the results have the same bits for any
+// number of workers. In a job, b.scratch(worker) is memory of the worker, undefined at the start of
+// the job.
+//
+// # Scopes
+//
+// A Backend is a scope: tensors, memory that plans keep, and steps. All scopes of a processor share
+// one machine: the workers, the scratch memory, the options and the lock.
 package cpu
 
 import (
@@ -35,12 +42,13 @@ const errMetrics = "cpu: too many runs of a step since its last Metrics"
 type Options struct {
 	Threads int       // workers; 0 means one for each core that the process may use
 	Level   ops.Level // of the kernels, one of ops.Levels; 0 means ops.Best
-	BF16    bool      // activations and the inputs of products are bfloat16; weights and sums stay float32
+	BF16    bool      // activations and factors of products are bfloat16, weights and sums float32
 	Conv    string    // algorithm of the convolutions, one of ConvAlgorithms; "" means "auto"
 	Table   ConvTable // of "auto": what was measured on this machine, or chosen before
 }
 
-// Backend is the processor as a backend.Backend, or a scope of one. Its results do not depend on the number of threads.
+// Backend is the processor as a backend.Backend, or a scope of it. Its results do not depend on the
+// number of threads.
 type Backend struct {
 	*machine
 	opened bool // by Open: its Close ends the machine
@@ -133,7 +141,8 @@ func (s *step) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, error)
 	return dst, nil
 }
 
-// Close frees the memory. That of the backend that Open returned closes all scopes and stops the workers.
+// Close frees the memory. That of the backend that Open returned closes all scopes and stops the
+// workers.
 func (b *Backend) Close() error {
 	b.Lock()
 	defer b.Unlock()

@@ -11,8 +11,8 @@ import (
 
 var errClosed = errors.New("cpu: the backend is closed")
 
-// machine is what a backend and its scopes share: the workers, their scratch memory and the options. Its lock is that of the
-// backend.
+// machine is what a backend and its scopes share: the workers, their scratch memory and the
+// options. Its lock is that of the backend.
 type machine struct {
 	sync.Mutex
 	level   ops.Level
@@ -41,8 +41,8 @@ func (b *Backend) floats(n int) ([]float32, error) {
 	return b.memory.alloc(n)
 }
 
-// available returns an error if n more floats do not fit into the memory that the system had at the first call. The system
-// might hand them out all the same, and kill the program when it uses them.
+// available returns an error if n more floats do not fit into the memory that the system had at the
+// first call. The system might hand them out all the same, and kill the program when it uses them.
 func (b *Backend) available(n int) error {
 	if b.closed {
 		return errClosed
@@ -56,15 +56,16 @@ func (b *Backend) available(n int) error {
 	return nil
 }
 
-// reserve makes every worker's scratch at least n floats long. Constructors of plans call it; it must not be called while jobs
-// run.
+// reserve makes every worker's scratch at least n floats long. Constructors of plans call it; it
+// must not be called while jobs run.
 func (b *Backend) reserve(n int) error { return b.grow(&b.work, b.pool.workers, n) }
 
-// scratch returns the scratch of a worker, aligned to 64 bytes, at least as long as any plan reserved. Call it in each job: a
-// later reserve moves the memory.
+// scratch returns the scratch of a worker, aligned to 64 bytes, at least as long as any plan
+// reserved. Call it in each job: a later reserve moves the memory.
 func (b *Backend) scratch(worker int) []float32 { return b.work.of(worker) }
 
-// reserveCommon makes the memory that all workers share during a plan's method, Write or Read at least n floats long.
+// reserveCommon makes the memory that all workers share during a plan's method, Write or Read at
+// least n floats long.
 func (b *Backend) reserveCommon(n int) error { return b.grow(&b.common, 1, n) }
 
 func (b *Backend) grow(s *scratch, workers, n int) error {
@@ -77,7 +78,8 @@ func (b *Backend) grow(s *scratch, workers, n int) error {
 	return s.reserve(workers, n)
 }
 
-// Bytes returns the size of the tensors and plans of this backend and all its scopes, and of their scratch memory.
+// Bytes returns the size of the tensors and plans of this backend and all its scopes, and of their
+// scratch memory.
 func (b *Backend) Bytes() int {
 	sum := 4 * (len(b.work.memory.floats) + len(b.common.memory.floats))
 	for scope := range b.scopes {

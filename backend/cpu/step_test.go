@@ -164,7 +164,8 @@ func TestResultsDoNotDependOnThreads(t *testing.T) {
 	})
 }
 
-// TestOneImageDoesNotDependOnThreads has a convolution of which each worker takes so many columns that all are busy.
+// TestOneImageDoesNotDependOnThreads has a convolution of which each worker takes so many columns
+// that all are busy.
 func TestOneImageDoesNotDependOnThreads(t *testing.T) {
 	const in, out = 70, 200
 	eachStep(t, func(t *testing.T, o Options) {
