@@ -104,8 +104,8 @@ func (s *suite) dataset() {
 	}
 }
 
-// goldenDataset compares the images that a backend makes of a set with Keras's. The reference data are images from which the
-// mean was subtracted: the bytes number the values of a channel.
+// goldenDataset compares the images that a backend makes of a set with Keras's. The reference data
+// are images from which the mean was subtracted: the bytes number the values of a channel.
 func goldenDataset(t *testing.T, open func(t *testing.T) backend.Backend) {
 	const tolerance = 1e-4 // of values up to 150
 	d := newDevice(t, open(t))

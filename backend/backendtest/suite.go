@@ -10,8 +10,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Options tell the suite what a backend may do less exactly than float32 arithmetic in
-// the direct way. The zero value allows nothing.
+// Options state where a backend is less exact than the direct algorithm in float32. The zero value
+// allows nothing.
 type Options struct {
 	// Unit is the relative rounding error of activations as they are stored and of the
 	// inputs of products: 2⁻⁸ for bfloat16, 2⁻¹¹ for TF32. Zero is float32 itself.
@@ -19,22 +19,25 @@ type Options struct {
 	// Products multiplies the tolerance of convolutions and dense layers, for
 	// algorithms with fewer and less exact products. Zero means 1.
 	Products float64
-	// Winograd returns the algorithm of minimal filtering that computes a convolution, nil for the direct
-	// way. Its error goes with the size of all that the transforms mix, so it has one tolerance for a
-	// tensor, see Winograd. nil is the direct way always.
+	// Winograd returns the minimal-filtering algorithm that computes a convolution, nil for the
+	// direct algorithm. Its error is proportional to the size of all values that the transforms
+	// mix, so it has one tolerance for a tensor; see Winograd. If the function is nil, all are
+	// direct.
 	Winograd func(backend.Conv2DSpec) *Winograd
-	// Mixed is for unknown algorithms that make an element of several sums and their differences
-	// (Winograd): its error goes with the size of all of them, so the tolerance of each
-	// element is at least that of the root mean square of the tensor's.
+	// Mixed is for unknown algorithms that compute an element from several sums and their
+	// differences (Winograd). The error is proportional to the size of all of them, so the
+	// tolerance of each element is at least that of the tensor's root mean square.
 	Mixed bool
 }
 
-// Run is the suite that every backend passes: each plan on its own against Reference,
-// over odd shapes and all those of the VGG networks, and a network of them all. It
-// calls open for each part and closes what that returns. With -short it leaves out the
-// large shapes.
+// Run is the suite that every backend passes. It compares each plan with Reference, over odd shapes
+// and all those of the VGG networks, and a network of all plans. It opens and closes a backend for
+// each case. With -short it skips the large shapes.
+//
+// To add a case, write a method of suite and list it here. device is the backend under test,
+// reference the one to compare with, near and same compare, and run makes subtests.
 func Run(t *testing.T, open func(t *testing.T) backend.Backend, o Options) {
-	runParts(t, open, o, append(convolutions(), []part{
+	runSections(t, open, o, append(convolutions(), []section{
 		{"Tensors", (*suite).tensors},
 		{"Views", (*suite).views},
 		{"Dense", (*suite).dense},
@@ -53,38 +56,38 @@ func Run(t *testing.T, open func(t *testing.T) backend.Backend, o Options) {
 	}...))
 }
 
-// RunConvolutions is the part of Run that depends on how convolutions are computed, for a backend
-// that has several ways.
+// RunConvolutions runs the cases of Run that depend on the algorithm of convolutions, for a backend
+// that has several.
 func RunConvolutions(t *testing.T, open func(t *testing.T) backend.Backend, o Options) {
-	runParts(t, open, o, convolutions())
+	runSections(t, open, o, convolutions())
 }
 
-// part is a part of the suite.
-type part struct {
+// section is a section of the suite.
+type section struct {
 	name string
 	test func(*suite)
 }
 
-func convolutions() []part {
-	return []part{
+func convolutions() []section {
+	return []section{
 		{"Conv2D", (*suite).conv2D},
 		{"Inference", (*suite).inference},
 		{"Network", (*suite).network},
 	}
 }
 
-func runParts(t *testing.T, open func(t *testing.T) backend.Backend, o Options, parts []part) {
+func runSections(t *testing.T, open func(t *testing.T) backend.Backend, o Options, sections []section) {
 	if o.Products == 0 {
 		o.Products = 1
 	}
-	for _, p := range parts {
+	for _, p := range sections {
 		t.Run(p.name, func(t *testing.T) {
 			p.test(&suite{t, o, open, rand.New(rand.NewPCG(1, 2))})
 		})
 	}
 }
 
-// suite is one part of Run.
+// suite is one section of Run.
 type suite struct {
 	*testing.T
 	Options
@@ -106,7 +109,7 @@ func (s *suite) device() *device { return newDevice(s.T, s.open(s.T)) }
 // reference opens the reference.
 func (s *suite) reference() *device { return newDevice(s.T, Reference()) }
 
-// normal returns n normal numbers of deviation scale, as float32.
+// normal returns n normally distributed values of deviation scale.
 func (s *suite) normal(n int, scale float64) []float32 {
 	x := make([]float32, n)
 	for i := range x {
@@ -264,7 +267,7 @@ func same(t *testing.T, what string, got, want []float32) {
 	}
 }
 
-// exact is the tolerance of what is not rounded.
+// exact is the tolerance of values that are not rounded.
 func exact(int) float64 { return 0 }
 
 // near fails the test unless each element of got is within its tolerance of want. A
@@ -300,11 +303,11 @@ func near(t *testing.T, what string, got, want []float32, tolerance func(i int) 
 // unit is the unit roundoff of float32.
 const unit = 0x1p-24
 
-// sumError bounds the error of a sum of n rounded float32 numbers, in any order,
+// sumError bounds the error of a sum of n rounded float32 values, in any order,
 // relative to the sum of their absolute values. Rounding errors are as good as
 // independent, so they add up as √n and not as n; with 4 deviations and more this holds
 // for every element of a large tensor (Higham and Mary, "A new approach to probabilistic
-// rounding error analysis", 2019, theorem 3.1). The errors of a sum of equal numbers are
+// rounding error analysis", 2019, theorem 3.1). The errors of a sum of equal values are
 // not independent: there the same bound holds for sums in blocks of about √n, and a
 // long one that is kept in a single float32 exceeds it.
 func sumError(n int) float64 { return 4 * math.Sqrt(float64(n)) * unit }
@@ -317,8 +320,8 @@ func absolute(x []float32) []float32 {
 	return y
 }
 
-// Extents that fill registers, do not, and are one off. Their lists have lengths without
-// a common divisor, so that taking turns in each meets every pair.
+// Extents that fill registers, do not, and are off by one. The lists have coprime lengths, so that
+// cycling through all of them meets every pair.
 var (
 	channelSweep = [...]int{1, 3, 5, 8, 16, 17, 33, 64, 65}
 	batchSweep   = [...]int{1, 2, 3, 5, 7, 16, 33}

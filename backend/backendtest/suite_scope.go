@@ -8,7 +8,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// scopes checks that a scope works like its backend and with its tensors, and gives back its memory alone.
+// scopes checks that a scope works like its backend and with its tensors, and gives back its memory
+// alone.
 func (s *suite) scopes() {
 	s.run("together", func(s *suite) { s.scopesTogether() })
 	s.run("memory", func(s *suite) { s.scopesGiveBack() })
@@ -19,7 +20,8 @@ func (s *suite) scopes() {
 // scoped returns a device for a scope of d. The test closes it, or the end of the test does.
 func (d *device) scoped() *device { return newDevice(d.t, d.Scope()) }
 
-// product is a dense layer whose tensors and plan are made by one device, but for w, which may be of another.
+// product is a dense layer whose tensors and plan are made by one device, but for w, which may be
+// of another.
 type product struct {
 	d    *device
 	y    tensor.Tensor
@@ -44,8 +46,8 @@ func (s *suite) productData() linearData {
 	return linearData{x: s.normal(15, 1), w: s.normal(35, 1), b: s.normal(7, 1)}
 }
 
-// scopesTogether runs steps of a backend and of two of its scopes on the same weights, in turns, and closes the scopes in
-// between.
+// scopesTogether runs steps of a backend and of two of its scopes on the same weights, in turns,
+// and closes the scopes in between.
 func (s *suite) scopesTogether() {
 	d := s.device()
 	in := s.productData()
@@ -79,7 +81,8 @@ func (s *suite) scopesTogether() {
 			same(s.T, "y of a scope after Close of another", ofSecond.run(), want)
 		}
 	}
-	// New tensors do not get memory that is still in use, and Parameters are zeros in memory that was used.
+	// New tensors do not get memory that is still in use, and Parameters are zeros in memory that
+	// was used.
 	third := d.scoped()
 	p, err := third.Parameters(tensor.Shape{1000})
 	same(s.T, "new parameters", third.read(must(third, p, err)), make([]float32, 1000))
@@ -111,8 +114,8 @@ func (s *suite) scopesGiveBack() {
 	}
 }
 
-// scopesLock has goroutines use a backend and its scopes at once, each with the lock of its own. The race detector sees it if
-// that is not one lock.
+// scopesLock has goroutines use a backend and its scopes at once, each with the lock of its own.
+// The race detector sees it if that is not one lock.
 func (s *suite) scopesLock() {
 	d := s.device()
 	in := s.productData()

@@ -108,7 +108,7 @@ func sgdStep(d *device, spec backend.SGDSpec, lr float32, w, v, g []float32) (w2
 }
 
 func (s *suite) sgd() {
-	s.run("of parts", func(s *suite) { s.sgdOfParts() })
+	s.run("of slices", func(s *suite) { s.sgdOfSlices() })
 	const lambda = 0.0005
 	for _, c := range []struct {
 		name  string
@@ -174,26 +174,27 @@ func (s *suite) sgdCase(spec backend.SGDSpec) {
 	}
 }
 
-// sgdOfParts steps on two parts of one tensor, whose gradients have the same place: what they measure is added.
-func (s *suite) sgdOfParts() {
+// sgdOfSlices steps on two ranges of one tensor that share a gradient buffer: their penalties are
+// added.
+func (s *suite) sgdOfSlices() {
 	d, ref := s.device(), s.reference()
 	const size, lr = 300, 0.1
-	parts := []struct{ from, to int }{{100, size}, {0, 100}}
+	ranges := []struct{ from, to int }{{100, size}, {0, 100}}
 	w, v, g := s.normal(size, 0.1), s.normal(size, 0.01), s.normal(size, 1)
 	wt, vt, gt := d.parameter(tensor.Shape{size}, w), d.parameter(tensor.Shape{size}, v), d.parameter(tensor.Shape{size}, g)
 	wantW, wantV, wantPenalty := make([]float32, size), make([]float32, size), 0.0
 	var steps []func()
-	for i, part := range parts {
-		shape := tensor.Shape{part.to - part.from}
+	for i, slice := range ranges {
+		shape := tensor.Shape{slice.to - slice.from}
 		spec := backend.SGDSpec{Size: shape.Size(), Decay: []backend.Decay{{Offset: 1, Size: 50, Lambda: 0.1 * float32(i+1)}}, Momentum: 0.9, Nesterov: true}
 		plan, err := d.SGD(spec)
 		p := must(d, plan, err)
 		steps = append(steps, func() {
-			p.Step(d.View(wt, part.from, shape), d.View(vt, part.from, shape), d.View(gt, 0, shape))
+			p.Step(d.View(wt, slice.from, shape), d.View(vt, slice.from, shape), d.View(gt, 0, shape))
 		})
-		partW, partV, penalty := sgdStep(ref, spec, lr, w[part.from:part.to], v[part.from:part.to], g[:shape.Size()])
-		copy(wantW[part.from:], partW)
-		copy(wantV[part.from:], partV)
+		sliceW, sliceV, penalty := sgdStep(ref, spec, lr, w[slice.from:slice.to], v[slice.from:slice.to], g[:shape.Size()])
+		copy(wantW[slice.from:], sliceW)
+		copy(wantV[slice.from:], sliceV)
 		wantPenalty += penalty
 	}
 	d.step(backend.StepValues{LearningRate: lr}, func() {
@@ -215,8 +216,9 @@ func (s *suite) metrics() {
 	sgd, err := d.SGD(backend.SGDSpec{Size: 2, Decay: []backend.Decay{{Offset: 0, Size: 2, Lambda: 0.5}}})
 	optimizer := must(d, sgd, err)
 	w := d.parameter(tensor.Shape{2}, []float32{3, 1})
-	// measuring returns a Step on n images and what a Run of it measures. Each image has the logits 0, 0, 0, 0
-	// and the label 0, but the first has 1: the loss is log 4, and the first of equals is right for all but one.
+	// measuring returns a Step on n images and what a Run of it measures. Each image has the logits
+	// 0, 0, 0, 0 and the label 0, but the first has 1: the loss is log 4, and the first of equals
+	// is right for all but one.
 	measuring := func(n int, penalty bool) (backend.Step, backend.StepMetrics) {
 		var want backend.StepMetrics
 		var calls []func()
