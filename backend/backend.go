@@ -1,51 +1,64 @@
 // Package backend is the seam between networks and the machines that compute them.
 //
-// A Backend makes tensors, and plans that compute on them. A plan is made once, for
-// fixed shapes: it chooses its algorithm, owns its workspace, and keeps what its
-// backward pass needs from its forward pass. Above this package nothing knows how a
-// tensor is stored, which precision it has or which algorithm runs.
+// A Backend makes tensors, and plans that compute on them. A plan is made once, for fixed shapes.
+// It chooses its algorithm, owns its workspace, and keeps what its backward pass needs from its
+// forward pass. Nothing above this package knows how a tensor is stored, which precision it has or
+// which algorithm runs.
 //
-// # Gradients live in the place of activations
+// # Gradients share the memory of activations
 //
-// The gradient of an activation may use the activation's own memory: every Backward
-// accepts dx == x (and BackwardData accepts as dx the tensor that was x), since each
-// element of x is read for the last time before dx is written over it. A convolution
-// or dense layer therefore runs BackwardFilter before BackwardData. Gradients of
-// activations are assigned, and so are those of parameters: one step, one gradient.
+// The gradient of an activation may overwrite that activation: every Backward accepts dx == x, and
+// BackwardData accepts as dx the tensor that was x. Plans read each element of x for the last time
+// before they write dx over it. So a convolution or dense layer runs BackwardFilter before
+// BackwardData. Gradients are assigned, not accumulated: one step, one gradient.
 //
 // # Errors
 //
-// Wrong shapes are a programmer's error and panic with a constant message. What can
-// fail on a sound program (memory, a device) is returned: by the constructors at
-// once, by plans through the next Run, Read or Metrics.
+// A wrong shape is a programmer's error and panics with a constant message. What can fail in a
+// sound program (memory, a device) is returned as an error: by constructors at once, by plans
+// through the next Run, Read or Metrics.
+//
+// # Goroutines
+//
+// A backend and its scopes share one lock, which their users hold. Package nn does so for its
+// models.
 package backend
 
 import (
 	"errors"
+	"sync"
 
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Backend is a device with its memory. It is used by one goroutine at a time.
+// Backend is a device with its memory, or a scope of one.
 type Backend interface {
-	// Name tells the kind of backend and what it runs on: "cpu/avx512".
+	// Locker is one lock for a backend and all its scopes. Where several goroutines use them, each
+	// holds it during every call of their methods, plans and steps, except Name and Close.
+	sync.Locker
+
+	// Name returns the kind of backend and what it runs on: "cpu/avx512".
 	Name() string
 
-	// Parameters makes a zeroed float32 tensor: weights, gradients, velocities,
-	// statistics, labels. Its elements are in row-major order, so that a View at an
-	// offset is a part of it.
+	// Scope returns a backend on the same device with the same options. It shares the workers and
+	// the scratch memory, and its Close frees only what it made: tensors, plans and steps. Plans
+	// accept tensors of any open scope of their device.
+	Scope() Backend
+
+	// Parameters makes a zeroed float32 tensor: weights, gradients, velocities, statistics, labels.
+	// Its elements are in row-major order, so a View at an offset is a contiguous range of it.
 	Parameters(shape tensor.Shape) (tensor.Tensor, error)
-	// Activations makes a tensor of shape (N, H, W, C) or (N, C) for what flows
-	// between layers, in the precision and the layout of the backend. Its
-	// contents are undefined.
+	// Activations makes a tensor of shape (N, H, W, C) or (N, C) for what flows between layers, in
+	// the precision and the layout of the backend. Its contents are undefined.
 	Activations(shape tensor.Shape) (tensor.Tensor, error)
-	// View returns a tensor of the given shape in the memory of t, from element
-	// offset on. A view of activations starts at offset 0 and shares the memory,
-	// not the meaning: after a write through one, the other's contents are
-	// undefined. It panics if the view does not fit into t.
+	// View returns a tensor of the given shape in the memory of t, starting at element offset. A
+	// view of activations starts at offset 0. It shares the memory, not the meaning: a write
+	// through one makes the contents of the other undefined. View panics if the view does not fit
+	// into t.
 	View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.Tensor
-	// Kernel is View for what a Conv2D or a Dense takes as w: it gets the memory for any other form in which the backend keeps
-	// weights, so that no plan fails for want of it. A View of its rows may be the w of a Part.
+	// Kernel is View for the w of a Conv2D or a Dense. It allocates whatever other form of the
+	// weights the backend keeps, so that no plan fails for lack of memory later. A View of its rows
+	// may be the w of a DenseSpec.Slice.
 	Kernel(parameters tensor.Tensor, offset int, shape tensor.Shape) (tensor.Tensor, error)
 
 	// Write copies src, row-major in the order of the shape, to dst.
@@ -63,32 +76,43 @@ type Backend interface {
 	SoftmaxLoss(LossSpec) (Loss, error)
 	SGD(SGDSpec) (Optimizer, error)
 
-	// Run executes f, the plan calls of one step. Calls with the same key make the
-	// same plan calls on the same tensors, so a backend may record the first and
-	// replay it instead of calling f; all that differs between steps is in v.
-	Run(key string, v StepValues, f func()) error
-	// Metrics appends to dst what the steps run since the last call measured,
-	// oldest first, one for each Run, and waits for them to end. Call it at least
-	// once in MaxPending runs.
-	Metrics(dst []StepMetrics) ([]StepMetrics, error)
+	// Record returns a Step of the plan calls that f makes. Every call of f makes the same calls on
+	// the same tensors and has no other effect: a Run may call f, or replay an earlier call.
+	Record(f func()) Step
 
-	// Close frees everything. No plan or tensor may be used after it.
+	// Close takes the lock, waits for the device and frees what this backend made. If it is not a
+	// scope, Close also closes all its scopes and releases the device. Plans and tensors must not
+	// be used afterwards. Run, Write, Read and everything that allocates return an error. Further
+	// calls of Close do nothing.
 	Close() error
 }
 
-// ErrMemory is in the chain of errors that say that the memory of a device does not suffice.
-var ErrMemory = errors.New("a smaller batch needs less memory")
+// ErrMemory is in the error chain when a device runs out of memory.
+var ErrMemory = errors.New("not enough memory")
 
-// MaxPending is the number of Runs whose metrics a backend keeps.
+// Step is a sequence of plan calls that runs as a whole. It belongs to the backend that recorded
+// it.
+type Step interface {
+	// Run executes the calls with the values v, the only thing that differs between runs. It may
+	// return before the device has finished. Runs, of this and other steps, execute in order.
+	// Run panics after MaxPending runs without a call of Metrics.
+	Run(v StepValues) error
+	// Metrics appends to dst the measurements of this step's runs since the last call, one element
+	// per Run, oldest first. It waits for these runs to finish.
+	Metrics(dst []StepMetrics) ([]StepMetrics, error)
+}
+
+// MaxPending is the number of runs of a Step whose metrics are kept until Step.Metrics takes them.
 const MaxPending = 256
 
-// StepValues are the numbers that change from step to step.
+// StepValues are what changes from run to run of a Step.
 type StepValues struct {
 	LearningRate float32
 	Step         uint64 // counter of the dropout masks: steps since training began
 }
 
-// StepMetrics is what one Run measured; parts that did not run are zero.
+// StepMetrics is what one Run of a Step measured. A field is zero if no plan of the step measures
+// it.
 type StepMetrics struct {
 	Images  int     // in the loss plan's batch
 	Loss    float64 // mean cross-entropy over the batch, without the L2 penalty
@@ -107,12 +131,12 @@ type Conv2DSpec struct {
 	BatchNorm        bool // a BatchNorm of y follows: its statistics may be collected, db is exactly zero
 	ReLU             bool // y is max(0, …); inference only
 	Inference        bool // Backward is never called
-	Constant         bool // w and b are the same in every Forward, so what is made of them may be kept; inference only
+	Constant         bool // every Forward has the same w and b, so packed forms may be kept; inference only
 	NoInputGrad      bool // BackwardData is never called (the first layer)
 }
 
-// Conv2D is a plan made from a Conv2DSpec. x and dx are (N, H, W, In), y and dy
-// (N, H, W, Out), w and dw (k, k, In, Out), b and db (Out,).
+// Conv2D is a plan made from a Conv2DSpec. x and dx are (N, H, W, In), y and dy (N, H, W, Out),
+// w and dw (k, k, In, Out), b and db (Out,).
 type Conv2D interface {
 	Forward(y, x, w, b tensor.Tensor)
 	// BackwardFilter comes before BackwardData.
@@ -128,32 +152,34 @@ type DenseSpec struct {
 	Inference   bool
 	Constant    bool
 	NoInputGrad bool
-	// Part, if not zero, is what the backward passes of this plan are of: some rows of w, and as many columns of x. Other plans have the
-	// others, and Forward is of a plan of the whole. So a large w may be updated part by part, each before the gradients of the next need memory.
-	// It begins and ends at multiples of PartRows, the last one at In.
-	Part Rows
+	// Slice, if not zero, restricts the backward passes to some rows of w and the same columns of
+	// x. Other plans compute the other rows, and Forward needs a plan of the whole w. So a large w
+	// can be updated slice by slice, each before the gradient of the next needs memory. Both ends
+	// are multiples of SliceRows, except that To may be In.
+	Slice Rows
 }
 
-// Rows returns which rows of w the backward passes are of.
+// Rows returns the rows of w that the backward passes compute.
 func (s DenseSpec) Rows() Rows {
-	if s.Part == (Rows{}) {
+	if s.Slice == (Rows{}) {
 		return Rows{0, s.In}
 	}
-	return s.Part
+	return s.Slice
 }
 
-// PartRows is the number of rows in which a Part is measured: plans compute so many at a time, and they fill cache lines.
-const PartRows = 64
+// SliceRows is the granularity of DenseSpec.Slice: plans compute so many rows at a time, and they
+// fill cache lines.
+const SliceRows = 64
 
-// Rows are those of a matrix from From on, before To.
+// Rows are the rows of a matrix from From on, before To.
 type Rows struct{ From, To int }
 
 // Len returns the number of rows.
 func (r Rows) Len() int { return r.To - r.From }
 
-// Dense is a plan made from a DenseSpec. x and dx are (N, In), y and dy (N, Out),
-// w and dw (In, Out), b and db (Out,). In a plan of a Part w and dw have its rows only, BackwardData leaves the other columns of dx
-// as they are, and db may be nil.
+// Dense is a plan made from a DenseSpec. x and dx are (N, In), y and dy (N, Out), w and dw (In,
+// Out), b and db (Out,). In a plan with a Slice, w and dw have only its rows, BackwardData leaves
+// the other columns of dx as they are, and db may be nil.
 type Dense interface {
 	Forward(y, x, w, b tensor.Tensor)
 	BackwardFilter(dw, db, dy, x tensor.Tensor)
@@ -161,7 +187,7 @@ type Dense interface {
 }
 
 // BatchNormSpec describes y = γ·(x − mean)/sqrt(variance + ε) + β for each channel
-// (https://arxiv.org/abs/1502.03167), then what follows it at once.
+// (https://arxiv.org/abs/1502.03167), fused with the ReLU and the pool that follow it.
 type BatchNormSpec struct {
 	Shape     tensor.Shape // of x: (N, H, W, C) or (N, C)
 	Epsilon   float32
@@ -172,38 +198,37 @@ type BatchNormSpec struct {
 	Inference bool    // only Infer is called
 }
 
-// BatchNorm is a plan made from a BatchNormSpec. γ, β and the running statistics are
-// (C,). y and dy have the shape of x, or the pooled one.
+// BatchNorm is a plan made from a BatchNormSpec. γ, β and the running statistics are (C,). y and dy
+// have the shape of x, or the pooled one.
 type BatchNorm interface {
-	// Forward normalises by the statistics of the batch and moves the running ones.
+	// Forward normalizes by the statistics of the batch and updates the running ones.
 	Forward(y, x, gamma, beta, mean, variance tensor.Tensor)
-	// Infer normalises by the running statistics.
+	// Infer normalizes by the running statistics.
 	Infer(y, x, gamma, beta, mean, variance tensor.Tensor)
-	// Backward is the backward pass of the last Forward, after which there was no Infer.
+	// Backward is the backward pass of the last Forward, with no Infer in between.
 	Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor)
 }
 
 // Activation is a plan without parameters, from x to y.
 //
-// ReLU is max(0, x), with gradient 0 at 0; x and y are different tensors. MaxPool
-// takes the maximum of 2x2 pixels, stride 2; odd last rows and columns are dropped; the
-// gradient goes to the first maximum in row-major order. Flatten makes (N, H, W, C) to
-// (N, H·W·C).
+// ReLU is max(0, x), with gradient 0 at 0; x and y are different tensors. MaxPool takes the maximum
+// of 2x2 pixels, stride 2; odd last rows and columns are dropped; the gradient goes to the first
+// maximum in row-major order. Flatten reshapes (N, H, W, C) to (N, H·W·C).
 type Activation interface {
 	Forward(y, x tensor.Tensor)
 	// Backward takes the x of the last Forward.
 	Backward(dx, dy, x tensor.Tensor)
 }
 
-// DropoutSpec describes y = x·mask/(1 − Rate), where an element of the mask is 0 with
-// probability Rate, else 1. Element i (row-major) of step t is kept if word i%4 of
-// Philox4x32-10 with key Seed and counter (i/4, Layer, t) is at least Rate·2³²: see
-// package internal/philox. So masks do not depend on the device.
+// DropoutSpec describes y = x·mask/(1 − Rate), where an element of the mask is 0 with probability
+// Rate, else 1. Element i (row-major) of step t is kept if word i%4 of Philox4x32-10 with key Seed
+// and counter (i/4, Layer, t) is at least Rate·2³²: see package internal/philox. So masks do not
+// depend on the device.
 type DropoutSpec struct {
 	Shape tensor.Shape // (N, C)
 	Rate  float32
 	Seed  uint64
-	Layer uint32 // tells the dropout layers of a network apart
+	Layer uint32 // number of the dropout layer in its network
 }
 
 // LossSpec is the shape of the logits, (N, Classes).
@@ -211,17 +236,17 @@ type LossSpec struct {
 	N, Classes int
 }
 
-// Loss is softmax and cross-entropy against class numbers, computed from the logits
-// without clipping; its metrics go to Backend.Metrics. labels is a tensor (N,) of
-// Parameters, holding whole numbers from 0 to Classes − 1.
+// Loss is softmax and cross-entropy against class numbers, computed from the logits without
+// clipping. Its metrics go to Step.Metrics. labels is a tensor (N,) of Parameters that holds whole
+// numbers from 0 to Classes − 1.
 type Loss interface {
 	Forward(logits, labels tensor.Tensor)
-	// Backward gives the gradient of the mean over the batch, (softmax − onehot)/N.
+	// Backward computes the gradient of the mean over the batch, (softmax − onehot)/N.
 	Backward(dlogits, logits, labels tensor.Tensor)
 }
 
-// SGDSpec describes stochastic gradient descent on parameters that lie
-// in one tensor of Size elements, as do their gradients and velocities.
+// SGDSpec describes stochastic gradient descent on parameters that lie in one tensor of Size
+// elements, as do their gradients and velocities.
 type SGDSpec struct {
 	Size     int
 	Decay    []Decay // in order of offset, not overlapping
@@ -229,7 +254,7 @@ type SGDSpec struct {
 	Nesterov bool
 }
 
-// Decay is an L2 penalty λ·Σw² on a part of the parameters.
+// Decay is an L2 penalty λ·Σw² on a range of the parameters.
 type Decay struct {
 	Offset, Size int
 	Lambda       float32
@@ -237,8 +262,9 @@ type Decay struct {
 
 // Optimizer is a plan made from an SGDSpec.
 type Optimizer interface {
-	// Step takes d = g + 2λw as the gradient, then v ← m·v − lr·d and w ← w + m·v − lr·d
-	// (w ← w + v without Nesterov), and adds the penalty of the old w to what is measured. g stays as it is.
+	// Step takes d = g + 2λw as the gradient, then v ← m·v − lr·d and w ← w + m·v − lr·d (w ← w + v
+	// without Nesterov). It adds the penalty of the old w to StepMetrics.Penalty and leaves g
+	// alone.
 	Step(w, v, g tensor.Tensor)
 	// Penalty only adds the penalty of w.
 	Penalty(w tensor.Tensor)

@@ -151,12 +151,13 @@ func (t *tensors) seconds(f func()) (float64, error) {
 		return 0, t.err
 	}
 	var metrics []backend.StepMetrics
+	step := t.backend.Record(f)
 	best := fastest(func() {
 		if t.err == nil {
-			t.err = t.backend.Run("bench", backend.StepValues{}, f)
+			t.err = step.Run(backend.StepValues{})
 		}
 		if t.err == nil {
-			metrics, t.err = t.backend.Metrics(metrics[:0])
+			metrics, t.err = step.Metrics(metrics[:0])
 		}
 	})
 	return best, t.err

@@ -15,6 +15,11 @@ import (
 // computes it.
 type profile struct {
 	backend.Backend
+	*profiled
+}
+
+// profiled is what a backend and its scopes have measured.
+type profiled struct {
 	element float64  // bytes of an element of activations; parameters have 4
 	layers  []string // of the network that have a kernel, in order
 	made    int      // plans for them: a network may be compiled several times
@@ -63,7 +68,7 @@ const (
 
 // newProfile returns a profile of the network on b, whose activations have the given precision.
 func newProfile(b backend.Backend, net *nn.Network, precision string) *profile {
-	p := &profile{Backend: b, element: 4}
+	p := &profile{b, &profiled{element: 4}}
 	if precision == "bf16" {
 		p.element = 2
 	}
@@ -75,6 +80,9 @@ func newProfile(b backend.Backend, net *nn.Network, precision string) *profile {
 	p.batch = p.call(name{kind: "batch", pass: "write"}, cost{})
 	return p
 }
+
+// Scope returns a scope of the backend. The profile times its calls with the others.
+func (p *profile) Scope() backend.Backend { return &profile{p.Backend.Scope(), p.profiled} }
 
 // layer returns the layer of the last plan.
 func (p *profile) layer() string { return p.layers[(p.made-1)%len(p.layers)] }
@@ -109,9 +117,18 @@ func (p *profile) costs() (names []name, costs []cost) {
 	return names, costs
 }
 
+// Record records a step whose runs are timed.
+func (p *profile) Record(f func()) backend.Step { return &profiledStep{p.Backend.Record(f), p} }
+
+type profiledStep struct {
+	backend.Step
+	p *profile
+}
+
 // Run runs a step, and keeps its times if it is the fastest.
-func (p *profile) Run(key string, v backend.StepValues, f func()) error {
-	err := p.Backend.Run(key, v, f)
+func (s *profiledStep) Run(v backend.StepValues) error {
+	p := s.p
+	err := s.Step.Run(v)
 	began := p.ended
 	p.ended = time.Now()
 	step := p.ended.Sub(began)

@@ -49,12 +49,16 @@ type sleeper struct {
 	write, conv time.Duration
 }
 
-func (s *sleeper) Write(tensor.Tensor, []float32) error { time.Sleep(s.write); return nil }
-func (s *sleeper) Run(_ string, _ backend.StepValues, f func()) error {
-	f()
-	return nil
-}
+func (s *sleeper) Write(tensor.Tensor, []float32) error              { time.Sleep(s.write); return nil }
+func (s *sleeper) Record(f func()) backend.Step                      { return sleepingStep{f: f} }
 func (s *sleeper) Conv2D(backend.Conv2DSpec) (backend.Conv2D, error) { return sleepingConv{s}, nil }
+
+type sleepingStep struct {
+	backend.Step
+	f func()
+}
+
+func (s sleepingStep) Run(backend.StepValues) error { s.f(); return nil }
 
 type sleepingConv struct{ *sleeper }
 
@@ -83,7 +87,7 @@ func TestStepTable(t *testing.T) {
 				if err := p.Write(nil, make([]float32, 1e6)); err != nil {
 					t.Fatal(err)
 				}
-				err := p.Run("", backend.StepValues{}, func() {
+				step := p.Record(func() {
 					time.Sleep(s[2])
 					first.Forward(nil, nil, nil, nil)
 					if training {
@@ -91,7 +95,7 @@ func TestStepTable(t *testing.T) {
 						first.BackwardData(nil, nil, nil)
 					}
 				})
-				if err != nil {
+				if err := step.Run(backend.StepValues{}); err != nil {
 					t.Fatal(err)
 				}
 				if i == 0 && p.fastest != 0 {
@@ -247,10 +251,10 @@ func TestStepOfBlocks(t *testing.T) {
 	flat, b := must(p.Parameters(w)), must(p.Parameters(tensor.Shape{s.Out}))
 	ws := must(p.Kernel(flat, 0, w))
 	must(p.Dense(s)).Forward(ys, xs, ws, b)
-	for _, s.Part = range []backend.Rows{{From: 0, To: 64}, {From: 64, To: 100}} {
-		must(p.Dense(s)).BackwardFilter(p.View(flat, 0, tensor.Shape{s.Part.Len(), s.Out}), nil, ys, xs)
+	for _, s.Slice = range []backend.Rows{{From: 0, To: 64}, {From: 64, To: 100}} {
+		must(p.Dense(s)).BackwardFilter(p.View(flat, 0, tensor.Shape{s.Slice.Len(), s.Out}), nil, ys, xs)
 	}
-	s.Part = backend.Rows{}
+	s.Slice = backend.Rows{}
 	must(p.Dense(s)).Forward(ys, xs, ws, b)
 	for _, c := range p.calls {
 		c.best = c.step

@@ -14,6 +14,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"sync"
 	"unsafe"
 
 	"github.com/lamina-go/lamina/backend"
@@ -36,13 +37,26 @@ type Options struct {
 // Precisions lists what Options.Precision can be.
 func Precisions() []string { return []string{"fp32", "tf32", "bf16"} }
 
-// Backend is a card as a backend.Backend.
+// Backend is a card as a backend.Backend, or a scope of one.
 type Backend struct {
+	*session
+	opened bool // by Open: its Close ends the session
+	closed bool
+	blocks []C.CUdeviceptr // memory on the card
+	free   []func()        // what plans own on the side of the libraries
+	steps  []*step
+}
+
+// session is what a backend and its scopes share: the card, the libraries, scratch memory and the options. Its lock is that of
+// the backend.
+type session struct {
+	sync.Mutex
 	options Options
-	api     *C.lamina_api // in memory of C
+	api     *C.lamina_api // in memory of C; nil when the session has ended
 	device  C.CUdevice
 	card    card
 	bf16    bool
+	scopes  map[*Backend]struct{} // all that are open
 
 	context C.CUcontext
 	stream  C.CUstream
@@ -51,19 +65,18 @@ type Backend struct {
 	kernels kernels
 	memory  memory
 	staging staging
-	free    []func() // what plans own on the side of the libraries
 
 	// Of convolutions, by passName: the table to choose from, what was chosen, and what was measured for that.
 	table, measured map[string]string
 	chosen          map[string]choice
 
-	graphs   map[string]C.CUgraphExec
-	oneByOne bool   // steps cannot be recorded
-	last     string // key of the last Run
-	pending  int    // runs since Metrics
+	oneByOne bool    // steps cannot be recorded
+	pending  []*step // of each run whose metrics are on the card
 	state    state
 	err      error // the first failure; nothing is launched after it
 }
+
+var errClosed = errors.New("cudnn: the backend is closed")
 
 // card is what the program needs to know of the card.
 type card struct {
@@ -95,11 +108,22 @@ func openAt(o Options, places []location) (*Backend, error) {
 
 // newBackend makes a backend without a card.
 func newBackend(o Options) *Backend {
-	return &Backend{
+	b := (&session{
 		options: o, bf16: o.Precision == "bf16", api: (*C.lamina_api)(C.calloc(1, C.sizeof_lamina_api)),
-		table: readTable(), measured: map[string]string{}, chosen: map[string]choice{}, graphs: map[string]C.CUgraphExec{},
-	}
+		table: readTable(), measured: map[string]string{}, chosen: map[string]choice{}, scopes: map[*Backend]struct{}{},
+	}).scope()
+	b.opened = true
+	return b
 }
+
+func (s *session) scope() *Backend {
+	b := &Backend{session: s, closed: s.api == nil}
+	s.scopes[b] = struct{}{}
+	return b
+}
+
+// Scope returns a backend of the same card, whose Close frees only what it has made.
+func (b *Backend) Scope() backend.Backend { return b.session.scope() }
 
 func (b *Backend) open(places []location) error {
 	if _, err := libcuda.load(b.api, places, 0); err != nil {
@@ -252,7 +276,9 @@ func (b *Backend) Name() string { return "cudnn/" + b.card.name }
 // methods that call the libraries do so, since from call to call a goroutine may change its thread.
 func (b *Backend) enter() (leave func()) {
 	runtime.LockOSThread()
-	b.fail(cuda(b, "cuCtxSetCurrent", C.lamina_cuCtxSetCurrent(b.api, b.context)))
+	if b.api != nil {
+		b.fail(cuda(b, "cuCtxSetCurrent", C.lamina_cuCtxSetCurrent(b.api, b.context)))
+	}
 	return runtime.UnlockOSThread
 }
 
@@ -261,6 +287,14 @@ func (b *Backend) fail(err error) {
 	if b.err == nil {
 		b.err = err
 	}
+}
+
+// failed returns why nothing more can be done, nil if it can.
+func (b *Backend) failed() error {
+	if b.closed {
+		return errClosed
+	}
+	return b.err
 }
 
 // failure returns the error of a call, or nil.
@@ -283,31 +317,64 @@ func (b *Backend) blas(call string, status C.lamina_enum) error {
 	return b.failure(C.LAMINA_CUBLAS, call, status)
 }
 
-// Close frees everything. It also takes a Backend that was opened in part.
+// Close frees what this scope has made. Of the backend that Open returned it frees everything, of all scopes too; that may also be
+// one that was opened in part.
 func (b *Backend) Close() error {
-	if b.api == nil {
-		return nil // closed before
+	b.Lock()
+	defer b.Unlock()
+	if b.closed {
+		return nil
 	}
+	if b.opened {
+		return b.end()
+	}
+	leave := b.enter()
+	defer leave()
+	err := b.finish()
+	b.release()
+	return err
+}
+
+// finish waits for the card. If it has failed before, this says so again, which is not returned.
+func (b *Backend) finish() error {
+	if err := b.synchronize(); b.err == nil {
+		return err
+	}
+	return nil
+}
+
+// release frees what this scope has made.
+func (b *Backend) release() {
+	b.forgetGraphs()
+	for _, f := range b.free {
+		f()
+	}
+	for _, at := range b.blocks {
+		b.giveBack(at)
+	}
+	delete(b.scopes, b)
+	*b = Backend{session: b.session, opened: b.opened, closed: true}
+}
+
+// end frees everything.
+func (b *Backend) end() error {
 	defer func() {
 		C.free(unsafe.Pointer(b.api))
 		b.api = nil
-		b.fail(errors.New("cudnn: the backend is closed"))
+		b.fail(errClosed)
 	}()
 	if b.context == nil {
+		b.release()
 		return nil
 	}
 	leave := b.enter()
 	defer leave()
 	var errs []error
 	if b.stream != nil {
-		// If the card has failed this says so again.
-		if err := cuda(b, "cuStreamSynchronize", C.lamina_cuStreamSynchronize(b.api, b.stream)); b.err == nil {
-			errs = append(errs, err)
-		}
+		errs = append(errs, b.finish())
 	}
-	b.forgetGraphs()
-	for _, f := range b.free {
-		f()
+	for scope := range b.scopes {
+		scope.release()
 	}
 	b.staging.close(b)
 	b.state.close(b)

@@ -17,10 +17,10 @@ import (
 type smallNetwork struct {
 	t              *testing.T
 	b              *Backend
-	key            string
 	all, v, g      tensor.Tensor
 	images, labels tensor.Tensor
 	run            func()
+	trained        backend.Step // of run
 }
 
 // must returns v, or ends the test.
@@ -37,7 +37,7 @@ func newSmallNetwork(t *testing.T, b *Backend) *smallNetwork {
 	const batch, size, channels, features, classes = 6, 8, 8, 128, 10
 	parameters := 9*3*channels + channels + 2*channels + features*classes + classes
 	flat := tensor.Shape{parameters}
-	n := &smallNetwork{t: t, b: b, key: "train"}
+	n := &smallNetwork{t: t, b: b}
 	newParameters := func(shape tensor.Shape) tensor.Tensor {
 		p, err := b.Parameters(shape)
 		return must(t, p, err)
@@ -99,6 +99,7 @@ func newSmallNetwork(t *testing.T, b *Backend) *smallNetwork {
 		conv.BackwardFilter(dw, dbias, x, n.images)
 		sgd.Step(n.all, n.v, n.g)
 	}
+	n.trained = b.Record(n.run)
 	return n
 }
 
@@ -114,7 +115,7 @@ func (n *smallNetwork) step(i uint64) error {
 	if err := n.b.Write(n.labels, []float32{0, 1, 2, 3, 4, 5}); err != nil {
 		return err
 	}
-	return n.b.Run(n.key, backend.StepValues{LearningRate: 0.1, Step: i}, n.run)
+	return n.trained.Run(backend.StepValues{LearningRate: 0.1, Step: i})
 }
 
 // steps trains on so many batches.
@@ -212,23 +213,26 @@ func TestCallsOfAStep(t *testing.T) {
 			t.Errorf("step %d calls\n%q\nwant\n%q", i, got, want)
 		}
 	}
-	// What comes between other steps is not recorded, and a recorded step is replayed whenever it comes.
-	for _, key := range []string{"last", "train", "last", "train"} {
-		n.key = key
+	// Another step is launched, recorded and replayed in its turn, whatever runs in between.
+	steps := []backend.Step{b.Record(n.run), n.trained}
+	for i, want := range []struct{ recorded, replayed bool }{{false, false}, {false, true}, {true, true}, {false, true}, {false, true}} {
+		n.trained = steps[i%2]
 		if err := n.step(9); err != nil {
 			t.Fatal(err)
 		}
 		got := lines(t, log)
-		if recorded := slices.Contains(got, "cuStreamBeginCapture_v2"); recorded {
-			t.Errorf("%s is recorded", key)
+		if recorded := slices.Contains(got, "cuStreamBeginCapture_v2"); recorded != want.recorded {
+			t.Errorf("run %d: recorded is %t", i, recorded)
 		}
-		if replayed := slices.Contains(got, "cuGraphLaunch"); replayed != (key == "train") {
-			t.Errorf("%s: replayed is %t", key, replayed)
+		if replayed := slices.Contains(got, "cuGraphLaunch"); replayed != want.replayed {
+			t.Errorf("run %d: replayed is %t", i, replayed)
 		}
 	}
-	metrics, err := b.Metrics(nil)
-	if must(t, metrics, err); len(metrics) != 8 {
-		t.Errorf("%d metrics of 8 steps", len(metrics))
+	for i, runs := range []int{3, 6} {
+		metrics, err := steps[i].Metrics(nil)
+		if must(t, metrics, err); len(metrics) != runs {
+			t.Errorf("%d metrics of %d runs", len(metrics), runs)
+		}
 	}
 	b.Close()
 }
@@ -236,12 +240,14 @@ func TestCallsOfAStep(t *testing.T) {
 // TestReplayedStepsAreTheSame trains with and without graphs to the same bits.
 func TestReplayedStepsAreTheSame(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	train := func(keys ...string) []float32 {
+	train := func(replayed bool) []float32 {
 		b := openFake(t, Options{})
 		defer b.Close()
 		n := newSmallNetwork(t, b)
 		for i := range 6 {
-			n.key = keys[i%len(keys)]
+			if !replayed {
+				n.trained = b.Record(n.run)
+			}
 			if err := n.step(uint64(i)); err != nil {
 				t.Fatal(err)
 			}
@@ -252,7 +258,7 @@ func TestReplayedStepsAreTheSame(t *testing.T) {
 		}
 		return w
 	}
-	if recorded, not := train("a"), train("a", "b"); !slices.Equal(recorded, not) {
+	if recorded, not := train(true), train(false); !slices.Equal(recorded, not) {
 		t.Error("replayed steps give other weights")
 	}
 }
@@ -264,17 +270,17 @@ func TestNewPlansAfterRecording(t *testing.T) {
 	defer b.Close()
 	n := newSmallNetwork(t, b)
 	n.steps(3)
-	if len(b.graphs) != 1 {
-		t.Fatalf("%d graphs", len(b.graphs))
+	if n.trained.(*step).graph == nil {
+		t.Fatal("no graph")
 	}
 	if _, err := b.Conv2D(backend.Conv2DSpec{N: 64, H: 32, W: 32, In: 64, Out: 64, Kernel: 3}); err != nil {
 		t.Fatal(err)
 	}
-	if len(b.graphs) != 0 {
+	if n.trained.(*step).graph != nil {
 		t.Error("a graph with an address of freed memory")
 	}
 	n.steps(3)
-	if _, err := b.Metrics(nil); err != nil {
+	if _, err := n.trained.Metrics(nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -291,8 +297,8 @@ func TestNothingIsLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i%10 == 0 {
-			n := newSmallNetwork(t, b)
-			n.steps(3)
+			newSmallNetwork(t, b).steps(3)
+			newSmallNetwork(t, b.Scope().(*Backend)).steps(3)
 		}
 		if err := b.Close(); err != nil {
 			t.Fatal(err)
@@ -302,6 +308,44 @@ func TestNothingIsLeft(t *testing.T) {
 		}
 	}
 	nothingLeft(t, log)
+}
+
+// TestScopesLeaveNothing opens and closes 100 scopes of a backend that goes on training, with steps in every tenth.
+func TestScopesLeaveNothing(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	log := filepath.Join(t.TempDir(), "log")
+	t.Setenv("FAKE_LOG", log)
+	b := openFake(t, Options{})
+	n := newSmallNetwork(t, b)
+	n.steps(3)
+	lines(t, log)
+	for i := range 100 {
+		scope := b.Scope().(*Backend)
+		other := newSmallNetwork(t, scope)
+		if i%10 == 0 {
+			other.steps(3)
+		}
+		if err := scope.Close(); err != nil {
+			t.Fatal(err)
+		}
+		nothingLeft(t, log)
+	}
+	n.steps(3)
+	if n.trained.(*step).graph == nil {
+		t.Error("the Close of a scope forgets the steps of others")
+	}
+	metrics, err := n.trained.Metrics(nil)
+	if must(t, metrics, err); len(metrics) != 6 {
+		t.Errorf("%d metrics of 6 steps", len(metrics))
+	}
+	left := b.Scope().(*Backend)
+	newSmallNetwork(t, left).steps(3)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := left.Close(); err != nil {
+		t.Errorf("Close of a scope after its backend: %v", err)
+	}
 }
 
 // TestFailedOpenLeavesNothing lets each call of Open fail in turn.

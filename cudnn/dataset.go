@@ -43,7 +43,7 @@ func (b *Backend) Dataset(s backend.DatasetSpec) (backend.Dataset, error) {
 }
 
 // Draw makes a batch.
-func (d *dataset) Draw(images, samples tensor.Tensor) {
+func (d *dataset) Generate(images, samples tensor.Tensor) {
 	n := samples.Shape()[0]
 	_, h, w, c := d.shape.NHWC()
 	d.b.launch("augment", [3]uint32{uint32(n), 1, 1}, [3]uint32{blockThreads, 1, 1},

@@ -94,7 +94,7 @@ func TestOldLibraries(t *testing.T) {
 	}
 	n := newSmallNetwork(t, b)
 	n.steps(3)
-	if _, err := b.Metrics(nil); err != nil {
+	if _, err := n.trained.Metrics(nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -116,7 +116,7 @@ func TestDevices(t *testing.T) {
 		{"cuDNN too new", map[string]string{"FAKE_CUDNN": "100000"}, Options{}, []string{"is version 10.0.0, too new"}},
 		{"cuDNN too new for Pascal", map[string]string{"FAKE_CUDNN": "91100", "FAKE_CAPABILITY": "61"}, Options{}, []string{"is version 9.11.0, which no longer supports Fake 61", "nvidia-cudnn-cu12<9.11"}},
 		{"NVRTC refuses", map[string]string{"FAKE_FAIL": "nvrtcCompileProgram:1:6"}, Options{}, []string{"nvrtcCompileProgram failed: NVRTC_ERROR_COMPILATION (6)", "kernels(7): error: a fault", "libnvrtc.so.12, version 12.8", "nvidia-cuda-nvrtc-cu12"}},
-		{"no memory at all", map[string]string{"FAKE_MEMORY": "1000000"}, Options{}, []string{"has no memory for 4 MiB more"}},
+		{"no memory at all", map[string]string{"FAKE_MEMORY": "1000000"}, Options{}, []string{"not enough memory on the card: 4 MiB more are needed"}},
 		{"no such precision", nil, Options{Precision: "fp16"}, []string{`precision "fp16" is none of [fp32 tf32 bf16]`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestOutOfMemory(t *testing.T) {
 	b := openFake(t, Options{})
 	defer b.Close()
 	_, err := b.Activations(tensor.Shape{128, 32, 32, 1024})
-	says(t, err, "has no memory for 512 MiB more", "of its 100 MiB", "are free")
+	says(t, err, "not enough memory on the card: 512 MiB more are needed", "of its 100 MiB are free")
 	var full *MemoryError
 	if !errors.Is(err, backend.ErrMemory) || !errors.As(err, &full) || full.Wanted != 512<<20 || full.Total != 100<<20 || full.Free >= 100<<20 {
 		t.Errorf("%#v", full)
@@ -190,11 +190,11 @@ func TestFailuresStay(t *testing.T) {
 			var err error
 			for i := 0; i < 6 && err == nil; i++ {
 				if err = n.step(uint64(i)); err == nil {
-					_, err = b.Metrics(nil)
+					_, err = n.trained.Metrics(nil)
 				}
 			}
 			says(t, err, c.says)
-			if _, again := b.Metrics(nil); again == nil || again.Error() != err.Error() {
+			if _, again := n.trained.Metrics(nil); again == nil || again.Error() != err.Error() {
 				t.Errorf("then Metrics says %v", again)
 			}
 			if again := n.step(9); again == nil {

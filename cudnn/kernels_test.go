@@ -270,10 +270,17 @@ func (r *reference) read(t tensor.Tensor) []float32 {
 	return x
 }
 
-func (r *reference) run(v backend.StepValues, f func()) {
-	if err := r.Run("step", v, f); err != nil {
+// run runs f as a Step and returns what it measures.
+func (r *reference) run(v backend.StepValues, f func()) backend.StepMetrics {
+	step := r.Record(f)
+	if err := step.Run(v); err != nil {
 		r.t.Fatal(err)
 	}
+	measured, err := step.Metrics(nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return measured[0]
 }
 
 // Every kernel of the source is one that the emulator knows.

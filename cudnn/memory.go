@@ -26,16 +26,15 @@ type MemoryError struct {
 
 // Error tells how much was wanted and is free.
 func (e *MemoryError) Error() string {
-	return fmt.Sprintf("cudnn: the card has no memory for %d MiB more, of its %d MiB %d are free",
-		mebibytes(e.Wanted), e.Total>>20, e.Free>>20)
+	return fmt.Sprintf("cudnn: %v on the card: %d MiB more are needed, %d of its %d MiB are free",
+		backend.ErrMemory, mebibytes(e.Wanted), e.Free>>20, e.Total>>20)
 }
 
 // Unwrap returns backend.ErrMemory.
 func (e *MemoryError) Unwrap() error { return backend.ErrMemory }
 
-// memory is what was allocated on the card and stays until the end.
+// memory is what plans of all scopes use in turns.
 type memory struct {
-	blocks []C.CUdeviceptr
 	shared scratch // of convolutions: their workspace
 	packed scratch // of convolutions and dense layers: kernels and activations in other types and layouts
 	sums   scratch // of sums over rows: their parts
@@ -49,9 +48,12 @@ type scratch struct {
 
 // alloc returns memory that stays until Close, aligned to 256 bytes. Its contents are undefined.
 func (b *Backend) alloc(bytes int64) (C.CUdeviceptr, error) {
+	if b.closed {
+		return 0, errClosed
+	}
 	at, err := b.take(bytes)
 	if err == nil {
-		b.memory.blocks = append(b.memory.blocks, at)
+		b.blocks = append(b.blocks, at)
 	}
 	return at, err
 }
@@ -82,13 +84,18 @@ func (b *Backend) giveBack(at C.CUdeviceptr) {
 
 // reserve makes a scratch at least so large. What was recorded with its old address is recorded again.
 func (b *Backend) reserve(s *scratch, bytes int64) error {
+	if b.closed {
+		return errClosed
+	}
 	if bytes <= s.bytes {
 		return nil
 	}
 	if err := b.synchronize(); err != nil { // the card may still be using the old one
 		return err
 	}
-	b.forgetGraphs()
+	for scope := range b.scopes {
+		scope.forgetGraphs()
+	}
 	b.giveBack(s.at)
 	*s = scratch{}
 	at, err := b.take(bytes)
@@ -101,9 +108,6 @@ func (b *Backend) reserve(s *scratch, bytes int64) error {
 func (m *memory) close(b *Backend) {
 	for _, s := range []*scratch{&m.shared, &m.packed, &m.sums} {
 		b.giveBack(s.at)
-	}
-	for _, at := range m.blocks {
-		b.giveBack(at)
 	}
 	*m = memory{}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/lamina-go/lamina/backend"
 )
 
-const errMetrics = "cudnn: Metrics was not called for too many runs"
+const errMetrics = "cudnn: too many runs of a step since its last Metrics"
 
 // stepState and stepMetrics are StepState and StepMetrics of kernels/common.cu.
 type (
@@ -71,49 +71,74 @@ func (s *state) close(b *Backend) {
 	*s = state{}
 }
 
-// Run puts a step on the stream. The second time in succession that a key comes its launches are recorded, and
-// from then on they are replayed, which costs the host almost nothing; what comes now and then, as the last and
-// smaller batch of an epoch, is launched one by one.
-func (b *Backend) Run(key string, v backend.StepValues, f func()) error {
-	if b.pending == backend.MaxPending {
+// step is a backend.Step.
+type step struct {
+	b        *Backend
+	f        func()
+	launched bool                  // it has run, so the libraries have loaded what it needs
+	graph    C.CUgraphExec         // nil until it is recorded
+	pending  int                   // runs since Metrics
+	measured []backend.StepMetrics // of those of them whose metrics were fetched
+}
+
+// Record returns a Step. Its first Run launches its kernels one by one, since libraries load some of them then, which may not
+// happen while a graph is recorded. The second Run records them. It and all that follow replay the graph, which costs the
+// host almost nothing.
+func (b *Backend) Record(f func()) backend.Step {
+	s := &step{b: b, f: f}
+	b.steps = append(b.steps, s)
+	return s
+}
+
+// Run puts the step on the stream.
+func (s *step) Run(v backend.StepValues) error {
+	if s.pending == backend.MaxPending {
 		panic(errMetrics)
 	}
-	if b.err != nil {
-		return b.err
+	b := s.b
+	if err := b.failed(); err != nil {
+		return err
 	}
 	leave := b.enter()
 	defer leave()
-	s := &b.state.states[b.pending]
-	*s = stepState{v.Step, v.LearningRate, uint32(b.pending)}
-	b.fail(cuda(b, "cuMemcpyHtoDAsync", C.lamina_cuMemcpyHtoDAsync_v2(b.api, b.state.card, unsafe.Pointer(s), C.size_t(stateSize), b.stream)))
+	if len(b.pending) == backend.MaxPending {
+		b.fetchMetrics()
+	}
+	slot := len(b.pending)
+	state := &b.state.states[slot]
+	*state = stepState{v.Step, v.LearningRate, uint32(slot)}
+	b.fail(cuda(b, "cuMemcpyHtoDAsync", C.lamina_cuMemcpyHtoDAsync_v2(b.api, b.state.card, unsafe.Pointer(state), C.size_t(stateSize), b.stream)))
 	if b.err != nil {
 		return b.err
 	}
-	if b.graphs[key] == nil && key == b.last && !b.oneByOne {
-		b.record(key, f)
+	if s.graph == nil && s.launched && !b.oneByOne {
+		s.record()
 	}
-	if graph := b.graphs[key]; graph != nil {
-		b.fail(cuda(b, "cuGraphLaunch", C.lamina_cuGraphLaunch(b.api, graph, b.stream)))
+	if s.graph != nil {
+		b.fail(cuda(b, "cuGraphLaunch", C.lamina_cuGraphLaunch(b.api, s.graph, b.stream)))
 	} else {
-		b.step(f)
+		s.launch()
 	}
-	b.last = key
-	b.pending++
+	s.launched = true
+	s.pending++
+	b.pending = append(b.pending, s)
 	return b.err
 }
 
-// step puts the launches of a step on the stream.
-func (b *Backend) step(f func()) {
+// launch puts the launches of the step on the stream.
+func (s *step) launch() {
+	b := s.b
 	b.launch("step_begin", [3]uint32{1, 1, 1}, [3]uint32{1, 1, 1}, pointer(b.state.metrics), pointer(b.state.card))
-	f()
+	s.f()
 }
 
-// record makes a graph of a step. If that is refused, all steps are launched one by one from then on: what is
-// wrong with the card itself is seen then too.
-func (b *Backend) record(key string, f func()) {
-	graph, err := b.capture(f)
+// record makes a graph of the step. If that fails, all steps are launched one by one from then on, which also shows what is
+// wrong with the card itself.
+func (s *step) record() {
+	b := s.b
+	graph, err := s.capture()
 	if err == nil {
-		b.graphs[key] = graph
+		s.graph = graph
 		return
 	}
 	b.oneByOne = true
@@ -122,8 +147,9 @@ func (b *Backend) record(key string, f func()) {
 	}
 }
 
-// capture returns the launches of a step, none of which it runs.
-func (b *Backend) capture(f func()) (exec C.CUgraphExec, err error) {
+// capture returns a graph of the launches of the step, none of which it runs.
+func (s *step) capture() (exec C.CUgraphExec, err error) {
+	b := s.b
 	err = cuda(b, "cuStreamBeginCapture", C.lamina_cuStreamBeginCapture_v2(b.api, b.stream, C.LAMINA_CU_STREAM_CAPTURE_MODE_RELAXED))
 	if err != nil {
 		return nil, err
@@ -133,7 +159,7 @@ func (b *Backend) capture(f func()) (exec C.CUgraphExec, err error) {
 		defer func() { // if f panics too
 			err = cuda(b, "cuStreamEndCapture", C.lamina_cuStreamEndCapture(b.api, b.stream, &graph))
 		}()
-		b.step(f)
+		s.launch()
 	}()
 	if graph != nil {
 		defer C.lamina_cuGraphDestroy(b.api, graph)
@@ -151,29 +177,44 @@ func (b *Backend) capture(f func()) (exec C.CUgraphExec, err error) {
 	return exec, cuda(b, "cuGraphInstantiate", status)
 }
 
-// forgetGraphs frees the recorded steps. They are recorded again when they come again.
+// forgetGraphs frees the graphs of this scope's steps. Each is recorded again when it runs again.
 func (b *Backend) forgetGraphs() {
-	for _, g := range b.graphs {
-		C.lamina_cuGraphExecDestroy(b.api, g)
+	for _, s := range b.steps {
+		if s.graph != nil {
+			C.lamina_cuGraphExecDestroy(b.api, s.graph)
+			s.graph = nil
+		}
 	}
-	clear(b.graphs)
-	b.last = ""
+}
+
+// fetchMetrics waits for all runs and gives each step what they measured.
+func (b *Backend) fetchMetrics() {
+	if b.err == nil {
+		b.fail(cuda(b, "cuMemcpyDtoHAsync", C.lamina_cuMemcpyDtoHAsync_v2(b.api, b.state.copied, b.state.metrics, C.size_t(metricsSize*len(b.pending)), b.stream)))
+		b.fail(b.synchronize())
+	}
+	for i, s := range b.pending {
+		m := &b.state.measured[i]
+		s.measured = append(s.measured, backend.StepMetrics{Images: int(m.images), Loss: m.loss, Correct: int(m.correct), Penalty: m.penalty})
+	}
+	b.pending = b.pending[:0]
 }
 
 // Metrics appends what the runs since the last call measured, after waiting for them.
-func (b *Backend) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, error) {
+func (s *step) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, error) {
+	b := s.b
+	if b.closed {
+		return dst, errClosed
+	}
 	leave := b.enter()
 	defer leave()
-	if b.pending > 0 && b.err == nil {
-		b.fail(cuda(b, "cuMemcpyDtoHAsync", C.lamina_cuMemcpyDtoHAsync_v2(b.api, b.state.copied, b.state.metrics, C.size_t(metricsSize*b.pending), b.stream)))
-		b.fail(b.synchronize())
+	if len(s.measured) < s.pending {
+		b.fetchMetrics()
 	}
 	if b.err == nil {
-		for _, m := range b.state.measured[:b.pending] {
-			dst = append(dst, backend.StepMetrics{Images: int(m.images), Loss: m.loss, Correct: int(m.correct), Penalty: m.penalty})
-		}
+		dst = append(dst, s.measured...)
 	}
-	b.pending = 0
+	s.measured, s.pending = s.measured[:0], 0
 	return dst, b.err
 }
 

@@ -76,6 +76,9 @@ func (s *staging) take(b *Backend) *slot {
 
 // Write copies src, row-major in the order of the shape, to dst.
 func (b *Backend) Write(dst tensor.Tensor, src []float32) error {
+	if err := b.failed(); err != nil {
+		return err
+	}
 	t := own(dst)
 	if len(src) != t.size {
 		panic(errLength)
@@ -110,6 +113,9 @@ func (b *Backend) upload(to C.CUdeviceptr, bytes []byte) {
 
 // Read copies src to dst, row-major in the order of the shape.
 func (b *Backend) Read(dst []float32, src tensor.Tensor) error {
+	if err := b.failed(); err != nil {
+		return err
+	}
 	t := own(src)
 	if len(dst) != t.size {
 		panic(errLength)

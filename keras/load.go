@@ -50,7 +50,8 @@ func (f *File) Load(m *nn.Model, skipMismatch bool) (*LoadSummary, error) {
 
 // OpenModel opens a file with a whole model, which may be a checkpoint, and creates the model on a
 // backend. Penalties other than L2 on kernels, constraints and noise are left out: the model infers as in
-// Keras but continues to train without them. The summary's notes name each.
+// Keras but continues to train without them. The summary's notes name each. Close the model to free
+// its memory.
 func OpenModel(b backend.Backend, path string) (*nn.Model, *LoadSummary, error) {
 	f, err := Open(path)
 	if err != nil {
@@ -76,7 +77,10 @@ func (f *File) model(b backend.Backend) (*nn.Model, *LoadSummary, error) {
 		return nil, nil, err
 	}
 	r, err := t.into(m)
-	return m, r, err
+	if err != nil {
+		return nil, nil, errors.Join(err, m.Close())
+	}
+	return m, r, nil
 }
 
 // pair is a layer of the network and the layer of the file that may have its weights.

@@ -11,9 +11,6 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-// networkKey is the key of the network in the metadata of a safetensors file, a checkpoint too.
-const networkKey = "network"
-
 // openSafetensors lists the layers of a safetensors file with tensors named "<layer>/<weight>".
 func (f *File) openSafetensors(r io.ReaderAt) error {
 	f.order = byName
@@ -22,13 +19,13 @@ func (f *File) openSafetensors(r io.ReaderAt) error {
 		return err
 	}
 	f.budget = h.Budget
-	if text, ok := h.Metadata[networkKey]; ok {
+	if text, ok := h.Metadata[nn.NetworkKey]; ok {
 		f.network = new(nn.Sequential)
 		if err := f.budget.JSON([]byte(text), f.network); err != nil {
 			f.networkError = fmt.Errorf("its network: %w", err)
 		}
 	}
-	_, checkpoint := h.Metadata["position"]
+	_, checkpoint := h.Metadata[nn.PositionKey]
 	if checkpoint {
 		if err := nn.VerifyCheckpoint(r, f.size); err != nil {
 			return err
@@ -40,7 +37,7 @@ func (f *File) openSafetensors(r io.ReaderAt) error {
 		slash := strings.LastIndex(e.Name, "/")
 		// A checkpoint also has velocities, "velocity/<layer>/<weight>", and a checksum. PyTorch adds
 		// integers such as num_batches_tracked.
-		if !e.IsFloat() || slash < 0 || checkpoint && strings.HasPrefix(e.Name, "velocity/") {
+		if !e.IsFloat() || slash < 0 || checkpoint && strings.HasPrefix(e.Name, nn.VelocityPrefix) {
 			continue
 		}
 		name := e.Name[:slash]

@@ -216,7 +216,7 @@ func writeSafetensors(w io.Writer, m *nn.Model, _ *Training) error {
 	if err != nil {
 		return err
 	}
-	h := &safetensors.Header{Metadata: map[string]string{"format": "lamina model 1", networkKey: string(network)}}
+	h := &safetensors.Header{Metadata: map[string]string{nn.FormatKey: "lamina model 1", nn.NetworkKey: string(network)}}
 	for _, w := range m.Weights {
 		h.Entries = append(h.Entries, safetensors.Entry{Name: w.Name, Type: "F32", Shape: w.Shape})
 	}

@@ -14,11 +14,11 @@ type node struct {
 	in, out    tensor.Shape // of one image
 	weights    []Weight
 	norm       bool   // a BatchNorm follows
-	relu, pool bool   // a ReLU, and then a 2x2 max pool, are computed along
+	relu, pool bool   // fused: a ReLU, and then a 2x2 max pool
 	dropout    uint32 // number of the dropout layer
 }
 
-// nodes returns the network as a backend computes it. Training keeps a ReLU apart from the
+// nodes returns the network as a backend computes it. Training does not fuse a ReLU with the
 // convolution before it, whose output its backward pass needs.
 func (net *Network) nodes(inference bool) []node {
 	var nodes []node
@@ -62,8 +62,7 @@ func follows[L Layer](net *Network, i int) bool {
 	return ok
 }
 
-// shapes returns the shapes of what flows between the nodes for n images: the
-// images, then what each node gives.
+// shapes returns the shapes of the activations for n images: the images, then each node's output.
 func (net *Network) shapes(nodes []node, n int) []tensor.Shape {
 	batch := func(s tensor.Shape) tensor.Shape { return slices.Insert(slices.Clone(s), 0, n) }
 	all := []tensor.Shape{batch(net.Input)}
@@ -88,15 +87,15 @@ type compiler struct {
 	n         int
 	inference bool
 	constant  bool          // the weights never change
-	gradients tensor.Tensor // of one group at a time; nil in inference
-	groups    groups
-	flow      []tensor.Tensor // the images, then what each node gives
+	gradients tensor.Tensor // of one parameter group at a time; nil in inference
+	groups    paramGroups
+	flow      []tensor.Tensor // the images, then each node's output
 	seed      uint64          // of the dropout masks
 }
 
-// compile returns the forward pass, and in training the backward pass, which updates the parameters too: the gradient of what the
-// last node gave stands in the place of that, and each node's leaves that of its input in
-// the input's place.
+// compile returns the forward pass and, in training, the backward pass, which also updates the
+// parameters. The backward pass expects the gradient of the last node's output in that output's
+// memory. Each node then writes the gradient of its input over the input.
 func (c *compiler) compile(nodes []node) (forward, backward pass, err error) {
 	first := slices.IndexFunc(nodes, func(n node) bool { return len(n.weights) > 0 })
 	for i, n := range nodes {
@@ -119,7 +118,7 @@ func (c *compiler) compile(nodes []node) (forward, backward pass, err error) {
 	return forward, backward, nil
 }
 
-// node returns the calls of one node, which gives y of x. The input of the first node with
+// node returns the calls of one node, which computes y from x. The input of the first node with
 // weights needs no gradient.
 func (c *compiler) node(n node, y, x tensor.Tensor, first bool) (forward, backward func(), err error) {
 	switch l := n.layer.(type) {
@@ -147,8 +146,8 @@ func (c *compiler) node(n node, y, x tensor.Tensor, first bool) (forward, backwa
 		if err != nil || c.inference {
 			return forward, nil, err
 		}
-		if parts := c.groups.parts(n.weights[0]); len(parts) > 1 {
-			backward, err = c.denseInParts(spec, parts, w, n.weights, y, x)
+		if rows := c.groups.slices(n.weights[0]); len(rows) > 1 {
+			backward, err = c.denseInSlices(spec, rows, w, n.weights, y, x)
 			return forward, backward, err
 		}
 		return forward, c.backwardLinear(p, w, c.gradient(n.weights[0]), c.gradient(n.weights[1]), y, x, first), nil
@@ -169,7 +168,8 @@ func (c *compiler) linear(p backend.Dense, n node, y, x tensor.Tensor) (w tensor
 	return w, func() { p.Forward(y, x, w, b) }, err
 }
 
-// backwardLinear returns the backward passes of a convolution, a dense layer or a part of one. The first layer's input needs no gradient.
+// backwardLinear returns the backward passes of a convolution, a dense layer or a slice of one. The
+// first layer's input needs no gradient.
 func (c *compiler) backwardLinear(p backend.Dense, w, dw, db, y, x tensor.Tensor, first bool) func() {
 	return func() {
 		p.BackwardFilter(dw, db, y, x)
@@ -179,29 +179,32 @@ func (c *compiler) backwardLinear(p backend.Dense, w, dw, db, y, x tensor.Tensor
 	}
 }
 
-// denseInParts returns the backward pass of a dense layer of which several groups have rows. It updates all of them but the last, of the
-// first rows: each when its rows have given their part of the input's gradient.
-func (c *compiler) denseInParts(s backend.DenseSpec, parts []backend.Rows, w tensor.Tensor, weights []Weight, y, x tensor.Tensor) (backward func(), err error) {
+// denseInSlices returns the backward pass of a dense layer whose rows belong to several groups. It
+// updates each group but the last, which has the first rows, once its rows have added to the
+// input's gradient.
+func (c *compiler) denseInSlices(s backend.DenseSpec, all []backend.Rows, w tensor.Tensor, weights []Weight,
+	y, x tensor.Tensor) (backward func(), err error) {
 	db := c.gradient(weights[1])
 	var calls pass
-	for i, rows := range parts {
-		s.Part = rows
+	for i, rows := range all {
+		s.Slice = rows
 		p, err := c.backend.Dense(s)
 		if err != nil {
 			return nil, err
 		}
-		at, part := rows.From*s.Out, weights[0]
-		part.Offset, part.Shape = part.Offset+at, tensor.Shape{rows.Len(), s.Out}
-		calls = append(calls, c.backwardLinear(p, c.backend.View(w, at, part.Shape), c.gradient(part), db, y, x, s.NoInputGrad))
-		db = nil // the first part has computed it
-		if i < len(parts)-1 {
-			calls = append(calls, c.groups.of(part).step)
+		at, slice := rows.From*s.Out, weights[0]
+		slice.Offset, slice.Shape = slice.Offset+at, tensor.Shape{rows.Len(), s.Out}
+		view, gradient := c.backend.View(w, at, slice.Shape), c.gradient(slice)
+		calls = append(calls, c.backwardLinear(p, view, gradient, db, y, x, s.NoInputGrad))
+		db = nil // the first slice has computed it
+		if i < len(all)-1 {
+			calls = append(calls, c.groups.of(slice).step)
 		}
 	}
 	return calls.run, nil
 }
 
-// gradient returns the place of the gradient of a weight.
+// gradient returns a view of the gradient of a weight.
 func (c *compiler) gradient(w Weight) tensor.Tensor {
 	return c.backend.View(c.gradients, w.Offset-c.groups.of(w).from, w.Shape)
 }
@@ -209,7 +212,7 @@ func (c *compiler) gradient(w Weight) tensor.Tensor {
 func (c *compiler) batchNorm(l BatchNorm, n node, y, x tensor.Tensor) (forward, backward func(), err error) {
 	spec := backend.BatchNormSpec{
 		Shape: x.Shape(), Epsilon: l.epsilon(), Momentum: l.momentum(),
-		// As the fused kernel that Keras 2 uses for images.
+		// Keras 2's fused kernel for images does this.
 		Unbiased: len(n.in) == 3,
 		ReLU:     n.relu, Pool: n.pool, Inference: c.inference,
 	}

@@ -123,7 +123,7 @@ func TestResumeRefusesOthers(t *testing.T) {
 		{"weights", func(*Config) {}, tinyNetwork(t, false), `weight 3 is "batch_normalization/gamma" of shape (5,), here that is "conv2/kernel"`},
 		{"settings", func(*Config) {}, withOtherRate(t), "other settings"},
 		{"classes", func(c *Config) { c.Data.(*Images).NumClasses, c.Validation.(*Images).NumClasses = 4, 4 }, withFourClasses(t),
-			"tells 3 classes apart, not 4"},
+			"a network with 3 classes, not 4"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			config := tinyConfig()

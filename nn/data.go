@@ -5,10 +5,10 @@ import (
 	"math/rand/v2"
 )
 
-// InOrder is the epoch for which Data gives its images in their own order, as they are.
+// InOrder is the epoch in which Data yields its images in their own order, without augmentation.
 const InOrder = -1
 
-// Data is a set of labelled images, of at least one.
+// Data is a set of one or more labeled images.
 type Data interface {
 	// Shape returns the size of the images: height, width, channels.
 	Shape() (h, w, c int)
@@ -16,17 +16,17 @@ type Data interface {
 	Classes() int
 	// Len returns the number of images.
 	Len() int
-	// Batches gives the images of an epoch (counted from 0), each once, in batches of
-	// size images, the last with what is left over, from batch first (counted from 0) on:
-	// float32 pixels in the order (N, H, W, C), and class numbers. What it gives depends only
-	// on its arguments and on how the set was made (files, seed), so that a resumed run
-	// sees the same batches. Epochs differ by shuffling and augmentation; InOrder has neither.
-	// The slices hold until the next batch is asked for. When the loop ends, early or not,
-	// whatever was working ahead has stopped.
+	// Batches yields the images of an epoch (counted from 0), each once, in batches of size images
+	// from batch first (counted from 0) on; the last batch has the rest. A batch is float32 pixels
+	// in the order (N, H, W, C), and class numbers. It depends only on the arguments and on the set
+	// (files, seed), so that a resumed run sees the same batches. Epochs differ by shuffling and
+	// augmentation; InOrder has neither. The slices are valid until the next batch. When the loop
+	// ends, early or not, all goroutines that prefetch have stopped.
 	Batches(epoch, first, size int) iter.Seq2[[]float32, []float32]
 }
 
-// Images is a Data in memory, shuffled in each epoch and not augmented.
+// Images is a Data in memory, shuffled in each epoch and not augmented. Several goroutines may read
+// it.
 type Images struct {
 	Height, Width, Channels int
 	NumClasses              int
@@ -44,7 +44,7 @@ func (d *Images) Classes() int { return d.NumClasses }
 // Len returns the number of images.
 func (d *Images) Len() int { return len(d.Labels) }
 
-// Batches gives the images of an epoch.
+// Batches yields the images of an epoch.
 func (d *Images) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32] {
 	return func(yield func(images, labels []float32) bool) {
 		order := make([]int, d.Len())

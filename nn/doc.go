@@ -1,9 +1,11 @@
-// Package nn has networks of layers in sequence, the VGG table among them, and trains them:
-// initialisers, learning-rate schedules, the trainer, checkpoints and prediction. It speaks
-// to the machine only through package backend.
+// Package nn builds, trains and runs networks of layers in sequence, the VGG networks among them.
+// It has initializers, learning-rate schedules, a trainer, checkpoints and prediction. It reaches
+// the machine only through package backend.
 //
-// A Sequential is a network as data; Build checks it and gives a Network, whose layers and
-// weights have names, shapes and places. A Model is a Network with its weights on a
-// backend; a Predictor classifies with it, a Trainer trains it. The meanings are Keras's:
-// names of layers and weights, order of weights, what a loss contains.
+// A Sequential is a network as data. Build checks it and returns a Network, whose layers and
+// weights have names, shapes and offsets. A Model is a Network with its weights on a backend. A
+// Predictor classifies with it, a Trainer trains it. Names, order of weights and the loss are
+// Keras's.
+//
+// Models and Predictors are safe for use by multiple goroutines. Close frees the memory of each.
 package nn

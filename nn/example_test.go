@@ -13,7 +13,7 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Train a small network to tell horizontal bars from vertical ones.
+// Train a small network to distinguish horizontal bars from vertical ones.
 func ExampleTrainer() {
 	net, err := nn.Build(nn.Sequential{Input: tensor.Shape{8, 8, 1}, Classes: 2, Layers: []nn.Layer{
 		nn.Conv2D{Filters: 8, Kernel: 3}, nn.BatchNorm{}, nn.ReLU{}, nn.MaxPool{},
@@ -28,13 +28,14 @@ func ExampleTrainer() {
 		Schedule: nn.Constant(0.02), Momentum: 0.9,
 	})
 	check(err)
+	defer trainer.Close()
 	check(trainer.Run(context.Background()))
 	last := trainer.History[len(trainer.History)-1]
 	fmt.Printf("epoch %d, validation accuracy %.0f %%\n", last.Epoch, 100*last.Validation.Accuracy)
 	// Output: epoch 3, validation accuracy 100 %
 }
 
-// Classify a picture with a network that was trained before.
+// Classify an image with a saved model.
 func ExampleOpenModel() {
 	checkpoint := trained()
 	defer os.RemoveAll(filepath.Dir(checkpoint))
@@ -43,31 +44,33 @@ func ExampleOpenModel() {
 	defer b.Close()
 	model, err := nn.OpenModel(b, checkpoint)
 	check(err)
+	defer model.Close()
 	predictor, err := model.NewPredictor(1)
 	check(err)
-	picture := make([]float32, 8*8)
+	defer predictor.Close()
+	image := make([]float32, 8*8)
 	for x := range 8 {
-		picture[5*8+x] = 1
+		image[5*8+x] = 1
 	}
-	probabilities, err := predictor.Probabilities(picture)
+	probabilities, err := predictor.Probabilities(image)
 	check(err)
 	fmt.Printf("horizontal: %v\n", probabilities[0] > 0.9)
 	// Output: horizontal: true
 }
 
-// bars draws n pictures of 8x8, each with a bar across: horizontal (class 0) or vertical (1).
+// bars returns n images of 8x8, each with a bar across: horizontal (class 0) or vertical (1).
 func bars(n int) *nn.Images {
 	d := &nn.Images{Height: 8, Width: 8, Channels: 1, NumClasses: 2}
 	r := rand.New(rand.NewPCG(1, uint64(n)))
 	for i := range n {
-		picture, at := make([]float32, 64), r.IntN(8)
+		image, at := make([]float32, 64), r.IntN(8)
 		for p := range 64 {
-			picture[p] = 0.1 * float32(r.NormFloat64())
+			image[p] = 0.1 * float32(r.NormFloat64())
 			if i%2 == 0 && p/8 == at || i%2 == 1 && p%8 == at {
-				picture[p]++
+				image[p]++
 			}
 		}
-		d.Pixels = append(d.Pixels, picture...)
+		d.Pixels = append(d.Pixels, image...)
 		d.Labels = append(d.Labels, float32(i%2))
 	}
 	return d

@@ -2,18 +2,16 @@ package nn
 
 import (
 	"math"
-
-	"github.com/lamina-go/lamina/tensor"
 )
 
-// folded returns the model for inference, with weights of its own, and the L2 penalty of those of
-// m. A BatchNorm that follows a Conv2D or a Dense becomes a part of their kernel and bias,
+// folded returns a copy of the model for inference on a device, and the L2 penalty of m. The lock
+// is held. A BatchNorm that follows a Conv2D or a Dense is folded into their kernel and bias,
 //
 //	w' = w·s    b' = b·s + β − mean·s    with s = γ/sqrt(variance + ε) of each channel.
-func (m *Model) folded() (folded *Model, penalty float64, err error) {
+func (m *Model) folded(d *device) (folded *Model, penalty float64, err error) {
 	s := m.Sequential
 	s.Layers = nil
-	var kept []int // numbers of the layers that stay
+	var kept []int // indices of the layers that stay
 	for i, l := range m.Layers {
 		if i == 0 || !m.folds(i-1) {
 			s.Layers, kept = append(s.Layers, l), append(kept, i)
@@ -23,7 +21,7 @@ func (m *Model) folded() (folded *Model, penalty float64, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	if folded, err = NewModel(m.backend, net); err != nil {
+	if folded, err = newModel(d, net); err != nil {
 		return nil, 0, err
 	}
 	buffer := m.buffer()
@@ -45,7 +43,7 @@ func (m *Model) folded() (folded *Model, penalty float64, err error) {
 	return folded, penalty, nil
 }
 
-// folds reports whether layer i takes in the BatchNorm that follows it.
+// folds reports whether a BatchNorm is folded into layer i.
 func (net *Network) folds(i int) bool {
 	switch net.Layers[i].(type) {
 	case Conv2D, Dense:
@@ -54,16 +52,16 @@ func (net *Network) folds(i int) bool {
 	return false
 }
 
-// channelwise changes a value v of channel c to v·scale[c] + shift[c].
+// channelwise maps a value v of channel c to v·scale[c] + shift[c].
 type channelwise struct{ scale, shift []float64 }
 
 var unchanged = channelwise{[]float64{1}, []float64{0}}
 
-// folding returns what a BatchNorm, layer i, makes of the kernel and the bias before it.
+// folding returns how a BatchNorm, layer i, changes the kernel and the bias before it.
 func (m *Model) folding(i int) (kernel, bias channelwise, err error) {
 	var values [4][]float32 // γ, β, mean and variance
 	for k, w := range m.Table[i].Weights {
-		if values[k], err = m.Get(w.Name); err != nil {
+		if values[k], err = m.get(w.Name); err != nil {
 			return kernel, bias, err
 		}
 	}
@@ -76,23 +74,24 @@ func (m *Model) folding(i int) (kernel, bias channelwise, err error) {
 	return channelwise{scale, make([]float64, len(scale))}, channelwise{scale, shift}, nil
 }
 
-// copyWeight copies a weight to another model, changed, and returns the sum of the squares of what it was.
-func (m *Model) copyWeight(w Weight, to *Model, place Weight, change channelwise, buffer []float32) (squares float64, err error) {
+// copyWeight copies a weight, changed, to a weight of another model. It returns the sum of squares
+// of the unchanged weight.
+func (m *Model) copyWeight(w Weight, to *Model, target Weight, change channelwise, buffer []float32) (
+	squares float64, err error) {
 	c := 0
 	for at := 0; at < w.Shape.Size(); at += len(buffer) {
-		part := buffer[:min(len(buffer), w.Shape.Size()-at)]
-		shape := tensor.Shape{len(part)}
-		if err := m.backend.Read(part, m.backend.View(m.flat(w), w.Offset+at, shape)); err != nil {
+		block := buffer[:min(len(buffer), w.Shape.Size()-at)]
+		if err := m.read(m.flat(w), w.Offset+at, block); err != nil {
 			return 0, err
 		}
-		for i, v := range part {
+		for i, v := range block {
 			squares += float64(v) * float64(v)
-			part[i] = float32(float64(v)*change.scale[c] + change.shift[c])
+			block[i] = float32(float64(v)*change.scale[c] + change.shift[c])
 			if c++; c == len(change.scale) {
 				c = 0
 			}
 		}
-		if err := m.backend.Write(m.backend.View(to.flat(place), place.Offset+at, shape), part); err != nil {
+		if err := to.write(to.flat(target), target.Offset+at, block); err != nil {
 			return 0, err
 		}
 	}

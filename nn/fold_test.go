@@ -14,8 +14,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// foldNetwork has a BatchNorm in every place: after layers that take it in, after such that do not, and
-// twice in a row.
+// foldNetwork has a BatchNorm in every place: after layers that take it in, after such that do not,
+// and twice in a row.
 func foldNetwork(t testing.TB) *Network {
 	return mustBuild(t, Sequential{Input: tensor.Shape{7, 6, 2}, Classes: 3, Layers: []Layer{
 		BatchNorm{Epsilon: 0.1},
@@ -45,7 +45,8 @@ func setAll(t testing.TB, m *Model, seed uint64) {
 	}
 }
 
-// TestFolded compares a Predictor with the layers one by one in float64, as validation computes them.
+// TestFolded compares a Predictor with the layers one by one in float64, as validation computes
+// them.
 func TestFolded(t *testing.T) {
 	net, data := foldNetwork(t), tinyData(13)
 	trainer, err := NewTrainer(backendtest.Reference(), net, tinyConfig())
@@ -107,8 +108,8 @@ func TestFolded(t *testing.T) {
 	})
 }
 
-// TestPredictorKeepsWeights changes the kernels of a Predictor after its first batches: it has another form of them
-// for the numbers of images that it was told.
+// TestPredictorKeepsWeights changes the kernels of a Predictor after its first batches: it has
+// another form of them for the numbers of images that it was told.
 func TestPredictorKeepsWeights(t *testing.T) {
 	data := tinyData(4)
 	for _, level := range ops.FloatLevels() {
@@ -164,7 +165,7 @@ func TestPredictionAllocatesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			if n := testing.AllocsPerRun(20, func() {
-				if err := m.backend.Run(q.name, backend.StepValues{}, q.predict); err != nil {
+				if err := q.predict.Run(backend.StepValues{}); err != nil {
 					t.Fatal(err)
 				}
 			}); n != 0 {

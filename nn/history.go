@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Row is what is known of an epoch when it is over.
+// Row is the record of an epoch.
 type Row struct {
 	Epoch           int     `json:"epoch"` // from 1
 	Result                  // means over the epoch's images before each update, weighted by batch size
@@ -19,7 +19,7 @@ type Row struct {
 
 const historyHeader = "epoch,loss,accuracy,val_loss,val_accuracy,lr,images_per_s"
 
-// WriteHistory writes a run's epochs as CSV, numbers in full.
+// WriteHistory writes a run's epochs as CSV, with all digits.
 func WriteHistory(w io.Writer, rows []Row) error {
 	var b strings.Builder
 	b.WriteString(historyHeader + "\n")
@@ -34,7 +34,8 @@ func WriteHistory(w io.Writer, rows []Row) error {
 	return err
 }
 
-// ReadHistory reads what WriteHistory wrote: epochs in order, from 1, without a gap; no number is below 0, no accuracy above 1.
+// ReadHistory reads what WriteHistory wrote. Epochs are in order, from 1, without gaps; no value is
+// negative, no accuracy above 1.
 func ReadHistory(r io.Reader) ([]Row, error) {
 	in := csv.NewReader(r)
 	header, err := in.Read()
@@ -56,7 +57,7 @@ func ReadHistory(r io.Reader) ([]Row, error) {
 		var v [7]float64
 		for i, field := range record {
 			if v[i], err = strconv.ParseFloat(field, 64); err != nil || !finite(v[i]) || v[i] < 0 {
-				return nil, fmt.Errorf("line %d: %q is not a finite number, at least 0", len(rows)+2, field)
+				return nil, fmt.Errorf("line %d: %q is not a finite number of at least 0", len(rows)+2, field)
 			}
 		}
 		if v[2] > 1 || v[4] > 1 {

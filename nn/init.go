@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// Initializer is a distribution of the first values of kernels. The numbers that it draws
-// depend on the seed, the weight's name and the place in the weight, and on nothing else.
+// Initializer is a distribution of the initial values of kernels. A value depends only on the seed,
+// the weight's name and the element's index.
 type Initializer struct {
 	kind      initKind
 	deviation float64 // of normal
@@ -26,18 +26,18 @@ const (
 	normal
 )
 
-// truncation is the standard deviation of a standard normal distribution cut at ±2.
+// truncation is the standard deviation of a standard normal distribution truncated at ±2.
 const truncation = 0.8796256610342398
 
-// HeNormal is a normal distribution cut at two standard deviations, which has the deviation
-// sqrt(2/fan_in) after the cut (https://arxiv.org/abs/1502.01852, as Keras has it).
+// HeNormal is a normal distribution truncated at two standard deviations. After truncation its
+// deviation is sqrt(2/fan_in) (https://arxiv.org/abs/1502.01852, as Keras implements it).
 func HeNormal() Initializer { return Initializer{kind: heNormal} }
 
 // GlorotUniform is uniform within ±sqrt(6/(fan_in + fan_out))
 // (https://proceedings.mlr.press/v9/glorot10a.html).
 func GlorotUniform() Initializer { return Initializer{kind: glorotUniform} }
 
-// RandomNormal is a normal distribution of mean 0, not cut.
+// RandomNormal is a normal distribution of mean 0, not truncated.
 func RandomNormal(deviation float64) Initializer { return Initializer{normal, deviation} }
 
 // ParseInit reads "he_normal", "glorot_uniform", "normal" (deviation 0.05) or "normal:0.01".
@@ -60,8 +60,8 @@ func ParseInit(text string) (Initializer, error) {
 	return Initializer{}, fmt.Errorf("unknown initializer %q: want he_normal, glorot_uniform, normal or normal:DEVIATION", text)
 }
 
-// scale returns the number by which a standard draw is multiplied: the deviation before the cut
-// of the normal ones, the limit of the uniform one.
+// scale returns the factor of a standard variate: the deviation before truncation of a normal
+// distribution, the limit of the uniform one.
 func (in Initializer) scale(fanIn, fanOut int) float64 {
 	switch in.kind {
 	case heNormal:
@@ -72,25 +72,25 @@ func (in Initializer) scale(fanIn, fanOut int) float64 {
 	return in.deviation
 }
 
-// initBlock is the number of values drawn from one random stream.
+// initBlock is the number of values from one random stream.
 const initBlock = 1 << 16
 
-// fill draws the values of a kernel from block number first on; dst begins at a block.
+// fill computes the values of a kernel from block number first on; dst begins at a block.
 func (in Initializer) fill(dst []float32, w Weight, seed uint64, first int) {
 	h := fnv.New64a()
 	io.WriteString(h, w.Name)
 	key, scale := h.Sum64(), in.scale(w.FanIn, w.FanOut)
-	var group sync.WaitGroup
+	var all sync.WaitGroup
 	for b := 0; b*initBlock < len(dst); b++ {
-		group.Go(func() {
+		all.Go(func() {
 			r := rand.New(rand.NewPCG(seed, key+uint64(first+b)))
-			in.draw(dst[b*initBlock:min((b+1)*initBlock, len(dst))], scale, r)
+			in.sample(dst[b*initBlock:min((b+1)*initBlock, len(dst))], scale, r)
 		})
 	}
-	group.Wait()
+	all.Wait()
 }
 
-func (in Initializer) draw(dst []float32, scale float64, r *rand.Rand) {
+func (in Initializer) sample(dst []float32, scale float64, r *rand.Rand) {
 	switch in.kind {
 	case heNormal:
 		for i := range dst {

@@ -9,14 +9,14 @@ import (
 )
 
 // Layer is one layer of a Sequential: a Conv2D, BatchNorm, ReLU, MaxPool, Flatten, Dense or
-// Dropout. An empty Name becomes Keras's: the class in lower case, numbered from the second on, that no
-// other layer was given.
+// Dropout. An empty Name becomes the name that Keras would choose: the class in lower case,
+// numbered from the second on, skipping names that other layers have.
 type Layer interface {
-	// class returns Keras's name of the class, and base what it names layers of it.
+	// class returns Keras's name of the class, and the base of its layers' default names.
 	class() (class, base string)
-	// name returns the name given to the layer, if any.
+	// name returns the layer's name, "" if it has none.
 	name() string
-	// output returns the shape of what the layer gives for one image.
+	// output returns the shape of the layer's output for one image.
 	output(in tensor.Shape) (tensor.Shape, error)
 	// weights returns the layer's weights, in Keras's order.
 	weights(in tensor.Shape) []Weight
@@ -30,7 +30,7 @@ type Conv2D struct {
 	L2      float32 `json:"l2,omitempty"` // λ of the penalty λ·Σw² on the kernel
 }
 
-// BatchNorm normalises each channel by the mean and variance of the batch, in inference by
+// BatchNorm normalizes each channel by the mean and variance of the batch, or in inference by the
 // running ones, then scales by γ and shifts by β (https://arxiv.org/abs/1502.03167).
 type BatchNorm struct {
 	Name     string  `json:"name,omitempty"`
@@ -48,7 +48,7 @@ type MaxPool struct {
 	Name string `json:"name,omitempty"`
 }
 
-// Flatten makes a vector of an image.
+// Flatten reshapes an image to a vector.
 type Flatten struct {
 	Name string `json:"name,omitempty"`
 }
@@ -60,14 +60,15 @@ type Dense struct {
 	L2    float32 `json:"l2,omitempty"` // λ of the penalty λ·Σw² on the kernel
 }
 
-// Dropout sets values of a vector to zero with probability Rate while training, and scales the
-// others by 1/(1 − Rate). In inference it does nothing. Before Flatten, on images, it is for inference only.
+// Dropout sets elements of a vector to zero with probability Rate in training, and scales the
+// others by 1/(1 − Rate). In inference it does nothing. On images, before Flatten, it is supported
+// in inference only.
 type Dropout struct {
 	Name string  `json:"name,omitempty"`
 	Rate float32 `json:"rate"`
 }
 
-// softmax ends every Sequential: it is computed with the loss, from the logits.
+// softmax is the last layer of every Sequential. It is computed from the logits, with the loss.
 type softmax struct{}
 
 func (Conv2D) class() (string, string)    { return "Conv2D", "conv2d" }
@@ -89,14 +90,14 @@ func (l Dropout) name() string   { return l.Name }
 func (softmax) name() string     { return "" }
 
 const (
-	wantsImage  = "wants an image (height, width, channels): put it before Flatten"
-	wantsVector = "wants a vector: put a Flatten before it"
+	needsImage  = "needs an image (height, width, channels): put it before Flatten"
+	needsVector = "needs a vector: put a Flatten before it"
 )
 
 func (l Conv2D) output(in tensor.Shape) (tensor.Shape, error) {
 	switch {
 	case len(in) != 3:
-		return nil, errors.New(wantsImage)
+		return nil, errors.New(needsImage)
 	case l.Filters < 1:
 		return nil, fmt.Errorf("%d filters: must be at least 1", l.Filters)
 	case l.Kernel != 1 && l.Kernel != 3:
@@ -123,16 +124,16 @@ func (l ReLU) output(in tensor.Shape) (tensor.Shape, error) { return in, nil }
 func (l MaxPool) output(in tensor.Shape) (tensor.Shape, error) {
 	switch {
 	case len(in) != 3:
-		return nil, errors.New(wantsImage)
+		return nil, errors.New(needsImage)
 	case in[0] < 2 || in[1] < 2:
-		return nil, fmt.Errorf("an image of %dx%d is too small for a 2x2 max pool: give larger pictures or fewer pools", in[0], in[1])
+		return nil, fmt.Errorf("an image of %dx%d is too small for a 2x2 max pool: use larger images or fewer pools", in[0], in[1])
 	}
 	return tensor.Shape{in[0] / 2, in[1] / 2, in[2]}, nil
 }
 
 func (l Flatten) output(in tensor.Shape) (tensor.Shape, error) {
 	if len(in) != 3 {
-		return nil, errors.New(wantsImage)
+		return nil, errors.New(needsImage)
 	}
 	return tensor.Shape{in.Size()}, nil
 }
@@ -140,7 +141,7 @@ func (l Flatten) output(in tensor.Shape) (tensor.Shape, error) {
 func (l Dense) output(in tensor.Shape) (tensor.Shape, error) {
 	switch {
 	case len(in) != 1:
-		return nil, errors.New(wantsVector)
+		return nil, errors.New(needsVector)
 	case l.Units < 1:
 		return nil, fmt.Errorf("%d units: must be at least 1", l.Units)
 	}

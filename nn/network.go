@@ -8,20 +8,20 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Sequential is a network as data: layers one after the other, and a softmax at the end.
+// Sequential is a network as data: a sequence of layers, followed by a softmax.
 type Sequential struct {
 	Input   tensor.Shape // of one image: (height, width, channels)
-	Classes int          // what the last layer must give
+	Classes int          // the size of the last layer's output
 	Layers  []Layer
 
-	// Labels are the names of the classes, nil if nobody knows them.
+	// Labels are the names of the classes, nil if unknown.
 	Labels []string
-	// Mean and Std, a number for each channel, say how images were prepared: a pixel p from
-	// 0 to 255 went in as (p − Mean)/Std. Both are nil if nobody knows.
+	// Mean and Std, one value per channel, are the normalization of the input: a pixel p from 0 to
+	// 255 becomes (p − Mean)/Std. Both are nil if unknown.
 	Mean, Std []float32
 }
 
-// Network is a Sequential that has been checked.
+// Network is a checked Sequential. It does not change.
 type Network struct {
 	Sequential
 	// Table lists the layers with their names and shapes, the softmax included.
@@ -42,7 +42,7 @@ type LayerInfo struct {
 	Weights []Weight
 }
 
-// Parameters returns the number of numbers in the layer's weights.
+// Parameters returns the number of elements in the layer's weights.
 func (l LayerInfo) Parameters() (trainable, other int) {
 	for _, w := range l.Weights {
 		if w.Trainable {
@@ -54,7 +54,7 @@ func (l LayerInfo) Parameters() (trainable, other int) {
 	return trainable, other
 }
 
-// Parameters returns the number of numbers in all weights.
+// Parameters returns the number of elements in all weights.
 func (net *Network) Parameters() (trainable, other int) {
 	for _, layer := range net.Table {
 		t, o := layer.Parameters()
@@ -64,26 +64,26 @@ func (net *Network) Parameters() (trainable, other int) {
 	return trainable, other
 }
 
-// Weight is a weight of a network and its place in the flat tensor of trainable or of other
-// weights.
+// Weight is a weight of a network. Offset is its position in the flat tensor of trainable or of
+// other weights.
 type Weight struct {
 	Name      string // "<layer>/<weight>"
 	Shape     tensor.Shape
 	Trainable bool
 	Offset    int
-	// FanIn and FanOut are the numbers of products that go into an output and come
-	// from an input; zero for what is not a kernel.
+	// FanIn and FanOut are the numbers of products per output and per input of a kernel, zero for
+	// other weights.
 	FanIn, FanOut int
 	L2            float32 // λ of the penalty λ·Σw²
 
-	start float32 // the first value of all that are not kernels
+	start float32 // initial value of a weight that is not a kernel
 }
 
-// alignment is the multiple of floats at which weights begin: a cache line of 64 bytes.
+// alignment is the alignment of weights in floats: a cache line of 64 bytes.
 const alignment = 16
 
-// Build checks a network and gives its layers names and its weights their places. The
-// error names the layer at fault.
+// Build checks a network, names its layers and assigns offsets to its weights. The error names the
+// layer at fault.
 func Build(s Sequential) (*Network, error) {
 	if len(s.Input) != 3 || slices.Min(s.Input) < 1 {
 		return nil, fmt.Errorf("nn: input of shape %v: want (height, width, channels), each at least 1", s.Input)
@@ -128,14 +128,14 @@ func Build(s Sequential) (*Network, error) {
 			return nil, fmt.Errorf("nn: layer %q, given %v, is too large", name, shape)
 		}
 		for i := range row.Weights {
-			net.place(&row.Weights[i], name)
+			net.layout(&row.Weights[i], name)
 		}
 		net.Table = append(net.Table, row)
 		net.Weights = append(net.Weights, row.Weights...)
 		shape = out
 	}
 	if !shape.Equal(tensor.Shape{s.Classes}) {
-		return nil, fmt.Errorf("nn: the last layer gives %v, want (%d,), a number for each class", shape, s.Classes)
+		return nil, fmt.Errorf("nn: the last layer gives %v, want (%d,), one value for each class", shape, s.Classes)
 	}
 	if net.ParameterSize == 0 {
 		return nil, fmt.Errorf("nn: a network without a layer to train")
@@ -143,7 +143,7 @@ func Build(s Sequential) (*Network, error) {
 	return net, nil
 }
 
-// checkImages reports an error unless what is said of the images fits the network.
+// checkImages returns an error unless the labels and the normalization fit the network.
 func (s *Sequential) checkImages() error {
 	if len(s.Labels) != 0 && len(s.Labels) != s.Classes {
 		return fmt.Errorf("nn: %d labels for %d classes", len(s.Labels), s.Classes)
@@ -162,8 +162,8 @@ func (s *Sequential) checkImages() error {
 	return nil
 }
 
-// fitsMemory reports whether an array may be thought of at all, so that sizes computed
-// from shapes do not overflow.
+// fitsMemory reports whether an array of this shape is conceivable, so that sizes computed from
+// shapes do not overflow.
 func fitsMemory(s tensor.Shape) bool {
 	size := 1.0
 	for _, d := range s {
@@ -172,9 +172,9 @@ func fitsMemory(s tensor.Shape) bool {
 	return size < 1<<40
 }
 
-// place gives a weight its full name and its offset. Weights follow each other in the order
-// of the layers, so their gradients become ready from the end of the tensor on.
-func (net *Network) place(w *Weight, layer string) {
+// layout sets the full name and the offset of a weight. Weights are in the order of the layers, so
+// the backward pass completes their gradients from the end of the tensor on.
+func (net *Network) layout(w *Weight, layer string) {
 	size := &net.StatisticSize
 	if w.Trainable {
 		size = &net.ParameterSize
@@ -208,7 +208,7 @@ type layerJSON struct {
 	Config json.RawMessage `json:"config"`
 }
 
-// MarshalJSON writes the network as the checkpoint has it.
+// MarshalJSON encodes the network as in a checkpoint.
 func (s Sequential) MarshalJSON() ([]byte, error) {
 	out := sequentialJSON{Input: s.Input, Classes: s.Classes, Labels: s.Labels, Mean: s.Mean, Std: s.Std}
 	for _, l := range s.Layers {
@@ -222,7 +222,7 @@ func (s Sequential) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote; Build checks it.
+// UnmarshalJSON decodes what MarshalJSON encoded. It does not check the network; Build does.
 func (s *Sequential) UnmarshalJSON(data []byte) error {
 	var in sequentialJSON
 	if err := json.Unmarshal(data, &in); err != nil {

@@ -6,56 +6,73 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Predictor classifies images with a model, in inference mode: running statistics and no dropout.
-// Its weights are those that the model had when it was made.
+// Predictor classifies images with a model in inference mode: running statistics and no dropout. It
+// has a copy of the weights that the model had when the Predictor was made. It is safe for use by
+// multiple goroutines, which take turns batch by batch.
 type Predictor struct {
 	model    *Model
-	constant []int // numbers of images for which the backend keeps the weights, which then never change
+	constant []int // batch sizes for which the backend keeps packed weights, which never change
 	batch    int
 	nodes    []node
-	buffers  [2]tensor.Tensor   // what flows between the nodes alternates between them
+	buffers  [2]tensor.Tensor   // the activations alternate between them
 	labels   tensor.Tensor      // (batch,)
 	programs map[int]*inference // by number of images
 	metrics  []backend.StepMetrics
+	resident *source                 // generates the images of measure; nil if they are written
 	penalty  func() (float64, error) // the L2 penalty of the weights
 }
 
-// inference is the forward pass for a number of images.
+// inference is the forward pass for a number of images: alone, and with the loss.
 type inference struct {
-	name                   string // unique among the runs of the backend
 	images, labels, logits tensor.Tensor
-	predict, measure       func()
+	predict, measure       backend.Step
+	evaluations            []*evaluation // of each run of measure since its last Metrics
 }
 
-// Result is how well a model does: the mean loss over images, penalties included, and the
-// share of images whose class was found.
+// Result is the quality of a model: the mean loss over images, penalties included, and the fraction
+// of images classified correctly.
 type Result struct {
 	Loss     float64 `json:"loss"`
 	Accuracy float64 `json:"accuracy"`
 }
 
-// NewPredictor prepares to classify batch images at a time, and also fewer, which takes longer for each. It
-// copies the weights, of which the backend may keep another form for whole batches, and one more for each
-// number of images in fewer: other numbers need it made anew each time.
+// NewPredictor prepares to classify up to batch images at a time. It copies the weights. The
+// backend may keep a packed form of them for batches of that size, and one for each size in fewer;
+// for other sizes it packs them again in every batch. Close frees the copies. The model may be
+// closed before.
 func (m *Model) NewPredictor(batch int, fewer ...int) (*Predictor, error) {
 	sizes := append([]int{batch}, fewer...)
 	for _, n := range sizes {
 		if n < 1 || n > batch {
-			return nil, fmt.Errorf("nn: a predictor of %d images at a time, and of %d: want numbers from 1 on, the largest first", batch, n)
+			return nil, fmt.Errorf("nn: a predictor of %d images at a time, and of %d: want at least 1, the largest first", batch, n)
 		}
 	}
-	m, penalty, err := m.folded()
+	d := newDevice(m.backend, "predictor")
+	var p *Predictor
+	err := m.backend.do(func() (err error) {
+		p, err = m.newPredictor(d, sizes)
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return p, nil
+}
+
+// newPredictor makes a Predictor on a device whose lock is held, with a copy of the weights.
+func (m *Model) newPredictor(d *device, sizes []int) (*Predictor, error) {
+	batch := sizes[0]
+	m, penalty, err := m.folded(d)
 	if err != nil {
 		return nil, err
 	}
-	// The largest of those that use each buffer makes it.
+	// Each buffer has the size of its largest activation.
 	var largest [2]tensor.Shape
 	for i, s := range m.shapes(m.nodes(true), batch) {
 		if l := &largest[i%2]; *l == nil || s.Size() > l.Size() {
@@ -64,13 +81,13 @@ func (m *Model) NewPredictor(batch int, fewer ...int) (*Predictor, error) {
 	}
 	var buffers []tensor.Tensor
 	for _, shape := range largest {
-		t, err := m.backend.Activations(shape)
+		t, err := d.Activations(shape)
 		if err != nil {
 			return nil, err
 		}
 		buffers = append(buffers, t)
 	}
-	labels, err := m.backend.Parameters(tensor.Shape{batch})
+	labels, err := d.Parameters(tensor.Shape{batch})
 	if err != nil {
 		return nil, err
 	}
@@ -80,14 +97,18 @@ func (m *Model) NewPredictor(batch int, fewer ...int) (*Predictor, error) {
 	return p, nil
 }
 
-// predictor returns a Predictor that works in the two largest of the tensors and follows the model's
-// weights as they change. It lacks the penalty.
-func (m *Model) predictor(batch int, room []tensor.Tensor, labels tensor.Tensor) *Predictor {
+// Close waits for the batches of other goroutines and frees the predictor's memory. Later calls
+// return an error.
+func (p *Predictor) Close() error { return p.model.backend.Close() }
+
+// predictor returns a Predictor that reads the model's own weights as they change, and whose
+// activations use the two largest of the given tensors. The caller sets penalty.
+func (m *Model) predictor(batch int, workspace []tensor.Tensor, labels tensor.Tensor) *Predictor {
 	p := &Predictor{model: m, batch: batch, nodes: m.nodes(true), labels: labels, programs: map[int]*inference{}}
 	bySize := func(a, b tensor.Tensor) int { return cmp.Compare(b.Shape().Size(), a.Shape().Size()) }
-	room = slices.Clone(room)
-	slices.SortStableFunc(room, bySize)
-	copy(p.buffers[:], room)
+	workspace = slices.Clone(workspace)
+	slices.SortStableFunc(workspace, bySize)
+	copy(p.buffers[:], workspace)
 	var need [2]int
 	for i, s := range m.shapes(p.nodes, batch) {
 		need[i%2] = max(need[i%2], s.Size())
@@ -98,7 +119,7 @@ func (m *Model) predictor(batch int, room []tensor.Tensor, labels tensor.Tensor)
 	return p
 }
 
-// program returns the passes for n images, made at the first use.
+// program returns the passes for n images, which it makes at the first use.
 func (p *Predictor) program(n int) (*inference, error) {
 	if made, ok := p.programs[n]; ok {
 		return made, nil
@@ -118,45 +139,34 @@ func (p *Predictor) program(n int) (*inference, error) {
 	}
 	logits, labels := c.flow[len(c.flow)-1], b.View(p.labels, 0, tensor.Shape{n})
 	made := &inference{
-		name: runName("infer", n), images: c.flow[0], labels: labels, logits: logits,
-		predict: forward.run,
-		measure: func() {
+		images: c.flow[0], labels: labels, logits: logits,
+		predict: b.Record(forward.run),
+		measure: b.Record(func() {
+			if p.resident != nil {
+				p.resident.generate(c.flow[0])
+			}
 			forward.run()
 			loss.Forward(logits, labels)
-		},
+		}),
 	}
 	p.programs[n] = made
 	return made, nil
 }
 
-// runName returns a key for Backend.Run that no other program has.
-func runName(kind string, n int) string { return fmt.Sprintf("%s/%d/%x", kind, n, rand.Uint64()) }
-
-// Logits returns what the last layer gives, (N, Classes), for any number N of images,
-// float32 pixels (N, H, W, C) prepared as those that the model was trained on.
+// Logits returns the output of the last layer, (N, Classes), for any number N of images: float32
+// pixels (N, H, W, C), normalized like those that the model was trained on.
 func (p *Predictor) Logits(images []float32) ([]float32, error) {
 	each := p.model.Input.Size()
 	if len(images)%each != 0 {
-		return nil, fmt.Errorf("nn: %d numbers are not a number of whole images of shape %v", len(images), p.model.Input)
+		return nil, fmt.Errorf("nn: %d values are not a whole number of images of shape %v", len(images), p.model.Input)
 	}
 	total, classes := len(images)/each, p.model.Classes
 	logits := make([]float32, total*classes)
-	b := p.model.backend
 	for at := 0; at < total; at += p.batch {
 		n := min(p.batch, total-at)
-		q, err := p.program(n)
-		if err == nil {
-			err = b.Write(q.images, images[at*each:(at+n)*each])
-		}
-		if err == nil {
-			err = b.Run(q.name+"/predict", backend.StepValues{}, q.predict)
-		}
-		if err == nil {
-			err = b.Read(logits[at*classes:(at+n)*classes], q.logits)
-		}
-		if err == nil {
-			p.metrics, err = b.Metrics(p.metrics[:0])
-		}
+		err := p.model.backend.do(func() error {
+			return p.predict(images[at*each:(at+n)*each], logits[at*classes:(at+n)*classes])
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -164,8 +174,27 @@ func (p *Predictor) Logits(images []float32) ([]float32, error) {
 	return logits, nil
 }
 
-// Probabilities returns the softmax of the logits: for each image, of each class, how
-// probable the model holds it.
+// predict computes the logits of a batch, with the lock held.
+func (p *Predictor) predict(images, logits []float32) error {
+	b := p.model.backend
+	q, err := p.program(len(logits) / p.model.Classes)
+	if err == nil {
+		err = b.Write(q.images, images)
+	}
+	if err == nil {
+		err = q.predict.Run(backend.StepValues{})
+	}
+	if err == nil {
+		err = b.Read(logits, q.logits)
+	}
+	if err == nil {
+		p.metrics, err = q.predict.Metrics(p.metrics[:0]) // zeros, without a loss
+	}
+	return err
+}
+
+// Probabilities returns the softmax of the logits, (N, Classes): the model's probability of each
+// class for each image.
 func (p *Predictor) Probabilities(images []float32) ([]float32, error) {
 	x, err := p.Logits(images)
 	if err != nil {
@@ -183,71 +212,118 @@ func (p *Predictor) Probabilities(images []float32) ([]float32, error) {
 	return x, nil
 }
 
-// Evaluate measures the model on a set of images, in order. When ctx is done it stops
-// with ctx's error.
+// Evaluate measures the model on a set of images, in order. When ctx is done it stops with ctx's
+// error.
 func (p *Predictor) Evaluate(ctx context.Context, data Data) (Result, error) {
 	return p.EvaluateEach(ctx, data, nil)
 }
 
-// EvaluateEach is Evaluate, and gives each batch's class numbers (n,) and logits (n, Classes) to
-// a function, for which they hold until it returns.
+// EvaluateEach is Evaluate, and calls each with the class numbers (n,) and the logits (n, Classes)
+// of every batch. They are valid until each returns, which may use the Predictor.
 func (p *Predictor) EvaluateEach(ctx context.Context, data Data, each func(labels, logits []float32)) (Result, error) {
 	if err := p.model.fits(data); err != nil {
 		return Result{}, err
 	}
-	return p.evaluate(ctx, undrawn(p.model.backend, data), each)
+	return p.evaluate(ctx, fromHost(p.model.backend, data), each)
+}
+
+// evaluation is the state of one Evaluate. Those of several goroutines take turns batch by batch.
+type evaluation struct {
+	total sums
+	last  *inference // of the last batch
+	err   error      // from metrics that were lost
 }
 
 func (p *Predictor) evaluate(ctx context.Context, data *source, each func(labels, logits []float32)) (Result, error) {
-	b := p.model.backend
-	var total sums
-	collect := func() (err error) {
-		p.metrics, err = b.Metrics(p.metrics[:0])
-		for _, m := range p.metrics {
-			total.add(m)
-		}
-		return err
-	}
+	d := p.model.backend
+	var e evaluation
 	var logits []float32
-	pending := 0
 	for images, labels := range data.batches(InOrder, 0, p.batch) {
-		q, err := p.program(len(labels))
-		if err == nil {
-			err = errors.Join(context.Cause(ctx), data.write(q.images, images), b.Write(q.labels, labels))
+		if each != nil {
+			logits = slices.Grow(logits[:0], len(labels)*p.model.Classes)[:len(labels)*p.model.Classes]
 		}
-		if err == nil {
-			err = b.Run(q.name+"/measure/"+data.name, backend.StepValues{}, func() {
-				data.draw(q.images)
-				q.measure()
-			})
-		}
-		if err == nil && each != nil {
-			logits = slices.Grow(logits[:0], q.logits.Shape().Size())[:q.logits.Shape().Size()]
-			if err = b.Read(logits, q.logits); err == nil {
-				each(labels, logits)
+		err := d.do(func() error {
+			err := context.Cause(ctx)
+			if err == nil {
+				err = p.measure(&e, data, images, labels, logits)
 			}
-		}
-		if pending++; err == nil && pending == backend.MaxPending/2 {
-			err, pending = collect(), 0
-		}
+			if err != nil {
+				_ = p.collect(e.last) // leaves no metrics behind; the first error counts
+			}
+			return err
+		})
 		if err != nil {
-			return Result{}, errors.Join(err, collect())
+			return Result{}, err
+		}
+		if each != nil {
+			each(labels, logits)
 		}
 	}
-	if err := collect(); err != nil {
+	err := d.do(func() error { return cmp.Or(p.collect(e.last), e.err) })
+	if err != nil {
 		return Result{}, err
 	}
-	// The penalty is that of the weights, once, whatever the number of batches.
+	// The penalty of the weights counts once, whatever the number of batches.
 	penalty, err := p.penalty()
 	if err != nil {
 		return Result{}, err
 	}
-	r := total.result()
+	r := e.total.result()
 	r.Loss += penalty
 	return r, nil
 }
 
-// sums are what has been measured on images so far.
+// measure runs a batch of an evaluation, and reads its logits unless the slice is nil. The lock is
+// held.
+func (p *Predictor) measure(e *evaluation, data *source, images, labels, logits []float32) error {
+	b := p.model.backend
+	q, err := p.program(len(labels))
+	if err == nil && q != e.last { // metrics are added in the order of the batches
+		err = p.collect(e.last)
+		e.last = q
+	}
+	if err == nil {
+		err = data.write(q.images, images)
+	}
+	if err == nil {
+		err = b.Write(q.labels, labels)
+	}
+	if err == nil {
+		err = q.measure.Run(backend.StepValues{})
+	}
+	if err != nil {
+		return err
+	}
+	q.evaluations = append(q.evaluations, e)
+	if logits != nil {
+		if err := b.Read(logits, q.logits); err != nil {
+			return err
+		}
+	}
+	if len(q.evaluations) == backend.MaxPending/2 {
+		return p.collect(q)
+	}
+	return nil
+}
+
+// collect distributes the metrics of a program's runs to their evaluations. The lock is held.
+func (p *Predictor) collect(q *inference) (err error) {
+	if q == nil {
+		return nil
+	}
+	p.metrics, err = q.measure.Metrics(p.metrics[:0])
+	for i, e := range q.evaluations {
+		if err != nil {
+			e.err = err
+		} else {
+			e.total.add(p.metrics[i])
+		}
+	}
+	q.evaluations = q.evaluations[:0]
+	return err
+}
+
+// sums accumulate what was measured on images.
 type sums struct {
 	Images  int     `json:"images"`
 	Loss    float64 `json:"loss"` // sum over images
@@ -265,17 +341,17 @@ func (s sums) result() Result {
 	return Result{Loss: s.Loss / n, Accuracy: float64(s.Correct) / n}
 }
 
-// fits reports an error unless the images are those that the network takes.
+// fits returns an error unless the network accepts the images.
 func (net *Network) fits(data Data) error {
 	h, w, c := data.Shape()
 	if shape := (tensor.Shape{h, w, c}); !shape.Equal(net.Input) {
-		return fmt.Errorf("nn: images of shape %v, but the network takes %v", shape, net.Input)
+		return fmt.Errorf("nn: images of shape %v, but the network expects %v", shape, net.Input)
 	}
 	if data.Classes() != net.Classes {
-		return fmt.Errorf("nn: data of %d classes, but the network tells %d apart", data.Classes(), net.Classes)
+		return fmt.Errorf("nn: data of %d classes, but the network has %d", data.Classes(), net.Classes)
 	}
 	if data.Len() == 0 {
-		return errors.New("nn: a data set without images")
+		return errors.New("nn: a dataset without images")
 	}
 	return nil
 }

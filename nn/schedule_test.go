@@ -60,7 +60,7 @@ func TestParseScheduleErrors(t *testing.T) {
 		"0.1:-1,0.05":         "above 0",
 		"0.1:1.5,0.05":        "whole number",
 		"0.1:5,":              "a rate is missing",
-		"cosine":              "is not a number: want a rate as 0.01, steps as 0.01:81,0.001, or cosine:0.05",
+		"cosine":              "is not a number: want a rate such as 0.01, steps such as 0.01:81,0.001, or cosine:0.05",
 		"cosine:":             "a rate is missing",
 		"cosine:-1":           "at least 0",
 		"cosine:NaN":          "finite",

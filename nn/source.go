@@ -8,50 +8,55 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Drawable is a Data in bytes, of which a backend.Drawer can make the batches itself.
-type Drawable interface {
+// ByteData is a Data whose pixels are bytes, from which a backend.Augmenter can generate the
+// batches.
+type ByteData interface {
 	Data
-	// Stored returns the images, (N, H, W, C), and what each byte stands for in each channel, (C, 256).
+	// Stored returns the images, (N, H, W, C), and the value of each byte in each channel, (C,
+	// 256).
 	Stored() (pixels []byte, values []float32)
-	// Samples are Batches with (n, backend.SampleSize) numbers in place of the images, which say how each is
-	// made of those stored.
+	// Samples is Batches with (n, backend.SampleSize) values in place of the images. They say how
+	// the backend generates each from those stored.
 	Samples(epoch, first, size int) iter.Seq2[[]float32, []float32]
 }
 
-// source is a set of images as a backend gets its batches: image by image or, where it keeps the set, as samples of it.
+// source feeds batches of a Data to a backend: as pixels or, if the backend stores the set, as
+// samples.
 type source struct {
 	backend backend.Backend
 	batches func(epoch, first, size int) iter.Seq2[[]float32, []float32]
-	set     backend.Dataset // nil: image by image
+	set     backend.Dataset // nil if batches are pixels
 	samples tensor.Tensor   // of the largest batch
-	name    string          // tells apart the runs that draw from different sets
 }
 
-// newSource lets the backend keep a set of images if both can do that and there is memory for it.
-func newSource(b backend.Backend, data Data, batch int) (*source, error) {
-	drawer, can := b.(backend.Drawer)
-	images, could := data.(Drawable)
+// newSource stores the set on the backend if both support it and the memory suffices.
+func newSource(b *device, data Data, batch int) (*source, error) {
+	augmenter, can := b.Backend.(backend.Augmenter)
+	images, could := data.(ByteData)
 	if !can || !could || data.Len() > backend.MaxDataset {
-		return undrawn(b, data), nil
+		return fromHost(b, data), nil
 	}
 	h, w, c := data.Shape()
 	spec := backend.DatasetSpec{Shape: tensor.Shape{data.Len(), h, w, c}}
 	spec.Pixels, spec.Values = images.Stored()
-	set, err := drawer.Dataset(spec)
+	set, err := augmenter.Dataset(spec)
 	if errors.Is(err, backend.ErrMemory) {
-		return undrawn(b, data), nil
+		return fromHost(b, data), nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	samples, err := b.Parameters(tensor.Shape{batch, backend.SampleSize})
-	return &source{b, images.Samples, set, samples, runName("draw", batch)}, err
+	return &source{b, images.Samples, set, samples}, err
 }
 
-// undrawn is a source that gives image by image.
-func undrawn(b backend.Backend, data Data) *source { return &source{backend: b, batches: data.Batches} }
+// fromHost returns a source of pixels.
+func fromHost(b backend.Backend, data Data) *source {
+	return &source{backend: b, batches: data.Batches}
+}
 
-// write brings a batch to the backend; draw, a part of the step, then makes the images if that did not.
+// write copies a batch to the backend: pixels to images, or samples. generate, which is part of the
+// step, then makes the images from the samples.
 func (s *source) write(images tensor.Tensor, batch []float32) error {
 	if s.set == nil {
 		return s.backend.Write(images, batch)
@@ -59,9 +64,9 @@ func (s *source) write(images tensor.Tensor, batch []float32) error {
 	return s.backend.Write(s.of(images), batch)
 }
 
-func (s *source) draw(images tensor.Tensor) {
+func (s *source) generate(images tensor.Tensor) {
 	if s.set != nil {
-		s.set.Draw(images, s.of(images))
+		s.set.Generate(images, s.of(images))
 	}
 }
 

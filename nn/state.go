@@ -16,38 +16,43 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// State is all that training changes: weights and velocities on the backend, and the
-// position in the run. All random numbers follow from the seed and the position.
+// State is all that training changes: weights and velocities on the backend, and the position in
+// the run. All random numbers derive from the seed and the position.
 //
-// Its file, the checkpoint, is a safetensors file: each weight by its name, "velocity/" and the
-// name, the network and the position as JSON in the metadata and, as its last 32
-// bytes, the tensor "sha256", the checksum of all bytes before it.
+// A checkpoint is a State in a safetensors file. It has a tensor for each weight, by its name, and
+// for each velocity, by VelocityPrefix and that name. The metadata have the network and the
+// position as JSON. The last 32 bytes are the tensor "sha256", the checksum of all bytes before it.
 type State struct {
 	Model      *Model
 	velocities tensor.Tensor
 	Position
 }
 
-// Position is where a run stands.
+// Position is the progress of a run.
 type Position struct {
 	Seed      uint64  `json:"seed"`
 	Batch     int     `json:"batch"`      // images a step
 	Images    int     `json:"images"`     // in the training set
 	Step      int     `json:"step"`       // steps since training began
-	Epoch     int     `json:"epoch"`      // epochs that are over, with their validation
-	EpochStep int     `json:"epoch_step"` // steps done in the epoch since: the place in the shuffle
+	Epoch     int     `json:"epoch"`      // completed epochs, with their validation
+	EpochStep int     `json:"epoch_step"` // steps done in the current epoch: the position in the shuffle
 	Sums      sums    `json:"sums"`       // over these steps
 	Seconds   float64 `json:"seconds"`    // that they took
 	History   []Row   `json:"history"`
 }
 
+// Keys in the metadata of a checkpoint, and the prefix of the names of its velocities. A
+// safetensors file with FormatKey and NetworkKey but without PositionKey is a model alone.
 const (
-	formatKey      = "format"
-	networkKey     = "network"
-	positionKey    = "position"
-	formatVersion  = "lamina checkpoint 1"
-	velocityPrefix = "velocity/"
-	checksumName   = "sha256"
+	FormatKey      = "format"
+	NetworkKey     = "network"   // a Sequential as JSON
+	PositionKey    = "position"  // a Position as JSON
+	VelocityPrefix = "velocity/" // then the weight's name
+)
+
+const (
+	formatVersion = "lamina checkpoint 1"
+	checksumName  = "sha256"
 )
 
 // entries lists the tensors of a checkpoint of the network.
@@ -58,20 +63,20 @@ func (net *Network) entries() []safetensors.Entry {
 	}
 	for _, w := range net.Weights {
 		if w.Trainable {
-			all = append(all, safetensors.Entry{Name: velocityPrefix + w.Name, Type: "F32", Shape: w.Shape})
+			all = append(all, safetensors.Entry{Name: VelocityPrefix + w.Name, Type: "F32", Shape: w.Shape})
 		}
 	}
 	return append(all, safetensors.Entry{Name: checksumName, Type: "U8", Shape: []int{sha256.Size}})
 }
 
-// ReadVelocity reads elements of the velocity of a trainable weight, as Model.ReadPart does of the weight.
+// ReadVelocity copies elements of the velocity of a trainable weight, as Model.ReadPart those of
+// the weight.
 func (s *State) ReadVelocity(w Weight, dst []float32, first int) error {
 	return s.Model.readPart(s.velocities, w, dst, first)
 }
 
-// Save writes the checkpoint. The file at path is replaced when the new one is on the disk as
-// a whole; whatever fails, the older one stays. Weights that are not finite numbers are
-// an error.
+// Save writes the checkpoint. It replaces the file at path once the new one is complete on disk; if
+// anything fails, the old file stays. Weights that are not finite are an error.
 func (s *State) Save(path string) error {
 	network, err := json.Marshal(s.Model.Sequential)
 	if err != nil {
@@ -82,7 +87,7 @@ func (s *State) Save(path string) error {
 		return err
 	}
 	header := &safetensors.Header{
-		Metadata: map[string]string{formatKey: formatVersion, networkKey: string(network), positionKey: string(position)},
+		Metadata: map[string]string{FormatKey: formatVersion, NetworkKey: string(network), PositionKey: string(position)},
 		Entries:  s.Model.entries(),
 	}
 	return atomicfile.Write(path, func(file io.Writer) error {
@@ -110,40 +115,40 @@ func (s *State) Save(path string) error {
 	})
 }
 
-// copyOut writes a weight, or what belongs to it, from a flat tensor to a file.
+// copyOut writes a weight or its velocity from a flat tensor to a file.
 func (m *Model) copyOut(w io.Writer, flat tensor.Tensor, weight Weight, buffer []float32) error {
 	for at := 0; at < weight.Shape.Size(); at += len(buffer) {
-		part := buffer[:min(len(buffer), weight.Shape.Size()-at)]
-		if err := m.readPart(flat, weight, part, at); err != nil {
+		block := buffer[:min(len(buffer), weight.Shape.Size()-at)]
+		if err := m.readPart(flat, weight, block, at); err != nil {
 			return err
 		}
-		for _, v := range part {
-			if v-v != 0 { // NaN or infinite
+		for _, v := range block {
+			if !finite(float64(v)) {
 				return fmt.Errorf("%s has the value %v: not saved%s", weight.Name, v, divergedAdvice)
 			}
 		}
-		if err := safetensors.WriteFloats(w, part); err != nil {
+		if err := safetensors.WriteFloats(w, block); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// copyIn reads a weight, or what belongs to it, from a file to a flat tensor.
+// copyIn reads a weight or its velocity from a file to a flat tensor.
 func (m *Model) copyIn(r io.Reader, flat tensor.Tensor, weight Weight, buffer []float32) error {
 	for at := 0; at < weight.Shape.Size(); at += len(buffer) {
-		part := buffer[:min(len(buffer), weight.Shape.Size()-at)]
-		if err := safetensors.ReadFloats(r, part); err != nil {
+		block := buffer[:min(len(buffer), weight.Shape.Size()-at)]
+		if err := safetensors.ReadFloats(r, block); err != nil {
 			return err
 		}
-		if err := m.backend.Write(m.backend.View(flat, weight.Offset+at, tensor.Shape{len(part)}), part); err != nil {
+		if err := m.backend.do(func() error { return m.write(flat, weight.Offset+at, block) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// checkpoint is an open checkpoint whose checksum is right.
+// checkpoint is an open checkpoint with a correct checksum.
 type checkpoint struct {
 	file     io.ReaderAt
 	header   *safetensors.Header
@@ -151,9 +156,13 @@ type checkpoint struct {
 	position Position
 }
 
-// Resume sets the trainer's state to that of a checkpoint. Nothing is changed unless the checkpoint
-// is whole, and of this network, seed, batch and number of images.
+// Resume sets the trainer's state to that of a checkpoint. It changes nothing unless the checkpoint
+// is intact and has this network, seed, batch and number of images.
 func (t *Trainer) Resume(path string) error {
+	if !t.busy.CompareAndSwap(false, true) {
+		return errBusy
+	}
+	defer t.busy.Store(false)
 	return withCheckpoint(path, func(c *checkpoint) error {
 		if err := c.same(t.Model.Network); err != nil {
 			return err
@@ -175,15 +184,21 @@ func (t *Trainer) Resume(path string) error {
 	})
 }
 
-// OpenModel makes a model from a checkpoint.
+// OpenModel makes a model from a checkpoint. Close frees it.
 func OpenModel(b backend.Backend, path string) (m *Model, err error) {
 	err = withCheckpoint(path, func(c *checkpoint) error {
 		if m, err = NewModel(b, c.network); err != nil {
 			return err
 		}
-		return c.load(m, nil)
+		if err := c.load(m, nil); err != nil {
+			return errors.Join(err, m.Close())
+		}
+		return nil
 	})
-	return m, err
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // withCheckpoint opens a checkpoint for f. Errors name the file.
@@ -221,9 +236,9 @@ func VerifyCheckpoint(f io.ReaderAt, size int64) error {
 	return nil
 }
 
-const damagedAdvice = "the file is damaged or cut off, or is not a checkpoint: take a copy of it, or delete it and train again"
+const damagedAdvice = "the file is damaged or cut off, or is not a checkpoint: restore a copy, or delete it and train again"
 
-// readCheckpoint checks a file of size bytes and reads all of it but the tensors.
+// readCheckpoint checks a file of size bytes and reads all but its tensors.
 func readCheckpoint(f io.ReaderAt, size int64) (*checkpoint, error) {
 	if err := VerifyCheckpoint(f, size); err != nil {
 		return nil, err
@@ -232,18 +247,18 @@ func readCheckpoint(f io.ReaderAt, size int64) (*checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v := header.Metadata[formatKey]; v != formatVersion {
+	if v := header.Metadata[FormatKey]; v != formatVersion {
 		return nil, fmt.Errorf("its format is %q, want %q", v, formatVersion)
 	}
 	c := &checkpoint{file: f, header: header}
 	var s Sequential
-	if err := json.Unmarshal([]byte(header.Metadata[networkKey]), &s); err != nil {
+	if err := json.Unmarshal([]byte(header.Metadata[NetworkKey]), &s); err != nil {
 		return nil, fmt.Errorf("network: %w", err)
 	}
 	if c.network, err = Build(s); err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal([]byte(header.Metadata[positionKey]), &c.position); err != nil {
+	if err := json.Unmarshal([]byte(header.Metadata[PositionKey]), &c.position); err != nil {
 		return nil, fmt.Errorf("position: %w", err)
 	}
 	if err := c.position.check(); err != nil {
@@ -261,7 +276,7 @@ func readCheckpoint(f io.ReaderAt, size int64) (*checkpoint, error) {
 	return c, nil
 }
 
-// check reports an error unless the numbers agree with each other.
+// check returns an error unless the fields agree with each other.
 func (p *Position) check() error {
 	if p.Batch < 1 || p.Images < p.Batch || p.Epoch < 0 || p.EpochStep < 0 {
 		return errors.New("its position is not that of a run")
@@ -274,11 +289,10 @@ func (p *Position) check() error {
 	return nil
 }
 
-// same reports an error that names the first difference between the checkpoint's network
-// and net.
+// same returns an error that names the first difference between the checkpoint's network and net.
 func (c *checkpoint) same(net *Network) error {
 	if was, now := c.network.Classes, net.Classes; was != now {
-		return fmt.Errorf("it is of a network that tells %d classes apart, not %d", was, now)
+		return fmt.Errorf("it is of a network with %d classes, not %d", was, now)
 	}
 	for i := range max(len(c.network.Weights), len(net.Weights)) {
 		var in, want Weight
@@ -294,7 +308,7 @@ func (c *checkpoint) same(net *Network) error {
 		}
 	}
 	was, now := c.network.Sequential, net.Sequential
-	// A checkpoint that says nothing of its images, as older ones do, may be of any.
+	// A checkpoint may have no labels and no normalization; then it fits any.
 	if len(was.Labels) == 0 {
 		was.Labels = now.Labels
 	}
@@ -324,7 +338,7 @@ func (c *checkpoint) same(net *Network) error {
 	return nil
 }
 
-// load copies the weights to m and, unless it is nil, the velocities to a flat tensor.
+// load copies the weights to m and, unless velocities is nil, the velocities to that flat tensor.
 func (c *checkpoint) load(m *Model, velocities tensor.Tensor) error {
 	buffer := m.buffer()
 	entries := c.header.Entries

@@ -68,7 +68,7 @@ func ofState(t *testing.T, s *State) map[string][]float32 {
 	for _, w := range s.Model.Weights {
 		all[w.Name] = read(t, s.Model, s.Model.flat(w), w.Name)
 		if w.Trainable {
-			all[velocityPrefix+w.Name] = read(t, s.Model, s.velocities, w.Name)
+			all[VelocityPrefix+w.Name] = read(t, s.Model, s.velocities, w.Name)
 		}
 	}
 	return all

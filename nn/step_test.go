@@ -10,10 +10,12 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Steps of networks small enough to be computed here by the formulas, in float64: with which optimizer and which normalization a network
-// trains is known to no other test but those that need golden data.
+// Steps of networks small enough to be computed here by the formulas, in float64: with which
+// optimizer and which normalization a network trains is known to no other test but those that need
+// golden data.
 
-// smallData returns n pictures of 2x2 pixels and 2 channels, 8 numbers within ±1 of one class in three.
+// smallData returns n pictures of 2x2 pixels and 2 channels, 8 numbers within ±1 of one class in
+// three.
 func smallData(n int) *Images {
 	d := &Images{Height: 2, Width: 2, Channels: 2, NumClasses: 3}
 	r := rand.New(rand.NewPCG(1, 2))
@@ -79,7 +81,8 @@ func probabilities(x, w, b []float64) (p [3]float64) {
 	return p
 }
 
-// The optimizer is stochastic gradient descent with Nesterov momentum, and the kernel decays but not the bias.
+// The optimizer is stochastic gradient descent with Nesterov momentum, and the kernel decays but
+// not the bias.
 func TestStepOfOptimizer(t *testing.T) {
 	const n, momentum, l2 = 4, 0.9, 0.1
 	d := smallData(n)
@@ -111,16 +114,17 @@ func TestStepOfOptimizer(t *testing.T) {
 			step(w, vw, gw, l2)
 			step(bias, vb, gb, 0)
 		}
-		// A logit is a sum of 8 products below 1, rounded as often: it is off by 64 roundings at most, the probabilities and so the gradient
-		// by half of that, of which a step takes 0.19 to the weights. There are two, which round numbers below 2 a few times themselves.
+		// A logit is a sum of 8 products below 1, rounded as often: it is off by 64 roundings at
+		// most, the probabilities and so the gradient by half of that, of which a step takes 0.19
+		// to the weights. There are two, which round numbers below 2 a few times themselves.
 		const tolerance = 32 * 0x1p-24
 		expectWeight(t, trainer.Model, "fc/kernel", w, tolerance)
 		expectWeight(t, trainer.Model, "fc/bias", bias, tolerance)
 	})
 }
 
-// Without settings the running statistics move by a hundredth and 0.001 is added to the variance, which is measured without bias for images, and
-// with it for vectors, as Keras 2 does.
+// Without settings the running statistics move by a hundredth and 0.001 is added to the variance,
+// which is measured without bias for images, and with it for vectors, as Keras 2 does.
 func TestStepOfBatchNorm(t *testing.T) {
 	const n = 3
 	d := smallData(n)
@@ -160,12 +164,14 @@ func TestStepOfBatchNorm(t *testing.T) {
 					loss -= math.Log(probabilities(x, w, bias)[int(d.Labels[k])]) / n
 				}
 				got := stepMetrics(t, trainer, d, n).Loss
-				// A normalized number is within about ±2 and off by 8 roundings of that, and 8 more come with the products and their sum: a logit is off
-				// by 8·16 of 2, and the loss by twice as much.
+				// A normalized number is within about ±2 and off by 8 roundings of that, and 8 more
+				// come with the products and their sum: a logit is off by 8·16 of 2, and the loss
+				// by twice as much.
 				if !(math.Abs(got-loss) <= 2*8*16*2*0x1p-24) {
 					t.Errorf("loss %v, want %v", got, loss)
 				}
-				// The statistics are sums of a hundredth of what is below 1 and of the old one, rounded three times.
+				// The statistics are sums of a hundredth of what is below 1 and of the old one,
+				// rounded three times.
 				expectWeight(t, trainer.Model, "bn/moving_mean", mean, 4*0x1p-24)
 				expectWeight(t, trainer.Model, "bn/moving_variance", variance, 4*0x1p-24)
 			})

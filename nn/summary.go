@@ -8,8 +8,8 @@ import (
 	"github.com/lamina-go/lamina/internal/digits"
 )
 
-// Summary prints the table of layers as Keras does: name and class, output shape, number
-// of parameters; then how many parameters there are, trainable and not.
+// Summary prints the table of layers as Keras does: name and class, output shape and number of
+// parameters of each, then the total numbers of parameters.
 func (net *Network) Summary(w io.Writer) error {
 	const format = "%-44s %-20s %14s\n" // batch_normalization_10 (BatchNormalization), (None, 224, 224, 64)
 	var b strings.Builder

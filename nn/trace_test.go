@@ -97,7 +97,8 @@ func TestGoldenTrace(t *testing.T) {
 		for _, block := range net.Blocks {
 			depth += len(block)
 		}
-		// A deeper network lets a rounding error of the first layers grow, and turns more ReLUs over.
+		// A deeper network lets a rounding error of the first layers grow, and turns more ReLUs
+		// over.
 		lossTolerance, weightTolerance := 2e-5, 1e-5
 		if depth > 2 {
 			lossTolerance, weightTolerance = 1e-4, 1e-4
@@ -161,7 +162,7 @@ func TestGoldenTrace(t *testing.T) {
 				t.Fatal(err)
 			}
 			at += n
-			metrics, err := b.Metrics(nil)
+			metrics, err := trainer.last.step.Metrics(nil)
 			if err != nil || len(metrics) != 1 {
 				t.Fatalf("metrics %v, %v", metrics, err)
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/lamina-go/lamina/backend"
@@ -22,90 +23,112 @@ type Config struct {
 	Init       Initializer
 	Seed       uint64 // of the first weights and the dropout masks
 
-	// Checkpoint is the file to which the state goes at the end of each epoch, when Run is
-	// cancelled and, where CheckpointEvery is not 0, after that time within an epoch.
-	// If it is empty nothing is saved.
+	// Checkpoint is the file to which the state is saved at the end of each epoch, when Run is
+	// cancelled and, unless CheckpointEvery is 0, after that time within an epoch. If it is empty,
+	// nothing is saved.
 	Checkpoint      string
 	CheckpointEvery time.Duration
 
-	// OnStep, if not nil, is called after each step, or after several that are
-	// shorter together than a picture on a screen.
+	// OnStep, if not nil, is called after every step, or after several steps that together take
+	// less than about 50 ms.
 	OnStep func(Progress)
-	// OnEpoch, if not nil, is called when an epoch is over and saved. Its error ends the run.
+	// OnEpoch, if not nil, is called after each epoch, once it is saved. Its error ends the run.
 	OnEpoch func(Row) error
 }
 
-// Progress tells how far an epoch has come.
+// Progress is the state of an epoch.
 type Progress struct {
 	Epoch           int // from 1
-	Step, Steps     int // done in the epoch, of so many
+	Step, Steps     int // steps done, and steps of the epoch
 	Result              // means over the images of the epoch so far, L2 penalty included
 	LearningRate    float64
 	ImagesPerSecond float64
 }
 
-// pollInterval is the time after which the trainer asks for the metrics of the steps. A
-// device that works ahead of the host has to be waited for then.
+var errBusy = errors.New("nn: the trainer is running")
+
+// pollInterval is the time after which the trainer takes the metrics of the steps, for which it may
+// have to wait for the device.
 const pollInterval = 50 * time.Millisecond
 
 // Trainer trains a network by stochastic gradient descent with Nesterov momentum.
+//
+// One goroutine at a time may use a Trainer: Run and Resume return an error while either runs, and
+// its State may be read or saved only between them or in a callback. Its Model, and anything else
+// on the same backend, may be used by other goroutines at any time. They run between two steps.
 type Trainer struct {
 	*State
+	busy      atomic.Bool // Run or Resume runs
 	config    Config
 	batch     int
 	data      *source
 	flow      []tensor.Tensor // at the largest batch
 	labels    tensor.Tensor
-	gradients tensor.Tensor // of one group at a time
-	groups    groups
+	gradients tensor.Tensor // of one parameter group at a time
+	groups    paramGroups
 	programs  map[int]*program // by number of images
 	predictor *Predictor
-	measured  *source // what the predictor is asked for after each epoch
-	pending   int     // steps whose metrics were not yet asked for
+	measured  *source  // what the predictor is asked for after each epoch
+	last      *program // of the last step
+	pending   int      // steps whose metrics collect has not seen
 	metrics   []backend.StepMetrics
 	saved     time.Time
 }
 
 // program is a training step on a number of images.
 type program struct {
-	name           string // unique among the runs of the backend
 	images, labels tensor.Tensor
-	step           func()
+	step           backend.Step
 }
 
-// NewTrainer makes everything that training needs on a backend, and draws the first weights.
+// NewTrainer allocates and plans everything that training needs on a backend, and initializes the
+// weights. Close frees it.
 func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
 	if err := c.check(net); err != nil {
 		return nil, err
 	}
-	m, err := NewModel(b, net)
+	d := newDevice(b, "trainer")
+	var t *Trainer
+	err := d.do(func() (err error) {
+		t, err = c.trainer(d, net)
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return t, nil
+}
+
+// trainer is NewTrainer on a device whose lock is held.
+func (c Config) trainer(d *device, net *Network) (*Trainer, error) {
+	m, err := newModel(d, net)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.Init(c.Init, c.Seed); err != nil {
+	if err := m.init(c.Init, c.Seed); err != nil {
 		return nil, err
 	}
 	t := &Trainer{config: c, batch: min(c.Batch, c.Data.Len()), programs: map[int]*program{}}
 	t.State = &State{Model: m, Position: Position{Seed: c.Seed, Batch: t.batch, Images: c.Data.Len()}}
-	if t.velocities, err = b.Parameters(tensor.Shape{net.ParameterSize}); err != nil {
+	if t.velocities, err = d.Parameters(tensor.Shape{net.ParameterSize}); err != nil {
 		return nil, err
 	}
 	if err := t.makeGroups(); err != nil {
 		return nil, err
 	}
-	if t.labels, err = b.Parameters(tensor.Shape{t.batch}); err != nil {
+	if t.labels, err = d.Parameters(tensor.Shape{t.batch}); err != nil {
 		return nil, err
 	}
 	for _, shape := range net.shapes(net.nodes(false), t.batch) {
-		a, err := b.Activations(shape)
+		a, err := d.Activations(shape)
 		if err != nil {
 			return nil, err
 		}
 		t.flow = append(t.flow, a)
 	}
 	t.predictor = m.predictor(t.batch, t.flow, t.labels)
-	t.predictor.penalty = t.penalty(runName("penalty", 0))
-	// What can fail for want of memory fails now, and what has to be measured is measured.
+	t.predictor.penalty = t.penalty()
+	// Making all programs now finds out whether the memory suffices, and measures algorithms.
 	for _, n := range sizes(c.Data.Len(), t.batch) {
 		if _, err = t.program(n); err != nil {
 			return nil, err
@@ -116,15 +139,20 @@ func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
 			return nil, err
 		}
 	}
-	// Only what is left of the memory is for the images, which it goes without too.
-	if t.data, err = newSource(b, c.Data, t.batch); err != nil {
+	// The images get only memory that is left: training works without it.
+	if t.data, err = newSource(d, c.Data, t.batch); err != nil {
 		return nil, err
 	}
-	t.measured, err = newSource(b, c.Validation, t.batch)
+	t.measured, err = newSource(d, c.Validation, t.batch)
+	t.predictor.resident = t.measured
 	return t, err
 }
 
-// sizes returns how many images there are in the batches of so many, the largest first.
+// Close waits for the step that runs and frees the memory of the trainer and its model. Later calls
+// return an error, and so does a Run that has not ended.
+func (t *Trainer) Close() error { return t.Model.Close() }
+
+// sizes returns the sizes of an epoch's batches, each once, the largest first.
 func sizes(images, batch int) (sizes []int) {
 	if images >= batch {
 		sizes = append(sizes, batch)
@@ -146,45 +174,48 @@ func (c *Config) check(net *Network) error {
 	case len(c.Schedule.phases) == 0:
 		return errors.New("nn: no learning rate")
 	case c.Data == nil || c.Validation == nil:
-		return errors.New("nn: no data to train on, or none to validate with")
+		return errors.New("nn: no training data or no validation data")
 	}
 	return errors.Join(net.trains(), net.fits(c.Data), net.fits(c.Validation))
 }
 
-// trains reports the first layer that is for inference only.
+// trains returns an error that names the first layer that supports inference only.
 func (net *Network) trains() error {
 	for i, l := range net.Layers {
 		if _, dropout := l.(Dropout); dropout && len(net.Table[i].Output) != 1 {
-			return fmt.Errorf("nn: layer %q, given %v: %s to train", net.Table[i].Name, net.Table[i].Output, wantsVector)
+			return fmt.Errorf("nn: layer %q, given %v: %s to train", net.Table[i].Name, net.Table[i].Output, needsVector)
 		}
 	}
 	return nil
 }
 
-// penalty returns a function that measures the L2 penalty of the weights, as a run of that name.
-func (t *Trainer) penalty(name string) func() (float64, error) {
-	b := t.Model.backend
-	weigh := func() {
+// penalty returns a function that measures the L2 penalty of the weights.
+func (t *Trainer) penalty() func() (float64, error) {
+	step := t.Model.backend.Record(func() {
 		for i := range t.groups {
 			t.groups[i].penalty()
 		}
-	}
-	return func() (float64, error) {
-		if err := b.Run(name, backend.StepValues{}, weigh); err != nil {
-			return 0, err
-		}
-		metrics, err := b.Metrics(nil)
-		if err != nil {
-			return 0, err
-		}
-		return metrics[0].Penalty, nil
+	})
+	return func() (penalty float64, err error) {
+		err = t.Model.backend.do(func() error {
+			if err := step.Run(backend.StepValues{}); err != nil {
+				return err
+			}
+			metrics, err := step.Metrics(nil)
+			if err != nil {
+				return err
+			}
+			penalty = metrics[0].Penalty
+			return nil
+		})
+		return penalty, err
 	}
 }
 
 // Steps returns the number of steps in an epoch.
 func (t *Trainer) Steps() int { return (t.Images + t.batch - 1) / t.batch }
 
-// program returns the training step for n images, made at the first use.
+// program returns the training step for n images, which it makes at the first use.
 func (t *Trainer) program(n int) (*program, error) {
 	if made, ok := t.programs[n]; ok {
 		return made, nil
@@ -204,19 +235,30 @@ func (t *Trainer) program(n int) (*program, error) {
 		return nil, err
 	}
 	logits, labels := c.flow[len(c.flow)-1], b.View(t.labels, 0, tensor.Shape{n})
-	made := &program{name: runName("train", n), images: c.flow[0], labels: labels, step: func() {
-		t.data.draw(c.flow[0])
+	made := &program{images: c.flow[0], labels: labels, step: b.Record(func() {
+		t.data.generate(c.flow[0])
 		forward.run()
 		loss.Forward(logits, labels)
 		loss.Backward(logits, logits, labels)
 		backward.run()
-	}}
+	})}
 	t.programs[n] = made
 	return made, nil
 }
 
 // step trains on one batch of the source.
 func (t *Trainer) step(images, labels []float32) error {
+	if err := t.Model.backend.do(func() error { return t.run(images, labels) }); err != nil {
+		return err
+	}
+	t.Step++
+	t.EpochStep++
+	t.pending++
+	return nil
+}
+
+// run runs the step on a batch. The lock is held.
+func (t *Trainer) run(images, labels []float32) error {
 	p, err := t.program(len(labels))
 	if err != nil {
 		return err
@@ -228,24 +270,28 @@ func (t *Trainer) step(images, labels []float32) error {
 	if err := b.Write(p.labels, labels); err != nil {
 		return err
 	}
-	v := backend.StepValues{LearningRate: float32(t.rate(t.Step)), Step: uint64(t.Step)}
-	if err := b.Run(p.name, v, p.step); err != nil {
-		return err
+	if p != t.last { // metrics are added in the order of the steps
+		if err := t.takeMetrics(); err != nil {
+			return err
+		}
+		t.last = p
 	}
-	t.Step++
-	t.EpochStep++
-	t.pending++
-	return nil
+	v := backend.StepValues{LearningRate: float32(t.rate(t.Step)), Step: uint64(t.Step)}
+	return p.step.Run(v)
 }
 
 func (t *Trainer) rate(step int) float64 {
 	return t.config.Schedule.At(step, t.Steps(), t.config.Epochs)
 }
 
-// Run trains to the last epoch, from where the state is. When ctx is done it finishes the step,
-// saves, and returns ctx's cause, or why it could not save. When the loss is no longer a number it stops, and the
-// checkpoint stays as it was.
+// Run trains from the current state to the last epoch. When ctx is done, Run finishes the step,
+// saves, and returns ctx's cause, or why it could not save. When the loss is not finite, Run stops
+// with an error and leaves the checkpoint as it was.
 func (t *Trainer) Run(ctx context.Context) error {
+	if !t.busy.CompareAndSwap(false, true) {
+		return errBusy
+	}
+	defer t.busy.Store(false)
 	t.saved = time.Now()
 	for t.Epoch < t.config.Epochs {
 		err := t.epoch(ctx)
@@ -270,7 +316,7 @@ func (t *Trainer) Run(ctx context.Context) error {
 	return nil
 }
 
-// epoch trains what is left of an epoch and measures the model after it.
+// epoch trains the rest of an epoch and evaluates the model.
 func (t *Trainer) epoch(ctx context.Context) error {
 	if err := t.train(ctx); err != nil {
 		return err
@@ -290,7 +336,7 @@ func (t *Trainer) epoch(ctx context.Context) error {
 	return nil
 }
 
-// train does the steps that are left of an epoch.
+// train runs the remaining steps of an epoch.
 func (t *Trainer) train(ctx context.Context) error {
 	last := time.Now()
 	for images, labels := range t.data.batches(t.Epoch, t.EpochStep, t.batch) {
@@ -310,7 +356,7 @@ func (t *Trainer) train(ctx context.Context) error {
 			if err := t.save(); err != nil {
 				return err
 			}
-			last = time.Now() // saving is not training
+			last = time.Now() // the speed does not include saving
 		}
 	}
 	if err := t.collect(&last); err != nil {
@@ -319,9 +365,19 @@ func (t *Trainer) train(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// collect adds what the last steps measured to the epoch's sums, and their time since last.
-func (t *Trainer) collect(last *time.Time) (err error) {
-	t.metrics, err = t.Model.backend.Metrics(t.metrics[:0])
+// takeMetrics takes the metrics of the last program's steps. The lock is held.
+func (t *Trainer) takeMetrics() (err error) {
+	if t.last != nil {
+		t.metrics, err = t.last.step.Metrics(t.metrics)
+	}
+	return err
+}
+
+// collect adds the metrics of the steps since the last call, and the time since *last, to the
+// epoch's sums.
+func (t *Trainer) collect(last *time.Time) error {
+	err := t.Model.backend.do(t.takeMetrics)
+	defer func() { t.metrics = t.metrics[:0] }()
 	if err != nil {
 		return err
 	}
@@ -342,14 +398,14 @@ func (t *Trainer) collect(last *time.Time) (err error) {
 	return nil
 }
 
-const divergedAdvice = ": training has diverged, a smaller learning rate or a warm-up may help"
+const divergedAdvice = ": training has diverged; a smaller learning rate or a warm-up may help"
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // speed returns the epoch's images per second of training.
 func (t *Trainer) speed() float64 { return float64(t.Sums.Images) / max(t.Seconds, 1e-9) }
 
-// save writes the checkpoint, if there is to be one.
+// save writes the checkpoint, if one is configured.
 func (t *Trainer) save() error {
 	if t.config.Checkpoint == "" {
 		return nil

@@ -54,7 +54,7 @@ func stepMetrics(t *testing.T, trainer *Trainer, d *Images, n int) backend.StepM
 	if err := trainer.step(d.Pixels[:n*len(d.Pixels)/d.Len()], d.Labels[:n]); err != nil {
 		t.Fatal(err)
 	}
-	metrics, err := trainer.Model.backend.Metrics(nil)
+	metrics, err := trainer.last.step.Metrics(nil)
 	if err != nil || len(metrics) != 1 {
 		t.Fatalf("metrics %v, %v", metrics, err)
 	}
@@ -188,10 +188,10 @@ func TestConfigErrors(t *testing.T) {
 		"batch of 0":                func(c *Config) { c.Batch = 0 },
 		"momentum NaN":              func(c *Config) { c.Momentum = float32(math.NaN()) },
 		"no learning rate":          func(c *Config) { c.Schedule = Schedule{} },
-		"no data":                   func(c *Config) { c.Validation = nil },
+		"no training data":          func(c *Config) { c.Validation = nil },
 		"images of shape (6, 7, 2)": func(c *Config) { c.Data = &Images{Height: 6, Width: 7, Channels: 2} },
 		"data of 4 classes":         func(c *Config) { c.Validation = &Images{Height: 7, Width: 6, Channels: 2, NumClasses: 4} },
-		"a data set without images": func(c *Config) { c.Data = tinyData(0) },
+		"a dataset without images":  func(c *Config) { c.Data = tinyData(0) },
 	} {
 		c := tinyConfig()
 		change(&c)
@@ -201,7 +201,8 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
-// A network that drops out of images, as Keras has it, infers as the one without, and does not train.
+// A network that drops out of images, as Keras has it, infers as the one without, and does not
+// train.
 func TestDropoutOfImages(t *testing.T) {
 	b := openCPU(t, ops.Generic)
 	with := tinyNetwork(t, true).Sequential
@@ -210,7 +211,7 @@ func TestDropoutOfImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewTrainer(b, net, tinyConfig()); err == nil || !strings.Contains(err.Error(), `layer "early", given (7, 6, 2): wants a vector`) {
+	if _, err := NewTrainer(b, net, tinyConfig()); err == nil || !strings.Contains(err.Error(), `layer "early", given (7, 6, 2): needs a vector`) {
 		t.Errorf("error %v, want one that names the layer", err)
 	}
 	var logits [2][]float32
@@ -302,7 +303,7 @@ func TestStepDoesNotAllocate(t *testing.T) {
 			if err := trainer.step(d.Pixels, d.Labels); err != nil {
 				t.Fatal(err)
 			}
-			trainer.metrics, _ = trainer.Model.backend.Metrics(trainer.metrics[:0])
+			trainer.metrics, _ = trainer.last.step.Metrics(trainer.metrics[:0])
 		})
 		if n != 0 {
 			t.Errorf("%v: %v allocations a step", level, n)

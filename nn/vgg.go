@@ -8,7 +8,7 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// vggConv is a convolution of the VGG table.
+// vggConv is a convolution in the VGG table.
 type vggConv struct{ filters, kernel int }
 
 // vggNetwork is a row of the VGG table: the convolutions of each block, which ends in a 2x2
@@ -33,7 +33,7 @@ func vggTable() []vggNetwork {
 	}
 }
 
-// VGGOptions are what the networks of the VGG table leave open.
+// VGGOptions are what the VGG table leaves open.
 type VGGOptions struct {
 	Input     tensor.Shape // of one image: (height, width, channels)
 	Classes   int
@@ -51,8 +51,8 @@ func VGGNames() []string {
 	return names
 }
 
-// VGG returns a network of the VGG table with the head for small pictures: two dense layers of
-// 4096 units and one of a unit for each class. The error tells which names there are.
+// VGG returns a network of the VGG table with a head for small images: two dense layers of 4096
+// units and one with a unit per class. The error lists the names.
 func VGG(name string, o VGGOptions) (Sequential, error) {
 	table := vggTable()
 	i := slices.IndexFunc(table, func(row vggNetwork) bool { return row.name == name })
@@ -77,6 +77,8 @@ func VGG(name string, o VGGOptions) (Sequential, error) {
 		layers = append(layers, MaxPool{Name: fmt.Sprintf("block%d_pool", b+1)})
 	}
 	layers = append(layers, Flatten{Name: "flatten"})
+	// fc_cifa10 and predictions_cifa10 are spelled as in the Keras program that these networks
+	// reproduce, so that its weights load by name.
 	for _, hidden := range []string{"fc_cifa10", "fc2"} {
 		add(Dense{Name: hidden, Units: 4096, L2: o.L2}, true)
 		if o.Dropout != 0 {

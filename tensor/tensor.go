@@ -1,5 +1,5 @@
-// Package tensor has the two types that every layer of the engine shares: the
-// Shape of an array and the Tensor, an array that lives where its backend keeps it.
+// Package tensor defines the two types that every layer of the engine shares: Shape, and Tensor, an
+// array in the memory of its backend.
 package tensor
 
 import (
@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Messages of the panics of this package: each is a programmer's error.
+// Panic messages. Each is a programmer's error.
 const (
 	errNegative = "tensor: negative dimension"
 	errTooLarge = "tensor: number of elements overflows int"
@@ -16,13 +16,13 @@ const (
 	errRank     = "tensor: wrong number of dimensions"
 )
 
-// Shape is the length of each axis in the order a user sees: (N, H, W, C) for
-// images, (kernel height, kernel width, in, out) for convolution kernels, (in, out)
-// for dense kernels. The empty shape is a single number.
+// Shape is the length of each axis in the order that users see: (N, H, W, C) for images, (kernel
+// height, kernel width, in, out) for convolution kernels, (in, out) for dense kernels. The empty
+// shape is that of a scalar.
 type Shape []int
 
-// Size returns the number of elements. It panics if a dimension is negative
-// or the number overflows an int.
+// Size returns the number of elements. It panics if a dimension is negative or the product
+// overflows an int.
 func (s Shape) Size() int {
 	n := 1
 	for _, d := range s {
@@ -52,8 +52,8 @@ func (s Shape) String() string {
 	return "(" + strings.Join(words, ", ") + ")"
 }
 
-// NHWC returns the four extents of a batch of images, (N, H, W, C), where a
-// matrix (N, C) is a batch of images of one pixel. It panics on any other rank.
+// NHWC returns the four extents of a batch of images, (N, H, W, C). A matrix (N, C) is a batch of
+// images of one pixel. NHWC panics on any other rank.
 func (s Shape) NHWC() (n, h, w, c int) {
 	switch len(s) {
 	case 2:
@@ -64,9 +64,8 @@ func (s Shape) NHWC() (n, h, w, c int) {
 	panic(errRank)
 }
 
-// Tensor is an array of numbers in the memory of a backend. Only that backend's
-// plans, and its Read and Write, reach the values; how they are stored (order,
-// type, device) is the backend's own affair.
+// Tensor is an array in the memory of a backend. Only that backend's plans and its Read and Write
+// access the elements. The backend decides how to store them: order, type, device.
 type Tensor interface {
 	Shape() Shape
 }

@@ -26,7 +26,7 @@ func (r *reference) Dataset(s backend.DatasetSpec) (backend.Dataset, error) {
 	return d, nil
 }
 
-func (d *dataset) Draw(images, samples tensor.Tensor) {
+func (d *dataset) Generate(images, samples tensor.Tensor) {
 	n := samples.Shape()[0]
 	_, h, w, c := d.shape.NHWC()
 	y := d.r.arg(images, tensor.Shape{n, h, w, c})
@@ -57,28 +57,28 @@ func interpolated(x []float64, h, w, c int, row, column float64, k int) float64 
 	return (1-down)*((1-right)*at(r, s)+right*at(r, s+1)) + down*((1-right)*at(r+1, s)+right*at(r+1, s+1))
 }
 
-// drawn returns images that a backend draws of a set.
-func drawn(d *device, spec backend.DatasetSpec, samples []float32) []float32 {
+// generated returns images that a backend generates from a set.
+func generated(d *device, spec backend.DatasetSpec, samples []float32) []float32 {
 	d.t.Helper()
-	plan, err := d.Backend.(backend.Drawer).Dataset(spec)
+	plan, err := d.Backend.(backend.Augmenter).Dataset(spec)
 	set := must(d, plan, err)
 	n := len(samples) / backend.SampleSize
 	images := d.empty(tensor.Shape{n, spec.Shape[1], spec.Shape[2], spec.Shape[3]})
 	which := d.parameter(tensor.Shape{n, backend.SampleSize}, samples)
-	d.step(backend.StepValues{}, func() { set.Draw(images, which) })
+	d.step(backend.StepValues{}, func() { set.Generate(images, which) })
 	return d.read(images)
 }
 
-func needDrawer(d *device) {
+func needAugmenter(d *device) {
 	d.t.Helper()
-	if _, can := d.Backend.(backend.Drawer); !can {
+	if _, can := d.Backend.(backend.Augmenter); !can {
 		d.t.Skip("the backend keeps no sets of images: it is given them batch by batch")
 	}
 }
 
 // draws checks a set of images, of a backend that keeps one.
-func (s *suite) draws() {
-	needDrawer(s.device())
+func (s *suite) dataset() {
+	needAugmenter(s.device())
 	for _, shape := range []tensor.Shape{{5, 32, 32, 3}, {3, 7, 6, 2}, {1, 1, 1, 1}, {4, 1, 5, 4}, {2, 5, 1, 3}, {3, 2, 2, 3}} {
 		s.run(fmt.Sprint(shape), func(s *suite) {
 			n, h, w, c := shape.NHWC()
@@ -95,21 +95,21 @@ func (s *suite) draws() {
 			for i, shift := range shifts {
 				samples = append(samples, float32(s.rng.IntN(n)), float32(shift[0]), float32(shift[1]), float32(i%2))
 			}
-			got, want := drawn(s.device(), spec, samples), drawn(s.reference(), spec, samples)
+			got, want := generated(s.device(), spec, samples), generated(s.reference(), spec, samples)
 			spec.Values = absolute(spec.Values)
-			sums := drawn(s.reference(), spec, samples)
+			sums := generated(s.reference(), spec, samples)
 			// A weight, its product and three sums are rounded, then the pixel.
 			near(s.T, "images", got, want, func(i int) float64 { return 5*unit*float64(sums[i]) + s.Unit*math.Abs(float64(want[i])) })
 		})
 	}
 }
 
-// goldenDraws compares the images that a backend makes of a set with Keras's. The reference data are images from which the
-// mean was subtracted: the bytes number the values of a channel.
-func goldenDraws(t *testing.T, open func(t *testing.T) backend.Backend) {
+// goldenDataset compares the images that a backend makes of a set with Keras's. The reference data
+// are images from which the mean was subtracted: the bytes number the values of a channel.
+func goldenDataset(t *testing.T, open func(t *testing.T) backend.Backend) {
 	const tolerance = 1e-4 // of values up to 150
 	d := newDevice(t, open(t))
-	needDrawer(d)
+	needAugmenter(d)
 	data := golden.Read(t, "augment.safetensors")
 	var cases []struct {
 		Case   string
@@ -137,6 +137,6 @@ func goldenDraws(t *testing.T, open func(t *testing.T) backend.Backend) {
 				spec.Pixels[i] = byte(at)
 			}
 		}
-		golden.Within(t, c.Case, drawn(d, spec, []float32{0, c.TX, c.TY, c.Flip}), want.Data, tolerance)
+		golden.Within(t, c.Case, generated(d, spec, []float32{0, c.TX, c.TY, c.Flip}), want.Data, tolerance)
 	}
 }

@@ -15,7 +15,7 @@ import (
 // Golden compares a float32 backend with what Keras computed, operation by operation:
 // every case in the reference data, which it skips the test without.
 func Golden(t *testing.T, open func(t *testing.T) backend.Backend) {
-	for _, part := range []struct {
+	for _, section := range []struct {
 		name, file string
 		test       func(*goldenCase)
 	}{
@@ -27,21 +27,21 @@ func Golden(t *testing.T, open func(t *testing.T) backend.Backend) {
 		{"Dropout", "ops_dropout.safetensors", (*goldenCase).dropout},
 		{"SoftmaxLoss", "ops_softmax_ce.safetensors", (*goldenCase).softmaxLoss},
 	} {
-		t.Run(part.name, func(t *testing.T) {
-			data := golden.Read(t, part.file)
+		t.Run(section.name, func(t *testing.T) {
+			data := golden.Read(t, section.file)
 			cases := data.Cases()
 			if len(cases) == 0 {
-				t.Fatalf("no case in %s", part.file)
+				t.Fatalf("no case in %s", section.file)
 			}
 			for _, name := range cases {
 				t.Run(name, func(t *testing.T) {
-					part.test(&goldenCase{newDevice(t, open(t)), data, name})
+					section.test(&goldenCase{newDevice(t, open(t)), data, name})
 				})
 			}
 		})
 	}
 	t.Run("SGD", func(t *testing.T) { goldenSGD(t, open) })
-	t.Run("Dataset", func(t *testing.T) { goldenDraws(t, open) })
+	t.Run("Dataset", func(t *testing.T) { goldenDataset(t, open) })
 }
 
 // goldenCase is one case of a file, and the backend to try it on.

@@ -3,8 +3,10 @@
 package backendtest
 
 import (
+	"errors"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/tensor"
@@ -15,36 +17,61 @@ const (
 	errForeign   = "backendtest: tensor of another backend"
 	errView      = "backendtest: view does not fit into the tensor"
 	errLength    = "backendtest: slice and tensor have different lengths"
+	errFreed     = "backendtest: tensor of a closed backend"
 	errOutside   = "backendtest: plan called outside Run"
 	errNested    = "backendtest: Run called inside Run"
+	errMetrics   = "backendtest: too many runs of a step since its last Metrics"
 	errKernel    = "backendtest: kernel is neither 1 nor 3"
 	errFusedReLU = "backendtest: ReLU in a layer that is trained"
 	errConstant  = "backendtest: constant weights of a layer that is trained"
 	errInference = "backendtest: training pass of an inference plan"
-	errPart      = "backendtest: part of a dense layer that has no such rows"
+	errSlice     = "backendtest: slice of a dense layer that has no such rows"
 	errWeights   = "backendtest: w is not of Kernel"
-	errForward   = "backendtest: Forward of a plan of a part"
+	errForward   = "backendtest: Forward of a plan of a slice"
 	errInputGrad = "backendtest: BackwardData of a plan made with NoInputGrad"
 	errRate      = "backendtest: dropout rate outside [0, 1)"
 	errSame      = "backendtest: x and y are the same tensor"
 	errDecay     = "backendtest: decay ranges overlap or lie outside the parameters"
 )
 
-// Reference returns a backend written for reading, the meaning of every plan. It
-// computes in float64 and is slow; numbers become float32 only in Read. It checks the
-// contract more strictly than a fast backend need: plans run only inside Run, and what
-// is undefined is NaN.
-func Reference() backend.Backend { return &reference{} }
+var errClosed = errors.New("backendtest: the backend is closed")
 
+// Reference returns a backend written for reading, the meaning of every plan. It
+// computes in float64 and is slow; values become float32 only in Read. It checks the
+// contract more strictly than a fast backend need: plans run only inside Run, tensors of a
+// closed scope are not used, and what is undefined is NaN.
+func Reference() backend.Backend { return &reference{world: &world{}} }
+
+// reference is the reference, or a scope of it.
 type reference struct {
+	*world
+	scope  bool
+	closed bool
+}
+
+// world is what the reference shares with its scopes.
+type world struct {
+	sync.Mutex
+	ended   bool // all scopes are closed
 	running bool
 	values  backend.StepValues  // of the current Run
 	step    backend.StepMetrics // of the current Run
-	pending []backend.StepMetrics
 }
+
+func (r *reference) Scope() backend.Backend { return &reference{world: r.world, scope: true} }
+
+func (r *reference) Close() error {
+	r.Lock()
+	defer r.Unlock()
+	r.closed, r.ended = true, r.ended || !r.scope
+	return nil
+}
+
+func (r *reference) isClosed() bool { return r.closed || r.ended }
 
 // array is a tensor of the reference, row-major.
 type array struct {
+	r          *reference // that it was made by
 	shape      tensor.Shape
 	data       []float64
 	activation bool
@@ -55,13 +82,19 @@ func (a *array) Shape() tensor.Shape { return a.shape }
 
 func (*reference) Name() string { return "reference" }
 
-func (*reference) Parameters(shape tensor.Shape) (tensor.Tensor, error) {
-	return &array{shape: slices.Clone(shape), data: make([]float64, shape.Size())}, nil
+func (r *reference) Parameters(shape tensor.Shape) (tensor.Tensor, error) {
+	if r.isClosed() {
+		return nil, errClosed
+	}
+	return &array{r: r, shape: slices.Clone(shape), data: make([]float64, shape.Size())}, nil
 }
 
-func (*reference) Activations(shape tensor.Shape) (tensor.Tensor, error) {
+func (r *reference) Activations(shape tensor.Shape) (tensor.Tensor, error) {
 	shape.NHWC() // panics on a wrong rank
-	a := &array{shape: slices.Clone(shape), data: make([]float64, shape.Size()), activation: true}
+	if r.isClosed() {
+		return nil, errClosed
+	}
+	a := &array{r: r, shape: slices.Clone(shape), data: make([]float64, shape.Size()), activation: true}
 	for i := range a.data {
 		a.data[i] = math.NaN()
 	}
@@ -74,7 +107,7 @@ func (*reference) View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.T
 	if offset < 0 || offset > len(a.data) || size > len(a.data)-offset || a.activation && offset != 0 {
 		panic(errView)
 	}
-	return &array{slices.Clone(shape), a.data[offset : offset+size], a.activation, a.kernel}
+	return &array{a.r, slices.Clone(shape), a.data[offset : offset+size], a.activation, a.kernel}
 }
 
 func (r *reference) Kernel(parameters tensor.Tensor, offset int, shape tensor.Shape) (tensor.Tensor, error) {
@@ -83,7 +116,10 @@ func (r *reference) Kernel(parameters tensor.Tensor, offset int, shape tensor.Sh
 	return w, nil
 }
 
-func (*reference) Write(dst tensor.Tensor, src []float32) error {
+func (r *reference) Write(dst tensor.Tensor, src []float32) error {
+	if r.isClosed() {
+		return errClosed
+	}
 	a := own(dst)
 	if len(a.data) != len(src) {
 		panic(errLength)
@@ -94,7 +130,10 @@ func (*reference) Write(dst tensor.Tensor, src []float32) error {
 	return nil
 }
 
-func (*reference) Read(dst []float32, src tensor.Tensor) error {
+func (r *reference) Read(dst []float32, src tensor.Tensor) error {
+	if r.isClosed() {
+		return errClosed
+	}
 	a := own(src)
 	if len(a.data) != len(dst) {
 		panic(errLength)
@@ -105,30 +144,47 @@ func (*reference) Read(dst []float32, src tensor.Tensor) error {
 	return nil
 }
 
-func (r *reference) Run(_ string, v backend.StepValues, f func()) error {
+// step is a Step of the reference.
+type step struct {
+	r       *reference
+	f       func()
+	pending []backend.StepMetrics
+}
+
+func (r *reference) Record(f func()) backend.Step { return &step{r: r, f: f} }
+
+func (s *step) Run(v backend.StepValues) error {
+	r := s.r
+	if r.isClosed() {
+		return errClosed
+	}
 	if r.running {
 		panic(errNested)
 	}
+	if len(s.pending) == backend.MaxPending {
+		panic(errMetrics)
+	}
 	r.running, r.values, r.step = true, v, backend.StepMetrics{}
-	f()
+	s.f()
 	r.running = false
-	r.pending = append(r.pending, r.step)
+	s.pending = append(s.pending, r.step)
 	return nil
 }
 
-func (r *reference) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, error) {
-	dst = append(dst, r.pending...)
-	r.pending = r.pending[:0]
+func (s *step) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, error) {
+	dst = append(dst, s.pending...)
+	s.pending = s.pending[:0]
 	return dst, nil
 }
-
-func (*reference) Close() error { return nil }
 
 // own returns t as the reference's own.
 func own(t tensor.Tensor) *array {
 	a, ok := t.(*array)
 	if !ok {
 		panic(errForeign)
+	}
+	if a.r.isClosed() {
+		panic(errFreed)
 	}
 	return a
 }

@@ -31,7 +31,7 @@ func pooled(x tensor.Shape) tensor.Shape {
 	return tensor.Shape{n, h / 2, w / 2, c}
 }
 
-// eachWindow calls f for each element of the pooled image, with the places of the four
+// eachWindow calls f for each element of the pooled image, with the indices of the four
 // elements of x in its window, in row-major order.
 func eachWindow(shape tensor.Shape, f func(y int, x [4]int)) {
 	n, h, w, c := shape.NHWC()
@@ -50,7 +50,7 @@ func eachWindow(shape tensor.Shape, f func(y int, x [4]int)) {
 }
 
 // largest returns which of the four elements of x is the maximum, the first of equals,
-// where a NaN is above all numbers.
+// where a NaN is above all other values.
 func largest(x []float64, window [4]int) int {
 	best := window[0]
 	for _, i := range window[1:] {

@@ -39,8 +39,8 @@ func (r *reference) Dense(s backend.DenseSpec) (backend.Dense, error) {
 		panic(errConstant)
 	}
 	rows := s.Rows()
-	if rows.From < 0 || rows.To > s.In || rows.Len() <= 0 || rows.From%backend.PartRows != 0 || rows.To%backend.PartRows != 0 && rows.To != s.In {
-		panic(errPart)
+	if rows.From < 0 || rows.To > s.In || rows.Len() <= 0 || rows.From%backend.SliceRows != 0 || rows.To%backend.SliceRows != 0 && rows.To != s.In {
+		panic(errSlice)
 	}
 	c := backend.Conv2DSpec{N: s.N, H: 1, W: 1, In: s.In, Out: s.Out, Kernel: 1,
 		BatchNorm: s.BatchNorm, ReLU: s.ReLU, Inference: s.Inference, Constant: s.Constant, NoInputGrad: s.NoInputGrad}
@@ -74,7 +74,7 @@ func (l *linear) eachTap(f func(yPixel, xPixel, tap int)) {
 // isPart reports whether the plan is of some rows of a dense layer.
 func (l *linear) isPart() bool { return l.rows.Len() < l.In }
 
-// weights returns the numbers of w.
+// weights returns the elements of w.
 func (l *linear) weights(w tensor.Tensor) []float64 {
 	if !own(w).kernel {
 		panic(errWeights)

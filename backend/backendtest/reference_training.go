@@ -20,7 +20,7 @@ func (l *loss) args(logits, labels tensor.Tensor) (z, class []float64) {
 	return l.ref.arg(logits, tensor.Shape{l.N, l.Classes}), l.ref.arg(labels, tensor.Shape{l.N})
 }
 
-// logSumExp returns log Σ exp(z), which does not overflow, and the place of the
+// logSumExp returns log Σ exp(z), which does not overflow, and the index of the
 // largest z, the first of equals.
 func logSumExp(z []float64) (lse float64, best int) {
 	for i, v := range z {

@@ -4,15 +4,14 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"testing"
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Options tell the suite what a backend may do less exactly than float32 arithmetic in
-// the direct way. The zero value allows nothing.
+// Options state where a backend is less exact than the direct algorithm in float32. The zero value
+// allows nothing.
 type Options struct {
 	// Unit is the relative rounding error of activations as they are stored and of the
 	// inputs of products: 2⁻⁸ for bfloat16, 2⁻¹¹ for TF32. Zero is float32 itself.
@@ -20,22 +19,25 @@ type Options struct {
 	// Products multiplies the tolerance of convolutions and dense layers, for
 	// algorithms with fewer and less exact products. Zero means 1.
 	Products float64
-	// Winograd returns the algorithm of minimal filtering that computes a convolution, nil for the direct
-	// way. Its error goes with the size of all that the transforms mix, so it has one tolerance for a
-	// tensor, see Winograd. nil is the direct way always.
+	// Winograd returns the minimal-filtering algorithm that computes a convolution, nil for the
+	// direct algorithm. Its error is proportional to the size of all values that the transforms
+	// mix, so it has one tolerance for a tensor; see Winograd. If the function is nil, all are
+	// direct.
 	Winograd func(backend.Conv2DSpec) *Winograd
-	// Mixed is for unknown algorithms that make an element of several sums and their differences
-	// (Winograd): its error goes with the size of all of them, so the tolerance of each
-	// element is at least that of the root mean square of the tensor's.
+	// Mixed is for unknown algorithms that compute an element from several sums and their
+	// differences (Winograd). The error is proportional to the size of all of them, so the
+	// tolerance of each element is at least that of the tensor's root mean square.
 	Mixed bool
 }
 
-// Run is the suite that every backend passes: each plan on its own against Reference,
-// over odd shapes and all those of the VGG networks, and a network of them all. It
-// calls open for each part and closes what that returns. With -short it leaves out the
-// large shapes.
+// Run is the suite that every backend passes. It compares each plan with Reference, over odd shapes
+// and all those of the VGG networks, and a network of all plans. It opens and closes a backend for
+// each case. With -short it skips the large shapes.
+//
+// To add a case, write a method of suite and list it here. device is the backend under test,
+// reference the one to compare with, near and same compare, and run makes subtests.
 func Run(t *testing.T, open func(t *testing.T) backend.Backend, o Options) {
-	runParts(t, open, o, append(convolutions(), []part{
+	runSections(t, open, o, append(convolutions(), []section{
 		{"Tensors", (*suite).tensors},
 		{"Views", (*suite).views},
 		{"Dense", (*suite).dense},
@@ -47,44 +49,45 @@ func Run(t *testing.T, open func(t *testing.T) backend.Backend, o Options) {
 		{"SoftmaxLoss", (*suite).softmaxLoss},
 		{"SGD", (*suite).sgd},
 		{"Metrics", (*suite).metrics},
-		{"Dataset", (*suite).draws},
+		{"Scopes", (*suite).scopes},
+		{"Dataset", (*suite).dataset},
 		{"NaN", (*suite).nan},
 		{"Panics", (*suite).panics},
 	}...))
 }
 
-// RunConvolutions is the part of Run that depends on how convolutions are computed, for a backend
-// that has several ways.
+// RunConvolutions runs the cases of Run that depend on the algorithm of convolutions, for a backend
+// that has several.
 func RunConvolutions(t *testing.T, open func(t *testing.T) backend.Backend, o Options) {
-	runParts(t, open, o, convolutions())
+	runSections(t, open, o, convolutions())
 }
 
-// part is a part of the suite.
-type part struct {
+// section is a section of the suite.
+type section struct {
 	name string
 	test func(*suite)
 }
 
-func convolutions() []part {
-	return []part{
+func convolutions() []section {
+	return []section{
 		{"Conv2D", (*suite).conv2D},
 		{"Inference", (*suite).inference},
 		{"Network", (*suite).network},
 	}
 }
 
-func runParts(t *testing.T, open func(t *testing.T) backend.Backend, o Options, parts []part) {
+func runSections(t *testing.T, open func(t *testing.T) backend.Backend, o Options, sections []section) {
 	if o.Products == 0 {
 		o.Products = 1
 	}
-	for _, p := range parts {
+	for _, p := range sections {
 		t.Run(p.name, func(t *testing.T) {
 			p.test(&suite{t, o, open, rand.New(rand.NewPCG(1, 2))})
 		})
 	}
 }
 
-// suite is one part of Run.
+// suite is one section of Run.
 type suite struct {
 	*testing.T
 	Options
@@ -106,7 +109,7 @@ func (s *suite) device() *device { return newDevice(s.T, s.open(s.T)) }
 // reference opens the reference.
 func (s *suite) reference() *device { return newDevice(s.T, Reference()) }
 
-// normal returns n normal numbers of deviation scale, as float32.
+// normal returns n normally distributed values of deviation scale.
 func (s *suite) normal(n int, scale float64) []float32 {
 	x := make([]float32, n)
 	for i := range x {
@@ -124,7 +127,8 @@ func rounded(d *device, x []float32, shape tensor.Shape) []float32 {
 type device struct {
 	t *testing.T
 	backend.Backend
-	runs int
+	steps map[string]backend.Step // of replay, by name
+	ran   []backend.Step          // of each Run since measured
 }
 
 func newDevice(t *testing.T, b backend.Backend) *device {
@@ -133,7 +137,7 @@ func newDevice(t *testing.T, b backend.Backend) *device {
 			t.Errorf("Close: %v", err)
 		}
 	})
-	return &device{t, b, 0}
+	return &device{t: t, Backend: b, steps: map[string]backend.Step{}}
 }
 
 func must[T any](d *device, v T, err error) T {
@@ -194,26 +198,50 @@ func (d *device) read(src tensor.Tensor) []float32 {
 	return x
 }
 
-// step runs f as a Run that nothing was recorded for.
+// step runs f once, as a new Step.
 func (d *device) step(v backend.StepValues, f func()) {
 	d.t.Helper()
-	d.runs++
-	d.replay("run "+strconv.Itoa(d.runs), v, f)
+	d.run(d.Record(f), v)
 }
 
-// replay runs f as a Run of the given key.
-func (d *device) replay(key string, v backend.StepValues, f func()) {
+// replay runs the Step of that name, which is that of the first f with which the name came.
+func (d *device) replay(name string, v backend.StepValues, f func()) {
 	d.t.Helper()
-	if err := d.Run(key, v, f); err != nil {
+	if d.steps[name] == nil {
+		d.steps[name] = d.Record(f)
+	}
+	d.run(d.steps[name], v)
+}
+
+func (d *device) run(s backend.Step, v backend.StepValues) {
+	d.t.Helper()
+	if err := s.Run(v); err != nil {
 		d.t.Fatal(err)
 	}
+	d.ran = append(d.ran, s)
 }
 
-// measured returns the metrics of the Runs since the last call.
-func (d *device) measured() []backend.StepMetrics {
+// measured returns the metrics of all Runs since the last call, in their order.
+func (d *device) measured() (all []backend.StepMetrics) {
 	d.t.Helper()
-	m, err := d.Metrics(nil)
-	return must(d, m, err)
+	of := map[backend.Step][]backend.StepMetrics{}
+	for _, s := range d.ran {
+		m, err := s.Metrics(of[s])
+		of[s] = must(d, m, err)
+	}
+	for _, s := range d.ran {
+		if len(of[s]) == 0 {
+			d.t.Fatalf("fewer metrics than Runs of a step")
+		}
+		all, of[s] = append(all, of[s][0]), of[s][1:]
+	}
+	for _, rest := range of {
+		if len(rest) > 0 {
+			d.t.Fatalf("%d metrics more than Runs of a step", len(rest))
+		}
+	}
+	d.ran = d.ran[:0]
+	return all
 }
 
 // unchanged fails the test unless x still holds want, to the bit.
@@ -239,7 +267,7 @@ func same(t *testing.T, what string, got, want []float32) {
 	}
 }
 
-// exact is the tolerance of what is not rounded.
+// exact is the tolerance of values that are not rounded.
 func exact(int) float64 { return 0 }
 
 // near fails the test unless each element of got is within its tolerance of want. A
@@ -275,11 +303,11 @@ func near(t *testing.T, what string, got, want []float32, tolerance func(i int) 
 // unit is the unit roundoff of float32.
 const unit = 0x1p-24
 
-// sumError bounds the error of a sum of n rounded float32 numbers, in any order,
+// sumError bounds the error of a sum of n rounded float32 values, in any order,
 // relative to the sum of their absolute values. Rounding errors are as good as
 // independent, so they add up as √n and not as n; with 4 deviations and more this holds
 // for every element of a large tensor (Higham and Mary, "A new approach to probabilistic
-// rounding error analysis", 2019, theorem 3.1). The errors of a sum of equal numbers are
+// rounding error analysis", 2019, theorem 3.1). The errors of a sum of equal values are
 // not independent: there the same bound holds for sums in blocks of about √n, and a
 // long one that is kept in a single float32 exceeds it.
 func sumError(n int) float64 { return 4 * math.Sqrt(float64(n)) * unit }
@@ -292,8 +320,8 @@ func absolute(x []float32) []float32 {
 	return y
 }
 
-// Extents that fill registers, do not, and are one off. Their lists have lengths without
-// a common divisor, so that taking turns in each meets every pair.
+// Extents that fill registers, do not, and are off by one. The lists have coprime lengths, so that
+// cycling through all of them meets every pair.
 var (
 	channelSweep = [...]int{1, 3, 5, 8, 16, 17, 33, 64, 65}
 	batchSweep   = [...]int{1, 2, 3, 5, 7, 16, 33}

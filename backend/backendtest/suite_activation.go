@@ -188,7 +188,7 @@ func (s *suite) nan() {
 			}
 		})
 	}
-	for _, at := range []int{0, 1, 6, 30, 31, 36} { // each place of a window, last columns of wide registers
+	for _, at := range []int{0, 1, 6, 30, 31, 36} { // each position in a window, last columns of wide registers
 		x := poison(shape, at)
 		forward := func(ys tensor.Shape, open func(d *device) (backend.Activation, error)) func(d *device) []float32 {
 			return func(d *device) []float32 {

@@ -59,7 +59,7 @@ func normPasses(d *device, spec backend.BatchNormSpec, in normData, inPlace bool
 // Σ over the channel, e = sumError(m) and u the unit roundoff:
 //
 //	mean      e·Σ|x|/m
-//	variance  2e·Σx²/m                           as Σx²/m − mean², the worst way in use
+//	variance  2e·Σx²/m                           as Σx²/m − mean², the worst formula in use
 //	rstd      r·(variance's/(2(variance + ε)) + 4u)
 //	x̂         r·(mean's + 4u(|x| + |mean|)) + |x̂|·rstd's/r
 //
@@ -117,7 +117,7 @@ func widen(x []float32) []float64 {
 
 func (k *normBounds) xhat(i int) float64 { return (k.x[i] - k.mean[i%k.c]) * k.rstd[i%k.c] }
 
-// shifted returns r·(|x| + |mean|), what is rounded where x̂ is taken apart.
+// shifted returns r·(|x| + |mean|), what is rounded where x̂ is split.
 func (k *normBounds) shifted(i int) float64 {
 	return k.rstd[i%k.c] * (math.Abs(k.x[i]) + math.Abs(k.mean[i%k.c]))
 }

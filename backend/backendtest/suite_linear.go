@@ -20,14 +20,14 @@ type linearResults struct{ y, dw, db, dx []float32 }
 type linearCase struct {
 	backend.Conv2DSpec
 	dense   bool
-	parts   []backend.Rows // that a dense layer has plans of for the backward passes, if not nil
+	slices  []backend.Rows // for the backward passes of a dense layer, a plan each, if not nil
 	inPlace bool           // dx is x
 }
 
 func (c linearCase) String() string {
 	if c.dense {
 		name := fmt.Sprintf("n%d_in%d_out%d", c.N, c.In, c.Out)
-		for _, p := range c.parts {
+		for _, p := range c.slices {
 			name += fmt.Sprintf("_%d-%d", p.From, p.To)
 		}
 		return name
@@ -46,11 +46,11 @@ func (c linearCase) shapes() (x, y, w tensor.Shape) {
 // plan makes the plan on a backend. Conv2D and Dense have the same methods.
 func (c linearCase) plan(d *device) backend.Dense { return c.planOf(d, backend.Rows{}) }
 
-// planOf makes the plan of a part of a dense layer, or of all if the part is zero.
-func (c linearCase) planOf(d *device, part backend.Rows) backend.Dense {
+// planOf makes the plan of a slice of a dense layer, or of all if the slice is zero.
+func (c linearCase) planOf(d *device, slice backend.Rows) backend.Dense {
 	if c.dense {
 		p, err := d.Dense(backend.DenseSpec{N: c.N, In: c.In, Out: c.Out, BatchNorm: c.BatchNorm,
-			ReLU: c.ReLU, Inference: c.Inference, Constant: c.Constant, NoInputGrad: c.NoInputGrad, Part: part})
+			ReLU: c.ReLU, Inference: c.Inference, Constant: c.Constant, NoInputGrad: c.NoInputGrad, Slice: slice})
 		return must(d, p, err)
 	}
 	p, err := d.Conv2D(c.Conv2DSpec)
@@ -73,7 +73,7 @@ func (c linearCase) passes(d *device, in linearData) linearResults {
 		return out
 	}
 
-	// dy takes the place of y, and dx that of x where the case says so.
+	// dy overwrites y, and dx overwrites x if the case says so.
 	dy, dx := d.write(y, in.dy), x
 	if !c.inPlace && !c.NoInputGrad {
 		dx = d.empty(xs)
@@ -93,7 +93,8 @@ func (c linearCase) passes(d *device, in linearData) linearResults {
 	return out
 }
 
-// backward runs the backward passes of the plan, or of those of parts, one part after the other. The last computes db.
+// backward runs the backward passes of the plan, or of those of slices, one slice after the other.
+// The last computes db.
 func (c linearCase) backward(d *device, p backend.Dense, dx, dw, db, dy, x, w tensor.Tensor) {
 	passes := func(p backend.Dense, dw, db, w tensor.Tensor) {
 		p.BackwardFilter(dw, db, dy, x)
@@ -101,20 +102,20 @@ func (c linearCase) backward(d *device, p backend.Dense, dx, dw, db, dy, x, w te
 			p.BackwardData(dx, dy, w)
 		}
 	}
-	if c.parts == nil {
+	if c.slices == nil {
 		d.step(backend.StepValues{}, func() { passes(p, dw, db, w) })
 		return
 	}
-	plans := make([]backend.Dense, len(c.parts))
-	for i, rows := range c.parts {
+	plans := make([]backend.Dense, len(c.slices))
+	for i, rows := range c.slices {
 		plans[i] = c.planOf(d, rows)
 	}
 	d.step(backend.StepValues{}, func() {
-		for i, rows := range c.parts {
+		for i, rows := range c.slices {
 			of := func(w tensor.Tensor) tensor.Tensor {
 				return d.View(w, rows.From*c.Out, tensor.Shape{rows.Len(), c.Out})
 			}
-			if i == len(c.parts)-1 {
+			if i == len(c.slices)-1 {
 				passes(plans[i], of(dw), db, of(w))
 			} else {
 				passes(plans[i], of(dw), nil, of(w))
@@ -123,8 +124,8 @@ func (c linearCase) backward(d *device, p backend.Dense, dx, dw, db, dy, x, w te
 	})
 }
 
-// again runs a plan of constant weights on other inputs, and then on those that gave want, with another
-// plan of the same shape in between: what the plan made of its weights must last.
+// again runs a plan of constant weights on other inputs, and then on those that gave want, with
+// another plan of the same shape in between: what the plan made of its weights must last.
 func (c linearCase) again(d *device, p backend.Dense, y, x, w, b tensor.Tensor, want []float32) {
 	xs, _, ws := c.shapes()
 	other := c.plan(d)
@@ -228,13 +229,14 @@ func conv(n, h, w, in, out, kernel int) linearCase {
 	return linearCase{Conv2DSpec: backend.Conv2DSpec{N: n, H: h, W: w, In: in, Out: out, Kernel: kernel}}
 }
 
-// denseCase is a case of a dense layer, whose backward passes are of the parts that end with these rows, if any.
+// denseCase is a case of a dense layer, whose backward passes are of the slices that end with these
+// rows, if any.
 func denseCase(n, in, out int, ends ...int) linearCase {
 	c := conv(n, 1, 1, in, out, 1)
 	c.dense = true
 	from := 0
 	for _, to := range ends {
-		c.parts = append(c.parts, backend.Rows{From: from, To: to})
+		c.slices = append(c.slices, backend.Rows{From: from, To: to})
 		from = to
 	}
 	return c

@@ -10,7 +10,7 @@ import (
 )
 
 // network is a small network of every plan, wired as a trainer wires them: gradients in
-// the place of activations, parameters and gradients in flat tensors, the batch on
+// the memory of activations, parameters and gradients in flat tensors, the batch on
 // views. Its layers are 3x3 and 1x1 convolutions, a dense layer with dropout and one
 // that gives the logits, each followed by BatchNorm.
 type network struct {
@@ -30,8 +30,8 @@ type network struct {
 	weights, statistics []int
 }
 
-// disturbance is done to each tensor that a pass has computed with roundings, and to the kernels that it rounds before
-// it computes, which are as they were after undo.
+// disturbance is done to each tensor that a pass has computed with roundings, and to the kernels
+// that it rounds before it computes, which are as they were after undo.
 type disturbance func(tensor.Tensor) (undo func())
 
 // networkState is what plans for two batch sizes share.
@@ -241,8 +241,9 @@ func (s *suite) network() {
 		}
 	}
 
-	// How far roundings carry, through ReLUs that turn over too, the reference tells when what it computes is disturbed
-	// by a rounding each time. A backend rounds less than that on the average, and may be off by twice the most that is seen.
+	// The reference shows how far roundings propagate, also through ReLUs that flip, when each of
+	// its results is disturbed by a rounding. A backend rounds less than that on average, and may
+	// be off by twice the largest difference.
 	var off networkTolerance
 	for range 8 {
 		off.widen(train(s.reference(), s.roundings), want, first)
@@ -261,13 +262,13 @@ func (s *suite) network() {
 	}
 }
 
-// roundings disturbs a tensor of the reference as a rounding of each number does, and of the inputs of the sum that it is:
-// up or down by the unit of rounding, of the number and of the tensor's root mean square together. What is exactly 0, behind
-// a ReLU, stays so.
+// roundings disturbs a tensor of the reference as a rounding of each number does, and of the inputs
+// of the sum that it is: up or down by the unit of rounding, of the number and of the tensor's root
+// mean square together. What is exactly 0, behind a ReLU, stays so.
 func (s *suite) roundings(t tensor.Tensor) (undo func()) {
 	x := own(t).data
 	before := slices.Clone(x)
-	relative := s.Products * (s.Unit + 16*unit) // a sum of float32 numbers is rounded many times
+	relative := s.Products * (s.Unit + 16*unit) // a sum of float32 values is rounded many times
 	square := 0.0
 	for _, v := range x {
 		square += v * v
@@ -283,7 +284,7 @@ func (s *suite) roundings(t tensor.Tensor) (undo func()) {
 
 // networkTolerance is how far results may be from the reference's.
 type networkTolerance struct {
-	weights, velocity, statistics parts
+	weights, velocity, statistics tolerances
 	loss, penalty                 []float64 // of each step
 }
 
@@ -299,13 +300,13 @@ func (n *networkTolerance) widen(got, want networkResults, net *network) {
 	}
 }
 
-// parts are the tolerances of the tensors that lie in a flat one.
-type parts struct {
+// tolerances are those of the tensors in a flat one.
+type tolerances struct {
 	begin []int
 	off   []float64
 }
 
-func (p *parts) widen(got, want []float32, begin []int) {
+func (p *tolerances) widen(got, want []float32, begin []int) {
 	if p.off == nil {
 		p.begin, p.off = begin, make([]float64, len(begin))
 	}
@@ -315,8 +316,8 @@ func (p *parts) widen(got, want []float32, begin []int) {
 	}
 }
 
-// at returns the part in which element i lies.
-func (p *parts) at(i int) int {
+// at returns the tensor in which element i lies.
+func (p *tolerances) at(i int) int {
 	at, found := slices.BinarySearch(p.begin, i)
 	if !found {
 		at--
@@ -324,7 +325,8 @@ func (p *parts) at(i int) int {
 	return at
 }
 
-// of returns the tolerance of each element, with the roundings of float32 in which the flat tensor is kept.
-func (p *parts) of(want []float32) func(int) float64 {
+// of returns the tolerance of each element, with the roundings of float32 in which the flat tensor
+// is kept.
+func (p *tolerances) of(want []float32) func(int) float64 {
 	return func(i int) float64 { return p.off[p.at(i)] + 8*unit*math.Abs(float64(want[i])) }
 }

@@ -41,24 +41,24 @@ func (s *suite) tensors() {
 	}
 }
 
-// views checks parts of parameters, and smaller batches in the memory of larger ones.
+// views checks ranges of parameters, and smaller batches in the memory of larger ones.
 func (s *suite) views() {
 	s.run("parameters", func(s *suite) {
 		d := s.device()
 		x := s.normal(100, 1)
 		all := d.parameter(tensor.Shape{100}, x)
-		part := d.View(all, 17, tensor.Shape{2, 3, 5})
-		if !part.Shape().Equal(tensor.Shape{2, 3, 5}) {
-			s.Errorf("a view of shape (2, 3, 5) has %v", part.Shape())
+		view := d.View(all, 17, tensor.Shape{2, 3, 5})
+		if !view.Shape().Equal(tensor.Shape{2, 3, 5}) {
+			s.Errorf("a view of shape (2, 3, 5) has %v", view.Shape())
 		}
-		same(s.T, "view", d.read(part), x[17:47])
-		same(s.T, "view of a view", d.read(d.View(part, 6, tensor.Shape{4})), x[23:27])
-		copy(x[17:], d.read(d.write(part, s.normal(30, 1))))
+		same(s.T, "view", d.read(view), x[17:47])
+		same(s.T, "view of a view", d.read(d.View(view, 6, tensor.Shape{4})), x[23:27])
+		copy(x[17:], d.read(d.write(view, s.normal(30, 1))))
 		same(s.T, "whole after a write to the view", d.read(all), x)
 		same(s.T, "empty view at the end", d.read(d.View(all, 100, tensor.Shape{0})), nil)
 	})
 	s.run("gradients", func(s *suite) {
-		// A layer's gradients go to their parts of one tensor, and nowhere else.
+		// A layer's gradients go to their ranges of one tensor, and nowhere else.
 		d := s.device()
 		c := conv(2, 3, 3, 5, 7, 3)
 		xs, ys, ws := c.shapes()
@@ -75,12 +75,12 @@ func (s *suite) views() {
 		weights := slices.Clone(flat)
 		copy(weights[guard:], w)
 		copy(weights[guard+size+guard:], b)
-		parts := func(t tensor.Tensor) (w, b tensor.Tensor) {
+		views := func(t tensor.Tensor) (w, b tensor.Tensor) {
 			return d.kernelOf(t, guard, ws), d.View(t, guard+size+guard, tensor.Shape{7})
 		}
 		all, gradients := tensor.Shape{len(flat)}, d.parameter(tensor.Shape{len(flat)}, flat)
-		wt, bt := parts(d.parameter(all, weights))
-		dwt, dbt := parts(gradients)
+		wt, bt := views(d.parameter(all, weights))
+		dwt, dbt := views(gradients)
 		xt, yt, p := d.activation(xs, x), d.empty(ys), c.plan(d)
 		d.step(backend.StepValues{}, func() { p.Forward(yt, xt, wt, bt) })
 		same(s.T, "y", d.read(yt), want.y)

@@ -108,7 +108,7 @@ func sgdStep(d *device, spec backend.SGDSpec, lr float32, w, v, g []float32) (w2
 }
 
 func (s *suite) sgd() {
-	s.run("of parts", func(s *suite) { s.sgdOfParts() })
+	s.run("of slices", func(s *suite) { s.sgdOfSlices() })
 	const lambda = 0.0005
 	for _, c := range []struct {
 		name  string
@@ -174,26 +174,27 @@ func (s *suite) sgdCase(spec backend.SGDSpec) {
 	}
 }
 
-// sgdOfParts steps on two parts of one tensor, whose gradients have the same place: what they measure is added.
-func (s *suite) sgdOfParts() {
+// sgdOfSlices steps on two ranges of one tensor that share a gradient buffer: their penalties are
+// added.
+func (s *suite) sgdOfSlices() {
 	d, ref := s.device(), s.reference()
 	const size, lr = 300, 0.1
-	parts := []struct{ from, to int }{{100, size}, {0, 100}}
+	ranges := []struct{ from, to int }{{100, size}, {0, 100}}
 	w, v, g := s.normal(size, 0.1), s.normal(size, 0.01), s.normal(size, 1)
 	wt, vt, gt := d.parameter(tensor.Shape{size}, w), d.parameter(tensor.Shape{size}, v), d.parameter(tensor.Shape{size}, g)
 	wantW, wantV, wantPenalty := make([]float32, size), make([]float32, size), 0.0
 	var steps []func()
-	for i, part := range parts {
-		shape := tensor.Shape{part.to - part.from}
+	for i, slice := range ranges {
+		shape := tensor.Shape{slice.to - slice.from}
 		spec := backend.SGDSpec{Size: shape.Size(), Decay: []backend.Decay{{Offset: 1, Size: 50, Lambda: 0.1 * float32(i+1)}}, Momentum: 0.9, Nesterov: true}
 		plan, err := d.SGD(spec)
 		p := must(d, plan, err)
 		steps = append(steps, func() {
-			p.Step(d.View(wt, part.from, shape), d.View(vt, part.from, shape), d.View(gt, 0, shape))
+			p.Step(d.View(wt, slice.from, shape), d.View(vt, slice.from, shape), d.View(gt, 0, shape))
 		})
-		partW, partV, penalty := sgdStep(ref, spec, lr, w[part.from:part.to], v[part.from:part.to], g[:shape.Size()])
-		copy(wantW[part.from:], partW)
-		copy(wantV[part.from:], partV)
+		sliceW, sliceV, penalty := sgdStep(ref, spec, lr, w[slice.from:slice.to], v[slice.from:slice.to], g[:shape.Size()])
+		copy(wantW[slice.from:], sliceW)
+		copy(wantV[slice.from:], sliceV)
 		wantPenalty += penalty
 	}
 	d.step(backend.StepValues{LearningRate: lr}, func() {
@@ -208,71 +209,85 @@ func (s *suite) sgdOfParts() {
 	}
 }
 
-// metrics checks that each Run has its own, in their order.
+// metrics checks that each Step has those of its own Runs, in their order.
 func (s *suite) metrics() {
 	d := s.device()
-	if m := d.measured(); len(m) != 0 {
-		s.Errorf("%d metrics before the first Run", len(m))
-	}
 	const classes = 4
-	// In batch n each image has the logits 0, 0, 0, 0 and the label 0 or 1: the loss is
-	// log 4, and the first of equals is right for as many as have the label 0.
-	type batch struct {
-		loss           backend.Loss
-		logits, labels tensor.Tensor
-	}
-	batches := map[int]batch{}
-	for _, n := range []int{1, 3, 8} {
-		p, err := d.SoftmaxLoss(backend.LossSpec{N: n, Classes: classes})
-		labels := make([]float32, n)
-		labels[0] = 1
-		batches[n] = batch{must(d, p, err),
-			d.activation(tensor.Shape{n, classes}, make([]float32, n*classes)),
-			d.parameter(tensor.Shape{n}, labels)}
-	}
 	sgd, err := d.SGD(backend.SGDSpec{Size: 2, Decay: []backend.Decay{{Offset: 0, Size: 2, Lambda: 0.5}}})
 	optimizer := must(d, sgd, err)
 	w := d.parameter(tensor.Shape{2}, []float32{3, 1})
-	run := func(n int, penalty bool) backend.StepMetrics {
+	// measuring returns a Step on n images and what a Run of it measures. Each image has the logits
+	// 0, 0, 0, 0 and the label 0, but the first has 1: the loss is log 4, and the first of equals
+	// is right for all but one.
+	measuring := func(n int, penalty bool) (backend.Step, backend.StepMetrics) {
 		var want backend.StepMetrics
-		d.replay(fmt.Sprint(n, penalty), backend.StepValues{}, func() {
-			if n > 0 {
-				batches[n].loss.Forward(batches[n].logits, batches[n].labels)
-			}
-			if penalty {
-				optimizer.Penalty(w)
-			}
-		})
+		var calls []func()
 		if n > 0 {
+			plan, err := d.SoftmaxLoss(backend.LossSpec{N: n, Classes: classes})
+			loss := must(d, plan, err)
+			labels := make([]float32, n)
+			labels[0] = 1
+			logits := d.activation(tensor.Shape{n, classes}, make([]float32, n*classes))
+			target := d.parameter(tensor.Shape{n}, labels)
+			calls = append(calls, func() { loss.Forward(logits, target) })
 			want.Images, want.Correct, want.Loss = n, n-1, math.Log(classes)
 		}
 		if penalty {
+			calls = append(calls, func() { optimizer.Penalty(w) })
 			want.Penalty = 5
 		}
-		return want
+		return d.Record(func() {
+			for _, call := range calls {
+				call()
+			}
+		}), want
 	}
 	almost := cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) <= 16*unit*math.Abs(a) })
-	expect := func(what string, got, want []backend.StepMetrics) {
+	expect := func(what string, step backend.Step, dst, want []backend.StepMetrics) {
 		s.Helper()
-		if diff := cmp.Diff(want, got, almost); diff != "" {
+		got, err := step.Metrics(dst)
+		if diff := cmp.Diff(want, must(d, got, err), almost); diff != "" {
 			s.Errorf("%s (-want +got):\n%s", what, diff)
 		}
 	}
-	want := []backend.StepMetrics{run(3, true), run(8, false), run(0, false), run(0, true), run(1, true), run(3, true), run(8, false)}
+	run := func(step backend.Step) {
+		s.Helper()
+		if err := step.Run(backend.StepValues{}); err != nil {
+			s.Fatal(err)
+		}
+	}
+	// The Runs of several Steps take turns, and so do their Metrics.
+	both, wantBoth := measuring(3, true)
+	loss, wantLoss := measuring(8, false)
+	penalty, wantPenalty := measuring(0, true)
+	nothing, wantNothing := measuring(0, false)
+	expect("before the first Run", both, nil, nil)
+	for _, step := range []backend.Step{both, loss, nothing, both, penalty, both, loss} {
+		run(step)
+	}
 	kept := []backend.StepMetrics{{Images: 99}}
-	got, err := d.Metrics(slices.Clone(kept))
-	if err != nil {
-		s.Fatal(err)
+	expect("loss and penalty", both, kept, append(kept, wantBoth, wantBoth, wantBoth))
+	expect("after all were taken", both, nil, nil)
+	run(loss)
+	expect("loss", loss, nil, []backend.StepMetrics{wantLoss, wantLoss, wantLoss})
+	expect("penalty", penalty, nil, []backend.StepMetrics{wantPenalty})
+	expect("nothing", nothing, nil, []backend.StepMetrics{wantNothing})
+
+	// MaxPending Runs of each Step are kept, and one more is a programmer's error.
+	for range backend.MaxPending {
+		run(both)
+		run(loss)
 	}
-	expect("several Runs", got, append(kept, want...))
-	if m := d.measured(); len(m) != 0 {
-		s.Errorf("%d metrics after all were taken", len(m))
-	}
-	want = nil
-	for i := range backend.MaxPending {
-		want = append(want, run([]int{1, 3, 8, 0}[i%4], i%3 == 0))
-	}
-	expect("as many Runs as are kept", d.measured(), want)
-	want = []backend.StepMetrics{run(8, true)}
-	expect("after that", d.measured(), want)
+	func() {
+		defer func() {
+			if recover() == nil {
+				s.Error("a Run more than MaxPending: no panic")
+			}
+		}()
+		_ = both.Run(backend.StepValues{})
+	}()
+	expect("as many Runs as are kept", both, nil, slices.Repeat([]backend.StepMetrics{wantBoth}, backend.MaxPending))
+	run(both)
+	expect("after that", both, nil, []backend.StepMetrics{wantBoth})
+	expect("the other Step", loss, nil, slices.Repeat([]backend.StepMetrics{wantLoss}, backend.MaxPending))
 }

@@ -2,32 +2,35 @@ package backendtest
 
 import "math"
 
-// Winograd is an algorithm of minimal filtering for 3x3 convolutions by its matrices, from which the suite
-// derives how exact it must be. In one dimension, with the inputs x of a tile, the kernel w and ⊙ the
-// product element by element, summed over channels, or for dw over tiles and images,
+// Winograd is an algorithm of minimal filtering for 3x3 convolutions by its matrices, from which
+// the suite derives how exact it must be. In one dimension, with the inputs x of a tile, the kernel
+// w and ⊙ the product element by element, summed over channels, or for dw over tiles and images,
 //
 //	y = Aᵀ·Σ (G·w) ⊙ (Bᵀ·x)    dw = Gᵀ·Σ (A·dy) ⊙ (Bᵀ·x)
 //
 // In two dimensions each matrix is applied to the columns and to the rows.
 //
-// Let inputs and rounding errors be independent. From numbers of one root mean square a row r of a matrix then makes
-// numbers of |r| times that, its length, and the same of errors. So product i is |gᵢ||bᵢ| as large as one of
-// the direct way, and if each has the relative error e, y[k] has e·√(Σᵢ (aₖᵢ|gᵢ||bᵢ|)²), where 3
-// direct products would have e·√3. In two dimensions the ratio comes twice, so an error is at most e times
+// Assume that inputs and rounding errors are independent. If the inputs have root mean square 1,
+// row r of a matrix yields values of root mean square |r|, the row's length, and scales errors
+// alike. So product i is |gᵢ||bᵢ| times as large as a product of the direct algorithm. If each
+// product has the relative error e, y[k] has the error e·√(Σᵢ (aₖᵢ|gᵢ||bᵢ|)²), where 3 direct
+// products would have e·√3. In two dimensions the ratio applies twice, so an error is at most e
+// times
 //
 //	growth = maxₖ Σᵢ (aₖᵢ|gᵢ||bᵢ|)² / 3       of dw, for m outputs: maxₖ Σᵢ (gᵢₖ|aᵢ||bᵢ|)² / m
 //
-// times the root of the sum of the squares of all direct products. e² is the number of roundings, by u² each: a transform
-// sums, twice, at most as many numbers as a row has that are not zero, and no part of a sum is larger than all; G's
-// constants are rounded themselves. Of a sum of n products, part p is √(p/n) as large as all, which
-// comes to (n+1)/2 roundings.
+// times the root of the sum of squares of all direct products. e² is the number of roundings times
+// u². Each transform sums, twice, at most as many values as a row has nonzero elements, and no
+// partial sum is larger than the whole; the constants of G are rounded, too. In a sum of n
+// products, partial sum p is √(p/n) times as large as the whole, which amounts to (n+1)/2
+// roundings.
 type Winograd struct {
 	BT, G, AT [][]float64
 }
 
-// The algorithms of backends, written here again: with the matrices of a backend, its mistakes would come into the
-// tolerance. F4 has the points 0, ±1, ½, −2 and ∞, F2 0, ±1 and ∞. Map2 is for images of
-// 2x2 pixels. They have the growth 10.4, 1.7 and 2, of dw 8.5, 2 and 3.
+// The algorithms of backends, written here again: with the matrices of a backend, its mistakes
+// would come into the tolerance. F4 has the points 0, ±1, ½, −2 and ∞, F2 0, ±1 and ∞. Map2 is for
+// images of 2x2 pixels. They have the growth 10.4, 1.7 and 2, of dw 8.5, 2 and 3.
 var (
 	F4 = &Winograd{
 		BT: [][]float64{
@@ -75,16 +78,17 @@ func (w *Winograd) tolerances(c linearCase, in linearData) (y, dw, dx float64) {
 	return y, dw, dx
 }
 
-// passError bounds the error of an element that is a sum over n channels, as the forward pass and that
-// to the input make it; direct is the root of the sum of the squares of the products that the direct way has. The
-// factor 4 is that of sumError. The largest error of VGG's shapes is 0.69 of the bound.
+// passError bounds the error of an element that is a sum over n channels, as the forward pass and
+// that to the input make it; direct is the root of the sum of the squares of the products that the
+// direct algorithm has. The factor 4 is that of sumError. The largest error of VGG's shapes is 0.69
+// of the bound.
 func (w *Winograd) passError(n int, direct float64) float64 {
 	roundings := 2*(terms(w.BT)+terms(w.G)+1+terms(w.AT)) + (float64(n)+1)/2
 	return 4 * unit * growth(w.AT, w.BT, w.G, w.taps()) * math.Sqrt(roundings) * direct
 }
 
-// filterError is passError for an element of the kernel's gradient, a sum over n tiles of images. There the largest
-// error is 0.76 of the bound.
+// filterError is passError for an element of the kernel's gradient, a sum over n tiles of images.
+// There the largest error is 0.76 of the bound.
 func (w *Winograd) filterError(n int, direct float64) float64 {
 	a, gt := transposed(w.AT), transposed(w.G)
 	roundings := 2*(terms(w.BT)+terms(a)+terms(gt)+1) + (float64(n)+1)/2
@@ -94,14 +98,14 @@ func (w *Winograd) filterError(n int, direct float64) float64 {
 // taps returns how many taps of a kernel's row an output sees: of an image of 2 pixels 2.
 func (w *Winograd) taps() int { return min(3, len(w.BT[0])) }
 
-// tiles returns the number of tiles of a picture.
+// tiles returns the number of tiles of an image.
 func (w *Winograd) tiles(height, width int) int {
 	m := len(w.AT)
 	return (height + m - 1) / m * ((width + m - 1) / m)
 }
 
-// growth is described at Winograd: out makes an element of what in1 and in2 made of inputs, where the
-// direct way sums so many products in one dimension.
+// growth is described at Winograd: out makes an element of what in1 and in2 made of inputs, where
+// the direct algorithm sums so many products in one dimension.
 func growth(out, in1, in2 [][]float64, products int) float64 {
 	most := 0.0
 	for _, row := range out {
@@ -123,7 +127,7 @@ func squares(x []float64) float64 {
 	return sum
 }
 
-// terms returns how many numbers of a row of m are not zero, at most.
+// terms returns how many elements of a row of m are not zero, at most.
 func terms(m [][]float64) float64 {
 	most := 0
 	for _, row := range m {

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestWinogradTolerances computes tiles in float32 by the matrices. The largest error must lie between a
-// twentieth and a half of the tolerance, but exceed it where any constant is off by 2⁻¹², in the forward pass or in
-// the gradient of the kernel.
+// TestWinogradTolerances computes tiles in float32 by the matrices. The largest error must lie
+// between a twentieth and a half of the tolerance, but exceed it where any constant is off by 2⁻¹²,
+// in the forward pass or in the gradient of the kernel.
 func TestWinogradTolerances(t *testing.T) {
 	for name, w := range map[string]*Winograd{"f4": F4, "f2": F2, "map2": Map2} {
 		for _, n := range []int{16, 256} {
@@ -45,9 +45,9 @@ func (w *Winograd) clone() *Winograd {
 	return &Winograd{transposed(transposed(w.BT)), transposed(transposed(w.G)), transposed(transposed(w.AT))}
 }
 
-// worst returns the largest errors, as shares of the tolerances of w, of what other computes in float32: outputs of
-// n channels, and gradients of kernels of n tiles, so many of each. Inputs, kernels and gradients of outputs are
-// normal numbers.
+// worst returns the largest errors, as shares of the tolerances of w, of what other computes in
+// float32: outputs of n channels, and gradients of kernels of n tiles, so many of each. Inputs,
+// kernels and gradients of outputs are normal numbers.
 func (w *Winograd) worst(other *Winograd, n, rounds int) (forward, filter float64) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	in, out := len(w.BT[0]), len(w.AT)

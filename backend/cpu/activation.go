@@ -8,10 +8,10 @@ import (
 
 const (
 	errRate   = "cpu: dropout rate outside [0, 1)"
-	errMatrix = "cpu: want a matrix (N, C)"
+	errMatrix = "cpu: shape is not a matrix (N, C)"
 )
 
-// activation is what the plans without parameters have in common.
+// activation is common to the plans without parameters.
 type activation struct {
 	b                         *Backend
 	x, y                      tensor.Shape
@@ -90,7 +90,7 @@ func (b *Backend) MaxPool(shape tensor.Shape) (backend.Activation, error) {
 	return a, b.reserveTemporaries(win.size)
 }
 
-// Flatten makes a plan that turns HWNC to the rows of a matrix.
+// Flatten makes a plan that transposes HWNC to the rows of a matrix.
 func (b *Backend) Flatten(shape tensor.Shape) (backend.Activation, error) {
 	n, h, w, c := shape.NHWC()
 	a := &activation{b: b, x: shape, y: tensor.Shape{n, h * w * c}, forwardJobs: 1, backwardJobs: 1}
@@ -99,10 +99,10 @@ func (b *Backend) Flatten(shape tensor.Shape) (backend.Activation, error) {
 	return a, nil
 }
 
-// dropoutBlock is the number of elements whose mask a job makes, a multiple of 8.
+// dropoutBlock is the number of elements whose mask a job computes, a multiple of 8.
 const dropoutBlock = 1 << 13
 
-// Dropout makes a plan of a dropout layer. It keeps the mask, a bit for each element.
+// Dropout makes a plan of a dropout layer. It keeps the mask, one bit per element.
 func (b *Backend) Dropout(s backend.DropoutSpec) (backend.Activation, error) {
 	if !(s.Rate >= 0 && s.Rate < 1) {
 		panic(errRate)

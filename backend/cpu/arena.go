@@ -14,22 +14,22 @@ const (
 	lineSize  = 64 // bytes of a cache line, and of the widest vector
 )
 
-// chunk is memory got from the system at once: whole huge pages, which save most of the
-// misses of the address cache. Pages that are never touched cost nothing.
+// chunk is one allocation from the system: whole huge pages, which save most TLB misses. Pages that
+// are never touched cost nothing.
 type chunk struct {
-	mapped []byte    // as the system gave it
-	floats []float32 // from the first boundary of a huge page on
+	mapped []byte    // as the system returned it
+	floats []float32 // from the first huge-page boundary on
 }
 
-// newChunk returns zeroed memory for at least n numbers.
+// newChunk returns zeroed memory for at least n floats.
 func newChunk(n int) (chunk, error) {
 	if n > math.MaxInt/8 {
-		return chunk{}, fmt.Errorf("cpu: memory for %d numbers is needed: %w", n, backend.ErrMemory)
+		return chunk{}, fmt.Errorf("cpu: %w: memory for %d floats is needed", backend.ErrMemory, n)
 	}
 	size := (4*n + hugePage - 1) &^ (hugePage - 1)
 	mapped, err := mapMemory(size + hugePage)
 	if err != nil {
-		return chunk{}, fmt.Errorf("cpu: %d MiB more are needed (%w): %w", size>>20, err, backend.ErrMemory)
+		return chunk{}, fmt.Errorf("cpu: %w: %d MiB more are needed (%w)", backend.ErrMemory, size>>20, err)
 	}
 	start := uintptr(unsafe.Pointer(unsafe.SliceData(mapped)))
 	skip := int(-start & (hugePage - 1))
@@ -38,7 +38,7 @@ func newChunk(n int) (chunk, error) {
 	return chunk{mapped, unsafe.Slice(first, size/4)}, nil
 }
 
-// free gives the memory back.
+// free returns the memory to the system.
 func (c *chunk) free() {
 	if c.mapped != nil {
 		unmapMemory(c.mapped)
@@ -46,14 +46,14 @@ func (c *chunk) free() {
 	*c = chunk{}
 }
 
-// arena hands out memory piece by piece from large chunks and frees it as a whole.
+// arena allocates from large chunks and frees everything at once.
 type arena struct {
 	chunks []chunk
-	rest   []float32 // what is left of one of them
-	used   int       // numbers that were handed out, with the gaps between pieces
+	rest   []float32 // the free end of one of them
+	used   int       // allocated floats, with alignment gaps
 }
 
-// alloc returns n zeros, aligned to a cache line and sharing none with others.
+// alloc returns n zeros, aligned to a cache line and sharing none with other allocations.
 func (a *arena) alloc(n int) ([]float32, error) {
 	const line = lineSize / 4
 	size := (n + line - 1) &^ (line - 1)
@@ -74,7 +74,7 @@ func (a *arena) alloc(n int) ([]float32, error) {
 	return c.floats[:n:n], nil
 }
 
-// bytes returns the size of what was handed out.
+// bytes returns the size of all allocations.
 func (a *arena) bytes() int { return 4 * a.used }
 
 func (a *arena) free() {
@@ -84,14 +84,14 @@ func (a *arena) free() {
 	*a = arena{}
 }
 
-// scratch is working memory for each of the workers.
+// scratch is one buffer for each worker.
 type scratch struct {
 	memory chunk
-	size   int // of one worker's part
-	stride int // from one part to the next: 128 bytes apart, since lines are fetched in pairs
+	size   int // of one worker's buffer
+	stride int // between buffers, with a gap of 128 bytes since the CPU fetches lines in pairs
 }
 
-// reserve makes each worker's part n numbers long; contents are lost.
+// reserve resizes each worker's buffer to n floats. Contents are lost.
 func (s *scratch) reserve(workers, n int) error {
 	const pair = 2 * lineSize / 4
 	stride := (n+pair-1)&^(pair-1) + pair

@@ -4,7 +4,7 @@ package cpu
 
 import "math"
 
-// available returns the bytes that the system can give a program: not known here.
+// available returns the largest int: how much memory the system has is not known here.
 func available(string) int { return math.MaxInt }
 
 // mapMemory returns zeroed memory.

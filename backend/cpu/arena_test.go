@@ -2,8 +2,8 @@ package cpu
 
 import "testing"
 
-// TestArena takes pieces for which the rest of a chunk suffices, and others: the larger rest is kept, and what is counted is what was
-// handed out, in whole cache lines.
+// TestArena takes pieces for which the rest of a chunk suffices, and others: the larger rest is
+// kept, and what is counted is what was handed out, in whole cache lines.
 func TestArena(t *testing.T) {
 	const line, chunk = lineSize / 4, chunkSize / 4
 	var a arena

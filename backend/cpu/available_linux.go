@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// available returns the bytes that the system can give a program before it kills one: what it says is free, with swap, and at most
-// the limit of each control group that this process is in. What cannot be read does not limit. root is that of the file system.
+// available returns the bytes that the system can give a program before it kills one: available
+// memory plus free swap, capped by the limit of each control group of this process. What cannot be
+// read is ignored. root is the root of the file system.
 func available(root string) int {
 	read := func(elements ...string) string {
 		text, _ := os.ReadFile(filepath.Join(append([]string{root}, elements...)...))
@@ -35,7 +36,7 @@ func available(root string) int {
 		if controllers != folder {
 			continue
 		}
-		// In a container the path may be that outside, and the limit stand in the root.
+		// In a container the path may be the one outside, and the limit in the root.
 		for group = filepath.Clean("/" + group); ; group = filepath.Dir(group) {
 			if n, err := strconv.Atoi(read("sys/fs/cgroup", folder, group, name)); err == nil {
 				limit = min(limit, n)

@@ -10,33 +10,34 @@ import (
 
 const errInference = "cpu: plan was made for inference"
 
-// batchNorm normalises in two passes over x: one for the statistics, block by block, and
-// one that also does the ReLU and the pool. Backward likewise: the sums, then dx.
+// batchNorm makes two passes over x: one computes the statistics, block by block; the other
+// normalizes, with the ReLU and the pool. Backward has two passes, too: the sums, then dx.
 type batchNorm struct {
-	b     *Backend
-	spec  backend.BatchNormSpec
-	y     tensor.Shape // pooled or not
-	c     tensor.Shape // of the parameters
-	count int          // rows of x, N·H·W
-	rows  int          // of x in a block
-	group int          // blocks of a job
-	win   windows      // with Pool
+	b         *Backend
+	spec      backend.BatchNormSpec
+	y         tensor.Shape // pooled or not
+	c         tensor.Shape // of the parameters
+	count     int          // rows of x, N·H·W
+	rows      int          // of x in a block
+	jobBlocks int          // blocks per job
+	win       windows      // with Pool
 
-	norm  ops.NormGrad // of the last Forward
-	rstd  []float64    // 1/sqrt(variance + ε)
-	sums  [2][]float64 // of all blocks: mean and squared deviations, or what the gradient needs
-	parts []float32    // of each block: two sums for each channel, and the first row
+	norm     ops.NormGrad // of the last Forward
+	rstd     []float64    // 1/sqrt(variance + ε)
+	sums     [2][]float64 // of all blocks: mean and squared deviations, or what the gradient needs
+	partials []float32    // per block: two partial sums per channel, and the first row
 
 	xData, yData, dxData, dyData              array
 	gamma, runningMean, runningVariance       []float32
 	dgamma, dbeta                             []float32
 	momentsTask, normTask, sumsTask, gradTask func(worker, job int)
-	joinMomentsTask, joinSumsTask             func(worker, job int)
+	sumMomentsTask, addSumsTask               func(worker, job int)
 	blocks, normBlocks, gradBlocks            int // of x, and of the passes that a pool changes
 }
 
-// joinChannels is the number of channels of which a job joins the sums of all blocks: a line of each.
-const joinChannels = 16
+// sumChannels is the number of channels for which a job adds the partial sums of all blocks: a
+// cache line.
+const sumChannels = 16
 
 // BatchNorm makes a plan of a batch normalization.
 func (b *Backend) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) {
@@ -46,7 +47,7 @@ func (b *Backend) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) 
 	if !s.ReLU {
 		p.norm.Floor = float32(math.Inf(-1))
 	}
-	p.group = max(1, blockSize/(p.rows*c))
+	p.jobBlocks = max(1, blockSize/(p.rows*c))
 	p.blocks = blocks(p.count, p.rows)
 	p.normBlocks, p.gradBlocks = p.blocks, p.blocks
 	norm, sums, grad := p.normBlock, p.sumsBlock, p.gradBlock
@@ -56,48 +57,50 @@ func (b *Backend) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) 
 		norm, sums, grad = p.normPoolBlock, p.sumsPoolBlock, p.gradPoolBlock
 		p.normBlocks, p.gradBlocks = p.win.jobs, p.win.jobs+p.win.restJobs
 	}
-	p.momentsTask = p.grouped(p.blocks, p.momentsBlock)
-	p.normTask, p.sumsTask = p.grouped(p.normBlocks, norm), p.grouped(p.normBlocks, sums)
-	p.gradTask = p.grouped(p.gradBlocks, grad)
-	p.joinMomentsTask, p.joinSumsTask = p.joinMoments, p.joinSums
+	p.momentsTask = p.inJobs(p.blocks, p.momentsBlock)
+	p.normTask, p.sumsTask = p.inJobs(p.normBlocks, norm), p.inJobs(p.normBlocks, sums)
+	p.gradTask = p.inJobs(p.gradBlocks, grad)
+	p.sumMomentsTask, p.addSumsTask = p.sumMoments, p.addSums
 	if s.Inference {
 		return p, b.reserveTemporaries(p.rows * c)
 	}
 	p.norm.A, p.norm.B = make([]float32, c), make([]float32, c)
 	p.rstd = make([]float64, c)
 	p.sums = [2][]float64{make([]float64, c), make([]float64, c)}
-	p.parts = make([]float32, 3*c*max(p.blocks, p.normBlocks))
+	p.partials = make([]float32, 3*c*max(p.blocks, p.normBlocks))
 	return p, b.reserveTemporaries(p.rows * c)
 }
 
-// grouped returns a task whose jobs do group of n blocks each, one after the other: small blocks make the sums
-// accurate, but a worker reads memory faster where it reads more in a row.
-func (p *batchNorm) grouped(n int, f func(worker, block int)) func(worker, job int) {
+// inJobs returns a task whose jobs compute jobBlocks of n blocks each, in order. Small blocks keep the
+// sums accurate, and longer contiguous reads are faster.
+func (p *batchNorm) inJobs(n int, f func(worker, block int)) func(worker, job int) {
 	return func(worker, job int) {
-		from, to := blockRange(n, p.group, job)
+		from, to := blockRange(n, p.jobBlocks, job)
 		for block := from; block < to; block++ {
 			f(worker, block)
 		}
 	}
 }
 
-// run does a task of n blocks.
-func (p *batchNorm) run(n int, task func(worker, job int)) { p.b.pool.run(blocks(n, p.group), task) }
+// run runs a task of n blocks.
+func (p *batchNorm) run(n int, task func(worker, job int)) {
+	p.b.pool.run(blocks(n, p.jobBlocks), task)
+}
 
 // partial returns the two partial sums of a block, and a buffer for its first row.
 func (p *batchNorm) partial(block int) (a, b, row []float32) {
 	c := p.c[0]
-	sums := p.parts[3*c*block:][:3*c]
+	sums := p.partials[3*c*block:][:3*c]
 	return sums[:c], sums[c : 2*c], sums[2*c:]
 }
 
-// block returns where the rows of a block begin and end in x.
+// block returns the range of a block's rows in x.
 func (p *batchNorm) block(block int) (from, to int) {
 	first, last := blockRange(p.count, p.rows, block)
 	return first * p.c[0], last * p.c[0]
 }
 
-// Forward normalises by the statistics of x.
+// Forward normalizes by the statistics of x.
 func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 	if p.spec.Inference {
 		panic(errInference)
@@ -107,13 +110,14 @@ func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 	p.norm.Beta = data(beta, p.c)
 
 	p.run(p.blocks, p.momentsTask)
-	p.b.pool.run(blocks(p.c[0], joinChannels), p.joinMomentsTask)
+	p.b.pool.run(blocks(p.c[0], sumChannels), p.sumMomentsTask)
 	p.run(p.normBlocks, p.normTask)
 }
 
-// joinMoments joins the moments of all blocks, of some channels, and moves the running statistics.
-func (p *batchNorm) joinMoments(_, job int) {
-	from, to := blockRange(p.c[0], joinChannels, job)
+// sumMoments combines the moments of all blocks for some channels, and updates the running
+// statistics.
+func (p *batchNorm) sumMoments(_, job int) {
+	from, to := blockRange(p.c[0], sumChannels, job)
 	m := ops.Moments{Mean: p.sums[0][from:to], M2: p.sums[1][from:to]}
 	m.Reset()
 	for block := range p.blocks {
@@ -136,7 +140,7 @@ func (p *batchNorm) joinMoments(_, job int) {
 	}
 }
 
-// Infer normalises by the running statistics.
+// Infer normalizes by the running statistics.
 func (p *batchNorm) Infer(y, x, gamma, beta, mean, variance tensor.Tensor) {
 	p.yData, p.xData = output(y, p.y), input(x, p.spec.Shape)
 	g, v := data(gamma, p.c), data(variance, p.c)
@@ -159,13 +163,13 @@ func (p *batchNorm) Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor
 	p.norm.Beta = data(beta, p.c)
 
 	p.run(p.normBlocks, p.sumsTask)
-	p.b.pool.run(blocks(p.c[0], joinChannels), p.joinSumsTask)
+	p.b.pool.run(blocks(p.c[0], sumChannels), p.addSumsTask)
 	p.run(p.gradBlocks, p.gradTask)
 }
 
-// joinSums adds the sums of all blocks, of some channels.
-func (p *batchNorm) joinSums(_, job int) {
-	from, to := blockRange(p.c[0], joinChannels, job)
+// addSums adds the partial sums of all blocks for some channels.
+func (p *batchNorm) addSums(_, job int) {
+	from, to := blockRange(p.c[0], sumChannels, job)
 	sum, product := p.sums[0][from:to], p.sums[1][from:to]
 	clear(sum)
 	clear(product)
@@ -265,7 +269,7 @@ func (p *batchNorm) gradPoolBlock(worker, block int) {
 	}
 }
 
-// gradRestBlock does pixels that no window has, where dy is zero.
+// gradRestBlock computes dx of pixels outside all windows, where dy is zero.
 func (p *batchNorm) gradRestBlock(worker, block int) {
 	from, to := p.win.rest(block)
 	four, zeros := p.b.temporaries(worker, to-from)

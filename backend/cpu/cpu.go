@@ -1,21 +1,28 @@
-// Package cpu is the engine for the processor: it owns the memory and the workers, and
-// its plans divide the kernels of package ops among them.
+// Package cpu is the engine for the processor. It owns the memory and the workers, and its plans
+// divide the kernels of package ops among the workers.
 //
 // # How a plan works
 //
-// A constructor checks its spec, reserves the scratch memory that each worker
-// needs (Backend.reserve), allocates what the plan keeps (Backend.floats), and stores
-// its tasks as func(worker, job int) values, so that a step allocates nothing:
+// A constructor checks its spec, reserves the scratch memory that each worker needs
+// (Backend.reserve), and allocates what the plan keeps (Backend.floats). It stores the plan's tasks
+// as func(worker, job int) values, so that a step allocates nothing:
 //
 //	p.forwardTask = p.forwardJob
 //
-// A method of the plan takes the elements of its tensors (input of what it reads, output of what
-// it writes; both check the shape), leaves them in fields, and calls b.pool.run(jobs, p.forwardTask). Any worker
-// may take any job, in any order, so a job writes only what is its own, and a sum over
-// jobs is kept as one part per job and added in order of the jobs afterwards. How many numbers each of these parts sums must not depend on the
-// number of workers; how many results a job computes may. Then the
-// results are the same, to the bit, with any number of workers. Within a
-// job b.scratch(worker) is memory of the worker, undefined at the start of the job.
+// A method of the plan takes the elements of its tensors, after checking the shapes: input for
+// what it reads, output for what it writes. It stores them in fields and calls
+// b.pool.run(jobs, p.forwardTask). Any worker may take any job, in any order.
+//
+// So a job writes only its own results. A sum over jobs is kept as one partial sum per job; they
+// are added in order afterwards. How many elements a partial sum has must not depend on the number
+// of workers; how many results a job computes may. Then the results have the same bits for any
+// number of workers. In a job, b.scratch(worker) is memory of the worker, undefined at the start of
+// the job.
+//
+// # Scopes
+//
+// A Backend is a scope: tensors, memory that plans keep, and steps. All scopes of a processor share
+// one machine: the workers, the scratch memory, the options and the lock.
 package cpu
 
 import (
@@ -29,35 +36,24 @@ import (
 	"github.com/lamina-go/lamina/ops"
 )
 
-const errMetrics = "cpu: Metrics was not called for too many runs"
+const errMetrics = "cpu: too many runs of a step since its last Metrics"
 
 // Options choose how a Backend works.
 type Options struct {
 	Threads int       // workers; 0 means one for each core that the process may use
 	Level   ops.Level // of the kernels, one of ops.Levels; 0 means ops.Best
-	BF16    bool      // activations and the inputs of products are bfloat16; weights and sums stay float32
+	BF16    bool      // activations and factors of products are bfloat16, weights and sums float32
 	Conv    string    // algorithm of the convolutions, one of ConvAlgorithms; "" means "auto"
 	Table   ConvTable // of "auto": what was measured on this machine, or chosen before
 }
 
-// Backend is the processor as a backend.Backend. Its results do not depend on the number of threads.
+// Backend is the processor as a backend.Backend, or a scope of it. Its results do not depend on the
+// number of threads.
 type Backend struct {
-	level   ops.Level
-	bf16    bool   // what Options.BF16 says
-	conv    string // one of ConvAlgorithms
-	table   ConvTable
-	chosen  ConvTable // table, and what the plans so far have got
-	pool    *pool
-	memory  arena
-	limit   int     // bytes that the system had for all memory of this backend at its first piece; 0 before
-	work    scratch // of each worker
-	common  scratch // one for all: packed kernels, partial gradients
-	values  backend.StepValues
-	current backend.StepMetrics   // of the step that runs
-	pending []backend.StepMetrics // of the steps before it, until Metrics is called
-
-	written   written // by the Write that runs
-	writeTask func(worker, job int)
+	*machine
+	opened bool // by Open: its Close ends the machine
+	closed bool
+	memory arena
 }
 
 // Open makes a backend with the given options. Close it to stop its workers and free
@@ -85,45 +81,87 @@ func Open(o Options) (*Backend, error) {
 	}
 	chosen := ConvTable{}
 	maps.Copy(chosen, o.Table)
-	b := &Backend{
-		level:   o.Level,
-		bf16:    o.BF16,
-		conv:    cmp.Or(o.Conv, automatic),
-		table:   o.Table,
-		chosen:  chosen,
-		pool:    newPool(threads, defaultSpins),
-		pending: make([]backend.StepMetrics, 0, backend.MaxPending),
+	m := &machine{
+		level:  o.Level,
+		bf16:   o.BF16,
+		conv:   cmp.Or(o.Conv, automatic),
+		table:  o.Table,
+		chosen: chosen,
+		pool:   newPool(threads, defaultSpins),
+		scopes: map[*Backend]struct{}{},
 	}
-	b.writeTask = b.writeJob
+	b := m.scope()
+	b.opened = true
+	m.writeTask = b.writeJob
 	return b, nil
 }
+
+func (m *machine) scope() *Backend {
+	b := &Backend{machine: m, closed: m.pool.closed.Load()}
+	m.scopes[b] = struct{}{}
+	return b
+}
+
+// Scope returns a backend with the same workers, whose Close frees only its own memory.
+func (b *Backend) Scope() backend.Backend { return b.machine.scope() }
 
 // Name returns "cpu/" and the level of the kernels.
 func (b *Backend) Name() string { return "cpu/" + b.level.String() }
 
-// Run calls f at once, with v as the values of the step.
-func (b *Backend) Run(_ string, v backend.StepValues, f func()) error {
-	if len(b.pending) == backend.MaxPending {
+// step is a backend.Step that calls its function in each Run.
+type step struct {
+	b       *Backend
+	f       func()
+	pending []backend.StepMetrics // not yet taken by Metrics
+}
+
+// Record returns a Step that calls f in each Run.
+func (b *Backend) Record(f func()) backend.Step {
+	return &step{b, f, make([]backend.StepMetrics, 0, backend.MaxPending)}
+}
+
+// Run calls the step's function. When it returns the step is done.
+func (s *step) Run(v backend.StepValues) error {
+	if s.b.closed {
+		return errClosed
+	}
+	if len(s.pending) == backend.MaxPending {
 		panic(errMetrics)
 	}
-	b.values, b.current = v, backend.StepMetrics{}
-	f()
-	b.pending = append(b.pending, b.current)
+	s.b.values, s.b.current = v, backend.StepMetrics{}
+	s.f()
+	s.pending = append(s.pending, s.b.current)
 	return nil
 }
 
 // Metrics appends what the runs since the last call measured.
-func (b *Backend) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, error) {
-	dst = append(dst, b.pending...)
-	b.pending = b.pending[:0]
+func (s *step) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, error) {
+	dst = append(dst, s.pending...)
+	s.pending = s.pending[:0]
 	return dst, nil
 }
 
-// Close stops the workers and frees the memory: using a tensor afterwards is a fault.
+// Close frees the memory. That of the backend that Open returned closes all scopes and stops the
+// workers.
 func (b *Backend) Close() error {
+	b.Lock()
+	defer b.Unlock()
+	if !b.opened {
+		b.release()
+		return nil
+	}
+	for scope := range b.scopes {
+		scope.release()
+	}
 	b.pool.close()
 	b.work.free()
 	b.common.free()
-	b.memory.free()
 	return nil
+}
+
+// release frees what this scope has made. Releasing it again does nothing.
+func (b *Backend) release() {
+	b.closed = true
+	delete(b.scopes, b)
+	b.memory.free()
 }

@@ -101,7 +101,8 @@ func TestConformanceBF16(t *testing.T) {
 	}
 }
 
-// TestConstantKernelsAreMadeOnce changes the weights of plans that were told they never change. bf16 keeps all weights.
+// TestConstantKernelsAreMadeOnce changes the weights of plans that were told they never change.
+// bf16 keeps all weights.
 func TestConstantKernelsAreMadeOnce(t *testing.T) {
 	for _, o := range []Options{{Conv: "im2col"}, {Conv: "f4"}} {
 		o.Threads = 2

@@ -1,10 +1,8 @@
 package cpu
 
 import (
-	"fmt"
 	"slices"
 
-	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/ops"
 	"github.com/lamina-go/lamina/tensor"
 )
@@ -61,53 +59,6 @@ func (b *Backend) activation(shape tensor.Shape, a array) *buffer {
 	return &buffer{shape: slices.Clone(shape), array: a, activations: true, root: &root{b: b}}
 }
 
-// floats returns n zeros that stay until Close, aligned to 64 bytes.
-func (b *Backend) floats(n int) ([]float32, error) {
-	if err := b.room(n); err != nil {
-		return nil, err
-	}
-	return b.memory.alloc(n)
-}
-
-// room returns an error if n numbers more than there are do not fit into the memory that was available at the first call. The
-// system might hand them out even so, and kill the program when they are used.
-func (b *Backend) room(n int) error {
-	if b.limit == 0 {
-		b.limit = available("/")
-	}
-	if free := max(0, b.limit-b.Bytes()); n > free/4 {
-		return fmt.Errorf("cpu: %d MiB more are needed, %d MiB are free: %w", n>>18, free>>20, backend.ErrMemory)
-	}
-	return nil
-}
-
-// reserve makes every worker's scratch at least n numbers long. Constructors of plans
-// call it; it must not be called while jobs run.
-func (b *Backend) reserve(n int) error { return b.grow(&b.work, b.pool.workers, n) }
-
-// scratch returns the scratch of a worker, aligned to 64 bytes, at least as long as any
-// plan reserved. Ask for it in each job: a later reserve moves it.
-func (b *Backend) scratch(worker int) []float32 { return b.work.of(worker) }
-
-// reserveCommon makes the memory that all workers share during a plan's method, Write or Read at least
-// n numbers long.
-func (b *Backend) reserveCommon(n int) error { return b.grow(&b.common, 1, n) }
-
-func (b *Backend) grow(s *scratch, workers, n int) error {
-	if n <= s.size {
-		return nil
-	}
-	if err := b.room(workers * n); err != nil {
-		return err
-	}
-	return s.reserve(workers, n)
-}
-
-// Bytes returns the size of all tensors, of what plans keep and of their scratch memory.
-func (b *Backend) Bytes() int {
-	return b.memory.bytes() + 4*(len(b.work.memory.floats)+len(b.common.memory.floats))
-}
-
 // View returns a tensor in the memory of t.
 func (b *Backend) View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.Tensor {
 	return view(t, offset, shape)
@@ -131,6 +82,9 @@ const writePixels = 64
 
 // Write copies src, row-major in the order of the shape, to dst.
 func (b *Backend) Write(dst tensor.Tensor, src []float32) error {
+	if b.closed {
+		return errClosed
+	}
 	t := own(dst)
 	if len(src) != t.len() {
 		panic(errLength)
@@ -164,6 +118,9 @@ func (b *Backend) writeJob(_, job int) {
 
 // Read copies src to dst, row-major in the order of the shape.
 func (b *Backend) Read(dst []float32, src tensor.Tensor) error {
+	if b.closed {
+		return errClosed
+	}
 	t := own(src)
 	if len(dst) != t.len() {
 		panic(errLength)

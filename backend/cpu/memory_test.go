@@ -159,7 +159,7 @@ func TestMemoryThatThereIsNot(t *testing.T) {
 		"common scratch": func() error { return b.reserveCommon(1 << 19) },
 	} {
 		err := ask()
-		if !errors.Is(err, backend.ErrMemory) || !strings.Contains(err.Error(), "MiB more are needed, ") {
+		if !errors.Is(err, backend.ErrMemory) || !strings.Contains(err.Error(), "not enough memory: ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -195,14 +195,14 @@ func TestScratchOfWorkers(t *testing.T) {
 
 func TestRunKeepsMetrics(t *testing.T) {
 	b := open(t, Options{})
+	step := b.Record(func() { b.current.Images += int(b.values.Step) + 1 })
 	for i := range 3 {
-		err := b.Run("step", backend.StepValues{Step: uint64(i)}, func() { b.current.Images += int(b.values.Step) + 1 })
-		if err != nil {
+		if err := step.Run(backend.StepValues{Step: uint64(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, want := range [][]int{{1, 2, 3}, nil} {
-		got := must(b.Metrics(nil))
+		got := must(step.Metrics(nil))
 		if len(got) != len(want) {
 			t.Fatalf("%d metrics, want %d", len(got), len(want))
 		}
@@ -212,8 +212,7 @@ func TestRunKeepsMetrics(t *testing.T) {
 			}
 		}
 	}
-	none := func() {}
-	if n := testing.AllocsPerRun(backend.MaxPending/2, func() { _ = b.Run("step", backend.StepValues{}, none) }); n != 0 {
+	if n := testing.AllocsPerRun(backend.MaxPending/2, func() { _ = step.Run(backend.StepValues{}) }); n != 0 {
 		t.Errorf("%g allocations a run", n)
 	}
 }

@@ -8,13 +8,11 @@ import (
 	"sync/atomic"
 )
 
-const errClosed = "cpu: backend is closed"
-
-// pool is a fixed set of workers that do the jobs of one task together. Worker 0 is
-// the goroutine that calls run; the others stay.
+// pool is a fixed set of workers that run the jobs of one task together. Worker 0 is the goroutine
+// that calls run; the others are permanent.
 type pool struct {
 	workers int
-	spins   int // how often a waiting goroutine looks before it sleeps
+	spins   int // polls of a waiting goroutine before it sleeps
 
 	task   func(worker, job int)
 	shares []share
@@ -32,7 +30,7 @@ type pool struct {
 	failure any // what the first job to panic panicked with
 }
 
-// share is a worker's part of the jobs: those from next to end have not been taken.
+// share is a worker's range of the jobs: those from next to end have not been taken.
 type share struct {
 	next atomic.Int64
 	end  int64
@@ -42,13 +40,14 @@ type share struct {
 // shut is more than there can be workers.
 const shut = 1 << 30
 
-// defaultSpins keeps workers awake for some 400 µs: over the serial code between two parallel sections, and
-// over the last job of another worker. One that sleeps comes late, and sometimes to the caller's core. Nor is
-// it locked to a thread: it would be woken by way of a second one, with the same result.
+// defaultSpins keeps workers awake for some 400 µs: during the serial code between two parallel
+// sections, and during the last job of another worker. A sleeping worker wakes late, and sometimes
+// on the caller's core. Locking workers to threads does not help: waking one takes another thread,
+// with the same result.
 const defaultSpins = 400000
 
-// newPool starts workers − 1 goroutines. Where there are more workers than cores none
-// spins: that would take the time of those who work.
+// newPool starts workers − 1 goroutines. With more workers than cores none spins, as it would take
+// time from the others.
 func newPool(workers, spins int) *pool {
 	if workers > runtime.GOMAXPROCS(0) {
 		spins = 0
@@ -70,12 +69,12 @@ func newPool(workers, spins int) *pool {
 	return p
 }
 
-// run calls task(worker, job) once for each job < jobs and returns when all are done. Each worker has an equal share of neighbouring
-// jobs, and helps with the others' when it is done: neighbours read the same numbers, and the next task finds what this one wrote
-// in the cache of the same core. A worker that comes when there are none left, because
-// another program has its core, is not waited for. A panic in a job is passed on
-// after the others have stopped. run must not be called from within a job. It
-// allocates nothing if task is a value made before.
+// run calls task(worker, job) once for each job < jobs and returns when all are done. Each worker
+// has an equal share of adjacent jobs, and takes others' jobs when its own are done. Adjacent jobs
+// read the same data, and the next task finds the results of this one in the cache of the same
+// core. run does not wait for a worker that has taken no job, because another program has its core.
+// After a panic in a job the other workers stop, and run panics. run must not be called from within
+// a job. It allocates nothing if task is an existing value.
 func (p *pool) run(jobs int, task func(worker, job int)) {
 	if p.closed.Load() {
 		panic(errClosed)
@@ -98,7 +97,7 @@ func (p *pool) run(jobs int, task func(worker, job int)) {
 	}
 }
 
-// start begins a round and wakes the workers that sleep.
+// start begins a round and wakes the sleeping workers.
 func (p *pool) start() {
 	p.round.Add(1)
 	for w := 1; w < p.workers; w++ {
@@ -108,7 +107,7 @@ func (p *pool) start() {
 	}
 }
 
-// wait ends a round: no worker may enter any more. It returns when those inside are done.
+// wait ends a round: no further worker may enter. It returns when those inside are done.
 func (p *pool) wait() {
 	p.inside.Add(-shut)
 	for range p.spins {
@@ -116,7 +115,7 @@ func (p *pool) wait() {
 			return
 		}
 	}
-	for p.inside.Load() != -shut { // the wake may come late, from a round before
+	for p.inside.Load() != -shut { // the wake-up may be a late one, of an earlier round
 		p.caller.Store(true)
 		if p.inside.Load() == -shut && p.caller.CompareAndSwap(true, false) {
 			return
@@ -125,7 +124,7 @@ func (p *pool) wait() {
 	}
 }
 
-// enter lets a worker take part in the round, if that has not ended.
+// enter adds a worker to the round, if that has not ended.
 func (p *pool) enter() bool {
 	for {
 		n := p.inside.Load()
@@ -138,14 +137,14 @@ func (p *pool) enter() bool {
 	}
 }
 
-// leave tells the caller, if it waits for the last.
+// leave wakes the caller, if it waits for the last worker.
 func (p *pool) leave() {
 	if p.inside.Add(-1) == -shut && p.caller.CompareAndSwap(true, false) {
 		p.done <- struct{}{}
 	}
 }
 
-// loop is the life of a worker: it waits for a round, works, and so on.
+// loop runs a worker: it waits for a round, works, and repeats.
 func (p *pool) loop(worker int) {
 	defer p.exit.Done()
 	var round uint32
@@ -161,7 +160,7 @@ func (p *pool) loop(worker int) {
 	}
 }
 
-// await returns when a round after the given one has begun, and which it is.
+// await waits for a round after the given one and returns it.
 func (p *pool) await(worker int, round uint32) uint32 {
 	for range p.spins {
 		if now := p.round.Load(); now != round {
@@ -175,7 +174,7 @@ func (p *pool) await(worker int, round uint32) uint32 {
 	return p.round.Load()
 }
 
-// work takes jobs until none is left: those of the worker's share, then those of the others'.
+// work takes jobs until none is left: those of the worker's share, then those of the others.
 func (p *pool) work(worker int) {
 	defer p.keepPanic()
 	for i := range p.workers {
@@ -190,8 +189,7 @@ func (p *pool) work(worker int) {
 	}
 }
 
-// keepPanic keeps the panic of a job for the caller of run and leaves the jobs not yet
-// begun undone.
+// keepPanic keeps the panic of a job for the caller of run, and skips the jobs that have not begun.
 func (p *pool) keepPanic() {
 	r := recover()
 	if r == nil {
@@ -207,7 +205,7 @@ func (p *pool) keepPanic() {
 	}
 }
 
-// close ends the workers.
+// close stops the workers.
 func (p *pool) close() {
 	if p.closed.Swap(true) {
 		return

@@ -17,7 +17,7 @@ import (
 type network struct {
 	b                     *Backend
 	params, grads, speeds tensor.Tensor
-	step                  func()
+	step                  backend.Step
 	steps                 uint64
 }
 
@@ -85,7 +85,7 @@ func newNetwork(b *Backend) *network {
 	loss := must(b.SoftmaxLoss(backend.LossSpec{N: n, Classes: classes}))
 	sgd := must(b.SGD(backend.SGDSpec{Size: size, Decay: []backend.Decay{{Offset: 0, Size: slots[kernel].Size(), Lambda: 0.01}}, Momentum: 0.9, Nesterov: true}))
 
-	net.step = func() {
+	net.step = b.Record(func() {
 		conv.Forward(x1, x, p[kernel], p[bias])
 		norm.Forward(y1, x1, p[gamma], p[beta], running, running)
 		conv2.Forward(x2, y1, p[kernel2], p[bias2])
@@ -113,13 +113,13 @@ func newNetwork(b *Backend) *network {
 		norm.Backward(x1, g[gamma], g[beta], y1, x1, p[gamma], p[beta])
 		conv.BackwardFilter(g[kernel], g[bias], x1, x)
 		sgd.Step(net.params, net.speeds, net.grads)
-	}
+	})
 	return net
 }
 
 func (n *network) run(t testing.TB) {
 	n.steps++
-	if err := n.b.Run("train", backend.StepValues{LearningRate: 0.01, Step: n.steps}, n.step); err != nil {
+	if err := n.step.Run(backend.StepValues{LearningRate: 0.01, Step: n.steps}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -148,7 +148,7 @@ func TestResultsDoNotDependOnThreads(t *testing.T) {
 			if err := n.b.Read(got, n.params); err != nil {
 				t.Fatal(err)
 			}
-			metrics := must(n.b.Metrics(nil))
+			metrics := must(n.step.Metrics(nil))
 			if want == nil {
 				want, wantMetrics = got, metrics
 			}
@@ -164,7 +164,8 @@ func TestResultsDoNotDependOnThreads(t *testing.T) {
 	})
 }
 
-// TestOneImageDoesNotDependOnThreads has a convolution of which each worker takes so many columns that all are busy.
+// TestOneImageDoesNotDependOnThreads has a convolution of which each worker takes so many columns
+// that all are busy.
 func TestOneImageDoesNotDependOnThreads(t *testing.T) {
 	const in, out = 70, 200
 	eachStep(t, func(t *testing.T, o Options) {

@@ -6,9 +6,9 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-const errDecay = "cpu: decayed parts overlap or lie outside the parameters"
+const errDecay = "cpu: decay ranges overlap or lie outside the parameters"
 
-// loss keeps what each row measured, to add it in order.
+// loss keeps the loss of each row, so that they are added in order.
 type loss struct {
 	b              *Backend
 	logits, labels tensor.Shape
@@ -73,12 +73,13 @@ func (l *loss) gradJob(worker, job int) {
 	l.d.store(l.b.level, d, from*c)
 }
 
-// sgd is an optimizer of parameters, in parts with one λ each. What it changes it packs for products on bfloat16.
+// sgd is an optimizer of ranges of parameters with one λ each. It repacks the bfloat16 copies of
+// the weights that it changes.
 type sgd struct {
 	b           *Backend
 	spec        backend.SGDSpec
 	size        tensor.Shape
-	parts       []decayed
+	ranges      []paramRange
 	target      *buffer // of Step
 	w, v, g     []float32
 	stepTask    func(worker, job int)
@@ -86,8 +87,8 @@ type sgd struct {
 	penaltyTask func(worker, job int)
 }
 
-// decayed is a part of the parameters with one λ.
-type decayed struct {
+// paramRange is a range of the parameters with one λ.
+type paramRange struct {
 	from, to int
 	lambda   float32
 	squares  float64 // Σw² as last measured
@@ -113,7 +114,7 @@ func (b *Backend) SGD(s backend.SGDSpec) (backend.Optimizer, error) {
 func (o *sgd) split(from, to int, lambda float32) {
 	for i := range blocks(to-from, blockSize) {
 		a, b := blockRange(to-from, blockSize, i)
-		o.parts = append(o.parts, decayed{from: from + a, to: from + b, lambda: lambda})
+		o.ranges = append(o.ranges, paramRange{from: from + a, to: from + b, lambda: lambda})
 	}
 }
 
@@ -121,9 +122,9 @@ func (o *sgd) split(from, to int, lambda float32) {
 func (o *sgd) Step(w, v, g tensor.Tensor) {
 	o.target = own(w)
 	o.w, o.v, o.g = data(w, o.size), output(v, o.size).f32, data(g, o.size)
-	o.b.pool.run(len(o.parts), o.stepTask)
+	o.b.pool.run(len(o.ranges), o.stepTask)
 	if len(o.target.root.copies) > 0 {
-		o.b.pool.run(len(o.parts), o.acrossTask)
+		o.b.pool.run(len(o.ranges), o.acrossTask)
 		o.target.repacked()
 	}
 	o.measure()
@@ -132,21 +133,21 @@ func (o *sgd) Step(w, v, g tensor.Tensor) {
 // Penalty measures the penalty of w.
 func (o *sgd) Penalty(w tensor.Tensor) {
 	o.w = data(w, o.size)
-	o.b.pool.run(len(o.parts), o.penaltyTask)
+	o.b.pool.run(len(o.ranges), o.penaltyTask)
 	o.measure()
 }
 
-// measure adds the penalties of the parts, in order.
+// measure adds the penalties of the ranges, in order.
 func (o *sgd) measure() {
-	for i := range o.parts {
-		if p := &o.parts[i]; p.lambda != 0 {
+	for i := range o.ranges {
+		if p := &o.ranges[i]; p.lambda != 0 {
 			o.b.current.Penalty += float64(p.lambda) * p.squares
 		}
 	}
 }
 
 func (o *sgd) stepJob(worker, job int) {
-	p := &o.parts[job]
+	p := &o.ranges[job]
 	p.squares = o.b.level.SGD(o.w[p.from:p.to], o.v[p.from:p.to], o.g[p.from:p.to], ops.SGD{
 		LearningRate: o.b.values.LearningRate,
 		Momentum:     o.spec.Momentum,
@@ -159,9 +160,9 @@ func (o *sgd) stepJob(worker, job int) {
 	}
 }
 
-// acrossJob packs rows of which more than one part has changed something.
+// acrossJob packs rows that span several ranges.
 func (o *sgd) acrossJob(worker, job int) {
-	p := &o.parts[job]
+	p := &o.ranges[job]
 	for _, c := range o.target.root.copies {
 		at := c.offset - o.target.offset
 		c.packAcross(worker, p.from-at, p.to-at)
@@ -169,7 +170,7 @@ func (o *sgd) acrossJob(worker, job int) {
 }
 
 func (o *sgd) penaltyJob(_, job int) {
-	if p := &o.parts[job]; p.lambda != 0 {
+	if p := &o.ranges[job]; p.lambda != 0 {
 		p.squares = o.b.level.SumSquares(o.w[p.from:p.to])
 	}
 }

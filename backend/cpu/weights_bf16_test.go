@@ -88,7 +88,8 @@ func (l *layerBF16) step(from, to int) {
 	}
 	v, g := l.parameter(s.Size), l.parameter(s.Size)
 	plan := must(l.SGD(s))
-	if err := l.Run("step", backend.StepValues{LearningRate: 0.1}, func() { plan.Step(l.View(l.parameters, from, tensor.Shape{s.Size}), v, g) }); err != nil {
+	step := l.Record(func() { plan.Step(l.View(l.parameters, from, tensor.Shape{s.Size}), v, g) })
+	if err := step.Run(backend.StepValues{LearningRate: 0.1}); err != nil {
 		panic(err)
 	}
 }
@@ -192,7 +193,7 @@ func TestRowsOfWeightsBF16(t *testing.T) {
 	want := b.read(x)
 	b.fill(x)
 	for _, rows := range []backend.Rows{{From: 64, To: 128}, {From: 128, To: in}, {From: 0, To: 64}} {
-		p := must(b.Dense(backend.DenseSpec{N: n, In: in, Out: out, Part: rows}))
+		p := must(b.Dense(backend.DenseSpec{N: n, In: in, Out: out, Slice: rows}))
 		p.BackwardData(x, dy, b.View(w, rows.From*out, tensor.Shape{rows.Len(), out}))
 	}
 	if !slices.Equal(b.read(x), want) {
@@ -201,7 +202,7 @@ func TestRowsOfWeightsBF16(t *testing.T) {
 	if n := len(own(w).root.copies); n != 1 {
 		t.Errorf("%d copies of one matrix", n)
 	}
-	other := must(b.Dense(backend.DenseSpec{N: n, In: in, Out: out, Part: backend.Rows{From: 64, To: 128}}))
+	other := must(b.Dense(backend.DenseSpec{N: n, In: in, Out: out, Slice: backend.Rows{From: 64, To: 128}}))
 	if !panics(func() { other.BackwardData(x, dy, b.View(w, 0, tensor.Shape{64, out})) }) {
 		t.Error("other rows of the weights than those of the plan: no panic")
 	}

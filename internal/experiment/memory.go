@@ -84,7 +84,7 @@ func Memory(s run.Settings, out string) error {
 	if !ok {
 		return fmt.Errorf("--backend %s: it does not report its memory: use cpu", s.Backend)
 	}
-	m := &meter{Backend: b, sized: measured}
+	m := &meter{b, measured, &uses{}}
 	if err := prepare(m, network, s); err != nil {
 		return err
 	}
@@ -130,8 +130,14 @@ func (m many) Len() int { return m.n }
 type meter struct {
 	backend.Backend
 	sized
-	parameters, activations int // bytes
+	*uses
 }
+
+// uses are the bytes of a backend and its scopes by what they are for.
+type uses struct{ parameters, activations int }
+
+// Scope returns a scope of the backend, whose tensors count too.
+func (m *meter) Scope() backend.Backend { return &meter{m.Backend.Scope(), m.sized, m.uses} }
 
 // Parameters allocates a tensor.
 func (m *meter) Parameters(shape tensor.Shape) (tensor.Tensor, error) {

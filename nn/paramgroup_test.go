@@ -11,23 +11,24 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// TestGroups trains with one group, with some, and with as many as there can be, of layers and of parts of dense ones: the weights have the
-// same bits, and the largest group is all that there are gradients for.
+// TestGroups trains with one group, with some, and with as many as there can be, of layers and of
+// parts of dense ones: the weights have the same bits, and the largest group is all that there are
+// gradients for.
 func TestGroups(t *testing.T) {
-	least, most := groupSize, partSize
-	t.Cleanup(func() { groupSize, partSize = least, most })
+	least, most := minGroupSize, maxSliceSize
+	t.Cleanup(func() { minGroupSize, maxSliceSize = least, most })
 	for name, net := range someNetworks(t) {
 		parts := 0
 		for _, n := range net.nodes(false) {
 			if _, ok := n.layer.(Dense); ok {
-				parts += (n.in[0] + backend.PartRows - 1) / backend.PartRows
+				parts += (n.in[0] + backend.SliceRows - 1) / backend.SliceRows
 			} else if len(n.weights) > 0 {
 				parts++
 			}
 		}
 		for _, bf16 := range []bool{false, true} {
 			train := func(least, most int) *Trainer {
-				groupSize, partSize = least, most
+				minGroupSize, maxSliceSize = least, most
 				b, err := cpu.Open(cpu.Options{Threads: 2, BF16: bf16})
 				if err != nil {
 					t.Fatal(err)
@@ -78,7 +79,8 @@ func TestGroupsOfVGG(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, largest := mustBuild(t, s).groups()
-	// The last 1024 rows of the 4096x4096 layer, and the layer of the classes, each with bias, γ and β.
+	// The last 1024 rows of the 4096x4096 layer, and the layer of the classes, each with bias, γ
+	// and β.
 	if want := 1024*4096 + 3*4096 + 4096*10 + 3*16; largest != want || all[0].to-all[0].from != want {
 		t.Errorf("the largest of %d groups has %d parameters, the last %d, want %d", len(all), largest, all[0].to-all[0].from, want)
 	}
