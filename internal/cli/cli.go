@@ -203,7 +203,7 @@ func executable() string {
 
 // quote makes a text one word of a shell.
 func quote(text string) string {
-	if text != "" && !strings.ContainsAny(text, " \t\n'\"$&|;<>()*?[]#~`!{}\\") {
+	if text != "" && !strings.ContainsAny(text, " \t\n'\"$&|;<>()*?[]#~`!{}") {
 		return text
 	}
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"

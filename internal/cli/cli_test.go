@@ -155,7 +155,7 @@ func TestInterruption(t *testing.T) {
 
 func TestQuote(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "''", "runs/a-1": "runs/a-1", "--lr=0.1:3,1": "--lr=0.1:3,1", "my runs": "'my runs'", "it's": `'it'\''s'`, "a*": "'a*'", `a\b`: `'a\b'`,
+		"": "''", "runs/a-1": "runs/a-1", "--lr=0.1:3,1": "--lr=0.1:3,1", "my runs": "'my runs'", "it's": `'it'\''s'`, "a*": "'a*'",
 	} {
 		if got := quote(text); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)

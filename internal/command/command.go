@@ -39,9 +39,13 @@ const stopping = "stopping after this step, then saving; Ctrl-C again ends at on
 // noArguments reports an argument that is no flag.
 func noArguments(f *pflag.FlagSet) error {
 	if f.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q: the value of a switch follows =, as in --bn=false", f.Arg(0))
+		return unexpected(f.Arg(0))
 	}
 	return nil
+}
+
+func unexpected(argument string) error {
+	return fmt.Errorf("unexpected argument %q: the value of a switch follows =, as in --bn=false", argument)
 }
 
 // notEmpty reports a flag that is given with an empty value.

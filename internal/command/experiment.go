@@ -99,7 +99,7 @@ func (e *experiments) check(f *pflag.FlagSet) error {
 	if e.name == experiment.CompareName {
 		e.folders = f.Args()[1:]
 	} else if f.NArg() > 1 {
-		return fmt.Errorf("unexpected argument %q: the value of a switch follows =, as in --bn=false", f.Arg(1))
+		return unexpected(f.Arg(1))
 	}
 	if err := cmp.Or(notEmpty(f, "out"), aboveZero("save-every", e.saveEvery)); err != nil {
 		return err

@@ -90,7 +90,7 @@ func (t *train) run(call *cli.Call) (err error) {
 	if t.summary {
 		return cli.Interruption(ctx, t.Summary(ctx, os.Stdout))
 	}
-	job, err := t.start(dir)
+	job, err := run.Start(dir, t.out, t.Settings)
 	if err != nil {
 		return err
 	}
@@ -104,13 +104,6 @@ func (t *train) run(call *cli.Call) (err error) {
 	}
 	job.Progress.End(job.Folder, history, job.ResumeBy)
 	return nil
-}
-
-func (t *train) start(dir *run.Folder) (*run.Job, error) {
-	if dir == nil {
-		return run.Start(t.out, t.Settings)
-	}
-	return run.Resume(dir, t.Settings)
 }
 
 // adopt takes the settings of the run to resume, except those that the command line changes.

@@ -43,6 +43,6 @@ func (t *tune) check(f *pflag.FlagSet) error {
 }
 
 func (t *tune) run(call *cli.Call) error {
-	t.Command = "lamina tune " + strings.Join(call.Args, " ")
+	t.Command = strings.Join(append([]string{"lamina", "tune"}, call.Args...), " ")
 	return bench.Tune(&t.Options, os.Stdout)
 }

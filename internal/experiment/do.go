@@ -79,12 +79,10 @@ func (p *Plan) Do(ctx context.Context) error {
 func (p *Plan) fetch(ctx context.Context, works []*work) error {
 	progress := cli.NewProgress(os.Stdout)
 	defer progress.EndBar()
-	for i, w := range works {
-		if i == 0 {
-			if _, err := w.settings.Dataset(ctx, progress.Download); err != nil {
-				return err
-			}
-		}
+	if _, err := works[0].settings.Dataset(ctx, progress.Download); err != nil {
+		return err
+	}
+	for _, w := range works {
 		if !p.wants(w.name) || w.trained() {
 			continue
 		}
@@ -162,7 +160,14 @@ func (p *Plan) train(ctx context.Context, w *work) error {
 		fmt.Println("finished  before")
 		return nil
 	}
-	job, err := w.start()
+	var dir *run.Folder
+	if w.begun() {
+		var err error
+		if dir, err = run.Open(w.path); err != nil {
+			return err
+		}
+	}
+	job, err := run.Start(dir, w.path, w.settings)
 	if err != nil {
 		return err
 	}
@@ -171,15 +176,4 @@ func (p *Plan) train(ctx context.Context, w *work) error {
 	job.Progress = run.NewProgress(w.settings, os.Stdout, p.Verbose)
 	_, err = job.Run(ctx)
 	return err
-}
-
-func (w *work) start() (*run.Job, error) {
-	if !w.begun() {
-		return run.Start(w.path, w.settings)
-	}
-	dir, err := run.Open(w.path)
-	if err != nil {
-		return nil, err
-	}
-	return run.Resume(dir, w.settings)
 }

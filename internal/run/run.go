@@ -34,27 +34,26 @@ type Job struct {
 	backend backend.Backend
 }
 
-// Start opens the backend for the settings, and creates the folder of a new run at path; "" stands
-// for a path with the model and the time. The caller sets the other fields of the job, and closes
-// it.
-func Start(path string, s Settings) (*Job, error) {
-	b, err := s.Options.Open(nil)
+// Start returns the job of a run: of the one in dir, to resume it, or if dir is nil of a new one in a
+// folder that it creates at path ("" for a path with the model and the time). The caller sets the
+// other fields of the job, and closes it. After an error dir is closed.
+func Start(dir *Folder, path string, s Settings) (*Job, error) {
+	var convolutions map[string]string
+	if dir != nil {
+		convolutions = dir.Config.Convolutions
+	}
+	b, err := s.Options.Open(convolutions)
 	if err != nil {
+		if dir != nil {
+			dir.Close()
+		}
 		return nil, err
 	}
-	dir, err := create(path, newConfig(s, b.Name()))
-	if err != nil {
-		b.Close()
-		return nil, fmt.Errorf("--out %w", err)
-	}
-	return &Job{Settings: s, Folder: dir, backend: b}, nil
-}
-
-// Resume is [Start] for the run in an open folder. Closing the job closes the folder.
-func Resume(dir *Folder, s Settings) (*Job, error) {
-	b, err := s.Options.Open(dir.Config.Convolutions)
-	if err != nil {
-		return nil, err
+	if dir == nil {
+		if dir, err = create(path, newConfig(s, b.Name())); err != nil {
+			b.Close()
+			return nil, fmt.Errorf("--out %w", err)
+		}
 	}
 	return &Job{Settings: s, Folder: dir, backend: b}, nil
 }
