@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/cifar"
@@ -46,7 +45,6 @@ type Model struct {
 	named     bool     // the labels, by the model or the options
 	mean, std [Channels]float32
 
-	lock      sync.Mutex // of the predictor, which serves one goroutine at a time
 	predictor *nn.Predictor
 	sizes     []int // the numbers of images for which the predictor keeps packed weights, ascending
 }
@@ -73,22 +71,30 @@ func Open(b backend.Backend, path string, o Options) (*Model, error) {
 			return nil, fmt.Errorf("%s is not the folder of a run with a checkpoint (no %s)", path, CheckpointName)
 		}
 	}
-	if filepath.Ext(file) == filepath.Ext(CheckpointName) {
-		m, err := nn.OpenModel(b, file)
-		if err != nil {
-			return nil, err
-		}
-		return New(m, name(path), o)
-	}
-	m, loaded, err := keras.OpenModel(b, file)
+	m, notes, err := openModel(b, file)
 	if err != nil {
 		return nil, err
 	}
+	defer m.Close() // the predictor has a copy of the weights
 	opened, err := New(m, name(path), o)
-	if err == nil {
-		opened.Notes = slices.Concat(loaded.NotFinite, loaded.Notes)
+	if err != nil {
+		return nil, err
 	}
-	return opened, err
+	opened.Notes = notes
+	return opened, nil
+}
+
+// openModel opens a file, and returns what the user should know of it.
+func openModel(b backend.Backend, file string) (*nn.Model, []string, error) {
+	if filepath.Ext(file) == filepath.Ext(CheckpointName) {
+		m, err := nn.OpenModel(b, file) // which verifies the checksum too
+		return m, nil, err
+	}
+	m, loaded, err := keras.OpenModel(b, file)
+	if err != nil {
+		return nil, nil, err
+	}
+	return m, slices.Concat(loaded.NotFinite, loaded.Notes), nil
 }
 
 // name returns the name of a folder, or of a file without its extension.
@@ -103,8 +109,8 @@ func name(path string) string {
 	return base
 }
 
-// New prepares a model for classification, under a name for display. What neither the options nor
-// the model know is taken as for CIFAR-10.
+// New prepares a model for classification, under a name for display. It copies the weights: m may be
+// closed. What neither the options nor the model know is taken as for CIFAR-10.
 func New(m *nn.Model, name string, o Options) (*Model, error) {
 	if n := m.Input[2]; n != Channels {
 		return nil, fmt.Errorf("%s takes images of %d channels, but image files have %d", name, n, Channels)
@@ -150,6 +156,9 @@ func New(m *nn.Model, name string, o Options) (*Model, error) {
 	known.sizes = append(known.sizes, known.Batch())
 	return known, err
 }
+
+// Close frees the memory of the model. Later calls return an error.
+func (m *Model) Close() error { return m.predictor.Close() }
 
 // Labels returns the names of the classes, by class number.
 func (m *Model) Labels() []string { return slices.Clone(m.labels) }
@@ -197,8 +206,6 @@ func (m *Model) probabilities(images []float32) ([]float32, error) {
 	if rest := len(images) % whole; rest > 0 {
 		images = append(slices.Clip(images), make([]float32, m.padded(rest/each)*each-rest)...)
 	}
-	m.lock.Lock()
-	defer m.lock.Unlock()
 	return m.predictor.Probabilities(images)
 }
 

@@ -31,6 +31,14 @@ func open(t *testing.T, path string, o classify.Options) *classify.Model {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := m.Classify(m.Prepare(classifytest.Image(0))); err == nil {
+			t.Error("a closed model classifies")
+		}
+	})
 	return m
 }
 

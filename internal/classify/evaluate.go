@@ -29,8 +29,6 @@ func (m *Model) Evaluate(ctx context.Context, d *cifar.Dataset) (*Evaluation, er
 		e.Confusion = append(e.Confusion, make([]int, len(labels)))
 	}
 	data := d.Validation(cifar.Normalization{Mean: m.mean, Std: m.std})
-	m.lock.Lock()
-	defer m.lock.Unlock()
 	e.Result, err = m.predictor.EvaluateEach(ctx, data, func(classes, logits []float32) {
 		for i, class := range classes {
 			row := logits[i*len(labels) : (i+1)*len(labels)]
