@@ -10,7 +10,7 @@ import (
 	"fmt"
 )
 
-// workspaceLimit is what an algorithm may use of the card's memory: more makes few of them faster. All
+// workspaceLimit is the largest workspace of an algorithm; more makes few of them faster. All
 // convolutions share one workspace.
 const workspaceLimit = 512 << 20
 
@@ -23,8 +23,8 @@ type choice struct {
 
 var passNames = [3]string{C.LAMINA_FORWARD: "forward", C.LAMINA_BACKWARD_DATA: "backward data", C.LAMINA_BACKWARD_FILTER: "backward filter"}
 
-// choose returns the algorithm for a pass and makes room for its workspace: the one that was taken before for such a pass, by this
-// backend or as its table says, or the fastest.
+// choose returns the algorithm for a pass and reserves its workspace. It is the earlier choice for
+// such a pass, of this backend or from its table, or the fastest.
 func (b *Backend) choose(which C.int, plan *conv2D, p *pass) (choice, error) {
 	name := b.passName(which, plan)
 	if c, ok := b.chosen[name]; ok {
@@ -77,8 +77,8 @@ func (b *Backend) find(which C.int, plan *conv2D, p *pass) (choice, error) {
 		b.version(), passNames[which], plan, b.options.Precision, b.options.Deterministic)
 }
 
-// usable tells whether an algorithm can compute a pass with the memory that it may have. It sets the
-// pass up for it.
+// usable reports whether an algorithm can compute a pass within the workspace limit. It sets up the
+// pass for it.
 func (b *Backend) usable(which C.int, p *pass, c *choice) bool {
 	if b.setMath(p, c.math) != nil {
 		return false
@@ -89,8 +89,8 @@ func (b *Backend) usable(which C.int, p *pass, c *choice) bool {
 	return status == C.LAMINA_CUDNN_STATUS_SUCCESS && c.bytes <= workspaceLimit
 }
 
-// search lists the algorithms of a pass, best first: measured, or, where the choice must be the same every time
-// or memory does not suffice to measure, as cuDNN expects them.
+// search lists the algorithms of a pass, best first. They are measured, or, if the choice must be
+// deterministic or there is not enough memory to measure, in the order that cuDNN expects.
 func (b *Backend) search(which C.int, plan *conv2D, p *pass, n *C.int, results *[16]C.lamina_perf) (measured bool, err error) {
 	if !b.options.Deterministic {
 		err := b.measure(which, plan, p, n, results)
@@ -119,13 +119,13 @@ func (b *Backend) measure(which C.int, plan *conv2D, p *pass, n *C.int, results 
 		*m.at = at
 	}
 	c.bytes = workspaceLimit
-	if err := b.synchronize(); err != nil { // what else is on the card would be measured along
+	if err := b.synchronize(); err != nil { // it would measure pending work, too
 		return err
 	}
 	return b.dnn("cudnnFindConvolution…AlgorithmEx", C.lamina_find(b.api, which, &c, C.int(len(results)), n, &results[0]))
 }
 
-// math returns the kind of arithmetic that the precision asks for.
+// math returns the kind of arithmetic of the precision.
 func (b *Backend) math() C.lamina_enum {
 	switch {
 	case b.bf16:

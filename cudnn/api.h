@@ -148,7 +148,8 @@ typedef struct cudnnTensorStruct *cudnnTensorDescriptor_t;
 typedef struct cudnnFilterStruct *cudnnFilterDescriptor_t;
 typedef struct cudnnConvolutionStruct *cudnnConvolutionDescriptor_t;
 
-// cudnnConvolutionFwdAlgoPerf_t, and the like of the two backward passes, which have the same fields.
+// cudnnConvolutionFwdAlgoPerf_t, and the like of the two backward passes, which have the same
+// fields.
 typedef struct {
 	lamina_enum algo;
 	lamina_enum status;
@@ -292,7 +293,8 @@ enum {
 #undef LAMINA_CONSTANT
 };
 
-// lamina_api is the table of functions. All but the optional ones are set once their library is loaded.
+// lamina_api is the table of functions. All but the optional ones are set once their library is
+// loaded.
 typedef struct {
 #define LAMINA_MEMBER(name, parameters, arguments) lamina_enum(*name) parameters;
 	LAMINA_FUNCTIONS(LAMINA_MEMBER)

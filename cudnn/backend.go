@@ -22,15 +22,16 @@ import (
 
 // Options choose how a Backend works.
 type Options struct {
-	// Precision is "fp32", "tf32" (the inputs of products have 11 significant bits) or "bf16" (these, and
-	// activations, have 8); the last two are for cards from Ampere on. "" means fp32.
+	// Precision is "fp32", "tf32" (factors of products have 11 significant bits) or "bf16" (factors
+	// and activations have 8). The last two need a card from Ampere on. "" means fp32.
 	Precision string
-	// Deterministic allows only algorithms that give the same bits every time, and chooses them without measuring.
+	// Deterministic allows only algorithms that give the same bits every time, and chooses without
+	// measuring.
 	Deterministic bool
-	// Table tells which algorithms to take for convolutions, as Backend.ConvTable gave it: before what is in the user's
-	// cache folder, and before any measuring. Not if Deterministic.
+	// Table has algorithms of convolutions, from Backend.ConvTable. It has precedence over the
+	// user's cache folder and over measuring. Deterministic ignores it.
 	Table map[string]string
-	// Note, if not nil, gets a line for the person who waits, when something does not work as well as it should.
+	// Note, if not nil, receives a line for the user when something works less well than it should.
 	Note func(line string)
 }
 
@@ -47,8 +48,8 @@ type Backend struct {
 	steps  []*step
 }
 
-// session is what a backend and its scopes share: the card, the libraries, scratch memory and the options. Its lock is that of
-// the backend.
+// session is what a backend and its scopes share: the card, the libraries, scratch memory and the
+// options. Its lock is that of the backend.
 type session struct {
 	sync.Mutex
 	options Options
@@ -66,7 +67,8 @@ type session struct {
 	memory  memory
 	staging staging
 
-	// Of convolutions, by passName: the table to choose from, what was chosen, and what was measured for that.
+	// Of convolutions, by passName: the table to choose from, what was chosen, and what was
+	// measured for that.
 	table, measured map[string]string
 	chosen          map[string]choice
 
@@ -78,20 +80,20 @@ type session struct {
 
 var errClosed = errors.New("cudnn: the backend is closed")
 
-// card is what the program needs to know of the card.
+// card has the properties of the card.
 type card struct {
 	name            string
 	major, minor    int // compute capability
-	cuda            int // major version of CUDA that the driver goes up to
+	cuda            int // highest major version of CUDA that the driver supports
 	multiprocessors int // number of them
 }
 
-// Open makes a backend of the first card, or of the first in CUDA_VISIBLE_DEVICES. An error says what is missing and
-// how to get it.
-func Open(o Options) (*Backend, error) { return openAt(o, places()) }
+// Open opens the first card, or the first in CUDA_VISIBLE_DEVICES. Its error says what is missing
+// and how to get it.
+func Open(o Options) (*Backend, error) { return openAt(o, locations()) }
 
-// openAt looks for the libraries in the given places.
-func openAt(o Options, places []location) (*Backend, error) {
+// openAt opens the libraries from the given locations.
+func openAt(o Options, locations []location) (*Backend, error) {
 	o.Precision = cmp.Or(o.Precision, "fp32")
 	if !slices.Contains(Precisions(), o.Precision) {
 		return nil, fmt.Errorf("cudnn: precision %q is none of %v", o.Precision, Precisions())
@@ -100,7 +102,7 @@ func openAt(o Options, places []location) (*Backend, error) {
 	maps.Copy(b.table, o.Table)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := b.open(places); err != nil {
+	if err := b.open(locations); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
@@ -125,21 +127,21 @@ func (s *session) scope() *Backend {
 // Scope returns a backend of the same card, whose Close frees only what it has made.
 func (b *Backend) Scope() backend.Backend { return b.session.scope() }
 
-func (b *Backend) open(places []location) error {
-	if _, err := libcuda.load(b.api, places, 0); err != nil {
+func (b *Backend) open(locations []location) error {
+	if _, err := libcuda.load(b.api, locations, 0); err != nil {
 		return err
 	}
 	if err := b.findCard(); err != nil {
 		return err
 	}
-	path, err := libnvrtc.load(b.api, places, b.card.cuda)
+	path, err := libnvrtc.load(b.api, locations, b.card.cuda)
 	if err != nil {
 		return err
 	}
-	if _, err := libcublas.load(b.api, places, b.card.cuda); err != nil {
+	if _, err := libcublas.load(b.api, locations, b.card.cuda); err != nil {
 		return err
 	}
-	library, err := libcudnn.load(b.api, places, b.card.cuda)
+	library, err := libcudnn.load(b.api, locations, b.card.cuda)
 	if err != nil {
 		return err
 	}
@@ -177,8 +179,8 @@ func (b *Backend) openCuDNN() error {
 	return b.dnn("cudnnSetStream", C.lamina_cudnnSetStream(b.api, b.cudnn, b.stream))
 }
 
-// Oldest compute capabilities: of this program, of what CUDA 13 and cuDNN 9.11 support, and of tensor cores for
-// TF32 and bfloat16.
+// Oldest compute capabilities: for this program, for CUDA 13 and cuDNN 9.11, and for tensor cores
+// with TF32 and bfloat16.
 const (
 	oldest     = 60
 	oldestOfMD = 75 // CUDA 13, cuDNN 9.11
@@ -245,7 +247,8 @@ func (b *Backend) findCard() error {
 // capability returns the compute capability times 10.
 func (c *card) capability() int { return 10*c.major + c.minor }
 
-// checkVersion reports a cuDNN that this program does not know, or that does not know the card.
+// checkVersion returns an error for a cuDNN that this program does not support, or that does not
+// support the card.
 func (b *Backend) checkVersion(path string) error {
 	version := int(C.lamina_cudnnGetVersion(b.api))
 	switch {
@@ -272,8 +275,9 @@ func (b *Backend) version() string {
 // Name returns "cudnn/" and the card's name.
 func (b *Backend) Name() string { return "cudnn/" + b.card.name }
 
-// enter makes the card's context that of the calling thread, and keeps the goroutine on it until leave is called. All
-// methods that call the libraries do so, since from call to call a goroutine may change its thread.
+// enter makes the card's context current on the calling thread, and keeps the goroutine on that
+// thread until leave. All methods that call the libraries do so, as goroutines migrate between
+// threads.
 func (b *Backend) enter() (leave func()) {
 	runtime.LockOSThread()
 	if b.api != nil {
@@ -289,7 +293,7 @@ func (b *Backend) fail(err error) {
 	}
 }
 
-// failed returns why nothing more can be done, nil if it can.
+// failed returns the error of any further use, nil if there is none.
 func (b *Backend) failed() error {
 	if b.closed {
 		return errClosed
@@ -317,8 +321,8 @@ func (b *Backend) blas(call string, status C.lamina_enum) error {
 	return b.failure(C.LAMINA_CUBLAS, call, status)
 }
 
-// Close frees what this scope has made. Of the backend that Open returned it frees everything, of all scopes too; that may also be
-// one that was opened in part.
+// Close frees what this scope made. Close of the backend that Open made frees everything, also
+// after a failed open.
 func (b *Backend) Close() error {
 	b.Lock()
 	defer b.Unlock()
@@ -335,7 +339,7 @@ func (b *Backend) Close() error {
 	return err
 }
 
-// finish waits for the card. If it has failed before, this says so again, which is not returned.
+// finish waits for the card. It returns no error if the card has failed before.
 func (b *Backend) finish() error {
 	if err := b.synchronize(); b.err == nil {
 		return err
@@ -343,7 +347,7 @@ func (b *Backend) finish() error {
 	return nil
 }
 
-// release frees what this scope has made.
+// release frees what this scope made.
 func (b *Backend) release() {
 	b.forgetGraphs()
 	for _, f := range b.free {
@@ -356,7 +360,7 @@ func (b *Backend) release() {
 	*b = Backend{session: b.session, opened: b.opened, closed: true}
 }
 
-// end frees everything.
+// end frees everything and ends the session.
 func (b *Backend) end() error {
 	defer func() {
 		C.free(unsafe.Pointer(b.api))

@@ -48,7 +48,7 @@ func (b *Backend) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) 
 	return p, b.reserveSums(p.rows, c)
 }
 
-// Forward normalises by the statistics of x.
+// Forward normalizes by the statistics of x.
 func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 	if p.spec.Inference {
 		panic(errInference)
@@ -60,7 +60,7 @@ func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 	p.apply(yAt, xAt, p.saved)
 }
 
-// Infer normalises by the running statistics.
+// Infer normalizes by the running statistics.
 func (p *batchNorm) Infer(y, x, gamma, beta, mean, variance tensor.Tensor) {
 	yAt, xAt := address(y, p.y), address(x, p.spec.Shape)
 	p.b.elementwise("bn_running", p.c[0], pointer(p.inferred), pointer(address(gamma, p.c)), pointer(address(beta, p.c)),

@@ -10,7 +10,8 @@ import (
 	"github.com/lamina-go/lamina/internal/atomicfile"
 )
 
-// cachePath returns the path of a file in the user's cache folder, or "" if there is no such folder.
+// cachePath returns the path of a file in the user's cache folder, or "" if there is no such
+// folder.
 func cachePath(name string) string {
 	dir, err := os.UserCacheDir()
 	if err != nil {

@@ -166,8 +166,8 @@ func nothingLeft(t *testing.T, log string) {
 	}
 }
 
-// TestCallsOfAStep compares the calls of a step with what they are to be: launched one by one, recorded, and
-// replayed.
+// TestCallsOfAStep compares the calls of a step with what they are to be: launched one by one,
+// recorded, and replayed.
 func TestCallsOfAStep(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	log := filepath.Join(t.TempDir(), "log")
@@ -263,7 +263,8 @@ func TestReplayedStepsAreTheSame(t *testing.T) {
 	}
 }
 
-// TestNewPlansAfterRecording makes a plan that needs more scratch memory than those of a recorded step.
+// TestNewPlansAfterRecording makes a plan that needs more scratch memory than those of a recorded
+// step.
 func TestNewPlansAfterRecording(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	b := openFake(t, Options{})
@@ -290,7 +291,7 @@ func TestNothingIsLeft(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	log := filepath.Join(t.TempDir(), "log")
 	t.Setenv("FAKE_LOG", log)
-	where := fakePlace(t, compileFake(t))
+	where := fakeLocations(t, compileFake(t))
 	for i := range 100 {
 		b, err := openAt(Options{Precision: Precisions()[i%3]}, where)
 		if err != nil {
@@ -310,7 +311,8 @@ func TestNothingIsLeft(t *testing.T) {
 	nothingLeft(t, log)
 }
 
-// TestScopesLeaveNothing opens and closes 100 scopes of a backend that goes on training, with steps in every tenth.
+// TestScopesLeaveNothing opens and closes 100 scopes of a backend that goes on training, with steps
+// in every tenth.
 func TestScopesLeaveNothing(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	log := filepath.Join(t.TempDir(), "log")
@@ -353,7 +355,7 @@ func TestFailedOpenLeavesNothing(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	log := filepath.Join(t.TempDir(), "log")
 	t.Setenv("FAKE_LOG", log)
-	where := fakePlace(t, compileFake(t))
+	where := fakeLocations(t, compileFake(t))
 	for _, call := range []string{"cuStreamCreate", "nvrtcCreateProgram", "cuModuleLoadData", "cuModuleGetFunction", "cuMemAlloc_v2",
 		"cublasCreate_v2", "cublasSetWorkspace_v2", "cublasSetMathMode", "cudnnCreate", "cudnnSetStream", "cuMemHostAlloc", "cuEventCreate"} {
 		t.Setenv("FAKE_FAIL", call+":1:1")

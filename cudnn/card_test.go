@@ -16,8 +16,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// openCard opens a backend on the machine's card. Where there is none the test is left out, unless LAMINA_CARD is set, which
-// says that there is one.
+// openCard opens a backend on the machine's card. Where there is none the test is left out, unless
+// LAMINA_CARD is set, which says that there is one.
 func openCard(t testing.TB, o Options) *Backend {
 	t.Helper()
 	b, err := Open(o)
@@ -60,7 +60,8 @@ func TestCardGolden(t *testing.T) {
 	backendtest.Golden(t, func(t *testing.T) backend.Backend { return openCard(t, Options{}) })
 }
 
-// BenchmarkCard trains the networks at batch 128, and reports the time of a step by the clock and by events on the card.
+// BenchmarkCard trains the networks at batch 128, and reports the time of a step by the clock and
+// by events on the card.
 func BenchmarkCard(b *testing.B) {
 	const batch, steps = 128, 100
 	for _, precision := range Precisions() {

@@ -14,15 +14,16 @@ import (
 
 const errKernel = "cudnn: kernel of a convolution is neither 1x1 nor 3x3"
 
-// conv2D is a convolution. cuDNN wants its kernel in another order than parameters have, so each pass packs
-// it, or unpacks its gradient.
+// conv2D is a convolution. cuDNN's order of the kernel differs from that of parameters, so each
+// pass packs the kernel, or unpacks its gradient.
 //
-// In float32 activations too are brought to another layout, NCHW, and back. cuDNN takes NHWC too since version 8, but
-// without tensor cores its fast algorithms (Winograd, FFT) are those for NCHW; NVIDIA tried NHWC in TensorFlow and took it back
-// (tensorflow/tensorflow, pull request 56744). In TF32 it is for a card to show.
+// In float32, activations are also converted to NCHW and back. cuDNN supports NHWC since version 8,
+// but without tensor cores its fast algorithms (Winograd, FFT) need NCHW; NVIDIA tried NHWC in
+// TensorFlow and reverted it (tensorflow/tensorflow, pull request 56744). Whether TF32 gains from
+// NCHW has not been measured.
 //
-// In bf16 y is rounded twice where the bias is not 0: cuDNN rounds what it writes, of which the type is that of x, and the sum
-// with the bias is rounded again. Before a BatchNorm biases stay 0.
+// In bf16, y is rounded twice if the bias is not 0: cuDNN rounds its output, which has the type of
+// x, and the sum with the bias is rounded again. Before a BatchNorm the bias stays 0.
 type conv2D struct {
 	b                  *Backend
 	spec               backend.Conv2DSpec
@@ -38,7 +39,7 @@ type pass struct {
 	choice choice
 }
 
-// layout is where a convolution keeps things in the memory for packed ones.
+// layout has the offsets of packed tensors in the scratch memory.
 type layout struct{ w, x, y, end int64 }
 
 // Conv2D makes a plan of a convolution.
@@ -100,7 +101,7 @@ func (b *Backend) newConv2D(s backend.Conv2DSpec) *conv2D {
 // aligned rounds up to a multiple of 256.
 func aligned(bytes int64) int64 { return (bytes + 255) &^ 255 }
 
-// describe makes and fills the descriptors, which live until Close.
+// describe makes and sets the descriptors, which are freed by Close.
 func (p *pass) describe(b *Backend, plan *conv2D) error {
 	s := plan.spec
 	format, kind := C.lamina_enum(C.LAMINA_CUDNN_TENSOR_NHWC), C.lamina_enum(C.LAMINA_CUDNN_DATA_FLOAT)
@@ -146,7 +147,7 @@ func (p *pass) describe(b *Backend, plan *conv2D) error {
 		return fmt.Errorf("%w, for %s", err, plan)
 	}
 	if size != [4]C.int{n, out, h, w} {
-		return fmt.Errorf("cudnn: cuDNN takes %s for one to %v", plan, size)
+		return fmt.Errorf("cudnn: cuDNN computes a wrong shape for %s: %v", plan, size)
 	}
 	return nil
 }
@@ -173,7 +174,7 @@ func (c *conv2D) String() string {
 	return fmt.Sprintf("conv %dx%d, %dx%dx%dx%d to %d", s.Kernel, s.Kernel, s.N, s.H, s.W, s.In, s.Out)
 }
 
-// run puts a pass on the stream, of packed kernels, and activations where cuDNN is to find them.
+// run enqueues a pass, with the kernel packed and activations in the layout of cuDNN.
 func (c *conv2D) run(which C.int, x, y C.CUdeviceptr) {
 	if c.b.err != nil {
 		return
@@ -190,7 +191,7 @@ func (c *conv2D) at(offset int64) C.CUdeviceptr {
 	return c.b.memory.packed.at + C.CUdeviceptr(offset)
 }
 
-// in returns activations as cuDNN wants them: at, or packed in the place at an offset.
+// in returns activations in the layout of cuDNN: at itself, or packed at an offset.
 func (c *conv2D) in(at C.CUdeviceptr, offset int64, channels int) C.CUdeviceptr {
 	if !c.nchw {
 		return at
@@ -201,8 +202,8 @@ func (c *conv2D) in(at C.CUdeviceptr, offset int64, channels int) C.CUdeviceptr 
 	return c.at(offset)
 }
 
-// place returns where cuDNN is to write activations, and out brings them to at.
-func (c *conv2D) place(at C.CUdeviceptr, offset int64) C.CUdeviceptr {
+// dst returns where cuDNN writes activations; out then unpacks them to at.
+func (c *conv2D) dst(at C.CUdeviceptr, offset int64) C.CUdeviceptr {
 	if !c.nchw {
 		return at
 	}
@@ -229,7 +230,7 @@ func (c *conv2D) reorder(name string, to, from C.CUdeviceptr) {
 func (c *conv2D) Forward(y, x, w, b tensor.Tensor) {
 	yAt, xAt, wAt, bias := address(y, c.y), address(x, c.x), address(w, c.kernel), address(b, c.bias)
 	c.reorder("pack_kernel", c.at(c.packed.w), wAt)
-	c.run(C.LAMINA_FORWARD, c.in(xAt, c.packed.x, c.spec.In), c.place(yAt, c.packed.y))
+	c.run(C.LAMINA_FORWARD, c.in(xAt, c.packed.x, c.spec.In), c.dst(yAt, c.packed.y))
 	c.out(yAt, c.packed.y, c.spec.Out)
 	c.b.addBias(yAt, bias, c.spec.N*c.spec.H*c.spec.W, c.spec.Out, c.spec.ReLU)
 }
@@ -246,17 +247,17 @@ func (c *conv2D) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 func (c *conv2D) BackwardData(dx, dy, w tensor.Tensor) {
 	dxAt, dyAt, wAt := address(dx, c.x), address(dy, c.y), address(w, c.kernel)
 	c.reorder("pack_kernel", c.at(c.packed.w), wAt)
-	c.run(C.LAMINA_BACKWARD_DATA, c.place(dxAt, c.packed.x), c.in(dyAt, c.packed.y, c.spec.Out))
+	c.run(C.LAMINA_BACKWARD_DATA, c.dst(dxAt, c.packed.x), c.in(dyAt, c.packed.y, c.spec.Out))
 	c.out(dxAt, c.packed.x, c.spec.In)
 }
 
-// addBias adds the bias to rows of channels, and with relu takes what is above 0.
+// addBias adds the bias to rows of channels, and applies max(0, …) if relu is set.
 func (b *Backend) addBias(y, bias C.CUdeviceptr, rows, channels int, relu bool) {
 	b.rows("add_bias", rows, channels, pointer(y), pointer(bias), count(rows), integer(channels), flag(relu))
 }
 
-// biasGradient sums dy over the rows: exactly zero where batch normalization follows, which takes any constant
-// away again.
+// biasGradient sums dy over the rows. It is exactly zero before a batch normalization, which
+// removes any constant.
 func (b *Backend) biasGradient(db, dy C.CUdeviceptr, rows, channels int, batchNorm bool) {
 	if !batchNorm {
 		b.sumRows("column_sums", rows, channels, pointer(db), pointer(dy), pointer(b.memory.sums.at), pointer(b.kernels.counters),

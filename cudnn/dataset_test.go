@@ -12,7 +12,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// TestImagesFromTheCard trains with the data set on the card, and with images from the host: to the same bits.
+// TestImagesFromTheCard trains with the data set on the card, and with images from the host: to the
+// same bits.
 func TestImagesFromTheCard(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	images := cifar.Shapes(1, 14, 5)

@@ -12,14 +12,14 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// dense is a fully connected layer: three products of cuBLAS, for which our matrices, row by row, are the
-// transposed ones.
+// dense is a fully connected layer: three products by cuBLAS, which sees our row-major matrices
+// transposed.
 type dense struct {
 	b          *Backend
 	spec       backend.DenseSpec
-	part       backend.Rows // of the weights, for the backward passes
+	rows       backend.Rows // of the weights, for the backward passes
 	x, y, w, c tensor.Shape
-	sums       int64 // of bf16: where in the memory for packed things, behind w, y lies in float32
+	sums       int64 // in bf16: offset of y in float32, behind w in the scratch memory
 }
 
 // Workspaces of cuBLAS, as NVIDIA recommends them.
@@ -28,7 +28,8 @@ const (
 	cublasWorkspaceHopper = 32 << 20
 )
 
-// openProducts makes cuBLAS ready. It gets its workspace now, for it may not allocate in a step that is recorded.
+// openProducts initializes cuBLAS, with a workspace, as it must not allocate while a step is
+// recorded.
 func (b *Backend) openProducts() error {
 	if err := b.blas("cublasCreate", C.lamina_cublasCreate_v2(b.api, &b.cublas)); err != nil {
 		return err
@@ -61,7 +62,7 @@ func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
 	leave := b.enter()
 	defer leave()
 	d := &dense{
-		b: b, spec: s, part: s.Rows(),
+		b: b, spec: s, rows: s.Rows(),
 		x: tensor.Shape{s.N, s.In}, y: tensor.Shape{s.N, s.Out},
 		w: tensor.Shape{s.Rows().Len(), s.Out}, c: tensor.Shape{s.Out},
 	}
@@ -84,7 +85,7 @@ type matrix struct {
 	transposed bool
 }
 
-// product sets m rows and n columns of c to a·b, with sums of k products: activations, or float32 numbers.
+// product sets m rows and n columns of c, activations or float32, to a·b, with sums of k products.
 func (d *dense) product(c, a, b matrix, m, n, k int, float32s bool) {
 	if d.b.err != nil {
 		return
@@ -139,7 +140,7 @@ func (d *dense) Forward(y, x, w, b tensor.Tensor) {
 func (d *dense) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 	s := &d.spec
 	dwAt, dyAt := address(dw, d.w), address(dy, d.y)
-	d.product(matrix{dwAt, s.Out, false}, d.columns(x, true), matrix{dyAt, s.Out, false}, d.part.Len(), s.Out, s.N, true)
+	d.product(matrix{dwAt, s.Out, false}, d.columns(x, true), matrix{dyAt, s.Out, false}, d.rows.Len(), s.Out, s.N, true)
 	if db != nil {
 		d.b.biasGradient(address(db, d.c), dyAt, s.N, s.Out, s.BatchNorm)
 	}
@@ -149,10 +150,10 @@ func (d *dense) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 func (d *dense) BackwardData(dx, dy, w tensor.Tensor) {
 	s := &d.spec
 	dyAt, wAt := address(dy, d.y), address(w, d.w)
-	d.product(d.columns(dx, false), matrix{dyAt, s.Out, false}, matrix{d.weights(wAt), s.Out, true}, s.N, d.part.Len(), s.Out, false)
+	d.product(d.columns(dx, false), matrix{dyAt, s.Out, false}, matrix{d.weights(wAt), s.Out, true}, s.N, d.rows.Len(), s.Out, false)
 }
 
-// columns returns those columns of x or dx that belong to the plan's part of w.
+// columns returns the columns of x or dx that belong to the plan's rows of w.
 func (d *dense) columns(x tensor.Tensor, transposed bool) matrix {
-	return matrix{address(x, d.x) + C.CUdeviceptr(d.b.bytes(d.part.From)), d.spec.In, transposed}
+	return matrix{address(x, d.x) + C.CUdeviceptr(d.b.bytes(d.rows.From)), d.spec.In, transposed}
 }

@@ -15,7 +15,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// says fails the test unless the error has all of the texts, and is one line. With -v it shows the error.
+// says fails the test unless the error has all of the texts, and is one line. With -v it shows the
+// error.
 func says(t *testing.T, err error, texts ...string) {
 	t.Helper()
 	if err == nil {
@@ -49,7 +50,7 @@ func TestMissingLibraries(t *testing.T) {
 		{"cublas for a later driver", []string{"libcuda.so.1", "libnvrtc.so.12", "libcublas.so.13"}, []string{"libcublas.so.13 is too old, or too new for the driver or the card; want libcublas.so.12"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := openAt(Options{}, fakePlace(t, fake, c.present...))
+			_, err := openAt(Options{}, fakeLocations(t, fake, c.present...))
 			says(t, err, c.says...)
 		})
 	}
@@ -58,7 +59,7 @@ func TestMissingLibraries(t *testing.T) {
 func TestUnloadableLibraries(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Run("no library", func(t *testing.T) {
-		where := fakePlace(t, compileFake(t), "libcuda.so.1", "libnvrtc.so.12", "libcublas.so.12")
+		where := fakeLocations(t, compileFake(t), "libcuda.so.1", "libnvrtc.so.12", "libcublas.so.12")
 		path := filepath.Join(where[0].dirs[0], "libcudnn.so.9")
 		if err := os.WriteFile(path, []byte("not a library"), 0o644); err != nil {
 			t.Fatal(err)
@@ -67,7 +68,7 @@ func TestUnloadableLibraries(t *testing.T) {
 		says(t, err, path+" cannot be loaded", "nvidia-cudnn-cu12")
 	})
 	t.Run("function missing", func(t *testing.T) {
-		where := fakePlace(t, compileFake(t), "libcuda.so.1", "libnvrtc.so.12", "libcublas.so.12")
+		where := fakeLocations(t, compileFake(t), "libcuda.so.1", "libnvrtc.so.12", "libcublas.so.12")
 		path := filepath.Join(where[0].dirs[0], "libcudnn.so.9")
 		if out, err := exec.Command("gcc", "-shared", "-o", path, "-x", "c", "/dev/null").CombinedOutput(); err != nil {
 			t.Fatalf("gcc: %v\n%s", err, out)
@@ -77,13 +78,14 @@ func TestUnloadableLibraries(t *testing.T) {
 	})
 }
 
-// TestOldLibraries opens a driver, NVRTC and cuBLAS without the functions that came later, and trains on them.
+// TestOldLibraries opens a driver, NVRTC and cuBLAS without the functions that came later, and
+// trains on them.
 func TestOldLibraries(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("FAKE_CUDNN", "7605")
 	t.Setenv("FAKE_DRIVER", "10010")
 	t.Setenv("FAKE_CAPABILITY", "61")
-	where := fakePlace(t, compileFake(t, "-DOLD"), "libcuda.so.1", "libnvrtc.so.10.1", "libcublas.so.10", "libcudnn.so.7")
+	where := fakeLocations(t, compileFake(t, "-DOLD"), "libcuda.so.1", "libnvrtc.so.10.1", "libcublas.so.10", "libcudnn.so.7")
 	b, err := openAt(Options{}, where)
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +125,7 @@ func TestDevices(t *testing.T) {
 			for name, value := range c.environment {
 				t.Setenv(name, value)
 			}
-			b, err := openAt(c.options, fakePlace(t, compileFake(t)))
+			b, err := openAt(c.options, fakeLocations(t, compileFake(t)))
 			if b != nil {
 				t.Error("a backend along with the error")
 			}
@@ -141,7 +143,7 @@ func TestTooWide(t *testing.T) {
 		t.Error(err)
 	}
 	_, err := b.Dense(backend.DenseSpec{N: 1, In: 1, Out: widest + 16})
-	says(t, err, "262160 channels", "take the cpu backend")
+	says(t, err, "262160 channels", "use the cpu backend")
 }
 
 func TestOutOfMemory(t *testing.T) {
@@ -210,7 +212,8 @@ func TestFailuresStay(t *testing.T) {
 	}
 }
 
-// TestRefusedGraphs trains where steps cannot be recorded: one by one, to the same bits, and says so in a line.
+// TestRefusedGraphs trains where steps cannot be recorded: one by one, to the same bits, and says
+// so in a line.
 func TestRefusedGraphs(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	log := filepath.Join(t.TempDir(), "log")

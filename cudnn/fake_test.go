@@ -60,8 +60,9 @@ func compileFake(t *testing.T, options ...string) string {
 	return library
 }
 
-// fakePlace returns a folder where the fake stands for libraries of the given names; all four if there are none.
-func fakePlace(t *testing.T, library string, names ...string) []location {
+// fakeLocations returns a folder where the fake stands for libraries of the given names; all four
+// if there are none.
+func fakeLocations(t *testing.T, library string, names ...string) []location {
 	t.Helper()
 	if len(names) == 0 {
 		names = []string{"libcuda.so.1", "libnvrtc.so.12", "libcublas.so.12", "libcudnn.so.9"}
@@ -78,21 +79,22 @@ func fakePlace(t *testing.T, library string, names ...string) []location {
 // openFake opens a backend on the fake libraries.
 func openFake(t *testing.T, o Options) *Backend {
 	t.Helper()
-	b, err := openAt(o, fakePlace(t, compileFake(t)))
+	b, err := openAt(o, fakeLocations(t, compileFake(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
 
-// TestConformance runs the suite of all backends through the real backend and its kernels, on the fake libraries. What
-// they cannot show is how a card rounds and in which order cuDNN adds.
+// TestConformance runs the suite of all backends through the real backend and its kernels, on the
+// fake libraries. What they cannot show is how a card rounds and in which order cuDNN adds.
 func TestConformance(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Run("fp32", func(t *testing.T) {
 		backendtest.Run(t, func(t *testing.T) backend.Backend { return openFake(t, Options{}) }, backendtest.Options{})
 	})
-	// What a convolution gives is rounded once more when the bias is added, with errors that are alike in a channel.
+	// What a convolution gives is rounded once more when the bias is added, with errors that are
+	// alike in a channel.
 	t.Run("bf16", func(t *testing.T) {
 		backendtest.Run(t, func(t *testing.T) backend.Backend { return openFake(t, Options{Precision: "bf16"}) },
 			backendtest.Options{Unit: 0x1p-8, Products: 2})

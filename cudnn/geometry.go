@@ -8,15 +8,16 @@ type geometry struct{ grid, block [3]uint32 }
 // blockThreads is the number of threads of most blocks.
 const blockThreads = 256
 
-// elements is geometry E of kernels/common.cu for n elements, vector at a time, on a card of so many multiprocessors.
+// elements is geometry E of kernels/common.cu for n elements, vector at a time, on a card of so
+// many multiprocessors.
 func elements(n int64, vector, multiprocessors int) geometry {
 	blocks := ceilDiv(n, int64(blockThreads*vector))
 	blocks = max(1, min(blocks, int64(16*multiprocessors)))
 	return geometry{[3]uint32{uint32(blocks), 1, 1}, [3]uint32{blockThreads, 1, 1}}
 }
 
-// columns is geometry C of kernels/common.cu for rows of channels; vector is VEC. Sums take few blocks, for
-// the last adds what all have summed.
+// columns is geometry C of kernels/common.cu for rows of channels; vector is VEC. Sums take few
+// blocks, for the last adds what all have summed.
 func columns(rows int64, channels, vector, multiprocessors int, sums bool) geometry {
 	wide, high := 32, 8
 	width := wide

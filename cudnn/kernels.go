@@ -11,8 +11,8 @@ import (
 //go:embed kernels/*.cu
 var kernelFiles embed.FS
 
-// kernelSource returns the program of all kernels, for NVRTC: kernels/common.cu begins with the options
-// it wants and what the kernels of the other files have in common.
+// kernelSource returns the program of all kernels, for NVRTC: kernels/common.cu begins with the
+// options it wants and what the kernels of the other files have in common.
 func kernelSource() string {
 	var s strings.Builder
 	for _, name := range []string{"common", "layout", "bias", "batchnorm", "activation", "training", "augment"} {

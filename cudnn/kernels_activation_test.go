@@ -13,14 +13,15 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// activationCase compares a forward and a backward pass that only choose among numbers with the reference.
+// activationCase compares a forward and a backward pass that only choose among numbers with the
+// reference.
 func (m *machine) activationCase(open func(backend.Backend) (backend.Activation, error), xs, ys tensor.Shape, x []float32,
 	forward func(y, x *activations), backward func(dx, dy, x *activations)) {
 	m.Helper()
 	x = m.rounded(x)
 	dy := make([]float32, ys.Size())
 	for i := range dy {
-		dy[i] = float32(i%101 + 1) // to tell places apart
+		dy[i] = float32(i%101 + 1) // all different
 	}
 	ref := newReference(m.T)
 	plan, err := open(ref)

@@ -33,7 +33,7 @@ func (p *normPlan) apply(y, x *activations) {
 
 func (p *normPlan) forward(y, x *activations, gamma, beta, mean, variance *floats) {
 	g := p.columns(p.rows(), p.c, true)
-	p.launch("bn_statistics", g, p.saved, mean, variance, gamma, beta, x, p.parts(g, p.c), p.counters,
+	p.launch("bn_statistics", g, p.saved, mean, variance, gamma, beta, x, p.partials(g, p.c), p.counters,
 		int64(p.rows()), p.c, p.Epsilon, p.Momentum, p.Unbiased)
 	p.apply(y, x)
 }
@@ -46,13 +46,13 @@ func (p *normPlan) infer(y, x *activations, gamma, beta, mean, variance *floats)
 func (p *normPlan) backward(dx *activations, dgamma, dbeta *floats, dy, x *activations) {
 	if p.Pool {
 		g := p.columns(p.n*(p.h/2)*(p.w/2), p.c, true)
-		p.launch("bn_grad_sums_pool", g, dgamma, dbeta, p.saved, dy, x, p.parts(g, p.c), p.counters, p.n, p.h, p.w, p.c, p.ReLU)
+		p.launch("bn_grad_sums_pool", g, dgamma, dbeta, p.saved, dy, x, p.partials(g, p.c), p.counters, p.n, p.h, p.w, p.c, p.ReLU)
 		g = p.columns(p.n*((p.h+1)/2)*((p.w+1)/2), p.c, false)
 		p.launch("bn_grad_pool", g, dx, dy, x, p.saved, p.n, p.h, p.w, p.c, p.ReLU)
 		return
 	}
 	g := p.columns(p.rows(), p.c, true)
-	p.launch("bn_grad_sums", g, dgamma, dbeta, p.saved, dy, x, p.parts(g, p.c), p.counters, int64(p.rows()), p.c, p.ReLU)
+	p.launch("bn_grad_sums", g, dgamma, dbeta, p.saved, dy, x, p.partials(g, p.c), p.counters, int64(p.rows()), p.c, p.ReLU)
 	p.launch("bn_grad", p.columns(p.rows(), p.c, false), dx, dy, x, p.saved, int64(p.rows()), p.c, p.ReLU)
 }
 
@@ -62,8 +62,8 @@ var normShapes = []tensor.Shape{
 	{1, 1, 1, 8}, {2, 3, 5, 3}, {3, 5, 4, 8}, {2, 4, 4, 12}, {1, 7, 9, 33}, {2, 6, 7, 64}, {3, 8, 6, 65}, {1, 2, 2, 512}, {16, 32, 32, 8}, {9, 32, 32, 3},
 }
 
-// TestNormKernels compares batch normalization with the reference, on numbers whose sums are exact in float, so that
-// tolerances are a few roundings of what is added up. Windows have equal numbers.
+// TestNormKernels compares batch normalization with the reference, on numbers whose sums are exact
+// in float, so that tolerances are a few roundings of what is added up. Windows have equal numbers.
 func TestNormKernels(t *testing.T) {
 	each(t, func(m *machine) {
 		for i, shape := range normShapes {
@@ -136,12 +136,12 @@ func (m *machine) norm(spec backend.BatchNormSpec, inPlace bool) {
 
 	p := &normPlan{m, spec, n, h, w, c, m.floats(fill(6*c, float32(math.NaN())))}
 	gx, gy := m.activations(x), m.activations(fill(ys.Size(), 77))
-	ggamma, gbeta := m.floatsAt(gamma, 1), m.floatsAt(beta, 3) // as parts of all parameters they begin anywhere
+	ggamma, gbeta := m.floatsAt(gamma, 1), m.floatsAt(beta, 3) // as ranges of all parameters they begin anywhere
 	gmean, gvariance := m.floatsAt(mean, 2), m.floatsAt(variance, 1)
 	gdgamma, gdbeta := m.floatsAt(fill(c, 5), 1), m.floatsAt(fill(c, 5), 3)
 	p.infer(gy, gx, ggamma, gbeta, gmean, gvariance)
 
-	// Bounds for each channel: of |x̂| and of its parts |x| + |mean|, both times γ.
+	// Bounds for each channel: of |x̂| and of its terms |x| + |mean|, both times γ.
 	const u = 0x1p-24
 	bound := func(mean, variance []float64) func(stored float32, i int) float64 {
 		return func(stored float32, i int) float64 {
@@ -173,7 +173,8 @@ func (m *machine) norm(spec backend.BatchNormSpec, inPlace bool) {
 	rows := float64(n * h * w)
 	wantDgamma, wantDbeta := ref.read(rdgamma), ref.read(rdbeta)
 	near(m.T, "dbeta", gdbeta.values, wantDbeta, func(i int) float64 { return u * math.Abs(float64(wantDbeta[i])) })
-	// Σ dy·(x − mean): as many roundings as the √ of the rows, of no more than Σ 2.5·(|x| + |mean|).
+	// Σ dy·(x − mean): as many roundings as the √ of the rows, of no more than Σ 2.5·(|x| +
+	// |mean|).
 	eDgamma := func(c int) float64 {
 		return (8 + 4*math.Sqrt(rows)) * u * rows * 2.5 * (20 + math.Abs(batchMean[c])) / math.Sqrt(batchVariance[c]+1e-3)
 	}
@@ -210,8 +211,8 @@ func moments(x []float32, c int) (mean, variance []float64) {
 	return mean, variance
 }
 
-// A mean far larger than the deviation costs nothing, for x − pivot is exact. A first row, the pivot, that is 50 deviations from
-// the others multiplies the rounding of their squares by 50².
+// A mean far larger than the deviation costs nothing, for x − pivot is exact. A first row, the
+// pivot, that is 50 deviations from the others multiplies the rounding of their squares by 50².
 func TestStatisticsFarFromZero(t *testing.T) {
 	each(t, func(m *machine) {
 		if m.suffix == "_bf16" {
@@ -231,7 +232,7 @@ func TestStatisticsFarFromZero(t *testing.T) {
 		mean, variance := m.floats(fill(c, 0)), m.floats(fill(c, 0))
 		saved := m.floats(fill(6*c, 0))
 		g := m.columns(rows, c, true)
-		m.launch("bn_statistics", g, saved, mean, variance, m.floats(fill(c, 1)), m.floats(fill(c, 0)), m.activations(x), m.parts(g, c), m.counters,
+		m.launch("bn_statistics", g, saved, mean, variance, m.floats(fill(c, 1)), m.floats(fill(c, 0)), m.activations(x), m.partials(g, c), m.counters,
 			int64(rows), c, float32(1e-3), float32(0), true)
 		wantMean, wantVariance := moments(x, c)
 		const u = 0x1p-24
@@ -265,8 +266,8 @@ func TestSumsRepeat(t *testing.T) {
 			var first []float32
 			for range 6 {
 				sum, mean, variance := m.floats(fill(c, 0)), m.floats(fill(c, 0)), m.floats(fill(c, 0))
-				m.launch("column_sums", g, sum, gx, m.parts(g, c), m.counters, int64(rows), c)
-				m.launch("bn_statistics", g, m.floats(fill(6*c, 0)), mean, variance, m.floats(fill(c, 1)), m.floats(fill(c, 0)), gx, m.parts(g, c), m.counters,
+				m.launch("column_sums", g, sum, gx, m.partials(g, c), m.counters, int64(rows), c)
+				m.launch("bn_statistics", g, m.floats(fill(6*c, 0)), mean, variance, m.floats(fill(c, 1)), m.floats(fill(c, 0)), gx, m.partials(g, c), m.counters,
 					int64(rows), c, float32(1e-3), float32(0.5), false)
 				all := slices.Concat(sum.values, mean.values, variance.values)
 				for i, v := range all {
@@ -328,7 +329,7 @@ func TestBiasKernels(t *testing.T) {
 				sums[i%c] += v
 			}
 			got, g := m.floatsAt(fill(c, 9), 1), m.columns(rows, c, true)
-			m.launch("column_sums", g, got, m.activations(x), m.parts(g, c), m.counters, int64(rows), c)
+			m.launch("column_sums", g, got, m.activations(x), m.partials(g, c), m.counters, int64(rows), c)
 			near(m.T, "sums", got.values, sums, exact)
 		}
 	})

@@ -15,7 +15,8 @@ import (
 // deprecated is what NVRTC says of architectures that a later version will not know.
 var deprecated = regexp.MustCompile(`nvrtc: warning: Architectures prior to .* are deprecated.*\n*`)
 
-// TestKernelsCompile compiles the kernels for cards from Pascal to Blackwell, without a warning. It needs no card.
+// TestKernelsCompile compiles the kernels for cards from Pascal to Blackwell, without a warning. It
+// needs no card.
 func TestKernelsCompile(t *testing.T) {
 	var found []string
 	for _, dir := range filepath.SplitList(os.Getenv("LAMINA_CUDA")) {

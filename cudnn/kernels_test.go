@@ -18,8 +18,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// These tests run the kernels on the CPU, by the emulator, and compare them with the reference in float64. The emulator
-// changes the order of threads and blocks from launch to launch.
+// These tests run the kernels on the CPU, by the emulator, and compare them with the reference in
+// float64. The emulator changes the order of threads and blocks from launch to launch.
 
 // precision is one of the two types of activations.
 type precision struct {
@@ -111,8 +111,9 @@ func (m *machine) columns(rows, channels int, sums bool) geometry {
 	return columns(int64(rows), channels, m.vector, m.multiprocessors, sums)
 }
 
-// parts returns scratch memory for the sums of a geometry, full of what must not be read.
-func (m *machine) parts(g geometry, channels int) *floats {
+// partials returns scratch memory for the sums of a geometry, filled with values that must not be
+// read.
+func (m *machine) partials(g geometry, channels int) *floats {
 	return m.floats(fill(2*channels*int(g.grid[1]), float32(math.NaN())))
 }
 
@@ -130,7 +131,8 @@ const (
 	guardValue = -1234.5 // the bits of a half float are not these
 )
 
-// place returns n elements of a new slice whose first lies at a multiple of 16 bytes and offset elements more.
+// place returns n elements of a new slice whose first lies at a multiple of 16 bytes and offset
+// elements more.
 func place[T any](n, offset int) []T {
 	size := int(unsafe.Sizeof(*new(T)))
 	all := make([]T, n+offset+16/size)
@@ -209,7 +211,8 @@ func (m *machine) activations(x []float32) *activations {
 	return a
 }
 
-// roundedBF16 rounds by arithmetic: to the nearest multiple of the unit in the last place, of two to the even one.
+// roundedBF16 rounds by arithmetic: to the nearest multiple of the unit in the last place, of two
+// to the even one.
 func roundedBF16(x float32) uint16 {
 	f := float64(x)
 	if f != f {
@@ -224,7 +227,8 @@ func roundedBF16(x float32) uint16 {
 // rounded returns x as activations hold it.
 func (m *machine) rounded(x []float32) []float32 { return m.activations(x).read() }
 
-// near fails the test unless each element is within its tolerance, and the rounding of activations if stored.
+// near fails the test unless each element is within its tolerance, and the rounding of activations
+// if stored.
 func near(t *testing.T, what string, got, want []float32, tolerance func(i int) float64) {
 	t.Helper()
 	if len(got) != len(want) {

@@ -111,30 +111,30 @@ func TestLossOfBadRows(t *testing.T) {
 
 // Steps are, to the bit, those of package ops without assembly, which rounds as Keras does.
 func TestSGDKernels(t *testing.T) {
-	var many []part
+	var many []paramRange
 	for i := range int64(600) { // more than the last block has threads
-		many = append(many, part{40 * i, 40, float32(i%3) / 100})
+		many = append(many, paramRange{40 * i, 40, float32(i%3) / 100})
 	}
 	each(t, func(m *machine) {
 		for _, c := range []struct {
 			size, offset int
-			parts        []part
+			ranges       []paramRange
 		}{
-			{1, 0, []part{{0, 1, 0.5}}},
-			{33, 0, []part{{0, 33, 0}}},
-			{1023, 0, []part{{0, 5, 0}, {5, 17, 0.0005}, {22, 1, 0.1}, {23, 1000, 0.001}}},
-			{1023, 3, []part{{0, 1000, 0.01}, {1000, 23, 0}}},
-			{40000, 0, []part{{0, 16384, 0.0005}, {16384, 3616, 0.0005}, {20000, 12, 0}, {20012, 16384, 0.01}, {36396, 3604, 0}}},
+			{1, 0, []paramRange{{0, 1, 0.5}}},
+			{33, 0, []paramRange{{0, 33, 0}}},
+			{1023, 0, []paramRange{{0, 5, 0}, {5, 17, 0.0005}, {22, 1, 0.1}, {23, 1000, 0.001}}},
+			{1023, 3, []paramRange{{0, 1000, 0.01}, {1000, 23, 0}}},
+			{40000, 0, []paramRange{{0, 16384, 0.0005}, {16384, 3616, 0.0005}, {20000, 12, 0}, {20012, 16384, 0.01}, {36396, 3604, 0}}},
 			{24000, 0, many},
 		} {
 			for _, nesterov := range []bool{true, false} {
-				m.sgd(c.size, c.offset, c.parts, nesterov)
+				m.sgd(c.size, c.offset, c.ranges, nesterov)
 			}
 		}
 	})
 }
 
-func (m *machine) sgd(size, offset int, parts []part, nesterov bool) {
+func (m *machine) sgd(size, offset int, ranges []paramRange, nesterov bool) {
 	m.Helper()
 	const rate, momentum = 0.03, 0.9
 	rng := rand.New(rand.NewPCG(7, uint64(size)))
@@ -150,16 +150,16 @@ func (m *machine) sgd(size, offset int, parts []part, nesterov bool) {
 	generic := ops.Levels()[0]
 	for range 3 {
 		var penalty float64
-		for _, p := range parts {
+		for _, p := range ranges {
 			from, to := p.from, p.from+int64(p.size)
 			squares := generic.SGD(w[from:to], v[from:to], g[from:to], ops.SGD{LearningRate: rate, Momentum: momentum, Lambda: p.lambda, Nesterov: nesterov})
 			penalty += float64(p.lambda) * squares
 		}
 		state, metrics := m.metrics(stepState{rate: rate})
-		grid := geometry{[3]uint32{uint32(len(parts)), 1, 1}, [3]uint32{256, 1, 1}}
-		m.launch("penalty", grid, gw, parts, make([]float64, len(parts)), metrics, state, m.counters)
+		grid := geometry{[3]uint32{uint32(len(ranges)), 1, 1}, [3]uint32{256, 1, 1}}
+		m.launch("penalty", grid, gw, ranges, make([]float64, len(ranges)), metrics, state, m.counters)
 		measured := metrics[1].penalty
-		m.launch("sgd_step", grid, gw, gv, gg, parts, make([]float64, len(parts)), metrics, state, m.counters, float32(momentum), nesterov)
+		m.launch("sgd_step", grid, gw, gv, gg, ranges, make([]float64, len(ranges)), metrics, state, m.counters, float32(momentum), nesterov)
 		name := fmt.Sprintf("%d parameters from %d, nesterov %t", size, offset, nesterov)
 		same(m.T, "w of "+name, gw.values, w)
 		same(m.T, "v of "+name, gv.values, v)

@@ -10,7 +10,7 @@ import (
 	"math"
 )
 
-// argument is one of a kernel: 8 bytes that begin with it.
+// argument is a kernel argument: 8 bytes that begin with its value.
 type argument = C.uint64_t
 
 func pointer(p C.CUdeviceptr) argument { return argument(p) }
@@ -25,7 +25,7 @@ func flag(set bool) argument {
 	return 0
 }
 
-// launch puts a kernel on the stream.
+// launch enqueues a kernel.
 func (b *Backend) launch(name string, grid, block [3]uint32, arguments ...argument) {
 	if b.err != nil {
 		return
@@ -66,16 +66,16 @@ func (b *Backend) rows(name string, rows, channels int, arguments ...argument) {
 	b.on(columns(int64(rows), channels, b.vector(), b.card.multiprocessors, false), name, arguments...)
 }
 
-// sumRows launches one that ends with sums over the rows, for which reserveSums has made room.
+// sumRows launches a kernel that sums over the rows, for which reserveSums has reserved memory.
 func (b *Backend) sumRows(name string, rows, channels int, arguments ...argument) {
 	b.on(columns(int64(rows), channels, b.vector(), b.card.multiprocessors, true), name, arguments...)
 }
 
-// reserveSums makes room for what each block adds, of up to two sums.
+// reserveSums reserves memory for the partial sums of all blocks, up to two each.
 func (b *Backend) reserveSums(rows, channels int) error {
 	grid := columns(int64(rows), channels, b.vector(), b.card.multiprocessors, true).grid
 	if grid[0] > counters {
-		return fmt.Errorf("cudnn: a layer of %d channels has more than this backend can sum: take the cpu backend", channels)
+		return fmt.Errorf("cudnn: a layer of %d channels has more than this backend can sum: use the cpu backend", channels)
 	}
 	return b.reserve(&b.memory.sums, 4*2*int64(channels)*int64(grid[1]))
 }

@@ -88,7 +88,8 @@ static inline lamina_enum lamina_workspace(lamina_api *api, int pass, const lami
 	}
 }
 
-// lamina_gemm sets C = op(A)·op(B), float32, matrices in the order of columns, with A and B of the given type.
+// lamina_gemm sets C = op(A)·op(B), float32, matrices in the order of columns, with A and B of the
+// given type.
 static inline lamina_enum lamina_gemm(lamina_api *api, cublasHandle_t handle, lamina_enum transA, lamina_enum transB, int m, int n, int k,
                                       CUdeviceptr A, int lda, CUdeviceptr B, int ldb, CUdeviceptr C, int ldc,
                                       lamina_enum type, lamina_enum typeC) {

@@ -17,8 +17,9 @@ import (
 	"unsafe"
 )
 
-// Variable is the environment variable with the folders, separated by colons, where libraries are looked for
-// first: those that hold them, or a Python environment or site-packages folder into which pip installed them.
+// Variable is the environment variable with the folders, separated by colons, where libraries are
+// looked for first: those that hold them, or a Python environment or site-packages folder into
+// which pip installed them.
 const Variable = "LAMINA_CUDA"
 
 // library is a shared library that is opened at run time.
@@ -49,22 +50,23 @@ var (
 		"apt install libcublas-12-8 (from NVIDIA's repository), or pip install nvidia-cublas-cu12 and set " + Variable + " to the Python environment's folder"}
 	libcudnn = library{C.LAMINA_CUDNN, "libcudnn",
 		[]file{{"libcudnn.so.9", 0}, {"libcudnn.so.8", 0}, {"libcudnn.so.7", 0}},
-		// In the order in which they need each other. Versions 8 and 9 open them by name, wherever that is.
+		// In the order in which they need each other. Versions 8 and 9 open them by name, wherever
+		// that is.
 		[]string{"libcudnn_ops.so.9", "libcudnn_graph.so.9", "libcudnn_heuristic.so.9", "libcudnn_engines_runtime_compiled.so.9",
 			"libcudnn_engines_precompiled.so.9", "libcudnn_cnn.so.9",
 			"libcudnn_ops_infer.so.8", "libcudnn_ops_train.so.8", "libcudnn_cnn_infer.so.8", "libcudnn_cnn_train.so.8"},
 		"apt install cudnn9-cuda-12 (from NVIDIA's repository), or pip install nvidia-cudnn-cu12 and set " + Variable + " to the Python environment's folder"}
 )
 
-// location is where libraries are looked for.
+// location is where to search for libraries.
 type location struct {
 	name string // as a message calls it
 	dirs []string
 	any  bool // wherever the system looks
 }
 
-// places returns where libraries are looked for, in this order.
-func places() []location {
+// locations returns where to search for libraries, in this order.
+func locations() []location {
 	var all []location
 	add := func(name string, dirs ...string) {
 		if len(dirs) > 0 {
@@ -89,7 +91,8 @@ func places() []location {
 	return all
 }
 
-// expand returns folders, and those in which pip puts libraries when they are the environment or its site-packages.
+// expand returns folders, and those in which pip puts libraries when they are the environment or
+// its site-packages.
 func expand(dirs ...string) (all []string) {
 	for _, dir := range dirs {
 		if dir == "" {
@@ -104,11 +107,11 @@ func expand(dirs ...string) (all []string) {
 	return all
 }
 
-// load opens the library, in the first of the places that has one of its files for a CUDA of at most the given
-// major version, and fills its part of the table. It returns which file that is.
-func (l *library) load(api *C.lamina_api, places []location, cuda int) (path string, err error) {
-	var refused error
-	for _, p := range places {
+// load opens the library in the first location that has one of its files for at most the given
+// major version of CUDA, and sets its functions in the table. It returns the path of the file.
+func (l *library) load(api *C.lamina_api, locations []location, cuda int) (path string, err error) {
+	var unusable error
+	for _, p := range locations {
 		dirs := p.dirs
 		if p.any {
 			dirs = []string{""}
@@ -124,9 +127,10 @@ func (l *library) load(api *C.lamina_api, places []location, cuda int) (path str
 				}
 				handle, err := l.open(path, dir)
 				if err != nil {
-					// Of the system's folders one does not know whether the library or another that it needs is missing.
-					if refused == nil && !(p.any && strings.HasPrefix(err.Error(), f.name+": cannot open shared object file")) {
-						refused = fmt.Errorf("cudnn: %s cannot be loaded: %w: %s", path, err, l.install)
+					// Of the system's folders one does not know whether the library or another that
+					// it needs is missing.
+					if unusable == nil && !(p.any && strings.HasPrefix(err.Error(), f.name+": cannot open shared object file")) {
+						unusable = fmt.Errorf("cudnn: %s cannot be loaded: %w: %s", path, err, l.install)
 					}
 					continue
 				}
@@ -137,10 +141,10 @@ func (l *library) load(api *C.lamina_api, places []location, cuda int) (path str
 			}
 		}
 	}
-	if refused != nil {
-		return "", refused
+	if unusable != nil {
+		return "", unusable
 	}
-	return "", l.missing(places, cuda)
+	return "", l.missing(locations, cuda)
 }
 
 // open loads a file, and first what it needs from the same folder.
@@ -166,15 +170,16 @@ func open(path string) (unsafe.Pointer, error) {
 	return nil, errors.New(C.GoString(message))
 }
 
-// missing says that there is no such library, which versions of it there are, where it was looked for, and how to get it.
-func (l *library) missing(places []location, cuda int) error {
+// missing returns an error that names the library, the versions found, the locations searched, and
+// how to get it.
+func (l *library) missing(locations []location, cuda int) error {
 	var names, looked, others []string
 	for _, f := range l.files {
 		if f.cuda <= cuda {
 			names = append(names, f.name)
 		}
 	}
-	for _, p := range places {
+	for _, p := range locations {
 		where := p.name
 		if len(p.dirs) > 0 && strings.HasPrefix(p.name, "$") {
 			where += " (" + p.dirs[0] + ")"

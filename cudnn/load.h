@@ -9,9 +9,9 @@
 // The libraries.
 enum { LAMINA_CUDA, LAMINA_NVRTC, LAMINA_CUBLAS, LAMINA_CUDNN };
 
-// lamina_open loads a shared library. If it cannot, it returns NULL and sets *error to why, which holds
-// until the next call. Libraries stay loaded: to take out those of CUDA and load them again is not
-// safe, as they leave threads and exit handlers behind.
+// lamina_open loads a shared library. If it cannot, it returns NULL and sets *error to why, which
+// holds until the next call. Libraries stay loaded: to take out those of CUDA and load them again
+// is not safe, as they leave threads and exit handlers behind.
 void *lamina_open(const char *path, const char **error);
 
 // lamina_bind fills a library's part of the table. It returns NULL, or the name of the first

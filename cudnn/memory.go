@@ -19,12 +19,12 @@ const (
 	errView    = "cudnn: view does not fit into its tensor"
 )
 
-// MemoryError says that the card's memory does not suffice.
+// MemoryError is the error of an allocation for which the card has not enough memory.
 type MemoryError struct {
 	Wanted, Free, Total int64 // bytes
 }
 
-// Error tells how much was wanted and is free.
+// Error states how much is needed and how much is free.
 func (e *MemoryError) Error() string {
 	return fmt.Sprintf("cudnn: %v on the card: %d MiB more are needed, %d of its %d MiB are free",
 		backend.ErrMemory, mebibytes(e.Wanted), e.Free>>20, e.Total>>20)
@@ -33,14 +33,15 @@ func (e *MemoryError) Error() string {
 // Unwrap returns backend.ErrMemory.
 func (e *MemoryError) Unwrap() error { return backend.ErrMemory }
 
-// memory is what plans of all scopes use in turns.
+// memory is scratch memory that plans of all scopes use in turns.
 type memory struct {
 	shared scratch // of convolutions: their workspace
 	packed scratch // of convolutions and dense layers: kernels and activations in other types and layouts
-	sums   scratch // of sums over rows: their parts
+	sums   scratch // of sums over rows: their partial sums
 }
 
-// scratch is memory that every plan may use within one call. It is as large as the largest that was reserved.
+// scratch is memory that every plan may use within one call. It is as large as the largest that was
+// reserved.
 type scratch struct {
 	at    C.CUdeviceptr
 	bytes int64
@@ -58,7 +59,7 @@ func (b *Backend) alloc(bytes int64) (C.CUdeviceptr, error) {
 	return at, err
 }
 
-// take returns memory that the caller gives back.
+// take returns memory that the caller frees with giveBack.
 func (b *Backend) take(bytes int64) (at C.CUdeviceptr, err error) {
 	status := C.lamina_cuMemAlloc_v2(b.api, &at, C.size_t(max(bytes, 16)))
 	if status == C.LAMINA_CUDA_ERROR_OUT_OF_MEMORY {
@@ -82,7 +83,8 @@ func (b *Backend) giveBack(at C.CUdeviceptr) {
 	}
 }
 
-// reserve makes a scratch at least so large. What was recorded with its old address is recorded again.
+// reserve makes a scratch at least so large. Steps recorded with the old address are recorded
+// again.
 func (b *Backend) reserve(s *scratch, bytes int64) error {
 	if b.closed {
 		return errClosed
@@ -164,7 +166,7 @@ func (b *Backend) Activations(shape tensor.Shape) (tensor.Tensor, error) {
 	return &buffer{slices.Clone(shape), at, n, true}, nil
 }
 
-// View returns a part of the memory of t.
+// View returns a range of the memory of t.
 func (b *Backend) View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.Tensor {
 	whole := own(t)
 	n := shape.Size()
@@ -177,7 +179,7 @@ func (b *Backend) View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.T
 	return &buffer{slices.Clone(shape), whole.at + C.CUdeviceptr(4*offset), n, whole.activations}
 }
 
-// Kernel returns a part of parameters, of which there is no other form.
+// Kernel is View: weights have no other form here.
 func (b *Backend) Kernel(parameters tensor.Tensor, offset int, shape tensor.Shape) (tensor.Tensor, error) {
 	return b.View(parameters, offset, shape), nil
 }
@@ -191,7 +193,7 @@ func own(t tensor.Tensor) *buffer {
 	return v
 }
 
-// address returns where the numbers of t are, after checking its shape.
+// address returns the address of t, after checking its shape.
 func address(t tensor.Tensor, shape tensor.Shape) C.CUdeviceptr {
 	tensor.Check(t, shape)
 	return own(t).at

@@ -8,16 +8,17 @@ import (
 	"github.com/lamina-go/lamina/backend"
 )
 
-// TestRealLibraries fills every descriptor of the VGG networks' convolutions with the real cuDNN, which needs no card for that,
-// and compares its output sizes with ours. It looks for the libraries where programs do.
+// TestRealLibraries fills every descriptor of the VGG networks' convolutions with the real cuDNN,
+// which needs no card for that, and compares its output sizes with ours. It looks for the libraries
+// where programs do.
 func TestRealLibraries(t *testing.T) {
 	for _, precision := range Precisions() {
 		b := newBackend(Options{Precision: precision})
 		defer b.Close()
-		if _, err := libcublas.load(b.api, places(), 99); err != nil {
+		if _, err := libcublas.load(b.api, locations(), 99); err != nil {
 			t.Skip(err)
 		}
-		path, err := libcudnn.load(b.api, places(), 99)
+		path, err := libcudnn.load(b.api, locations(), 99)
 		if err != nil {
 			t.Skip(err)
 		}

@@ -32,8 +32,8 @@ const (
 	metricsSize = int(unsafe.Sizeof(stepMetrics{}))
 )
 
-// state is what changes from step to step, and what the steps measure: on the card, and for the host a copy for
-// each run until Metrics.
+// state is what changes from step to step, and the metrics: on the card, and on the host a copy for
+// each run until its metrics are fetched.
 type state struct {
 	card, metrics  C.CUdeviceptr // one state, and a list of metrics
 	memory, copied unsafe.Pointer
@@ -75,22 +75,22 @@ func (s *state) close(b *Backend) {
 type step struct {
 	b        *Backend
 	f        func()
-	launched bool                  // it has run, so the libraries have loaded what it needs
+	launched bool                  // it has run, so libraries have loaded its kernels
 	graph    C.CUgraphExec         // nil until it is recorded
 	pending  int                   // runs since Metrics
-	measured []backend.StepMetrics // of those of them whose metrics were fetched
+	measured []backend.StepMetrics // of those runs, as far as fetched
 }
 
-// Record returns a Step. Its first Run launches its kernels one by one, since libraries load some of them then, which may not
-// happen while a graph is recorded. The second Run records them. It and all that follow replay the graph, which costs the
-// host almost nothing.
+// Record returns a Step. Its first Run launches the kernels one by one: libraries load some of them
+// then, which is not allowed during recording. The second Run records a graph. It and all later
+// runs replay the graph, at almost no cost to the host.
 func (b *Backend) Record(f func()) backend.Step {
 	s := &step{b: b, f: f}
 	b.steps = append(b.steps, s)
 	return s
 }
 
-// Run puts the step on the stream.
+// Run enqueues the step.
 func (s *step) Run(v backend.StepValues) error {
 	if s.pending == backend.MaxPending {
 		panic(errMetrics)
@@ -125,15 +125,15 @@ func (s *step) Run(v backend.StepValues) error {
 	return b.err
 }
 
-// launch puts the launches of the step on the stream.
+// launch enqueues the launches of the step.
 func (s *step) launch() {
 	b := s.b
 	b.launch("step_begin", [3]uint32{1, 1, 1}, [3]uint32{1, 1, 1}, pointer(b.state.metrics), pointer(b.state.card))
 	s.f()
 }
 
-// record makes a graph of the step. If that fails, all steps are launched one by one from then on, which also shows what is
-// wrong with the card itself.
+// record makes a graph of the step. If that fails, all steps are launched one by one from then on;
+// an error of the card itself then shows.
 func (s *step) record() {
 	b := s.b
 	graph, err := s.capture()
@@ -218,7 +218,8 @@ func (s *step) Metrics(dst []backend.StepMetrics) ([]backend.StepMetrics, error)
 	return dst, b.err
 }
 
-// elapsed returns the milliseconds from the start of f to the end of what it put on the stream, as the card counts them.
+// elapsed returns the milliseconds from the start of f to the end of what it put on the stream, as
+// the card counts them.
 func (b *Backend) elapsed(f func() error) (milliseconds float32, err error) {
 	leave := b.enter()
 	defer leave()

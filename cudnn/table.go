@@ -12,15 +12,17 @@ import (
 	"os"
 )
 
-// A table of choices tells which algorithm computes the passes of convolutions. What was measured is kept in the cache folder,
-// for all cards and versions together, since to measure takes longer than some steps and does not always come out the same.
+// A table of choices has the algorithms of the passes of convolutions. What was measured is kept in
+// the cache folder, for all cards and versions together, since to measure takes longer than some
+// steps and does not always come out the same.
 const tableFile = "convolutions-cudnn.json"
 
 // choiceFormat is how a choice begins in a table.
 const choiceFormat = "algorithm %d, math type %d"
 
-// passName is the name of a pass in a table: "cudnn/NVIDIA H200, cuDNN 9.10.2, bf16: forward 128x32x32 64→64 3x3". On other cards, and
-// with other versions, another algorithm may be the fastest, or its number may mean another.
+// passName is the name of a pass in a table: "cudnn/NVIDIA H200, cuDNN 9.10.2, bf16: forward
+// 128x32x32 64→64 3x3". On other cards, and with other versions, another algorithm may be the
+// fastest, or its number may mean another.
 func (b *Backend) passName(which C.int, plan *conv2D) string {
 	s := plan.spec
 	return fmt.Sprintf("%s, cuDNN %s, %s: %s %dx%dx%d %d→%d %dx%d", b.Name(), b.version(), b.options.Precision,
@@ -33,8 +35,9 @@ func (c *choice) parse() bool {
 	return n == 2
 }
 
-// ConvTable returns which algorithms compute the convolutions planned so far. As Options.Table it makes another Backend choose the same, unless
-// that is on another kind of card or of another version.
+// ConvTable returns which algorithms compute the convolutions planned so far. As Options.Table it
+// makes another Backend choose the same, unless that is on another kind of card or of another
+// version.
 func (b *Backend) ConvTable() map[string]string {
 	table := map[string]string{}
 	for name, c := range b.chosen {

@@ -13,8 +13,8 @@ import (
 	"github.com/lamina-go/lamina/backend"
 )
 
-// TestAlgorithms looks at which algorithm is taken: of those that work and fit, the fastest, or the first that is
-// deterministic; each is found once for a shape, and what was measured never again.
+// TestAlgorithms looks at which algorithm is taken: of those that work and fit, the fastest, or the
+// first that is deterministic; each is found once for a shape, and what was measured never again.
 func TestAlgorithms(t *testing.T) {
 	cache := t.TempDir()
 	t.Setenv("XDG_CACHE_HOME", cache)
@@ -23,7 +23,8 @@ func TestAlgorithms(t *testing.T) {
 	const shape = " 2x5x4 3→7 3x3"
 	const on = "cudnn/Fake 80, cuDNN 9.10.2, "
 	const fast, fixed = "algorithm 1, math type 3, 1 MiB of workspace, 0.002 ms", "algorithm 2, math type 3, 1 MiB of workspace"
-	// choices plans a convolution twice, and returns what was chosen and the number of searches for it.
+	// choices plans a convolution twice, and returns what was chosen and the number of searches for
+	// it.
 	choices := func(o Options) (table map[string]string, measured, guessed int) {
 		t.Helper()
 		b := openFake(t, o)

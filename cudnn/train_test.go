@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestTrain runs the program: on the CPU where there is no card, on the card, and a run begun on each and
-// gone on with on the other.
+// TestTrain runs the program: on the CPU where there is no card, on the card, and a run begun on
+// each and gone on with on the other.
 func TestTrain(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains a network of 28 million weights on emulated kernels")
@@ -23,7 +23,7 @@ func TestTrain(t *testing.T) {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	t.Setenv("XDG_CACHE_HOME", dir)
-	nowhere, card := filepath.Join(dir, "nowhere"), fakePlace(t, compileFake(t))[0].dirs[0]
+	nowhere, card := filepath.Join(dir, "nowhere"), fakeLocations(t, compileFake(t))[0].dirs[0]
 	small := []string{"--data", "shapes", "--model", "vgg11", "--limit", "2", "--val-limit", "2", "--batch", "2", "--epochs", "1"}
 	train := func(libraries string, want int, args ...string) string {
 		t.Helper()
@@ -60,7 +60,7 @@ func TestTrain(t *testing.T) {
 	t.Run("memory", func(t *testing.T) {
 		t.Setenv("FAKE_MEMORY", "700000000")
 		expect(train(card, 1, append(small[:4:4], "--limit", "512", "--batch", "512", "--out", filepath.Join(dir, "memory"))...),
-			"has no memory for", "are free: --batch ", " fits")
+			"not enough memory on the card", "are free: --batch ", " fits")
 	})
 	t.Run("failure in a step", func(t *testing.T) {
 		before, err := os.ReadFile(filepath.Join(onCard, "checkpoint.lamina"))

@@ -52,47 +52,47 @@ func (l *loss) launch(name string, pointers ...argument) {
 	l.b.launch(name, [3]uint32{uint32(n), 1, 1}, [3]uint32{32, 1, 1}, append(pointers, integer(n), integer(classes))...)
 }
 
-// part is Part of kernels/common.cu: a piece of the parameters with one λ.
-type part struct {
+// paramRange is Range of kernels/common.cu: a range of the parameters with one λ.
+type paramRange struct {
 	from   int64
 	size   int32
 	lambda float32
 }
 
-// partSize is the largest part: one block of threads takes it.
-const partSize = 4096
+// maxRange is the largest size of a paramRange: one thread block takes it.
+const maxRange = 4096
 
 // sgd is an optimizer of parameters.
 type sgd struct {
 	b                *Backend
 	spec             backend.SGDSpec
 	size             tensor.Shape
-	parts            int
-	table, penalties C.CUdeviceptr // the parts, and the penalty of each
+	ranges           int
+	table, penalties C.CUdeviceptr // the ranges, and the penalty of each
 }
 
 // SGD makes a plan of an optimizer.
 func (b *Backend) SGD(s backend.SGDSpec) (backend.Optimizer, error) {
 	leave := b.enter()
 	defer leave()
-	parts := split(s)
-	o := &sgd{b: b, spec: s, size: tensor.Shape{s.Size}, parts: len(parts)}
+	ranges := split(s)
+	o := &sgd{b: b, spec: s, size: tensor.Shape{s.Size}, ranges: len(ranges)}
 	var err error
-	if o.penalties, err = b.alloc(8 * int64(o.parts)); err != nil {
+	if o.penalties, err = b.alloc(8 * int64(o.ranges)); err != nil {
 		return nil, err
 	}
-	if o.table, err = b.alloc(int64(o.parts) * int64(unsafe.Sizeof(part{}))); err != nil {
+	if o.table, err = b.alloc(int64(o.ranges) * int64(unsafe.Sizeof(paramRange{}))); err != nil {
 		return nil, err
 	}
-	b.upload(o.table, bytesOf(parts))
+	b.upload(o.table, bytesOf(ranges))
 	return o, b.err
 }
 
-// split divides the parameters into parts with one λ each.
-func split(s backend.SGDSpec) (parts []part) {
+// split divides the parameters into ranges with one λ each.
+func split(s backend.SGDSpec) (ranges []paramRange) {
 	add := func(from, to int, lambda float32) {
-		for ; from < to; from += partSize {
-			parts = append(parts, part{int64(from), int32(min(partSize, to-from)), lambda})
+		for ; from < to; from += maxRange {
+			ranges = append(ranges, paramRange{int64(from), int32(min(maxRange, to-from)), lambda})
 		}
 	}
 	at := 0
@@ -105,7 +105,7 @@ func split(s backend.SGDSpec) (parts []part) {
 		add(d.Offset, at, d.Lambda)
 	}
 	add(at, s.Size, 0)
-	return parts
+	return ranges
 }
 
 // Step updates w and v and measures the penalty of the old w.
@@ -121,9 +121,9 @@ func (o *sgd) Penalty(w tensor.Tensor) {
 		pointer(o.table), pointer(o.penalties), pointer(o.b.state.metrics), pointer(o.b.state.card), pointer(o.b.kernels.counters))
 }
 
-// launch starts a kernel with one block for each part.
+// launch starts a kernel with one block per range.
 func (o *sgd) launch(name string, arguments ...argument) {
-	if o.parts > 0 {
-		o.b.launch(name, [3]uint32{uint32(o.parts), 1, 1}, [3]uint32{blockThreads, 1, 1}, arguments...)
+	if o.ranges > 0 {
+		o.b.launch(name, [3]uint32{uint32(o.ranges), 1, 1}, [3]uint32{blockThreads, 1, 1}, arguments...)
 	}
 }

@@ -17,8 +17,8 @@ const (
 	stagingSize  = 1 << 20 // float32s in a slot: more than a batch of small images
 )
 
-// staging is memory of the host that the card reads and writes by itself. Write copies to the next slot and goes
-// on, so that the next batch is on its way while the card works on this one.
+// staging is pinned host memory. Write copies to the next slot and returns, so that the next batch
+// is transferred while the card computes this one.
 type staging struct {
 	slots [stagingSlots]slot
 	next  int
@@ -31,9 +31,9 @@ type slot struct {
 	ended  C.CUevent // the last transfer
 }
 
-// bytesOf returns the memory of numbers.
-func bytesOf[T any](numbers []T) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(numbers))), len(numbers)*int(unsafe.Sizeof(*new(T))))
+// bytesOf returns the memory of values.
+func bytesOf[T any](values []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), len(values)*int(unsafe.Sizeof(*new(T))))
 }
 
 func (s *staging) open(b *Backend) error {
@@ -90,24 +90,24 @@ func (b *Backend) Write(dst tensor.Tensor, src []float32) error {
 		return b.err
 	}
 	for from := 0; from < len(src); from += stagingSize {
-		part := src[from:min(from+stagingSize, len(src))]
-		b.upload(b.staging.card, bytesOf(part))
-		b.elementwise("from_float", len(part), pointer(t.at+C.CUdeviceptr(b.bytes(from))), pointer(b.staging.card), count(len(part)))
+		chunk := src[from:min(from+stagingSize, len(src))]
+		b.upload(b.staging.card, bytesOf(chunk))
+		b.elementwise("from_float", len(chunk), pointer(t.at+C.CUdeviceptr(b.bytes(from))), pointer(b.staging.card), count(len(chunk)))
 	}
 	return b.err
 }
 
 // upload copies bytes to the card.
 func (b *Backend) upload(to C.CUdeviceptr, bytes []byte) {
-	for part := range slices.Chunk(bytes, 4*stagingSize) {
+	for chunk := range slices.Chunk(bytes, 4*stagingSize) {
 		slot := b.staging.take(b)
 		if b.err != nil {
 			return
 		}
-		copy(slot.bytes, part)
-		b.fail(cuda(b, "cuMemcpyHtoDAsync", C.lamina_cuMemcpyHtoDAsync_v2(b.api, to, slot.memory, C.size_t(len(part)), b.stream)))
+		copy(slot.bytes, chunk)
+		b.fail(cuda(b, "cuMemcpyHtoDAsync", C.lamina_cuMemcpyHtoDAsync_v2(b.api, to, slot.memory, C.size_t(len(chunk)), b.stream)))
 		b.fail(cuda(b, "cuEventRecord", C.lamina_cuEventRecord(b.api, slot.ended, b.stream)))
-		to += C.CUdeviceptr(len(part))
+		to += C.CUdeviceptr(len(chunk))
 	}
 }
 
@@ -123,16 +123,16 @@ func (b *Backend) Read(dst []float32, src tensor.Tensor) error {
 	leave := b.enter()
 	defer leave()
 	for from := 0; from < len(dst) && b.err == nil; from += stagingSize {
-		part := dst[from:min(from+stagingSize, len(dst))]
+		chunk := dst[from:min(from+stagingSize, len(dst))]
 		slot := b.staging.take(b)
 		at := t.at + C.CUdeviceptr(4*from)
 		if t.activations && b.bf16 {
 			at = b.staging.card
-			b.elementwise("to_float", len(part), pointer(at), pointer(t.at+C.CUdeviceptr(b.bytes(from))), count(len(part)))
+			b.elementwise("to_float", len(chunk), pointer(at), pointer(t.at+C.CUdeviceptr(b.bytes(from))), count(len(chunk)))
 		}
-		b.fail(cuda(b, "cuMemcpyDtoHAsync", C.lamina_cuMemcpyDtoHAsync_v2(b.api, slot.memory, at, C.size_t(4*len(part)), b.stream)))
+		b.fail(cuda(b, "cuMemcpyDtoHAsync", C.lamina_cuMemcpyDtoHAsync_v2(b.api, slot.memory, at, C.size_t(4*len(chunk)), b.stream)))
 		b.fail(b.synchronize())
-		copy(bytesOf(part), slot.bytes)
+		copy(bytesOf(chunk), slot.bytes)
 	}
 	return b.err
 }

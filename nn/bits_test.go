@@ -25,7 +25,7 @@ const bitsFile = "testdata/bits.txt"
 // TestBits trains 20 steps at every level, in float32 with each choice of convolution algorithms
 // and in bfloat16, and compares all weights, and then the logits of a Predictor, with the digests
 // in bitsFile. A change of speed or of structure leaves them as they are. One that is meant to
-// change numbers writes the file anew:
+// change results rewrites the file:
 //
 //	LAMINA_BITS=write go test -run TestBits ./nn
 //

@@ -59,8 +59,7 @@ func onPrecisions(t *testing.T, test func(t *testing.T, b *cpu.Backend)) {
 	}
 }
 
-// answers asks a predictor for numbers of images from 1 to 9 and for an evaluation, and returns all
-// that it says.
+// answers returns the results of a predictor for 1 to 9 images and of an evaluation.
 func answers(p *Predictor, data *Images) (all []float32, result Result, err error) {
 	each := len(data.Pixels) / data.Len()
 	for n := range 9 {

@@ -19,8 +19,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// refuses resumes from bytes and expects an error with want, the trainer staying as it was.
-func refuses(t *testing.T, trainer *Trainer, data []byte, want string) {
+// rejects resumes from bytes and expects an error with want, the trainer staying as it was.
+func rejects(t *testing.T, trainer *Trainer, data []byte, want string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "checkpoint.lamina")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
@@ -32,7 +32,7 @@ func refuses(t *testing.T, trainer *Trainer, data []byte, want string) {
 		t.Errorf("error %v, want one with %q and the path", err, want)
 	}
 	if trainer.Step != 0 || cmp.Diff(before, ofState(t, trainer.State)) != "" {
-		t.Error("a refused checkpoint changed the trainer")
+		t.Error("a rejected checkpoint changed the trainer")
 	}
 }
 
@@ -47,18 +47,18 @@ func TestResumeRefusesDamage(t *testing.T) {
 		t.Error("no error for a folder")
 	}
 	for _, n := range []int{0, 1, 7, 8, 31, 32, 33, 1000, len(data) / 2, len(data) - 33, len(data) - 1} {
-		refuses(t, trainer, data[:n], "")
+		rejects(t, trainer, data[:n], "")
 	}
-	refuses(t, trainer, append(slices.Clone(data), 0), "checksum")
+	rejects(t, trainer, append(slices.Clone(data), 0), "checksum")
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 100 {
 		flipped := slices.Clone(data)
 		flipped[r.IntN(len(data))] ^= 1 << r.IntN(8)
-		refuses(t, trainer, flipped, "checksum")
+		rejects(t, trainer, flipped, "checksum")
 	}
-	refuses(t, trainer, withMetadata(t, data, func(m map[string]string) { m["format"] = "lamina checkpoint 2" }), `format is "lamina checkpoint 2"`)
-	refuses(t, trainer, withMetadata(t, data, func(m map[string]string) { m["network"] = "{" }), "network")
-	refuses(t, trainer, withMetadata(t, data, func(m map[string]string) {
+	rejects(t, trainer, withMetadata(t, data, func(m map[string]string) { m["format"] = "lamina checkpoint 2" }), `format is "lamina checkpoint 2"`)
+	rejects(t, trainer, withMetadata(t, data, func(m map[string]string) { m["network"] = "{" }), "network")
+	rejects(t, trainer, withMetadata(t, data, func(m map[string]string) {
 		m["network"] = `{"input":[1,1,1],"classes":1,"layers":[]}`
 	}), "the last layer gives")
 	for _, other := range []bool{false, true} { // with fewer tensors, and with as many of other names
@@ -71,13 +71,13 @@ func TestResumeRefusesDamage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		refuses(t, trainer, withMetadata(t, data, func(m map[string]string) { m["network"] = string(text) }), "its network has")
+		rejects(t, trainer, withMetadata(t, data, func(m map[string]string) { m["network"] = string(text) }), "its network has")
 	}
 	for _, change := range [][2]string{
 		{`"epoch":1`, `"epoch":2`}, {`"step":6`, `"step":7`}, {`"epoch_step":2`, `"epoch_step":5`}, {`"epoch_step":2`, `"epoch_step":-2`},
 		{`"batch":8`, `"batch":0`}, {`"images":30`, `"images":3`}, {`"images":16`, `"images":15`}, {`"history":[`, `"history":[{},`}, {`{`, ``},
 	} {
-		refuses(t, trainer, withMetadata(t, data, func(m map[string]string) {
+		rejects(t, trainer, withMetadata(t, data, func(m map[string]string) {
 			changed := strings.Replace(m["position"], change[0], change[1], 1)
 			if changed == m["position"] {
 				t.Fatalf("no %s in %s", change[0], changed)
@@ -132,7 +132,7 @@ func TestResumeRefusesOthers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			refuses(t, trainer, data, c.want)
+			rejects(t, trainer, data, c.want)
 		})
 	}
 }
@@ -167,7 +167,7 @@ func TestResumeComparesImages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		refuses(t, trainer, data, other.want)
+		rejects(t, trainer, data, other.want)
 	}
 
 	// A checkpoint that says nothing of them fits any.

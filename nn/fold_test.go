@@ -14,8 +14,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// foldNetwork has a BatchNorm in every place: after layers that take it in, after such that do not,
-// and twice in a row.
+// foldNetwork has a BatchNorm in every position: after layers that fold it, after others that do
+// not, and twice in a row.
 func foldNetwork(t testing.TB) *Network {
 	return mustBuild(t, Sequential{Input: tensor.Shape{7, 6, 2}, Classes: 3, Layers: []Layer{
 		BatchNorm{Epsilon: 0.1},
@@ -109,7 +109,7 @@ func TestFolded(t *testing.T) {
 }
 
 // TestPredictorKeepsWeights changes the kernels of a Predictor after its first batches: it has
-// another form of them for the numbers of images that it was told.
+// another form of them for the batch sizes that it was given.
 func TestPredictorKeepsWeights(t *testing.T) {
 	data := tinyData(4)
 	for _, level := range ops.FloatLevels() {

@@ -55,7 +55,7 @@ func TestGoldenInit(t *testing.T) {
 	if data.Truncation != truncation || len(data.Kernels) == 0 {
 		t.Errorf("truncation constant %v, %d kernels", data.Truncation, len(data.Kernels))
 	}
-	// check draws a sample and compares it with Keras's: each moment within 5 of its standard
+	// check takes a sample and compares it with Keras's: each moment within 5 of its standard
 	// errors (of both samples), the extremes within the limit.
 	check := func(t *testing.T, in Initializer, w Weight, want facts) {
 		t.Helper()
@@ -118,19 +118,19 @@ func TestGoldenInit(t *testing.T) {
 func TestInitIsDeterministic(t *testing.T) {
 	w := Weight{Name: "block1_conv1/kernel", FanIn: 27, FanOut: 576}
 	for _, in := range []Initializer{HeNormal(), GlorotUniform(), RandomNormal(0.05)} {
-		whole, parts := make([]float32, 3*initBlock+5), make([]float32, 3*initBlock+5)
+		whole, halves := make([]float32, 3*initBlock+5), make([]float32, 3*initBlock+5)
 		in.fill(whole, w, 7, 0)
-		in.fill(parts[:2*initBlock], w, 7, 0)
-		in.fill(parts[2*initBlock:], w, 7, 2)
-		if !slices.Equal(whole, parts) {
+		in.fill(halves[:2*initBlock], w, 7, 0)
+		in.fill(halves[2*initBlock:], w, 7, 2)
+		if !slices.Equal(whole, halves) {
 			t.Error("the values depend on how the weight is divided")
 		}
 		for what, other := range map[string]func([]float32){
 			"seed": func(x []float32) { in.fill(x, w, 8, 0) },
 			"name": func(x []float32) { in.fill(x, Weight{Name: "fc2/kernel", FanIn: 27, FanOut: 576}, 7, 0) },
 		} {
-			other(parts)
-			if slices.Equal(whole[:100], parts[:100]) {
+			other(halves)
+			if slices.Equal(whole[:100], halves[:100]) {
 				t.Errorf("the same values for another %s", what)
 			}
 		}

@@ -117,7 +117,7 @@ func TestVGGOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := Build(small); err == nil || !strings.Contains(err.Error(), `"block5_pool", given (1, 1, 512)`) {
-		t.Errorf("pictures of 16x16: %v", err)
+		t.Errorf("images of 16x16: %v", err)
 	}
 }
 

@@ -12,18 +12,18 @@ import (
 )
 
 // TestGroups trains with one group, with some, and with as many as there can be, of layers and of
-// parts of dense ones: the weights have the same bits, and the largest group is all that there are
+// slices of dense ones: the weights have the same bits, and the largest group is all that there are
 // gradients for.
 func TestGroups(t *testing.T) {
 	least, most := minGroupSize, maxSliceSize
 	t.Cleanup(func() { minGroupSize, maxSliceSize = least, most })
 	for name, net := range someNetworks(t) {
-		parts := 0
+		starts := 0
 		for _, n := range net.nodes(false) {
 			if _, ok := n.layer.(Dense); ok {
-				parts += (n.in[0] + backend.SliceRows - 1) / backend.SliceRows
+				starts += (n.in[0] + backend.SliceRows - 1) / backend.SliceRows
 			} else if len(n.weights) > 0 {
-				parts++
+				starts++
 			}
 		}
 		for _, bf16 := range []bool{false, true} {
@@ -42,7 +42,7 @@ func TestGroups(t *testing.T) {
 			}
 			one := train(math.MaxInt, 1)
 			for _, test := range []struct{ least, most, fewest, groups int }{
-				{math.MaxInt, 1, 1, 1}, {1, 1, parts, parts}, {1, 1 << 20, 1, parts}, {30, 1, 1, parts}, {300, 1000, 1, parts}, {9700, 1, 1, parts},
+				{math.MaxInt, 1, 1, 1}, {1, 1, starts, starts}, {1, 1 << 20, 1, starts}, {30, 1, 1, starts}, {300, 1000, 1, starts}, {9700, 1, 1, starts},
 			} {
 				some := train(test.least, test.most)
 				end, largest := net.ParameterSize, 0

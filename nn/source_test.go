@@ -13,7 +13,7 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// counting is a backend that counts the numbers written to it, and keeps sets of images.
+// counting is a backend that counts the values written to it, and stores sets of images.
 type counting struct {
 	backend.Augmenter
 	*counted
@@ -75,7 +75,7 @@ func TestGeneratedBatches(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := config.Epochs * (20 + 7) * (backend.SampleSize + 1); b.written != want {
-		t.Errorf("%d numbers were written, want %d", b.written, want)
+		t.Errorf("%d values were written, want %d", b.written, want)
 	}
 
 	config.Data, config.Validation = struct{ Data }{config.Data}, struct{ Data }{config.Validation}
@@ -93,7 +93,7 @@ func TestGeneratedBatches(t *testing.T) {
 // errors are errors.
 func TestSetsThatDoNotFit(t *testing.T) {
 	b := newCounting()
-	b.err = fmt.Errorf("no room: %w", backend.ErrMemory)
+	b.err = fmt.Errorf("full: %w", backend.ErrMemory)
 	config := augmentedConfig()
 	config.Epochs = 1
 	trainer := newTrainer(t, b, augmentedNetwork(t), config)
@@ -102,7 +102,7 @@ func TestSetsThatDoNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := (20 + 7) * (cifar.Size*cifar.Size*cifar.Channels + 1); b.written != want {
-		t.Errorf("%d numbers were written, want %d", b.written, want)
+		t.Errorf("%d values were written, want %d", b.written, want)
 	}
 	b.err = errors.New(injected)
 	if _, err := NewTrainer(b, augmentedNetwork(t), config); err == nil || !strings.Contains(err.Error(), injected) {

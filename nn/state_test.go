@@ -24,7 +24,7 @@ import (
 	"github.com/lamina-go/lamina/ops"
 )
 
-// tinyData returns n pictures for tinyNetwork: each class has a brighter part of its own.
+// tinyData returns n images for tinyNetwork: each class has a brighter region of its own.
 func tinyData(n int) *Images {
 	d := &Images{Height: 7, Width: 6, Channels: 2, NumClasses: 3, Seed: 5}
 	r := rand.New(rand.NewPCG(1, 2))
@@ -61,7 +61,7 @@ func newTinyTrainer(t *testing.T, b backend.Backend, c Config) *Trainer {
 	return trainer
 }
 
-// ofState returns all numbers of a state by name.
+// ofState returns all values of a state by name.
 func ofState(t *testing.T, s *State) map[string][]float32 {
 	t.Helper()
 	all := map[string][]float32{}

@@ -14,7 +14,7 @@ import (
 // optimizer and which normalization a network trains is known to no other test but those that need
 // golden data.
 
-// smallData returns n pictures of 2x2 pixels and 2 channels, 8 numbers within ±1 of one class in
+// smallData returns n images of 2x2 pixels and 2 channels, 8 values within ±1 of one class in
 // three.
 func smallData(n int) *Images {
 	d := &Images{Height: 2, Width: 2, Channels: 2, NumClasses: 3}
@@ -55,7 +55,7 @@ func expectWeight(t *testing.T, m *Model, name string, want []float64, tolerance
 	t.Helper()
 	got := wideWeight(t, m, name)
 	if len(got) != len(want) {
-		t.Fatalf("%s: %d numbers, want %d", name, len(got), len(want))
+		t.Fatalf("%s: %d values, want %d", name, len(got), len(want))
 	}
 	for i := range want {
 		if !(math.Abs(got[i]-want[i]) <= tolerance) {
@@ -64,7 +64,7 @@ func expectWeight(t *testing.T, m *Model, name string, want []float64, tolerance
 	}
 }
 
-// probabilities returns the softmax of x·w + b for 8 numbers and 3 classes.
+// probabilities returns the softmax of x·w + b for 8 values and 3 classes.
 func probabilities(x, w, b []float64) (p [3]float64) {
 	var sum float64
 	for c := range p {
@@ -116,7 +116,7 @@ func TestStepOfOptimizer(t *testing.T) {
 		}
 		// A logit is a sum of 8 products below 1, rounded as often: it is off by 64 roundings at
 		// most, the probabilities and so the gradient by half of that, of which a step takes 0.19
-		// to the weights. There are two, which round numbers below 2 a few times themselves.
+		// to the weights. There are two, which round values below 2 a few times themselves.
 		const tolerance = 32 * 0x1p-24
 		expectWeight(t, trainer.Model, "fc/kernel", w, tolerance)
 		expectWeight(t, trainer.Model, "fc/bias", bias, tolerance)
@@ -137,7 +137,7 @@ func TestStepOfBatchNorm(t *testing.T) {
 		"vectors": {Flatten{}, BatchNorm{Name: "bn"}, 8, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := float64(n * 8 / c.channels) // numbers of a channel
+			m := float64(n * 8 / c.channels) // values of a channel
 			mean, variance := make([]float64, c.channels), make([]float64, c.channels)
 			for i, v := range wide(d.Pixels) {
 				mean[i%c.channels] += v / m

@@ -50,7 +50,7 @@ func withoutMean(pixels []float32) []float32 {
 	return out
 }
 
-// read returns a weight's part of a flat tensor.
+// read returns a weight from a flat tensor.
 func read(t *testing.T, m *Model, flat tensor.Tensor, name string) []float32 {
 	t.Helper()
 	w, ok := m.Weight(name)

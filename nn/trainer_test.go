@@ -323,7 +323,7 @@ func TestEvaluateIsCancelled(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := p.Logits(make([]float32, 7*6*2+1)); err == nil {
-		t.Error("no error for a part of an image")
+		t.Error("no error for a fraction of an image")
 	}
 	for _, sizes := range [][]int{{0}, {4, 0}, {4, 5}} {
 		if _, err := m.NewPredictor(sizes[0], sizes[1:]...); err == nil {
@@ -346,7 +346,7 @@ func TestModelWeights(t *testing.T) {
 			want := make([]float32, len(values))
 			HeNormal().fill(want, w, 9, 0)
 			if !slices.Equal(values, want) {
-				t.Errorf("%s is not as drawn", w.Name)
+				t.Errorf("%s is not as initialized", w.Name)
 			}
 		}
 		for i := range values {
@@ -395,7 +395,7 @@ func TestImagesBatches(t *testing.T) {
 		var order []float32
 		for images, labels := range d.Batches(epoch, 0, 4) {
 			if len(images) != 84*len(labels) || len(labels) != min(4, 11-len(order)) {
-				t.Fatalf("%d numbers for %d images after %d", len(images), len(labels), len(order))
+				t.Fatalf("%d values for %d images after %d", len(images), len(labels), len(order))
 			}
 			for i, l := range labels {
 				if images[i*84] != l {

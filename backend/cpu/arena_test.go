@@ -23,7 +23,7 @@ func TestArena(t *testing.T) {
 		}
 		used += 4 * line * c.lines
 		if len(piece) != c.size || cap(piece) != c.size || len(a.chunks) != c.chunks || len(a.rest) != c.rest || a.bytes() != used {
-			t.Errorf("%d numbers: a piece of %d of %d, %d chunks, a rest of %d, %d bytes; want %+v and %d",
+			t.Errorf("%d floats: a piece of %d of %d, %d chunks, a rest of %d, %d bytes; want %+v and %d",
 				c.size, len(piece), cap(piece), len(a.chunks), len(a.rest), a.bytes(), c, used)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// benchTensors makes tensors of random numbers for a benchmark.
+// benchTensors makes random tensors for a benchmark.
 type benchTensors struct {
 	*Backend
 	rng *rand.Rand

@@ -28,7 +28,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// TestConvAlgorithms runs the part of the suite that has convolutions by Winograd's algorithms, at
+// TestConvAlgorithms runs the suite's convolutions by Winograd's algorithms, at
 // each level that would choose them.
 func TestConvAlgorithms(t *testing.T) {
 	for _, level := range ops.FloatLevels() {
@@ -101,7 +101,7 @@ func TestConformanceBF16(t *testing.T) {
 	}
 }
 
-// TestConstantKernelsAreMadeOnce changes the weights of plans that were told they never change.
+// TestConstantKernelsAreMadeOnce changes the weights of plans that assume they never change.
 // bf16 keeps all weights.
 func TestConstantKernelsAreMadeOnce(t *testing.T) {
 	for _, o := range []Options{{Conv: "im2col"}, {Conv: "f4"}} {

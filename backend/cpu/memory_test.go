@@ -121,7 +121,7 @@ func TestMemoryIsZeroAlignedAndApart(t *testing.T) {
 	for _, n := range []int{1, 15, 16, 17, chunkSize / 4, 3, chunkSize/4 + 1, 0, 5} {
 		x := must(b.floats(n))
 		if len(x) != n || n > 0 && uintptr(unsafe.Pointer(&x[0]))%lineSize != 0 {
-			t.Fatalf("piece of %d: %d numbers, or not aligned", n, len(x))
+			t.Fatalf("piece of %d: %d floats, or not aligned", n, len(x))
 		}
 		for i, v := range x {
 			if v != 0 {
@@ -145,7 +145,7 @@ func TestMemoryIsZeroAlignedAndApart(t *testing.T) {
 	}
 }
 
-// What the system does not have is refused when it is asked for, whatever takes it.
+// Allocating more than the system has is an error, whatever allocates.
 func TestMemoryThatThereIsNot(t *testing.T) {
 	b := open(t, Options{Threads: 2})
 	b.limit = 4 << 20
@@ -177,7 +177,7 @@ func TestScratchOfWorkers(t *testing.T) {
 		for w := range 3 {
 			s := b.scratch(w)
 			if len(s) < n || uintptr(unsafe.Pointer(&s[0]))%lineSize != 0 {
-				t.Errorf("worker %d: %d numbers, or not aligned", w, len(s))
+				t.Errorf("worker %d: %d floats, or not aligned", w, len(s))
 			}
 			for i := range s {
 				s[i] = float32(w)

@@ -40,8 +40,8 @@ template <int V> static __device__ void pool(act *y, const act *x, int n, int h,
 	}
 }
 
-// max_pool is a 2x2 max pool: x is (n, h, w, channels), y (n, ⌊h/2⌋, ⌊w/2⌋, channels). Geometry C for the rows of y.
-// Bytes: 1.25.
+// max_pool is a 2x2 max pool: x is (n, h, w, channels), y (n, ⌊h/2⌋, ⌊w/2⌋, channels). Geometry C
+// for the rows of y. Bytes: 1.25.
 KERNEL max_pool(act *y, const act *x, int n, int h, int w, int channels) {
 	if (channels % VEC == 0) pool<VEC>(y, x, n, h, w, channels);
 	else pool<1>(y, x, n, h, w, channels);
@@ -69,8 +69,8 @@ template <int V> static __device__ void pool_grad(act *dx, const act *dy, const 
 	}
 }
 
-// max_pool_grad gives each dy to the first maximum of its window, in row-major order, and 0 to the rest; dx must not
-// be dy. Geometry C for n·⌈h/2⌉·⌈w/2⌉ rows. Bytes: 2.25.
+// max_pool_grad routes each dy to the first maximum of its window, in row-major order, and 0 to the
+// rest; dx must not be dy. Geometry C for n·⌈h/2⌉·⌈w/2⌉ rows. Bytes: 2.25.
 KERNEL max_pool_grad(act *dx, const act *dy, const act *x, int n, int h, int w, int channels) {
 	if (channels % VEC == 0) pool_grad<VEC>(dx, dy, x, n, h, w, channels);
 	else pool_grad<1>(dx, dy, x, n, h, w, channels);
@@ -100,8 +100,9 @@ static __device__ void drop(act *y, const act *x, unsigned keep, long long i, lo
 	for (long long k = 4 * i; k < n; k++) y[k] = narrow(keep >> (k & 3) & 1 ? widen(x[k]) * scale : 0.0f);
 }
 
-// dropout sets y = x·scale where word i%4 of Philox4x32-10 with key seed and counter (i/4, layer, step) is at least the
-// threshold, else 0. keep gets a byte for four elements: bit i%4 tells whether i was kept. Geometry E for ⌈n/4⌉. Bytes: 2.
+// dropout sets y = x·scale where word i%4 of Philox4x32-10 with key seed and counter (i/4, layer,
+// step) is at least the threshold, else 0. keep has one byte for four elements: bit i%4 is set if
+// element i was kept. Geometry E for ⌈n/4⌉. Bytes: 2.
 KERNEL dropout(act *y, const act *x, unsigned char *keep, const StepState *state, long long n, unsigned threshold, float scale,
                unsigned long long seed, unsigned layer) {
 	unsigned long long step = state->step;

@@ -1,8 +1,9 @@
-// The images of a step from the data set on the card.
+// Generates the images of a step from the dataset on the device.
 
-// augment draws a batch: image i is number samples[i].index of pixels, bytes (h, w, channels), each looked up in
-// table[channels][256], shifted with linear interpolation (0 where it comes from outside: nothing is blended at the border),
-// then mirrored. The same as package cifar's, to the bit, before rounding to bfloat16. Block 256, grid the number of images.
+// augment generates a batch: image i is number samples[i].index of pixels, bytes (h, w, channels),
+// each looked up in table[channels][256], shifted with linear interpolation (0 outside the image:
+// border pixels are not blended), then mirrored. The same as package cifar's, to the bit, before
+// rounding to bfloat16. Block 256, grid the number of images.
 KERNEL augment(act *images, const unsigned char *pixels, const float *table, const Sample *samples, int h, int w, int channels) {
 	Sample s = samples[blockIdx.x];
 	int row = w * channels, size = h * row;

@@ -1,13 +1,14 @@
-// Batch normalization. A plan owns saved, 6 arrays of (channels,) that begin at a multiple of 16 bytes. With them
+// Batch normalization. A plan owns saved, 6 arrays of (channels,) that begin at a multiple of 16
+// bytes. With them
 //
 //	z = (x − MEAN)·SCALE + BETA, y = max(floor, z)
 //	dx = SCALE·g − A − (x − MEAN)·B
 //
-// for the gradient g of z, which is dy where z > floor, else 0; where a 2x2 max pool follows, dy goes to the
-// first of the largest z of each window.
+// for the gradient g of z, which is dy where z > floor, else 0; where a 2x2 max pool follows, dy
+// goes to the first of the largest z of each window.
 enum { MEAN, SCALE, BETA, RSTD, A, B };
 
-// Norm is what a thread knows of its channels. All passes round z in the same way.
+// Norm is what a thread needs of its channels. All passes round z alike.
 template <int V> struct Norm {
 	float mean[V], scale[V], beta[V], floor;
 	__device__ Norm(const float *saved, int channels, int c, int relu) {
@@ -58,7 +59,7 @@ template <int V> static __device__ void load_window(float (&x)[4][V], const act 
 }
 
 template <int V> static __device__ void statistics(float *saved, float *running_mean, float *running_variance,
-                                                   const float *gamma, const float *beta, const act *x, float *parts, unsigned *counters,
+                                                   const float *gamma, const float *beta, const act *x, float *partials, unsigned *counters,
                                                    long long rows, int channels, float epsilon, float momentum, int unbiased) {
 	int c = column<V>();
 	Span s = chunk(rows, blockIdx.y);
@@ -77,22 +78,22 @@ template <int V> static __device__ void statistics(float *saved, float *running_
 			}
 		}
 	}
-	add_threads<2, V>(parts, sums, channels);
+	add_threads<2, V>(partials, sums, channels);
 	if (!last_block(&counters[blockIdx.x], gridDim.y)) return;
 
-	// First the mean of all, as its distance from the first number of the channel. Then the sum of squares about it: of a chunk
-	// with n rows, of sums s and q about its pivot, and of a mean at distance d from that of all, it is q − s²/n + n·d²
-	// (Chan, Golub and LeVeque, 1979).
+	// First the mean of all, as its distance from the first element of the channel. Then the sum of
+	// squares about it: of a chunk with n rows, of sums s and q about its pivot, and of a mean at
+	// distance d from that of all, it is q − s²/n + n·d² (Chan, Golub and LeVeque, 1979).
 	Finish<V> f;
 	bool mine = f.channel < channels;
 	const act *in = x + f.channel;
-	const float *part = parts + f.channel;
+	const float *partial = partials + f.channel;
 	long long each = chunk_rows(rows);
 	int used = mine ? (int)((rows + each - 1) / each) : 0; // chunks that are not empty
 	float first = mine ? widen(in[0]) : 0, sum = 0, squares = 0;
 #pragma unroll 8
 	for (int i = f.slice; i < used; i += f.slices) {
-		float n = i < used - 1 ? each : rows - i * each, s = __ldcg(&part[2ll * i * channels]);
+		float n = i < used - 1 ? each : rows - i * each, s = __ldcg(&partial[2ll * i * channels]);
 		sum += n * (widen(in[i * each * channels]) - first) + s;
 	}
 	double mean = fold(sum, f.width) / rows;
@@ -100,7 +101,7 @@ template <int V> static __device__ void statistics(float *saved, float *running_
 #pragma unroll 8
 	for (int i = f.slice; i < used; i += f.slices) {
 		float n = i < used - 1 ? each : rows - i * each;
-		float s = __ldcg(&part[2ll * i * channels]), q = __ldcg(&part[(2ll * i + 1) * channels]);
+		float s = __ldcg(&partial[2ll * i * channels]), q = __ldcg(&partial[(2ll * i + 1) * channels]);
 		float m = s / n, d = widen(in[i * each * channels]) - first - away + m, within = q - s * m;
 		squares += (within < 0 ? 0 : within) + n * d * d;
 	}
@@ -119,15 +120,15 @@ template <int V> static __device__ void statistics(float *saved, float *running_
 	running_variance[c] = (float)(keep * running_variance[c] + (1 - keep) * variance * correction);
 }
 
-// bn_statistics makes saved (all but A and B) of the batch x and of gamma and beta, and moves the running
-// statistics: running = momentum·running + (1 − momentum)·batch, where unbiased takes rows/(rows − 1) of the
-// variance. Geometry C. Bytes: 1.
+// bn_statistics makes saved (all but A and B) of the batch x and of gamma and beta, and updates the
+// running statistics: running = momentum·running + (1 − momentum)·batch, where unbiased takes
+// rows/(rows − 1) of the variance. Geometry C. Bytes: 1.
 KERNEL bn_statistics(float *saved, float *running_mean, float *running_variance, const float *gamma, const float *beta, const act *x,
-                     float *parts, unsigned *counters, long long rows, int channels, float epsilon, float momentum, int unbiased) {
+                     float *partials, unsigned *counters, long long rows, int channels, float epsilon, float momentum, int unbiased) {
 	if (channels % VEC == 0)
-		statistics<VEC>(saved, running_mean, running_variance, gamma, beta, x, parts, counters, rows, channels, epsilon, momentum, unbiased);
+		statistics<VEC>(saved, running_mean, running_variance, gamma, beta, x, partials, counters, rows, channels, epsilon, momentum, unbiased);
 	else
-		statistics<1>(saved, running_mean, running_variance, gamma, beta, x, parts, counters, rows, channels, epsilon, momentum, unbiased);
+		statistics<1>(saved, running_mean, running_variance, gamma, beta, x, partials, counters, rows, channels, epsilon, momentum, unbiased);
 }
 
 // bn_running makes saved of the running statistics instead. Geometry E for n = channels.
@@ -157,7 +158,7 @@ template <int V> static __device__ void apply(act *y, const act *x, const float 
 	}
 }
 
-// bn_apply sets y to the normalised x, and with relu to max(0, …). Geometry C. Bytes: 2.
+// bn_apply sets y to the normalized x, and with relu to max(0, …). Geometry C. Bytes: 2.
 KERNEL bn_apply(act *y, const act *x, const float *saved, long long rows, int channels, int relu) {
 	if (channels % VEC == 0) apply<VEC>(y, x, saved, rows, channels, relu);
 	else apply<1>(y, x, saved, rows, channels, relu);
@@ -184,18 +185,18 @@ template <int V> static __device__ void apply_pool(act *y, const act *x, const f
 	}
 }
 
-// bn_apply_pool is bn_apply and then a 2x2 max pool: x is (n, h, w, channels), y (n, ⌊h/2⌋, ⌊w/2⌋, channels).
-// Geometry C for the rows of y. Bytes: 1.25.
+// bn_apply_pool is bn_apply and then a 2x2 max pool: x is (n, h, w, channels), y (n, ⌊h/2⌋, ⌊w/2⌋,
+// channels). Geometry C for the rows of y. Bytes: 1.25.
 KERNEL bn_apply_pool(act *y, const act *x, const float *saved, int n, int h, int w, int channels, int relu) {
 	if (channels % VEC == 0) apply_pool<VEC>(y, x, saved, n, h, w, channels, relu);
 	else apply_pool<1>(y, x, saved, n, h, w, channels, relu);
 }
 
-// finish_sums adds the parts of Σg and Σg·(x − MEAN) in the last block, and makes of them
-// dβ, dγ, A and B. rows are those of x.
-template <int V> static __device__ void finish_sums(float *dgamma, float *dbeta, float *saved, const float *parts, unsigned *counters, long long rows, int channels) {
+// finish_sums adds the partial sums of Σg and Σg·(x − MEAN) in the last block, and computes dβ, dγ,
+// A and B from them. rows are those of x.
+template <int V> static __device__ void finish_sums(float *dgamma, float *dbeta, float *saved, const float *partials, unsigned *counters, long long rows, int channels) {
 	if (!last_block(&counters[blockIdx.x], gridDim.y)) return;
-	double sum = add_parts<2, V>(parts, 0, channels), product = add_parts<2, V>(parts, 1, channels);
+	double sum = add_partials<2, V>(partials, 0, channels), product = add_partials<2, V>(partials, 1, channels);
 	Finish<V> f;
 	if (f.slice > 0 || f.channel >= channels) return;
 	int c = f.channel;
@@ -206,7 +207,7 @@ template <int V> static __device__ void finish_sums(float *dgamma, float *dbeta,
 	saved[B * (long long)channels + c] = (float)(scale * product * rstd * rstd);
 }
 
-template <int V> static __device__ void grad_sums(float *dgamma, float *dbeta, float *saved, const act *dy, const act *x, float *parts, unsigned *counters,
+template <int V> static __device__ void grad_sums(float *dgamma, float *dbeta, float *saved, const act *dy, const act *x, float *partials, unsigned *counters,
                                                   long long rows, int channels, int relu) {
 	int c = column<V>();
 	float sums[2][V] = {};
@@ -225,19 +226,19 @@ template <int V> static __device__ void grad_sums(float *dgamma, float *dbeta, f
 			}
 		}
 	}
-	add_threads<2, V>(parts, sums, channels);
-	finish_sums<V>(dgamma, dbeta, saved, parts, counters, rows, channels);
+	add_threads<2, V>(partials, sums, channels);
+	finish_sums<V>(dgamma, dbeta, saved, partials, counters, rows, channels);
 }
 
-// bn_grad_sums sets dbeta = Σg, dgamma = Σg·(x − mean)/σ, and A and B of saved, whose rest the forward pass left.
-// Geometry C. Bytes: 2.
-KERNEL bn_grad_sums(float *dgamma, float *dbeta, float *saved, const act *dy, const act *x, float *parts, unsigned *counters,
+// bn_grad_sums sets dbeta = Σg, dgamma = Σg·(x − mean)/σ, and A and B of saved; the forward pass
+// has set the rest. Geometry C. Bytes: 2.
+KERNEL bn_grad_sums(float *dgamma, float *dbeta, float *saved, const act *dy, const act *x, float *partials, unsigned *counters,
                     long long rows, int channels, int relu) {
-	if (channels % VEC == 0) grad_sums<VEC>(dgamma, dbeta, saved, dy, x, parts, counters, rows, channels, relu);
-	else grad_sums<1>(dgamma, dbeta, saved, dy, x, parts, counters, rows, channels, relu);
+	if (channels % VEC == 0) grad_sums<VEC>(dgamma, dbeta, saved, dy, x, partials, counters, rows, channels, relu);
+	else grad_sums<1>(dgamma, dbeta, saved, dy, x, partials, counters, rows, channels, relu);
 }
 
-template <int V> static __device__ void grad_sums_pool(float *dgamma, float *dbeta, float *saved, const act *dy, const act *x, float *parts, unsigned *counters,
+template <int V> static __device__ void grad_sums_pool(float *dgamma, float *dbeta, float *saved, const act *dy, const act *x, float *partials, unsigned *counters,
                                                        int n, int h, int w, int channels, int relu) {
 	int c = column<V>(), high = h / 2, wide = w / 2;
 	float sums[2][V] = {};
@@ -261,15 +262,15 @@ template <int V> static __device__ void grad_sums_pool(float *dgamma, float *dbe
 			}
 		}
 	}
-	add_threads<2, V>(parts, sums, channels);
-	finish_sums<V>(dgamma, dbeta, saved, parts, counters, (long long)n * h * w, channels);
+	add_threads<2, V>(partials, sums, channels);
+	finish_sums<V>(dgamma, dbeta, saved, partials, counters, (long long)n * h * w, channels);
 }
 
 // bn_grad_sums_pool is bn_grad_sums for bn_apply_pool. Geometry C for the rows of dy. Bytes: 1.25.
-KERNEL bn_grad_sums_pool(float *dgamma, float *dbeta, float *saved, const act *dy, const act *x, float *parts, unsigned *counters,
+KERNEL bn_grad_sums_pool(float *dgamma, float *dbeta, float *saved, const act *dy, const act *x, float *partials, unsigned *counters,
                          int n, int h, int w, int channels, int relu) {
-	if (channels % VEC == 0) grad_sums_pool<VEC>(dgamma, dbeta, saved, dy, x, parts, counters, n, h, w, channels, relu);
-	else grad_sums_pool<1>(dgamma, dbeta, saved, dy, x, parts, counters, n, h, w, channels, relu);
+	if (channels % VEC == 0) grad_sums_pool<VEC>(dgamma, dbeta, saved, dy, x, partials, counters, n, h, w, channels, relu);
+	else grad_sums_pool<1>(dgamma, dbeta, saved, dy, x, partials, counters, n, h, w, channels, relu);
 }
 
 template <int V> static __device__ void grad(act *dx, const act *dy, const act *x, const float *saved, long long rows, int channels, int relu) {
@@ -329,7 +330,8 @@ template <int V> static __device__ void grad_pool(act *dx, const act *dy, const 
 	}
 }
 
-// bn_grad_pool is bn_grad for bn_apply_pool; dx must not be dy. Geometry C for n·⌈h/2⌉·⌈w/2⌉ rows. Bytes: 2.25.
+// bn_grad_pool is bn_grad for bn_apply_pool; dx must not be dy. Geometry C for n·⌈h/2⌉·⌈w/2⌉ rows.
+// Bytes: 2.25.
 KERNEL bn_grad_pool(act *dx, const act *dy, const act *x, const float *saved, int n, int h, int w, int channels, int relu) {
 	if (channels % VEC == 0) grad_pool<VEC>(dx, dy, x, saved, n, h, w, channels, relu);
 	else grad_pool<1>(dx, dy, x, saved, n, h, w, channels, relu);

@@ -21,19 +21,21 @@ static __device__ void biased(act *y, const From *x, const float *bias, long lon
 	}
 }
 
-// add_bias sets y[r][c] += bias[c], then, with relu, max(0, …). Geometry C. Bytes: 2, or none for channels of bias 0 without relu.
+// add_bias sets y[r][c] += bias[c], then, with relu, max(0, …). Geometry C. Bytes: 2, or none for
+// channels of bias 0 without relu.
 KERNEL add_bias(act *y, const float *bias, long long rows, int channels, int relu) {
 	if (channels % VEC == 0) biased<VEC>(y, y, bias, rows, channels, floor_of(relu));
 	else biased<1>(y, y, bias, rows, channels, floor_of(relu));
 }
 
-// bias_of sets y[r][c] = x[r][c] + bias[c] in the same way, rounded once. Geometry C. Bytes: 3, of types of 4 and 2.
+// bias_of sets y[r][c] = x[r][c] + bias[c] in the same way, rounded once. Geometry C. Bytes: 3, of
+// types of 4 and 2.
 KERNEL bias_of(act *y, const float *x, const float *bias, long long rows, int channels, int relu) {
 	if (channels % VEC == 0) biased<VEC>(y, x, bias, rows, channels, floor_of(relu));
 	else biased<1>(y, x, bias, rows, channels, floor_of(relu));
 }
 
-template <int V> static __device__ void sums_of_columns(float *sum, const act *x, float *parts, unsigned *counters, long long rows, int channels) {
+template <int V> static __device__ void sums_of_columns(float *sum, const act *x, float *partials, unsigned *counters, long long rows, int channels) {
 	int c = column<V>();
 	float sums[1][V] = {};
 	if (c < channels) {
@@ -45,15 +47,15 @@ template <int V> static __device__ void sums_of_columns(float *sum, const act *x
 			for (int v = 0; v < V; v++) sums[0][v] += z[v];
 		}
 	}
-	add_threads<1, V>(parts, sums, channels);
+	add_threads<1, V>(partials, sums, channels);
 	if (!last_block(&counters[blockIdx.x], gridDim.y)) return;
-	double total = add_parts<1, V>(parts, 0, channels);
+	double total = add_partials<1, V>(partials, 0, channels);
 	Finish<V> f;
 	if (f.slice == 0 && f.channel < channels) sum[f.channel] = (float)total;
 }
 
 // column_sums sets sum[c] = Σ x[r][c]: the gradient of a bias. Geometry C. Bytes: 1.
-KERNEL column_sums(float *sum, const act *x, float *parts, unsigned *counters, long long rows, int channels) {
-	if (channels % VEC == 0) sums_of_columns<VEC>(sum, x, parts, counters, rows, channels);
-	else sums_of_columns<1>(sum, x, parts, counters, rows, channels);
+KERNEL column_sums(float *sum, const act *x, float *partials, unsigned *counters, long long rows, int channels) {
+	if (channels % VEC == 0) sums_of_columns<VEC>(sum, x, partials, counters, rows, channels);
+	else sums_of_columns<1>(sum, x, partials, counters, rows, channels);
 }

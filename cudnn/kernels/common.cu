@@ -1,26 +1,27 @@
 // The kernels of a training step, without convolutions (cuDNN) and matrix products (cuBLAS).
 //
-// The files of this folder, this one first, are one program. NVRTC compiles it for the card found (compute
-// capability 6.0 and later) when the backend is opened. It includes nothing:
+// The files of this folder, this one first, are one program. NVRTC compiles it for the card found
+// (compute capability 6.0 and later) when the backend is opened. It includes nothing:
 //
 //	--gpu-architecture=sm_XX --std=c++14 [-DBF16]
 //
-// act is the type of activations: float, or bfloat16 with -DBF16. Parameters, statistics and
-// losses are float, and arithmetic is that of float unless it says double. Results are the same bits
-// in every run: sums are made of parts, which the last block to end adds in their order.
+// act is the type of activations: float, or bfloat16 with -DBF16. Parameters, statistics and losses
+// are float; arithmetic is float where it does not say double. Every run gives the same bits: the
+// last block to finish adds the partial sums in their order.
 //
-// Contracts common to all:
+// Contracts of all kernels:
 //   - Activations are NHWC, row-major: rows of channels, begin at a multiple of 16 bytes and do not
 //     overlap others, but for dx, which may be x or dy, and y of an element-wise kernel, which may be x. Parameters
 //     (gamma, w, …) may begin at any element.
 //   - Geometry E, for n elements: block 256, any grid; a thread takes VEC elements at a time.
 //   - Geometry C, for rows of channels: block (4, 64) and grid.x = ⌈channels/(4·VEC)⌉ if VEC divides the
-//     channels (64 bytes of a row, and few channels in the last block of a sum), else block (32, 8) and grid.x = ⌈channels/32⌉; grid.y ≥ 1 is the number of chunks of rows,
-//     and in sums no more than 256·block.y rows may be in one, so that float suffices to add them.
-//   - parts is scratch memory, 2·channels·grid.y floats for geometry C. counters is zero when a kernel begins and
+//     channels (64 bytes of a row, and few channels in the last block of a sum), else block (32, 8) and
+//     grid.x = ⌈channels/32⌉. grid.y ≥ 1 is the number of chunks of rows. A sum has at most 256·block.y rows in
+//     a chunk, so that float is accurate enough.
+//   - partials is scratch memory for partial sums, 2·channels·grid.y floats for geometry C. counters is zero when a kernel begins and
 //     when it ends, grid.x words. Kernels of one stream may share both.
-//   - "Bytes" is what is moved between the chip and its memory, in units of an activation (2 or 4 bytes) for
-//     each element of x. All kernels are bound by it.
+//   - "Bytes" is the traffic to device memory per element of x, in units of an activation (2 or 4 bytes). All
+//     kernels are bound by it.
 
 #ifndef KERNEL // the tests compile this file for the CPU, with meanings of their own
 #define KERNEL extern "C" __global__ void __launch_bounds__(256)
@@ -34,7 +35,7 @@ typedef float act;
 enum { VEC = 4 }; // elements of 16 bytes, the widest load
 #endif
 
-// StepState is what changes from step to step; the host writes it before each.
+// StepState is what changes from step to step. The host writes it before each step.
 struct StepState {
 	unsigned long long step; // counter of the dropout masks
 	float learning_rate;
@@ -47,27 +48,27 @@ struct StepMetrics {
 	int images, correct;
 };
 
-// Part is a piece of the parameters with one λ.
-struct Part {
+// Range is a range of the parameters with one λ.
+struct Range {
 	long long from;
 	int size; // at most 16384
 	float lambda;
 };
 
-// Sample is an image of the data set as it is shown once.
+// Sample is one use of an image of the dataset.
 struct Sample {
 	float index;    // in the set
-	float tx, ty;   // pixels by which the picture moves to the left and up
+	float tx, ty;   // shift of the image to the left and up, in pixels
 	float mirrored; // left to right, after the shift; or 0
 };
 
-// ---- Numbers ----
+// ---- Values ----
 
 #ifdef BF16
 
 static __device__ float widen(act x) { return __uint_as_float((unsigned)x << 16); }
 
-// narrow rounds to the nearest, of two to the even one; a NaN stays one.
+// narrow rounds to nearest, ties to even; NaN stays NaN.
 static __device__ act narrow(float x) {
 	unsigned bits = __float_as_uint(x);
 	if (x != x) return (act)(bits >> 16 | 0x40);
@@ -130,21 +131,22 @@ static __device__ void store(float *p, const float (&r)[1]) { *p = r[0]; }
 
 static __device__ bool aligned(const void *p, int bytes) { return ((unsigned long long)p & (bytes - 1)) == 0; }
 
-// not_below returns the larger of z and floor; a NaN stays one.
+// not_below returns the larger of z and floor; NaN stays NaN.
 static __device__ float not_below(float floor, float z) { return z <= floor ? floor : z; }
 
 // floor_of is 0 where a ReLU follows, else −∞.
 static __device__ float floor_of(int relu) { return relu ? 0.0f : __uint_as_float(0xff800000u); }
 
-// above tells whether z comes before best in a maximum: NaN is above all, and the first of equals counts.
+// above reports whether z replaces best in a maximum: NaN is above all, and the first of equals
+// counts.
 static __device__ bool above(float z, float best) { return z > best || (z != z && best == best); }
 
-// ---- Blocks and their parts ----
+// ---- Blocks and their partial sums ----
 
 static __device__ int thread_in_block() { return threadIdx.y * blockDim.x + threadIdx.x; }
 
-// last_block tells all threads of the last of total blocks that it is the last, and that it sees
-// what the threads of the others wrote before they came here. It leaves the counter zero.
+// last_block reports, to all threads of a block, whether it is the last of total blocks to call it.
+// The last block sees what all others wrote before their calls. It resets the counter to zero.
 static __device__ bool last_block(unsigned *counter, unsigned total) {
 	__shared__ bool last;
 	__threadfence();
@@ -158,8 +160,8 @@ static __device__ bool last_block(unsigned *counter, unsigned total) {
 	return last;
 }
 
-// fold adds the x of all threads whose number is the same modulo width, a power of two, and
-// returns the sum to each of them. There are few sums, so double costs little even where it is slow.
+// fold adds the x of all threads whose index is the same modulo width, a power of two, and returns
+// the sum to each of them. There are few sums, so double costs little even where it is slow.
 static __device__ double fold(double x, int width) {
 	__shared__ double shared[256];
 	int t = thread_in_block(), n = blockDim.x * blockDim.y;
@@ -191,9 +193,9 @@ static __device__ Span chunk(long long rows, int i) {
 // column returns the first of a thread's V channels.
 template <int V> static __device__ int column() { return (blockIdx.x * blockDim.x + threadIdx.x) * V; }
 
-// add_threads adds the sums of the threads of a block that have the same channels, and stores them as
-// the parts of the block: parts[chunk][K][channels].
-template <int K, int V> static __device__ void add_threads(float *parts, float (&sum)[K][V], int channels) {
+// add_threads adds the sums of the threads of a block that have the same channels, and stores them
+// as the partial sums of the block: partials[chunk][K][channels].
+template <int K, int V> static __device__ void add_threads(float *partials, float (&sum)[K][V], int channels) {
 	__shared__ float shared[K * V * 256];
 	int c = column<V>(), width = blockDim.x * blockDim.y, t = thread_in_block();
 	for (int k = 0; k < K; k++)
@@ -206,11 +208,11 @@ template <int K, int V> static __device__ void add_threads(float *parts, float (
 	if (threadIdx.y > 0 || c >= channels) return;
 	for (int k = 0; k < K; k++)
 		for (int v = 0; v < V; v++)
-			parts[((long long)blockIdx.y * K + k) * channels + c + v] = shared[(k * V + v) * width + t];
+			partials[((long long)blockIdx.y * K + k) * channels + c + v] = shared[(k * V + v) * width + t];
 }
 
-// Finish is how the threads of a block divide its channels and the chunks when they add
-// parts: each takes every slices-th chunk of one channel, and the first slice ends with the sums.
+// Finish is how the threads of a block divide its channels and the chunks when they add partial
+// sums: each takes every slices-th chunk of one channel, and the first slice ends with the sums.
 template <int V> struct Finish {
 	int width, channel, slice, slices;
 	__device__ Finish() {
@@ -221,13 +223,14 @@ template <int V> struct Finish {
 	}
 };
 
-// add_parts returns Σ over all chunks of parts[chunk][k][channel], of K sums. A thread adds some dozens of them.
-template <int K, int V> static __device__ double add_parts(const float *parts, int k, int channels) {
+// add_partials returns Σ over all chunks of partials[chunk][k][channel], of K sums. A thread adds
+// some dozens of them.
+template <int K, int V> static __device__ double add_partials(const float *partials, int k, int channels) {
 	Finish<V> f;
 	float sum = 0;
 	if (f.channel < channels) {
 #pragma unroll 8
-		for (int i = f.slice; i < gridDim.y; i += f.slices) sum += __ldcg(&parts[((long long)i * K + k) * channels + f.channel]);
+		for (int i = f.slice; i < gridDim.y; i += f.slices) sum += __ldcg(&partials[((long long)i * K + k) * channels + f.channel]);
 	}
 	return fold(sum, f.width);
 }

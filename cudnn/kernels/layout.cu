@@ -1,12 +1,13 @@
 // Steps, types and layouts.
 
-// step_begin empties the metrics of a step. One thread.
+// step_begin clears the metrics of a step. One thread.
 KERNEL step_begin(StepMetrics *metrics, const StepState *state) {
 	StepMetrics zero = {0, 0, 0, 0};
 	metrics[state->slot] = zero;
 }
 
-// convert copies n numbers of one type to the other. Bytes: 6 for an element, of types of 4 and 2.
+// convert converts n elements from one type to the other. Bytes: 6 for an element, of types of 4
+// and 2.
 template <class To, class From> static __device__ void convert(To *y, const From *x, long long n) {
 	long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x, all = gridDim.x * (long long)blockDim.x;
 	long long done = 0;
@@ -53,14 +54,16 @@ KERNEL swap_axes(act *dst, const act *src, int batch, int rows, int cols) {
 	}
 }
 
-// A convolution's kernel lies in parameters as [taps][in][out], taps = k·k, and cuDNN wants [out][taps][in]
-// (filter layout NHWC), or [out][in][taps] (NCHW). Each is the transpose of a matrix of taps·in rows; for
-// the second its rows are taken in another order: row q = i·taps + t is number t·in + i.
+// A convolution's kernel lies in parameters as [taps][in][out], taps = k·k, and cuDNN wants
+// [out][taps][in] (filter layout NHWC), or [out][in][taps] (NCHW). Each is the transpose of a
+// matrix of taps·in rows; for the second its rows are taken in another order: row q = i·taps + t is
+// number t·in + i.
 static __device__ long long kernel_row(int q, int taps, int in, int nchw) {
 	return nchw ? (q % taps) * (long long)in + q / taps : q;
 }
 
-// pack_kernel makes cuDNN's kernel of the parameters'. Block (32, 8), grid (⌈out/32⌉, ⌈taps·in/32⌉).
+// pack_kernel makes cuDNN's kernel of the parameters'. Block (32, 8), grid (⌈out/32⌉,
+// ⌈taps·in/32⌉).
 KERNEL pack_kernel(act *dst, const float *src, int taps, int in, int out, int nchw) {
 	__shared__ float tile[32][33];
 	int rows = taps * in, o = blockIdx.x * 32 + threadIdx.x;

@@ -1,7 +1,7 @@
 // Loss and optimizer.
 
-// Row is what a block of 32 threads knows of a row of logits: the largest, which class has it first, and
-// Σ exp(logit − largest). A NaN makes a NaN of all and no class.
+// Row is the summary of a row of logits in a block of 32 threads: the largest, which class has it
+// first, and Σ exp(logit − largest). A NaN makes all NaN, with no class.
 struct Row {
 	float largest;
 	int best;
@@ -34,9 +34,10 @@ static __device__ Row row_of(const act *logits, int classes) {
 	return r;
 }
 
-// softmax_loss measures the cross-entropy of the softmax of each row of logits against its label, and whether the first of
-// its largest logits is that of the label, in losses and correct, (rows,); the last block adds them to the
-// metrics of the step: loss += Σ/rows, correct += Σ, images = rows. A label that is no class makes the loss NaN. Block 32, grid rows.
+// softmax_loss measures the cross-entropy of the softmax of each row of logits against its label,
+// and whether the first of its largest logits is that of the label, in losses and correct, (rows,);
+// the last block adds them to the metrics of the step: loss += Σ/rows, correct += Σ, images = rows.
+// A label that is no class makes the loss NaN. Block 32, grid rows.
 KERNEL softmax_loss(StepMetrics *metrics, const StepState *state, const act *logits, const float *labels, double *losses, int *correct,
                     unsigned *counters, int rows, int classes) {
 	const act *x = logits + (long long)blockIdx.x * classes;
@@ -57,7 +58,8 @@ KERNEL softmax_loss(StepMetrics *metrics, const StepState *state, const act *log
 	m->loss += loss / rows, m->images = rows, m->correct += (int)right;
 }
 
-// softmax_grad sets d = (softmax(logits) − onehot(label))/rows; d may be logits. Block 32, grid rows.
+// softmax_grad sets d = (softmax(logits) − onehot(label))/rows; d may be logits. Block 32, grid
+// rows.
 KERNEL softmax_grad(act *d, const act *logits, const float *labels, int rows, int classes) {
 	long long at = (long long)blockIdx.x * classes;
 	Row r = row_of(logits + at, classes);
@@ -68,8 +70,8 @@ KERNEL softmax_grad(act *d, const act *logits, const float *labels, int rows, in
 	}
 }
 
-// penalize measures λ·Σ of a block's part, of which each thread brings its squares, and adds the parts of all blocks
-// to the penalty of the step.
+// penalize measures λ·Σ of a block's range, of which each thread brings its squares, and adds the
+// ranges of all blocks to the penalty of the step.
 static __device__ void penalize(float squares, float lambda, double *penalties, StepMetrics *metrics, const StepState *state, unsigned *counters) {
 	double sum = lambda == 0 ? 0.0 : lambda * fold(squares, 1); // λ is that of the whole block
 	if (threadIdx.x == 0) penalties[blockIdx.x] = sum;
@@ -97,11 +99,11 @@ struct Update {
 //
 //	g' = g + 2λ·w;  v ← m·v − lr·g';  w ← w + m·v − lr·g'  (w ← w + v without nesterov)
 //
-// and adds Σ λ·w² of the old w to the metrics of the step. penalties is scratch, (parts,). Block 256, grid the number of parts. Bytes: 20 for
-// a parameter.
-KERNEL sgd_step(float *__restrict__ w, float *__restrict__ v, const float *__restrict__ g, const Part *parts, double *penalties,
+// and adds Σ λ·w² of the old w to the metrics of the step. penalties is scratch, (ranges,). Block
+// 256, grid the number of ranges. Bytes: 20 per parameter.
+KERNEL sgd_step(float *__restrict__ w, float *__restrict__ v, const float *__restrict__ g, const Range *ranges, double *penalties,
                 StepMetrics *metrics, const StepState *state, unsigned *counters, float momentum, int nesterov) {
-	Part p = parts[blockIdx.x];
+	Range p = ranges[blockIdx.x];
 	Update update = {state->learning_rate, momentum, 2 * p.lambda, nesterov != 0};
 	w += p.from, v += p.from, g += p.from;
 	float squares = 0;
@@ -126,9 +128,10 @@ KERNEL sgd_step(float *__restrict__ w, float *__restrict__ v, const float *__res
 	penalize(squares, p.lambda, penalties, metrics, state, counters);
 }
 
-// penalty only measures: it adds Σ λ·w² to the metrics of the step. As sgd_step. Bytes: 4 for a parameter with λ ≠ 0.
-KERNEL penalty(const float *w, const Part *parts, double *penalties, StepMetrics *metrics, const StepState *state, unsigned *counters) {
-	Part p = parts[blockIdx.x];
+// penalty only measures: it adds Σ λ·w² to the metrics of the step. As sgd_step. Bytes: 4 for a
+// parameter with λ ≠ 0.
+KERNEL penalty(const float *w, const Range *ranges, double *penalties, StepMetrics *metrics, const StepState *state, unsigned *counters) {
+	Range p = ranges[blockIdx.x];
 	float squares = 0;
 	if (p.lambda != 0)
 		for (int i = threadIdx.x; i < p.size; i += 256) squares += w[p.from + i] * w[p.from + i];

@@ -1,5 +1,5 @@
-// Package philox has Philox4x32-10, a random number generator without state: it maps a
-// counter and a key to four words, so any number of a stream is had at once, in any
+// Package philox implements Philox4x32-10, a random number generator without state. It maps a
+// counter and a key to four words, so any element of a stream can be computed at once, in any
 // order and on any device. See Salmon et al., "Parallel random numbers: as easy as 1,
 // 2, 3", SC 2011, https://doi.org/10.1145/2063384.2063405.
 //
