@@ -57,8 +57,9 @@ type Backend interface {
 	// into t.
 	View(t tensor.Tensor, offset int, shape tensor.Shape) tensor.Tensor
 	// Kernel is View for the w of a Conv2D or a Dense. It allocates whatever other form of the
-	// weights the backend keeps, so that no plan fails for lack of memory later. A View of its rows
-	// may be the w of a DenseSpec.Slice.
+	// weights the backend keeps, so that no plan fails for lack of memory later. That memory
+	// belongs to the scope that made parameters. A View of its rows may be the w of a
+	// DenseSpec.Slice.
 	Kernel(parameters tensor.Tensor, offset int, shape tensor.Shape) (tensor.Tensor, error)
 
 	// Write copies src, row-major in the order of the shape, to dst.

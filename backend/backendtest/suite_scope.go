@@ -63,6 +63,16 @@ func (s *suite) scopesTogether() {
 		same(s.T, "y of another scope", ofSecond.run(), want)
 		same(s.T, "y of the backend", ofParent.run(), want)
 	}
+	// A form of the weights that a scope has made outlives the scope, as the weights do.
+	other := d.parameter(tensor.Shape{5, 7}, in.w)
+	brief := d.scoped()
+	same(s.T, "y of a brief scope", newProduct(brief, in, brief.kernelOf(other, 0, tensor.Shape{5, 7})).run(), want)
+	if err := brief.Close(); err != nil {
+		s.Fatal(err)
+	}
+	d.write(other, s.normal(35, 1))
+	d.write(other, in.w)
+	same(s.T, "y of weights that a closed scope has read", newProduct(d, in, d.kernelOf(other, 0, tensor.Shape{5, 7})).run(), want)
 	// What the backend writes to the weights is what the scopes read.
 	in.w = s.normal(35, 1)
 	d.write(w, in.w)
