@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sync/atomic"
 	"time"
 
@@ -325,7 +324,7 @@ func (t *Trainer) epoch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !finite(val.Loss) {
+	if !tensor.Finite(val.Loss) {
 		return fmt.Errorf("epoch %d: the validation loss is %v%s", t.Epoch+1, val.Loss, divergedAdvice)
 	}
 	t.History = append(t.History, Row{
@@ -382,7 +381,7 @@ func (t *Trainer) collect(last *time.Time) error {
 		return err
 	}
 	for i, m := range t.metrics {
-		if loss := m.Loss + m.Penalty; !finite(loss) {
+		if loss := m.Loss + m.Penalty; !tensor.Finite(loss) {
 			return fmt.Errorf("epoch %d, step %d: the loss is %v%s",
 				t.Epoch+1, t.EpochStep-len(t.metrics)+i+1, loss, divergedAdvice)
 		}
@@ -399,8 +398,6 @@ func (t *Trainer) collect(last *time.Time) error {
 }
 
 const divergedAdvice = ": training has diverged; a smaller learning rate or a warm-up may help"
-
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // speed returns the epoch's images per second of training.
 func (t *Trainer) speed() float64 { return float64(t.Sums.Images) / max(t.Seconds, 1e-9) }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"image"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +19,7 @@ import (
 	"github.com/lamina-go/lamina/internal/picture"
 	"github.com/lamina-go/lamina/keras"
 	"github.com/lamina-go/lamina/nn"
+	"github.com/lamina-go/lamina/tensor"
 )
 
 // Channels is the number of channels of an image: red, green and blue.
@@ -231,13 +231,11 @@ type Class struct {
 var ErrNotFinite = errors.New("the output of the model is not finite: mean or std differ from those of its training, " +
 	"its training diverged, or its file is damaged")
 
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
-
 // Top returns the n most probable classes, the most probable first.
 func (p Prediction) Top(n int) ([]Class, error) {
 	classes := make([]Class, len(p.probabilities))
 	for i, v := range p.probabilities {
-		if !finite(float64(v)) {
+		if !tensor.Finite(v) {
 			return nil, ErrNotFinite
 		}
 		classes[i] = Class{p.labels[i], float64(v)}

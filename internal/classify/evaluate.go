@@ -6,6 +6,7 @@ import (
 
 	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/nn"
+	"github.com/lamina-go/lamina/tensor"
 )
 
 // Evaluation is how well a model does on a dataset.
@@ -41,7 +42,7 @@ func (m *Model) Evaluate(ctx context.Context, d *cifar.Dataset) (*Evaluation, er
 			e.Confusion[int(class)][predicted]++
 		}
 	})
-	if err == nil && !finite(e.Loss) {
+	if err == nil && !tensor.Finite(e.Loss) {
 		err = ErrNotFinite
 	}
 	return e, err
