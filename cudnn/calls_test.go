@@ -3,9 +3,11 @@
 package cudnn
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -282,6 +284,40 @@ func TestNewPlansAfterRecording(t *testing.T) {
 	}
 	n.steps(3)
 	if _, err := n.trained.Metrics(nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNoMemoryForAnotherScope makes a plan in a scope, for which the card has not enough memory. A
+// backend that trains keeps the scratch memory that it had.
+func TestNoMemoryForAnotherScope(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("FAKE_MEMORY", strconv.Itoa(96<<20))
+	b := openFake(t, Options{})
+	defer b.Close()
+	n := newSmallNetwork(t, b)
+	n.steps(3)
+	before := b.memory
+	free, _ := b.memoryInfo()
+	scope := b.Scope()
+	s := backend.Conv2DSpec{N: 64, H: 32, W: 32, In: 64, Out: 64, Kernel: 3}
+	taken, err := scope.Parameters(tensor.Shape{int(free/4) - 1<<10})
+	must(t, taken, err)
+	if _, err := scope.Conv2D(s); !errors.Is(err, backend.ErrMemory) {
+		t.Fatalf("error %v, want %v", err, backend.ErrMemory)
+	}
+	if now := b.memory; now.packed.bytes != before.packed.bytes || now.packed.at == 0 {
+		t.Errorf("%d bytes of scratch memory at %d, want %d", now.packed.bytes, now.packed.at, before.packed.bytes)
+	}
+	n.steps(3)
+	metrics, err := n.trained.Metrics(nil)
+	if must(t, metrics, err); len(metrics) != 6 {
+		t.Errorf("%d metrics of 6 steps", len(metrics))
+	}
+	if err := scope.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Conv2D(s); err != nil {
 		t.Error(err)
 	}
 }
