@@ -51,8 +51,8 @@ func (m *Model) Evaluate(ctx context.Context, d *cifar.Dataset) (*Evaluation, er
 // labelsOf returns the labels of the model, which must equal the names of a dataset's classes. A
 // model without labels takes the dataset's.
 func (m *Model) labelsOf(names []string) ([]string, error) {
-	if len(names) != m.model.Classes {
-		return nil, fmt.Errorf("%s has %d classes, the dataset %d", m.Name, m.model.Classes, len(names))
+	if len(names) != m.network.Classes {
+		return nil, fmt.Errorf("%s has %d classes, the dataset %d", m.Name, m.network.Classes, len(names))
 	}
 	if !m.named {
 		return names, nil
