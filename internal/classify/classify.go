@@ -109,8 +109,8 @@ func name(path string) string {
 	return base
 }
 
-// New prepares a model for classification, under a name for display. It copies the weights: m may be
-// closed. What neither the options nor the model know is taken as for CIFAR-10.
+// New prepares a model for classification, under a name for display. It copies the weights: m may
+// be closed. What neither the options nor the model know is taken as for CIFAR-10.
 func New(m *nn.Model, name string, o Options) (*Model, error) {
 	if n := m.Input[2]; n != Channels {
 		return nil, fmt.Errorf("%s takes images of %d channels, but image files have %d", name, n, Channels)

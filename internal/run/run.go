@@ -34,8 +34,8 @@ type Job struct {
 	backend backend.Backend
 }
 
-// Start returns the job of a run: of the one in dir, to resume it, or if dir is nil of a new one in a
-// folder that it creates at path ("" for a path with the model and the time). The caller sets the
+// Start returns the job of a run: of the one in dir, to resume it, or if dir is nil of a new one in
+// a folder that it creates at path ("" for a path with the model and the time). The caller sets the
 // other fields of the job, and closes it. After an error dir is closed.
 func Start(dir *Folder, path string, s Settings) (*Job, error) {
 	var convolutions map[string]string
