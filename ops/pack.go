@@ -23,7 +23,7 @@ func (l Level) packPanels(dst []float32, stride int, b []float32, rs, cs, k, n i
 		return
 	}
 	for j := 0; j < n; j += width {
-		l.Transpose(dst[j/width*stride:], width, b[j*cs:], cs, min(width, n-j), k)
+		l.transpose(dst[j/width*stride:], width, b[j*cs:], cs, min(width, n-j), k)
 	}
 }
 
@@ -43,8 +43,8 @@ func (l Level) packRows(dst []float32, stride, width int, b []float32, rs, k, n 
 	}
 }
 
-// Transpose sets dst[j*ldd+i] = src[i*lds+j] for m rows i and n columns j of src.
-func (l Level) Transpose(dst []float32, ldd int, src []float32, lds, m, n int) {
+// transpose sets dst[j*ldd+i] = src[i*lds+j] for m rows i and n columns j of src.
+func (l Level) transpose(dst []float32, ldd int, src []float32, lds, m, n int) {
 	rows, columns := l.transposeWide(dst, ldd, src, lds, m, n)
 	for i := range m {
 		row := src[i*lds : i*lds+n]
