@@ -65,6 +65,9 @@ func (p *directPassBF16) Packs() Packs {
 }
 
 func (p *directPassBF16) PackedSize() int {
+	if !p.rotated {
+		return 0
+	}
 	return PackedMatrixSizeBF16(p.shape.depth(), p.shape.Out) / 2
 }
 

@@ -6,9 +6,11 @@ import "gonum.org/v1/gonum/blas/gonum"
 // reads it sequentially. Columns beyond the matrix are zero.
 
 // packedSize returns the number of floats of a packed matrix of k rows and n columns.
-func (l Level) packedSize(k, n int) int {
-	w := l.panelWidth()
-	return (n + w - 1) / w * w * k
+func (l Level) packedSize(k, n int) int { return l.wholePanels(n) * k }
+
+// wholePanels returns the number of columns rounded up to whole panels.
+func (l Level) wholePanels(columns int) int {
+	return divUp(columns, l.panelWidth()) * l.panelWidth()
 }
 
 // packPanels packs b, of k rows and n columns with element (p, j) at p*rs + j*cs. One of the

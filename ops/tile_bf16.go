@@ -63,7 +63,7 @@ func (l Level) panelRounded(y []BF16, ldy, rows, columns int, a []BF16, rs int, 
 		flags = tileAdd
 	}
 	n := len(segs)
-	runs := min(n, (n*k+convDepth-1)/convDepth)
+	runs := min(n, divUp(n*k, convDepth))
 	for r := range runs {
 		run := segs[n*r/runs : n*(r+1)/runs]
 		l.panelBF16(sums, panelBF16, rows, a, rs, b, run, k, flags, prefetchBF16{}, scratch)

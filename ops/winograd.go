@@ -74,8 +74,8 @@ func (w Winograd) Fits(s ConvShape) bool {
 // tiles returns the number of tiles in a row, and in all.
 func (w Winograd) tiles(s ConvShape) (wide, all int) {
 	out := w.tile().out
-	wide = (s.W + out - 1) / out
-	return wide, wide * ((s.H + out - 1) / out)
+	wide = divUp(s.W, out)
+	return wide, wide * divUp(s.H, out)
 }
 
 // Rows returns the number of rows of the matrices: tiles of all images.
