@@ -30,7 +30,8 @@ func (l *Loader) Classes() int { return l.NumClasses }
 // Len returns the number of images.
 func (l *Loader) Len() int { return l.Images.Len() }
 
-// Plan returns the samples of an epoch (from 0, or -1: stored and not augmented) in order. Each image occurs once.
+// Plan returns the samples of an epoch (from 0, or -1: stored and not augmented) in order. Each
+// image occurs once.
 func (l *Loader) Plan(epoch int) []Sample {
 	plan := make([]Sample, l.Len())
 	for i := range plan {

@@ -120,7 +120,7 @@ func (n *smallNetwork) step(i uint64) error {
 	return n.trained.Run(backend.StepValues{LearningRate: 0.1, Step: i})
 }
 
-// steps trains on so many batches.
+// steps trains on some batches.
 func (n *smallNetwork) steps(count int) {
 	n.t.Helper()
 	for i := range count {
@@ -347,8 +347,8 @@ func TestNothingIsLeft(t *testing.T) {
 	nothingLeft(t, log)
 }
 
-// TestScopesLeaveNothing opens and closes 100 scopes of a backend that goes on training, with steps
-// in every tenth.
+// TestScopesLeaveNothing opens and closes 100 scopes of a backend that continues to train, with
+// steps in every tenth.
 func TestScopesLeaveNothing(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	log := filepath.Join(t.TempDir(), "log")
@@ -403,7 +403,7 @@ func TestFailedOpenLeavesNothing(t *testing.T) {
 	nothingLeft(t, log)
 }
 
-// TestCompiledKernelsAreKept compiles once, and again when what was kept is spoilt.
+// TestCompiledKernelsAreKept compiles once, and again when what was kept is damaged.
 func TestCompiledKernelsAreKept(t *testing.T) {
 	cache := t.TempDir()
 	t.Setenv("XDG_CACHE_HOME", cache)

@@ -33,7 +33,7 @@ func (e *MemoryError) Error() string {
 // Unwrap returns backend.ErrMemory.
 func (e *MemoryError) Unwrap() error { return backend.ErrMemory }
 
-// memory is scratch memory that plans of all scopes use in turns.
+// memory is scratch memory that plans of all scopes share, one call after the other.
 type memory struct {
 	shared scratch // of convolutions: their workspace
 	packed scratch // of convolutions and dense layers: kernels and activations in other types and layouts

@@ -67,7 +67,7 @@ type Trainer struct {
 	groups    paramGroups
 	programs  map[int]*program // by number of images
 	predictor *Predictor
-	measured  *source  // what the predictor is asked for after each epoch
+	measured  *source  // the validation set, as the predictor reads it
 	last      *program // of the last step
 	pending   int      // steps whose metrics collect has not seen
 	metrics   []backend.StepMetrics

@@ -92,8 +92,8 @@ type winogradBlock struct {
 
 func (b *winogradBlock) rows() int { return b.tiles * b.images }
 
-// blocks divides the rows of the matrices into blocks of at most about so many rows, all of nearly
-// the same size: some images of one tile, or all images of several.
+// blocks divides the rows of the matrices into blocks of nearly the same size, about rows at most:
+// some images of one tile, or all images of several.
 func (w Winograd) blocks(s ConvShape, rows int) []winogradBlock {
 	var blocks []winogradBlock
 	_, tiles := w.tiles(s)

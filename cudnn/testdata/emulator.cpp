@@ -67,7 +67,7 @@ static void __syncthreads();
 
 namespace {
 
-// A fiber is a stack on which threads run, and where the one that waits at a barrier goes on.
+// A fiber is a stack on which threads run, and where the one that waits at a barrier continues.
 struct fiber {
 	std::vector<char> stack;
 	ucontext_t start;
@@ -208,8 +208,8 @@ extern "C" int lamina_arguments(const char *name) {
 }
 
 // lamina_launch runs a kernel; args are those of cuLaunchKernel's kernelParams. It returns 0, 1 if
-// there is no such kernel, or 2 if not all threads of a block came to a barrier. The last it cannot
-// mend: no launch works after it.
+// there is no such kernel, or 2 if not all threads of a block came to a barrier. After 2 no launch
+// works.
 extern "C" int lamina_launch(const char *name, const unsigned grid[3], const unsigned block[3], void **args) {
 	std::lock_guard<std::mutex> lock(one_at_a_time);
 	for (auto &e : table) {

@@ -86,7 +86,7 @@ template <class T> T make(const char *kind) {
 	return (T)last_handle;
 }
 
-// is tells whether a handle is a live one of a kind.
+// is reports whether a handle is a live one of a kind.
 template <class T> bool is(T handle, const char *kind) {
 	auto at = handles.find((uintptr_t)handle);
 	return at != handles.end() && !strcmp(at->second, kind);
@@ -119,7 +119,7 @@ size_t used;
 
 size_t total() { return setting("FAKE_MEMORY", 16l << 30); }
 
-// inside tells whether n bytes from p on are memory of the card.
+// inside reports whether n bytes from p on are memory of the card.
 bool inside(uintptr_t p, size_t n) {
 	auto at = blocks.upper_bound(p);
 	if (at == blocks.begin()) return false;

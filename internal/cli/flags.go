@@ -125,7 +125,7 @@ func describe(f *pflag.Flag) (name, usage string) {
 	return name, usage
 }
 
-// wrap breaks a text into lines of at most so many columns.
+// wrap breaks a text into lines of at most the given number of columns.
 func wrap(text string, columns int) (lines []string) {
 	line := ""
 	for word := range strings.FieldsSeq(text) {

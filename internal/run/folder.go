@@ -239,7 +239,7 @@ func (d *Folder) hasCheckpoint() bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// checkSpace reports an error if the disk is known to have no space for checkpoints of so many
+// checkSpace reports an error if the disk is known to have no space for checkpoints of this many
 // bytes. A new one is written beside the old one before it replaces it.
 func (d *Folder) checkSpace(checkpoint int64) error {
 	need := checkpoint
