@@ -53,7 +53,7 @@ func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
 	if err := c.check(net); err != nil {
 		return nil, err
 	}
-	d := newDevice(b, "trainer")
+	d := newScope(b, "trainer")
 	var t *Trainer
 	err := d.do(func() (err error) {
 		t, err = c.trainer(d, net)
@@ -65,8 +65,8 @@ func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
 	return t, nil
 }
 
-// trainer is NewTrainer on a device whose lock is held.
-func (c Config) trainer(d *device, net *Network) (*Trainer, error) {
+// trainer is NewTrainer on a scope whose lock is held.
+func (c Config) trainer(d *scope, net *Network) (*Trainer, error) {
 	m, err := newModel(d, net)
 	if err != nil {
 		return nil, err
