@@ -45,7 +45,7 @@ func (l Level) packMatrixBF16(packed []BF16, b matrixBF16, k, j, columns int) {
 // roundedElements of whole rows of B are rounded at a time, few enough to stay in L1.
 const roundedElements = 1 << 13
 
-// RoundedScratch is the number of floats of scratch that PackRounded and rotateKernel need.
+// RoundedScratch is the number of floats of scratch that PackRounded needs.
 const RoundedScratch = roundedElements / 2
 
 // PackRounded rounds rows p0 to p0+k of a matrix of depth rows and n columns and packs them for

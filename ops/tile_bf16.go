@@ -57,8 +57,9 @@ func (l Level) panelRounded(y []BF16, ldy, rows, columns int, a []BF16, rs int, 
 	flags := 0
 	if p.Bias != nil {
 		for i := range rows {
-			copy(sums[i*panelBF16:], p.Bias)
-			clear(sums[i*panelBF16+columns : (i+1)*panelBF16])
+			row := sums[i*panelBF16:][:panelBF16]
+			copy(row, p.Bias[:columns])
+			clear(row[columns:])
 		}
 		flags = tileAdd
 	}
