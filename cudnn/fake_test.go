@@ -73,7 +73,7 @@ func fakeLocations(t *testing.T, library string, names ...string) []location {
 			t.Fatal(err)
 		}
 	}
-	return []location{{name: "$" + Variable, dirs: []string{dir}}}
+	return []location{{name: "$" + variable, dirs: []string{dir}}}
 }
 
 // openFake opens a backend on the fake libraries.

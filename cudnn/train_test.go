@@ -12,7 +12,7 @@ import (
 )
 
 // TestTrain runs the program: on the CPU where there is no card, on the card, and a run begun on
-// each and gone on with on the other.
+// each and resumed on the other.
 func TestTrain(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains a network of 28 million weights on emulated kernels")
@@ -28,7 +28,7 @@ func TestTrain(t *testing.T) {
 	train := func(libraries string, want int, args ...string) string {
 		t.Helper()
 		command := exec.Command(program, args...)
-		command.Env = append(os.Environ(), Variable+"="+libraries)
+		command.Env = append(os.Environ(), variable+"="+libraries)
 		var out bytes.Buffer
 		command.Stdout, command.Stderr = &out, &out
 		err := command.Run()

@@ -196,7 +196,7 @@ func (net *network) train(v backend.StepValues, images, labels []float32) {
 	})
 }
 
-// networkResults are what a training comes to.
+// networkResults are the results of a training.
 type networkResults struct {
 	weights, velocity, statistics []float32
 	metrics                       []backend.StepMetrics

@@ -1,17 +1,20 @@
-// Libraries that stand for NVIDIA's in tests without a card: libcuda, libnvrtc, libcublas and libcudnn in one.
-// They compute, with the real kernels (emulator.cpp) and with convolutions and products in plain loops, and are
-// stricter than the real ones:
+// Libraries that stand for NVIDIA's in tests without a card: libcuda, libnvrtc, libcublas and
+// libcudnn in one. They compute, with the real kernels (emulator.cpp) and with convolutions and
+// products in plain loops, and are stricter than the real ones:
 //
-//   - Nothing that goes to a stream is done before somebody waits for it, so that memory of the host which
-//     is used again too early is seen.
-//   - Memory of the card ends at a page that cannot be touched, is filled with NaN, and is gone once it was freed.
-//   - What may not be done while a stream is recorded is an error, as are calls on a thread without a context.
+//   - Nothing that goes to a stream is done before somebody waits for it, so that memory of the
+//     host which is used again too early is seen.
+//   - Memory of the card ends at a page that cannot be touched, is filled with NaN, and is gone
+//     once it was freed.
+//   - What may not be done while a stream is recorded is an error, as are calls on a thread without
+//     a context.
 //   - Every handle is counted.
 //
 // The environment makes them differ: FAKE_LOG names a file to which each call is written, with the
-// number of the handle that it makes or frees; FAKE_FAIL=function:n:status makes call n of a function fail (n+: and all later ones);
-// FAKE_CAPABILITY=61, FAKE_DRIVER=12080, FAKE_CUDNN=91002, FAKE_DEVICES=0 and FAKE_MEMORY=bytes describe the card.
-// Compiled with -DOLD they lack what came later.
+// number of the handle that it makes or frees; FAKE_FAIL=function:n:status makes call n of a
+// function fail (n+: and all later ones); FAKE_CAPABILITY=61, FAKE_DRIVER=12080, FAKE_CUDNN=91002,
+// FAKE_DEVICES=0 and FAKE_MEMORY=bytes describe the card. Compiled with -DOLD they lack what came
+// later.
 #include "emulator.cpp"
 
 #include <sys/mman.h>
@@ -83,7 +86,7 @@ template <class T> T make(const char *kind) {
 	return (T)last_handle;
 }
 
-// is tells whether a handle is a live one of a kind.
+// is reports whether a handle is a live one of a kind.
 template <class T> bool is(T handle, const char *kind) {
 	auto at = handles.find((uintptr_t)handle);
 	return at != handles.end() && !strcmp(at->second, kind);
@@ -116,7 +119,7 @@ size_t used;
 
 size_t total() { return setting("FAKE_MEMORY", 16l << 30); }
 
-// inside tells whether n bytes from p on are memory of the card.
+// inside reports whether n bytes from p on are memory of the card.
 bool inside(uintptr_t p, size_t n) {
 	auto at = blocks.upper_bound(p);
 	if (at == blocks.begin()) return false;

@@ -123,7 +123,8 @@ func Largest(x []float32) float64 {
 	return m
 }
 
-// Within fails the test unless every element of got is within the absolute tolerance of that of want.
+// Within fails the test unless every element of got is within the absolute tolerance of that of
+// want.
 func Within(t testing.TB, what string, got, want []float32, tolerance float64) {
 	t.Helper()
 	if len(got) != len(want) {
