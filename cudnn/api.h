@@ -301,6 +301,7 @@ typedef struct {
 #undef LAMINA_MEMBER
 	size_t (*cudnnGetVersion)(void);
 	const char *(*cudnnGetErrorString)(lamina_enum status);
+	void (*cudnnGetLastErrorString)(char *message, size_t bytes); // optional: since cuDNN 9
 	const char *(*nvrtcGetErrorString)(lamina_enum status);
 	const char *(*cublasGetStatusString)(lamina_enum status); // optional: since CUDA 11.4
 } lamina_api;

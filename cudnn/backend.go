@@ -14,6 +14,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -301,12 +302,19 @@ func (b *Backend) failed() error {
 	return b.err
 }
 
-// failure returns the error of a call, or nil.
+// failure returns the error of a call, or nil. It must follow the call on the same thread, where
+// the library keeps the reason.
 func (b *Backend) failure(library C.int, call string, status C.lamina_enum) error {
 	if status == 0 {
 		return nil
 	}
-	return fmt.Errorf("cudnn: %s failed: %s (%d)", call, C.GoString(C.lamina_error(b.api, library, status)), status)
+	err := fmt.Errorf("cudnn: %s failed: %s (%d)", call, C.GoString(C.lamina_error(b.api, library, status)), status)
+	var reason [1024]C.char
+	C.lamina_reason(b.api, library, &reason[0], C.size_t(len(reason)))
+	if words := strings.Fields(C.GoString(&reason[0])); len(words) > 0 { // on one line
+		err = fmt.Errorf("%w: %s", err, strings.Join(words, " "))
+	}
+	return err
 }
 
 func cuda(b *Backend, call string, status C.lamina_enum) error {

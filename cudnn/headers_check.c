@@ -27,6 +27,7 @@ LAMINA_CUBLAS_OPTIONAL(SAME_TYPE)
 LAMINA_CUDNN_FUNCTIONS(SAME_TYPE)
 SAME_TYPE(cudnnGetVersion, , )
 SAME_TYPE(cudnnGetErrorString, , )
+SAME_TYPE(cudnnGetLastErrorString, , )
 SAME_TYPE(nvrtcGetErrorString, , )
 SAME_TYPE(cublasGetStatusString, , )
 
