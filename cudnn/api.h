@@ -66,7 +66,6 @@ typedef struct CUgraphNode_st *CUgraphNode;
 	F(cuEventCreate, (CUevent *event, unsigned int flags), (event, flags))                              \
 	F(cuEventRecord, (CUevent event, CUstream stream), (event, stream))                                 \
 	F(cuEventSynchronize, (CUevent event), (event))                                                     \
-	F(cuEventElapsedTime, (float *milliseconds, CUevent from, CUevent to), (milliseconds, from, to))    \
 	F(cuEventDestroy_v2, (CUevent event), (event))                                                      \
 	F(cuModuleLoadData, (CUmodule *module, const void *image), (module, image))                         \
 	F(cuModuleUnload, (CUmodule module), (module))                                                      \
@@ -77,11 +76,15 @@ typedef struct CUgraphNode_st *CUgraphNode;
 	   void **arguments, void **extra),                                                                 \
 	  (function, gx, gy, gz, bx, by, bz, shared, stream, arguments, extra))
 
-// Since CUDA 11.4. Before, and in every driver still, cuGraphInstantiate has five arguments, a
-// form that the headers of CUDA 12 no longer declare.
+// Since CUDA 11.4.
 #define LAMINA_CUDA_OPTIONAL(F) \
 	F(cuGraphInstantiateWithFlags, (CUgraphExec *exec, CUgraph graph, unsigned long long flags), (exec, graph, flags))
+
+// Forms that drivers have, but headers declare no longer: cuGraphInstantiate with five arguments
+// since CUDA 12, needed only without cuGraphInstantiateWithFlags, and cuEventElapsedTime without _v2
+// since CUDA 13. Both are optional.
 #define LAMINA_CUDA_UNDECLARED(F)                                                                  \
+	F(cuEventElapsedTime, (float *milliseconds, CUevent from, CUevent to), (milliseconds, from, to)) \
 	F(cuGraphInstantiate, (CUgraphExec *exec, CUgraph graph, CUgraphNode *node, char *log, size_t bytes), \
 	  (exec, graph, node, log, bytes))
 

@@ -26,7 +26,7 @@ const char *lamina_bind(lamina_api *api, int library, void *handle) {
 	switch (library) {
 	case LAMINA_CUDA:
 		LAMINA_CUDA_FUNCTIONS(NEED)
-		LAMINA_CUDA_UNDECLARED(NEED)
+		LAMINA_CUDA_UNDECLARED(MAY)
 		LAMINA_CUDA_OPTIONAL(MAY)
 		break;
 	case LAMINA_NVRTC:
