@@ -44,7 +44,6 @@ typedef struct CUgraphNode_st *CUgraphNode;
 	F(cuDeviceGetName, (char *name, int length, CUdevice device), (name, length, device))               \
 	F(cuDeviceGetAttribute, (int *value, lamina_enum attribute, CUdevice device), (value, attribute, device)) \
 	F(cuDevicePrimaryCtxRetain, (CUcontext *context, CUdevice device), (context, device))               \
-	F(cuDevicePrimaryCtxRelease_v2, (CUdevice device), (device))                                        \
 	F(cuCtxSetCurrent, (CUcontext context), (context))                                                  \
 	F(cuMemGetInfo_v2, (size_t *free, size_t *total), (free, total))                                    \
 	F(cuMemAlloc_v2, (CUdeviceptr *memory, size_t bytes), (memory, bytes))                              \

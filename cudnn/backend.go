@@ -330,7 +330,8 @@ func (b *Backend) blas(call string, status C.lamina_enum) error {
 }
 
 // Close frees what this scope made. Close of the backend that Open made frees everything, also
-// after a failed open.
+// after a failed open, but for the card's primary context. That stays for the life of the process:
+// cuBLAS and cuDNN remember it, and to make it takes some tenths of a second.
 func (b *Backend) Close() error {
 	b.Lock()
 	defer b.Unlock()
@@ -381,9 +382,9 @@ func (b *Backend) end() error {
 	}
 	leave := b.enter()
 	defer leave()
-	var errs []error
+	var err error
 	if b.stream != nil {
-		errs = append(errs, b.finish())
+		err = b.finish()
 	}
 	for scope := range b.scopes {
 		scope.release()
@@ -402,8 +403,7 @@ func (b *Backend) end() error {
 		C.lamina_cuStreamDestroy_v2(b.api, b.stream)
 	}
 	C.lamina_cuCtxSetCurrent(b.api, nil)
-	errs = append(errs, cuda(b, "cuDevicePrimaryCtxRelease", C.lamina_cuDevicePrimaryCtxRelease_v2(b.api, b.device)))
-	return errors.Join(errs...)
+	return err
 }
 
 var _ backend.Backend = (*Backend)(nil)

@@ -106,8 +106,8 @@ enum : lamina_enum {
 	BAD_PARAM = 3, NOT_SUPPORTED = 9, // of cuDNN
 };
 
+const CUcontext PRIMARY = (CUcontext)7; // of the card, for the life of the process
 thread_local bool has_context;
-int contexts;
 
 // ---- Memory ----
 
@@ -210,25 +210,13 @@ API cuDeviceGetAttribute(int *value, lamina_enum attribute, CUdevice device) {
 	return device == 7 ? OK : INVALID;
 }
 API cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device) {
-	broken = 0; // a new one begins in order
 	CALLED;
-	contexts++;
-	*context = make<CUcontext>("context");
+	*context = PRIMARY;
 	return device == 7 ? OK : INVALID;
-}
-API cuDevicePrimaryCtxRelease_v2(CUdevice device) {
-	if (lamina_enum status = called(__func__)) return status;
-	for (auto &h : handles)
-		if (!strcmp(h.second, "context")) {
-			release(h.first, "context");
-			contexts--;
-			return device == 7 ? OK : INVALID;
-		}
-	return INVALID;
 }
 API cuCtxSetCurrent(CUcontext context) {
 	if (lamina_enum status = called(__func__)) return status;
-	if (context && !is(context, "context")) return NO_CONTEXT;
+	if (context && context != PRIMARY) return NO_CONTEXT;
 	has_context = context != nullptr;
 	return OK;
 }
