@@ -103,7 +103,7 @@ template <class T> bool release(T handle, const char *kind) {
 enum : lamina_enum {
 	OK = 0,
 	INVALID = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, NO_CONTEXT = 201, NO_BINARY = 209, NOT_FOUND = 500, FAILED = 719, NOT_WHILE_CAPTURING = 900,
-	BAD_PARAM = 3, NOT_SUPPORTED = 9, // of cuDNN
+	BAD_PARAM = 3, FAILS = 8, NOT_SUPPORTED = 9, // of cuDNN
 };
 
 const CUcontext PRIMARY = (CUcontext)7; // of the card, for the life of the process
