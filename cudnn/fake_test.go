@@ -105,7 +105,7 @@ func TestConformance(t *testing.T) {
 	t.Run("tf32", func(t *testing.T) { // only products differ from fp32
 		backendtest.RunConvolutions(t, func(t *testing.T) backend.Backend {
 			return openFake(t, Options{Precision: "tf32", Deterministic: true})
-		}, backendtest.Options{Unit: 0x1p-11})
+		}, cardOptions["tf32"])
 	})
 }
 
