@@ -14,6 +14,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -200,12 +201,19 @@ func (b *Backend) failed() error {
 	return b.err
 }
 
-// failure returns the error of a call, or nil.
+// failure returns the error of a call, or nil. It must follow the call on the same thread, where
+// the library keeps the reason.
 func (b *Backend) failure(library C.int, call string, status C.lamina_enum) error {
 	if status == 0 {
 		return nil
 	}
-	return fmt.Errorf("cudnn: %s failed: %s (%d)", call, C.GoString(C.lamina_error(b.api, library, status)), status)
+	err := fmt.Errorf("cudnn: %s failed: %s (%d)", call, C.GoString(C.lamina_error(b.api, library, status)), status)
+	var reason [1024]C.char
+	C.lamina_reason(b.api, library, &reason[0], C.size_t(len(reason)))
+	if words := strings.Fields(C.GoString(&reason[0])); len(words) > 0 { // on one line
+		err = fmt.Errorf("%w: %s", err, strings.Join(words, " "))
+	}
+	return err
 }
 
 func cuda(b *Backend, call string, status C.lamina_enum) error {
@@ -221,7 +229,8 @@ func (b *Backend) blas(call string, status C.lamina_enum) error {
 }
 
 // Close frees what this scope made. Close of the backend that Open made frees everything, also
-// after a failed open.
+// after a failed open, but for the card's primary context. That stays for the life of the process:
+// cuBLAS and cuDNN remember it, and to make it takes some tenths of a second.
 func (b *Backend) Close() error {
 	b.Lock()
 	defer b.Unlock()
@@ -272,9 +281,9 @@ func (b *Backend) end() error {
 	}
 	leave := b.enter()
 	defer leave()
-	var errs []error
+	var err error
 	if b.stream != nil {
-		errs = append(errs, b.finish())
+		err = b.finish()
 	}
 	for scope := range b.scopes {
 		scope.release()
@@ -293,8 +302,7 @@ func (b *Backend) end() error {
 		C.lamina_cuStreamDestroy_v2(b.api, b.stream)
 	}
 	C.lamina_cuCtxSetCurrent(b.api, nil)
-	errs = append(errs, cuda(b, "cuDevicePrimaryCtxRelease", C.lamina_cuDevicePrimaryCtxRelease_v2(b.api, b.device)))
-	return errors.Join(errs...)
+	return err
 }
 
 var _ backend.Backend = (*Backend)(nil)
