@@ -39,6 +39,11 @@ type Position struct {
 	Sums      sums    `json:"sums"`       // over these steps
 	Seconds   float64 `json:"seconds"`    // that they took
 	History   []Row   `json:"history"`
+
+	// Fresh names the BatchNorm layers whose running statistics began with the run: before its first
+	// step, Run finds means of 0 and variances of 1. Their memory grows with the steps, see
+	// backend.BatchNormSpec. Others keep what they learned before. Fresh is nil before Run.
+	Fresh []string `json:"fresh"`
 }
 
 // Keys in the metadata of a checkpoint, and the prefix of the names of its velocities. A
@@ -263,6 +268,12 @@ func readCheckpoint(f io.ReaderAt, size int64) (*checkpoint, error) {
 	}
 	if err := c.position.check(); err != nil {
 		return nil, err
+	}
+	norms := c.network.batchNorms()
+	for _, name := range c.position.Fresh {
+		if !slices.Contains(norms, name) {
+			return nil, fmt.Errorf("its position names a BatchNorm layer %q, which its network lacks", name)
+		}
 	}
 	want := c.network.entries()
 	if len(header.Entries) != len(want) {
