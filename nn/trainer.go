@@ -22,6 +22,9 @@ type Config struct {
 	Momentum   float32 // Nesterov's
 	Init       Initializer
 	Seed       uint64 // of the first weights and the dropout masks
+	// Settings are others on which the results depend, by name. A checkpoint has them, and Resume
+	// compares them.
+	Settings map[string]string
 
 	// Checkpoint is the file to which the state is saved at the end of each epoch, when Run is
 	// cancelled and, unless CheckpointEvery is 0, after that time within an epoch. If it is empty,
@@ -110,7 +113,7 @@ func (c Config) trainer(d *device, net *Network) (*Trainer, error) {
 		return nil, err
 	}
 	t := &Trainer{config: c, batch: min(c.Batch, c.Data.Len()), programs: map[int]*program{}}
-	t.State = &State{Model: m, Position: Position{Seed: c.Seed, Batch: t.batch, Images: c.Data.Len()}}
+	t.State = &State{Model: m, Position: Position{Seed: c.Seed, Batch: t.batch, Images: c.Data.Len(), Settings: c.Settings}}
 	if t.velocities, err = d.Parameters(tensor.Shape{net.ParameterSize}); err != nil {
 		return nil, err
 	}
