@@ -68,7 +68,10 @@ func (b *Backend) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) 
 	p.norm.A, p.norm.B = make([]float32, c), make([]float32, c)
 	p.rstd = make([]float64, c)
 	p.sums = [2][]float64{make([]float64, c), make([]float64, c)}
-	p.partials = make([]float32, 3*c*max(p.blocks, p.normBlocks))
+	var err error
+	if p.partials, err = b.floats(3 * c * max(p.blocks, p.normBlocks)); err != nil {
+		return nil, err
+	}
 	return p, b.reserveTemporaries(p.rows * c)
 }
 
