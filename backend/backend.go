@@ -192,11 +192,16 @@ type Dense interface {
 type BatchNormSpec struct {
 	Shape     tensor.Shape // of x: (N, H, W, C) or (N, C)
 	Epsilon   float32
-	Momentum  float32 // running = Momentum·running + (1 − Momentum)·batch
+	Momentum  float32 // k in running = k·running + (1 − k)·batch
 	Unbiased  bool    // the running variance takes m/(m−1) of the batch's, m = N·H·W
 	ReLU      bool    // y = max(0, …) follows
 	Pool      bool    // then a 2x2 max pool of stride 2 (odd last rows and columns dropped)
 	Inference bool    // only Infer is called
+	// Fresh is a tensor (1,) of Parameters, or nil. Where it holds 1 instead of 0, the running
+	// statistics began with this training: in step t = StepValues.Step, k is at most t/(t + 10). So
+	// they forget their initial values at once, follow the weights, which change fast at first, and
+	// remember more steps until Momentum limits k.
+	Fresh tensor.Tensor
 }
 
 // BatchNorm is a plan made from a BatchNormSpec. γ, β and the running statistics are (C,). y and dy

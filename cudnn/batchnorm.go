@@ -54,9 +54,14 @@ func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 		panic(errInference)
 	}
 	yAt, xAt := address(y, p.y), address(x, p.spec.Shape)
+	var fresh C.CUdeviceptr
+	if p.spec.Fresh != nil {
+		fresh = address(p.spec.Fresh, tensor.Shape{1})
+	}
 	p.b.sumRows("bn_statistics", p.rows, p.c[0], pointer(p.saved), pointer(address(mean, p.c)), pointer(address(variance, p.c)),
 		pointer(address(gamma, p.c)), pointer(address(beta, p.c)), pointer(xAt), pointer(p.b.memory.sums.at), pointer(p.b.kernels.counters),
-		count(p.rows), integer(p.c[0]), number(p.spec.Epsilon), number(p.spec.Momentum), flag(p.spec.Unbiased))
+		count(p.rows), integer(p.c[0]), number(p.spec.Epsilon), number(p.spec.Momentum), flag(p.spec.Unbiased),
+		pointer(fresh), pointer(p.b.state.card))
 	p.apply(yAt, xAt, p.saved)
 }
 

@@ -16,6 +16,7 @@ type node struct {
 	norm       bool   // a BatchNorm follows
 	relu, pool bool   // fused: a ReLU, and then a 2x2 max pool
 	dropout    uint32 // number of the dropout layer
+	batchNorm  int    // number of the BatchNorm layer
 }
 
 // nodes returns the network as a backend computes it. Training does not fuse a ReLU with the
@@ -23,6 +24,7 @@ type node struct {
 func (net *Network) nodes(inference bool) []node {
 	var nodes []node
 	var dropouts uint32
+	var norms int
 	in := net.Input
 	for i := 0; i < len(net.Layers); i++ {
 		n := node{layer: net.Layers[i], in: in, weights: net.Table[i].Weights}
@@ -33,6 +35,8 @@ func (net *Network) nodes(inference bool) []node {
 				i++
 			}
 		case BatchNorm:
+			n.batchNorm = norms
+			norms++
 			if n.relu = follows[ReLU](net, i); n.relu {
 				i++
 				if n.pool = follows[MaxPool](net, i); n.pool {
@@ -88,6 +92,7 @@ type compiler struct {
 	inference bool
 	constant  bool          // the weights never change
 	gradients tensor.Tensor // of one parameter group at a time; nil in inference
+	fresh     tensor.Tensor // an element for each BatchNorm layer; nil in inference
 	groups    paramGroups
 	flow      []tensor.Tensor // the images, then each node's output
 	seed      uint64          // of the dropout masks
@@ -215,6 +220,9 @@ func (c *compiler) batchNorm(l BatchNorm, n node, y, x tensor.Tensor) (forward, 
 		// Keras 2's fused kernel for images does this.
 		Unbiased: len(n.in) == 3,
 		ReLU:     n.relu, Pool: n.pool, Inference: c.inference,
+	}
+	if !c.inference {
+		spec.Fresh = c.backend.View(c.fresh, n.batchNorm, tensor.Shape{1})
 	}
 	p, err := c.backend.BatchNorm(spec)
 	if err != nil {

@@ -16,6 +16,9 @@ type Config struct {
 	Momentum   float32 // Nesterov's
 	Init       Initializer
 	Seed       uint64 // of the first weights and the dropout masks
+	// Settings are others on which the results depend, by name. A checkpoint has them, and Resume
+	// compares them.
+	Settings map[string]string
 
 	// Checkpoint is the file to which the state is saved at the end of each epoch, when Run is
 	// cancelled and, unless CheckpointEvery is 0, after that time within an epoch. If it is empty,

@@ -31,7 +31,8 @@ type Conv2D struct {
 }
 
 // BatchNorm normalizes each channel by the mean and variance of the batch, or in inference by the
-// running ones, then scales by γ and shifts by β (https://arxiv.org/abs/1502.03167).
+// running ones, then scales by γ and shifts by β (https://arxiv.org/abs/1502.03167). In step t of a
+// new training, a running statistic keeps at most the share t/(t + 10) of its value.
 type BatchNorm struct {
 	Name     string  `json:"name,omitempty"`
 	Momentum float32 `json:"momentum,omitempty"` // of the running statistics; 0 means 0.99

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	"github.com/lamina-go/lamina/backend"
@@ -39,6 +40,14 @@ type Position struct {
 	Sums      sums    `json:"sums"`       // over these steps
 	Seconds   float64 `json:"seconds"`    // that they took
 	History   []Row   `json:"history"`
+
+	// Settings are those of Config, nil if the checkpoint has none.
+	Settings map[string]string `json:"settings,omitempty"`
+
+	// Fresh names the BatchNorm layers whose running statistics began with the run: before its first
+	// step, Run finds means of 0 and variances of 1. Their memory grows with the steps, see
+	// backend.BatchNormSpec. Others keep what they learned before. Fresh is nil before Run.
+	Fresh []string `json:"fresh"`
 }
 
 // Keys in the metadata of a checkpoint, and the prefix of the names of its velocities. A
@@ -157,7 +166,8 @@ type checkpoint struct {
 }
 
 // Resume sets the trainer's state to that of a checkpoint. It changes nothing unless the checkpoint
-// is intact and has this network, seed, batch and number of images.
+// is intact and has this network, seed, batch and number of images. Settings that both have must be
+// the same.
 func (t *Trainer) Resume(path string) error {
 	if !t.busy.CompareAndSwap(false, true) {
 		return errBusy
@@ -176,9 +186,15 @@ func (t *Trainer) Resume(path string) error {
 				return fmt.Errorf("it is of a run with %s %v, not %v", x.what, x.file, x.now)
 			}
 		}
+		for _, name := range slices.Sorted(maps.Keys(t.Settings)) {
+			if was, ok := p.Settings[name]; ok && was != t.Settings[name] {
+				return fmt.Errorf("it is of a run with %s %q, not %q: restore that, or start another run", name, was, t.Settings[name])
+			}
+		}
 		if err := c.load(t.Model, t.velocities); err != nil {
 			return err
 		}
+		p.Settings = t.Settings
 		t.Position = p
 		return nil
 	})
@@ -271,6 +287,12 @@ func readCheckpoint(f io.ReaderAt, size int64) (*checkpoint, error) {
 	for i, e := range header.Entries {
 		if e.Name != want[i].Name || e.Type != want[i].Type || !slices.Equal(e.Shape, want[i].Shape) {
 			return nil, fmt.Errorf("tensor %q of shape %v, its network has %q of shape %v", e.Name, e.Shape, want[i].Name, want[i].Shape)
+		}
+	}
+	norms := c.network.batchNorms()
+	for _, name := range c.position.Fresh {
+		if !slices.Contains(norms, name) {
+			return nil, fmt.Errorf("its position names a BatchNorm layer %q, which its network lacks", name)
 		}
 	}
 	return c, nil

@@ -291,3 +291,38 @@ func TestCheckpointWithinEpoch(t *testing.T) {
 		t.Errorf("checkpoints after steps %v, want 1, 2 and 3", seen)
 	}
 }
+
+// Resume compares the settings of the run, also after a resume of a checkpoint that has none.
+func TestResumeComparesSettings(t *testing.T) {
+	b := openCPU(t, 0)
+	c := tinyConfig()
+	c.Checkpoint = filepath.Join(t.TempDir(), "checkpoint.lamina")
+	save := func(resume bool, settings map[string]string) error {
+		t.Helper()
+		c.Settings = settings
+		trainer := newTinyTrainer(t, b, c)
+		defer trainer.Close()
+		if resume {
+			if err := trainer.Resume(c.Checkpoint); err != nil {
+				return err
+			}
+		}
+		return trainer.Save(c.Checkpoint)
+	}
+	slow, fast := map[string]string{"--lr": "0.01"}, map[string]string{"--lr": "0.02"}
+	for i, step := range []struct {
+		resume   bool
+		settings map[string]string
+		want     string
+	}{
+		{false, nil, ""},
+		{true, slow, ""}, // nothing to compare with
+		{true, fast, `checkpoint ` + c.Checkpoint + `: it is of a run with --lr "0.01", not "0.02": restore that, or start another run`},
+		{true, map[string]string{"--lr": "0.01", "--new": "x"}, ""}, // a flag of a later version
+		{true, slow, ""},
+	} {
+		if err := save(step.resume, step.settings); err == nil && step.want != "" || err != nil && err.Error() != step.want {
+			t.Errorf("step %d: error %v, want %q", i, err, step.want)
+		}
+	}
+}

@@ -31,6 +31,7 @@ type Trainer struct {
 	flow      []tensor.Tensor // at the largest batch
 	labels    tensor.Tensor
 	gradients tensor.Tensor // of one parameter group at a time
+	fresh     tensor.Tensor // of Position.Fresh; nil without a BatchNorm layer
 	groups    paramGroups
 	programs  map[int]*program // by number of images
 	predictor *Predictor
@@ -75,7 +76,7 @@ func (c Config) trainer(d *scope, net *Network) (*Trainer, error) {
 		return nil, err
 	}
 	t := &Trainer{config: c, batch: min(c.Batch, c.Data.Len()), programs: map[int]*program{}}
-	t.State = &State{Model: m, Position: Position{Seed: c.Seed, Batch: t.batch, Images: c.Data.Len()}}
+	t.State = &State{Model: m, Position: Position{Seed: c.Seed, Batch: t.batch, Images: c.Data.Len(), Settings: c.Settings}}
 	if t.velocities, err = d.Parameters(tensor.Shape{net.ParameterSize}); err != nil {
 		return nil, err
 	}
@@ -84,6 +85,11 @@ func (c Config) trainer(d *scope, net *Network) (*Trainer, error) {
 	}
 	if t.labels, err = d.Parameters(tensor.Shape{t.batch}); err != nil {
 		return nil, err
+	}
+	if norms := net.batchNorms(); len(norms) > 0 {
+		if t.fresh, err = d.Parameters(tensor.Shape{len(norms)}); err != nil {
+			return nil, err
+		}
 	}
 	for _, shape := range net.shapes(net.nodes(false), t.batch) {
 		a, err := d.Activations(shape)
@@ -161,7 +167,7 @@ func (t *Trainer) program(n int) (*program, error) {
 		return made, nil
 	}
 	b, m := t.Model.backend, t.Model
-	c := &compiler{Model: m, n: n, gradients: t.gradients, groups: t.groups, seed: t.Seed}
+	c := &compiler{Model: m, n: n, gradients: t.gradients, fresh: t.fresh, groups: t.groups, seed: t.Seed}
 	nodes := m.nodes(false)
 	for i, s := range m.shapes(nodes, n) {
 		c.flow = append(c.flow, b.View(t.flow[i], 0, s))
@@ -233,6 +239,9 @@ func (t *Trainer) Run(ctx context.Context) error {
 	}
 	defer t.busy.Store(false)
 	t.saved = time.Now()
+	if err := t.begin(); err != nil {
+		return err
+	}
 	for t.Epoch < t.config.Epochs {
 		err := t.epoch(ctx)
 		if err != nil && ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {

@@ -60,6 +60,10 @@ func (b *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 		factor = m / max(m-1, 1)
 	}
 	keep := float64(b.Momentum)
+	if b.Fresh != nil && b.ref.arg(b.Fresh, tensor.Shape{1})[0] == 1 {
+		steps := float64(b.ref.values.Step)
+		keep = min(keep, 1-10/(steps+10))
+	}
 	for c := range b.c {
 		var sum, squares float64
 		for i := c; i < len(xv); i += b.c {

@@ -11,7 +11,11 @@ import (
 
 // normData are the inputs of the passes of a BatchNorm plan, normResults their results.
 type (
-	normData    struct{ x, gamma, beta, mean, variance, dy []float32 }
+	normData struct {
+		x, gamma, beta, mean, variance, dy []float32
+		fresh                              []float32 // of the spec, or nil
+		step                               uint64
+	}
 	normResults struct{ y, mean, variance, inferred, dx, dgamma, dbeta []float32 }
 )
 
@@ -21,6 +25,9 @@ func normPasses(d *device, spec backend.BatchNormSpec, in normData, inPlace bool
 	channel, ys := tensor.Shape{c}, spec.Shape
 	if spec.Pool {
 		ys = pooled(spec.Shape)
+	}
+	if in.fresh != nil {
+		spec.Fresh = d.parameter(tensor.Shape{1}, in.fresh)
 	}
 	plan, err := d.BatchNorm(spec)
 	p := must(d, plan, err)
@@ -34,7 +41,7 @@ func normPasses(d *device, spec backend.BatchNormSpec, in normData, inPlace bool
 	d.unchanged("mean", mean, in.mean)
 	d.unchanged("variance", variance, in.variance)
 	if !spec.Inference {
-		d.step(backend.StepValues{}, func() { p.Forward(y, x, gamma, beta, mean, variance) })
+		d.step(backend.StepValues{Step: in.step}, func() { p.Forward(y, x, gamma, beta, mean, variance) })
 		out.y, out.mean, out.variance = d.read(y), d.read(mean), d.read(variance)
 		d.unchanged("x", x, in.x)
 
@@ -205,8 +212,9 @@ func (k *normBounds) ofGradients(dz []float64) (eDgamma, eDbeta, eDx []float64) 
 	return eDgamma, eDbeta, eDx
 }
 
-// normCase checks one shape against the reference.
-func (s *suite) normCase(spec backend.BatchNormSpec, inPlace bool) {
+// normCase checks one shape against the reference. fresh is the element of BatchNormSpec.Fresh, or
+// nil.
+func (s *suite) normCase(spec backend.BatchNormSpec, inPlace bool, fresh []float32, step uint64) {
 	d, ref := s.device(), s.reference()
 	_, _, _, c := spec.Shape.NHWC()
 	ys := spec.Shape
@@ -217,7 +225,8 @@ func (s *suite) normCase(spec backend.BatchNormSpec, inPlace bool) {
 		x:     s.normal(spec.Shape.Size(), 1),
 		gamma: s.normal(c, 1), beta: s.normal(c, 0.5), // negative γ too
 		mean: s.normal(c, 0.5), variance: s.normal(c, 0.5),
-		dy: rounded(d, s.normal(ys.Size(), 1), ys),
+		dy:    rounded(d, s.normal(ys.Size(), 1), ys),
+		fresh: fresh, step: step,
 	}
 	offset := s.normal(c, 1)
 	for i := range in.x {
@@ -248,6 +257,9 @@ func (s *suite) normCase(spec backend.BatchNormSpec, inPlace bool) {
 	}
 	near(s.T, "y", got.y, want.y, activation(want.y, bounds.ofY()))
 	moved := 1 - float64(spec.Momentum)
+	if fresh != nil && fresh[0] != 0 {
+		moved = max(moved, 10/float64(step+10))
+	}
 	near(s.T, "mean", got.mean, want.mean, func(c int) float64 {
 		return moved*bounds.eMean[c] + 4*unit*(math.Abs(float64(in.mean[c]))+moved*math.Abs(bounds.mean[c]))
 	})
@@ -306,6 +318,41 @@ func (s *suite) batchNorm() {
 	for i, spec := range specs {
 		spec.Inference = i%10 == 9
 		name := fmt.Sprintf("%v_relu_%t_pool_%t", spec.Shape, spec.ReLU, spec.Pool)
-		s.run(name, func(s *suite) { s.normCase(spec, i%2 == 0) })
+		fresh := [][]float32{nil, {0}, {1}, {1}}[i%4]
+		s.run(name, func(s *suite) { s.normCase(spec, i%2 == 0, fresh, uint64(i)) })
+	}
+	s.run("running statistics", (*suite).runningStatistics)
+}
+
+// runningStatistics replays a step, whose number and Fresh are not those of its recording.
+func (s *suite) runningStatistics() {
+	d := s.device()
+	const momentum = 0.15
+	shape, one := tensor.Shape{2, 1}, tensor.Shape{1}
+	x, y := d.empty(shape), d.empty(shape)
+	gamma, beta := d.parameter(one, []float32{1}), d.parameter(one, []float32{0})
+	mean, variance := d.parameter(one, []float32{100}), d.parameter(one, []float32{1000})
+	fresh := d.parameter(one, []float32{1})
+	plan, err := d.BatchNorm(backend.BatchNormSpec{Shape: shape, Epsilon: 1e-3, Momentum: momentum, Fresh: fresh})
+	p := must(d, plan, err)
+	for t, batch := range []struct {
+		x                      []float32
+		fresh                  float32
+		wantMean, wantVariance float64
+	}{
+		{[]float32{1, 3}, 1, 2, 1},
+		{[]float32{2, 6}, 1, (2 + 10*4) / 11., (1 + 10*4) / 11.},
+		{[]float32{9, 9}, 1, 0.15*42/11 + 0.85*9, 0.15 * 41 / 11}, // 2/12 is above the momentum
+		{[]float32{0, 2}, 0, 0.15*(0.15*42/11+0.85*9) + 0.85*1, 0.15*0.15*41/11 + 0.85*1},
+	} {
+		if err := d.Write(x, batch.x); err != nil {
+			s.Fatal(err)
+		}
+		if err := d.Write(fresh, []float32{batch.fresh}); err != nil {
+			s.Fatal(err)
+		}
+		d.replay("running statistics", backend.StepValues{Step: uint64(t)}, func() { p.Forward(y, x, gamma, beta, mean, variance) })
+		near(s.T, "mean", d.read(mean), []float32{float32(batch.wantMean)}, func(int) float64 { return 8 * unit * batch.wantMean })
+		near(s.T, "variance", d.read(variance), []float32{float32(batch.wantVariance)}, func(int) float64 { return 8 * unit * batch.wantVariance })
 	}
 }

@@ -10,8 +10,9 @@ import (
 )
 
 // available returns the bytes that the system can give a program before it kills one: available
-// memory plus free swap, capped by the limit of each control group of this process. What cannot be
-// read is ignored. root is the root of the file system.
+// memory plus free swap, capped by what the limit of each control group of this process leaves. Of
+// that, a sixteenth stays free for batches on their way here and for the garbage collector. What
+// cannot be read is ignored. root is the root of the file system.
 func available(root string) int {
 	read := func(elements ...string) string {
 		text, _ := os.ReadFile(filepath.Join(append([]string{root}, elements...)...))
@@ -29,9 +30,9 @@ func available(root string) int {
 		// number:controllers:path, as 4:memory:/path in version 1 and 0::/path in version 2
 		_, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
 		controllers, group, _ := strings.Cut(rest, ":")
-		folder, name := "", "memory.max"
+		folder, name, used, cache := "", "memory.max", "memory.current", ""
 		if controllers != "" {
-			folder, name = "memory", "memory.limit_in_bytes"
+			folder, name, used, cache = "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"
 		}
 		if controllers != folder {
 			continue
@@ -39,12 +40,19 @@ func available(root string) int {
 		// In a container the path may be the one outside, and the limit in the root.
 		for group = filepath.Clean("/" + group); ; group = filepath.Dir(group) {
 			if n, err := strconv.Atoi(read("sys/fs/cgroup", folder, group, name)); err == nil {
-				limit = min(limit, n)
+				taken, _ := strconv.Atoi(read("sys/fs/cgroup", folder, group, used))
+				for line := range strings.Lines(read("sys/fs/cgroup", folder, group, "memory.stat")) {
+					var files int // in the page cache, which the system gives up
+					fmt.Sscanf(line, cache+"inactive_file %d", &files)
+					fmt.Sscanf(line, cache+"active_file %d", &files)
+					taken -= files
+				}
+				limit = min(limit, max(0, n-max(0, taken)))
 			}
 			if group == "/" {
 				break
 			}
 		}
 	}
-	return limit
+	return limit / 16 * 15
 }

@@ -14,18 +14,26 @@ func TestAvailable(t *testing.T) {
 		files map[string]string
 		want  int
 	}{
-		{"nothing known", nil, math.MaxInt},
-		{"no group", map[string]string{"proc/meminfo": meminfo}, 3020 << 10},
-		{"an old system", map[string]string{"proc/meminfo": "MemFree:  100 kB\nSwapFree: 20 kB\n"}, math.MaxInt},
+		{"nothing known", nil, math.MaxInt / 16 * 15},
+		{"no group", map[string]string{"proc/meminfo": meminfo}, (3020 << 10) / 16 * 15},
+		{"an old system", map[string]string{"proc/meminfo": "MemFree:  100 kB\nSwapFree: 20 kB\n"}, math.MaxInt / 16 * 15},
 		{"a group above has the limit", map[string]string{"proc/meminfo": meminfo, "proc/self/cgroup": "0::/a/b\n",
-			"sys/fs/cgroup/a/memory.max": "2000000\n", "sys/fs/cgroup/a/b/memory.max": "max\n"}, 2000000},
+			"sys/fs/cgroup/a/memory.max": "2000000\n", "sys/fs/cgroup/a/b/memory.max": "max\n"}, 1875000},
 		{"a container", map[string]string{"proc/meminfo": meminfo, "proc/self/cgroup": "0::/../x\n",
-			"sys/fs/cgroup/memory.max": "1000000\n"}, 1000000},
+			"sys/fs/cgroup/memory.max": "1000000\n"}, 937500},
 		{"version 1", map[string]string{"proc/meminfo": meminfo, "proc/self/cgroup": "5:cpu:/a\n4:memory:/a\n0::/\n",
 			"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n", "sys/fs/cgroup/memory/a/memory.limit_in_bytes": "123456\n",
-			"sys/fs/cgroup/cpu/a/memory.limit_in_bytes": "1\n"}, 123456},
+			"sys/fs/cgroup/cpu/a/memory.limit_in_bytes": "1\n"}, 115740},
+		{"a group in use", map[string]string{"proc/meminfo": meminfo, "proc/self/cgroup": "0::/a\n",
+			"sys/fs/cgroup/a/memory.max": "2000000\n", "sys/fs/cgroup/a/memory.current": "900000\n",
+			"sys/fs/cgroup/a/memory.stat": "anon 500000\nfile 390000\ninactive_file 300000\nactive_file 80000\n"}, (2000000 - 520000) / 16 * 15},
+		{"a group of version 1 in use", map[string]string{"proc/meminfo": meminfo, "proc/self/cgroup": "4:memory:/a\n",
+			"sys/fs/cgroup/memory/a/memory.limit_in_bytes": "2000000\n", "sys/fs/cgroup/memory/a/memory.usage_in_bytes": "900000\n",
+			"sys/fs/cgroup/memory/a/memory.stat": "inactive_file 1\ntotal_inactive_file 300000\ntotal_active_file 80000\n"}, (2000000 - 520000) / 16 * 15},
+		{"a full group", map[string]string{"proc/meminfo": meminfo, "proc/self/cgroup": "0::/a\n",
+			"sys/fs/cgroup/a/memory.max": "2000000\n", "sys/fs/cgroup/a/memory.current": "2100000\n"}, 0},
 		{"a group without limit", map[string]string{"proc/meminfo": meminfo, "proc/self/cgroup": "0::/\n",
-			"sys/fs/cgroup/memory.max": "max\n"}, 3020 << 10},
+			"sys/fs/cgroup/memory.max": "max\n"}, (3020 << 10) / 16 * 15},
 	} {
 		root := t.TempDir()
 		for name, text := range c.files {

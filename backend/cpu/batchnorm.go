@@ -29,6 +29,7 @@ type batchNorm struct {
 
 	xData, yData, dxData, dyData              array
 	gamma, runningMean, runningVariance       []float32
+	keep                                      float64 // weight of the old running statistics
 	dgamma, dbeta                             []float32
 	momentsTask, normTask, sumsTask, gradTask func(worker, job int)
 	sumMomentsTask, addSumsTask               func(worker, job int)
@@ -67,9 +68,15 @@ func (b *Backend) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) 
 	p.norm.A, p.norm.B = make([]float32, c), make([]float32, c)
 	p.rstd = make([]float64, c)
 	p.sums = [2][]float64{make([]float64, c), make([]float64, c)}
-	p.partials = make([]float32, 3*c*max(p.blocks, p.normBlocks))
+	var err error
+	if p.partials, err = b.floats(3 * c * max(p.blocks, p.normBlocks)); err != nil {
+		return nil, err
+	}
 	return p, b.reserveTemporaries(p.rows * c)
 }
+
+// one is the shape of BatchNormSpec.Fresh.
+var one = tensor.Shape{1}
 
 // inJobs returns a task whose jobs compute jobBlocks of n blocks each, in order. Small blocks keep
 // the sums accurate, and longer contiguous reads are faster.
@@ -108,6 +115,11 @@ func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 	p.yData, p.xData = output(y, p.y), input(x, p.spec.Shape)
 	p.gamma, p.runningMean, p.runningVariance = data(gamma, p.c), output(mean, p.c).f32, output(variance, p.c).f32
 	p.norm.Beta = data(beta, p.c)
+	p.keep = float64(p.spec.Momentum)
+	if p.spec.Fresh != nil && data(p.spec.Fresh, one)[0] != 0 {
+		t := float64(p.b.values.Step)
+		p.keep = min(p.keep, t/(t+10))
+	}
 
 	p.run(p.blocks, p.momentsTask)
 	p.b.pool.run(blocks(p.c[0], sumChannels), p.sumMomentsTask)
@@ -125,7 +137,7 @@ func (p *batchNorm) sumMoments(_, job int) {
 		sum, squares, row := p.partial(block)
 		m.Add(last-first, sum[from:to], squares[from:to], row[from:to])
 	}
-	count, momentum := float64(p.count), float64(p.spec.Momentum)
+	count, keep := float64(p.count), p.keep
 	correction := 1.0
 	if p.spec.Unbiased {
 		correction = count / max(count-1, 1)
@@ -135,8 +147,8 @@ func (p *batchNorm) sumMoments(_, job int) {
 		p.rstd[c] = 1 / math.Sqrt(v+float64(p.spec.Epsilon))
 		p.norm.Mean[c] = float32(mean)
 		p.norm.Scale[c] = float32(float64(p.gamma[c]) * p.rstd[c])
-		p.runningMean[c] = float32(momentum*float64(p.runningMean[c]) + (1-momentum)*mean)
-		p.runningVariance[c] = float32(momentum*float64(p.runningVariance[c]) + (1-momentum)*v*correction)
+		p.runningMean[c] = float32(keep*float64(p.runningMean[c]) + (1-keep)*mean)
+		p.runningVariance[c] = float32(keep*float64(p.runningVariance[c]) + (1-keep)*v*correction)
 	}
 }
 

@@ -60,7 +60,8 @@ template <int V> static __device__ void load_window(float (&x)[4][V], const act 
 
 template <int V> static __device__ void statistics(float *saved, float *running_mean, float *running_variance,
                                                    const float *gamma, const float *beta, const act *x, float *partials, unsigned *counters,
-                                                   long long rows, int channels, float epsilon, float momentum, int unbiased) {
+                                                   long long rows, int channels, float epsilon, float momentum, int unbiased,
+                                                   const float *fresh, const StepState *state) {
 	int c = column<V>();
 	Span s = chunk(rows, blockIdx.y);
 	float sums[2][V] = {}; // of x − pivot and of its square; the pivot is the chunk's first row
@@ -115,20 +116,24 @@ template <int V> static __device__ void statistics(float *saved, float *running_
 	saved[SCALE * (long long)channels + c] = (float)(gamma[c] * rstd);
 	saved[BETA * (long long)channels + c] = beta[c];
 	saved[RSTD * (long long)channels + c] = (float)rstd;
-	double keep = momentum, correction = unbiased ? rows / (rows > 2 ? rows - 1.0 : 1.0) : 1.0;
+	double keep = momentum, step = state->step;
+	if (fresh && *fresh != 0) keep = fmin(keep, step / (step + 10));
+	double correction = unbiased ? rows / (rows > 2 ? rows - 1.0 : 1.0) : 1.0;
 	running_mean[c] = (float)(keep * running_mean[c] + (1 - keep) * mean);
 	running_variance[c] = (float)(keep * running_variance[c] + (1 - keep) * variance * correction);
 }
 
 // bn_statistics makes saved (all but A and B) of the batch x and of gamma and beta, and updates the
-// running statistics: running = momentum·running + (1 − momentum)·batch, where unbiased takes
-// rows/(rows − 1) of the variance. Geometry C. Bytes: 1.
+// running statistics: running = k·running + (1 − k)·batch, where unbiased takes rows/(rows − 1) of
+// the variance. k is momentum; where fresh is not null and *fresh not 0, it is at most t/(t + 10) in
+// step t. Geometry C. Bytes: 1.
 KERNEL bn_statistics(float *saved, float *running_mean, float *running_variance, const float *gamma, const float *beta, const act *x,
-                     float *partials, unsigned *counters, long long rows, int channels, float epsilon, float momentum, int unbiased) {
+                     float *partials, unsigned *counters, long long rows, int channels, float epsilon, float momentum, int unbiased,
+                     const float *fresh, const StepState *state) {
 	if (channels % VEC == 0)
-		statistics<VEC>(saved, running_mean, running_variance, gamma, beta, x, partials, counters, rows, channels, epsilon, momentum, unbiased);
+		statistics<VEC>(saved, running_mean, running_variance, gamma, beta, x, partials, counters, rows, channels, epsilon, momentum, unbiased, fresh, state);
 	else
-		statistics<1>(saved, running_mean, running_variance, gamma, beta, x, partials, counters, rows, channels, epsilon, momentum, unbiased);
+		statistics<1>(saved, running_mean, running_variance, gamma, beta, x, partials, counters, rows, channels, epsilon, momentum, unbiased, fresh, state);
 }
 
 // bn_running makes saved of the running statistics instead. Geometry E for n = channels.

@@ -285,26 +285,49 @@ func (c *Config) results() []*string {
 
 // resultsBelow makes the results that are in a folder relative to it.
 func (c *Config) resultsBelow(folder string) error {
-	whole, err := filepath.Abs(folder)
-	if err != nil {
-		return err
-	}
 	for _, path := range c.results() {
-		if below, err := filepath.Rel(whole, *path); err == nil && filepath.IsLocal(below) {
+		below, ok, err := within(folder, *path)
+		if err != nil {
+			return err
+		}
+		if ok {
 			*path = below
 		}
 	}
 	return nil
 }
 
-// resultsFrom makes the results that are relative to a folder absolute.
+// within returns an absolute path relative to a folder, if it is in it.
+func within(folder, path string) (below string, ok bool, err error) {
+	whole, err := filepath.Abs(folder)
+	if err != nil {
+		return "", false, err
+	}
+	below, err = filepath.Rel(whole, path)
+	return below, err == nil && filepath.IsLocal(below), nil
+}
+
+// resultsFrom makes the results that are relative to a folder absolute. Those that leave it are an
+// error, as writeConfig never stores them so.
 func (c *Config) resultsFrom(folder string) (err error) {
 	for _, path := range c.results() {
-		if *path != "" && !filepath.IsAbs(*path) && err == nil {
-			*path, err = filepath.Abs(filepath.Join(folder, *path))
+		if *path == "" || filepath.IsAbs(*path) {
+			continue
+		}
+		if !filepath.IsLocal(*path) {
+			return fmt.Errorf("%q lies outside the folder of the run", *path)
+		}
+		if *path, err = filepath.Abs(filepath.Join(folder, *path)); err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
+}
+
+// contains reports whether an absolute path is in the folder.
+func (d *Folder) contains(path string) bool {
+	_, ok, _ := within(d.Path, path)
+	return ok
 }
 
 // save stores what was exported.

@@ -304,7 +304,7 @@ func TestBatchBeyondMemory(t *testing.T) {
 func TestKeepsTheCheckpoint(t *testing.T) {
 	clitest.Once(t)
 	dir := filepath.Join(t.TempDir(), "run")
-	succeed(t, small(dir, "--epochs", "1", "--lr", "0.01:1,1e30")...)
+	succeed(t, small(dir, "--epochs", "1", "--lr", "0.01:1,1e30", "--augment", "none")...)
 	checkpoint := filepath.Join(dir, run.CheckpointName)
 	before := fingerprint(t, checkpoint)
 	again := []string{"--resume", dir, "--epochs", "2"}
@@ -332,6 +332,27 @@ func TestKeepsTheCheckpoint(t *testing.T) {
 		clitest.Put(t, []byte(strings.Replace(string(text), "vgg11", "vgg13", 1)), config)
 		fail(t, 1, []string{checkpoint, "another network"}, again...)
 	})
+	for old, edit := range map[string][2]string{ // and what the error has
+		`"momentum": 0.9`:     {`"momentum": 0.8`, `--momentum "0.9", not "0.8"`},
+		`"lr": "0.01:1,1e30"`: {`"lr": "0.02"`, `--lr "0.01:1,1e30", not "0.02"`},
+		`"augment": "none"`:   {`"augment": "whole-pixel"`, `--augment "none", not "whole-pixel"`},
+		`"precision": "fp32"`: {`"precision": "bf16"`, `--precision "fp32", not "bf16"`},
+		`"save": ""`:          {`"save": "../../../x.h5"`, `"../../../x.h5" lies outside the folder`},
+	} {
+		t.Run("config.json has another "+old, func(t *testing.T) {
+			config := filepath.Join(dir, run.ConfigName)
+			text, err := os.ReadFile(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer clitest.Put(t, text, config)
+			if !strings.Contains(string(text), old) {
+				t.Fatalf("config.json lacks %s:\n%s", old, text)
+			}
+			clitest.Put(t, []byte(strings.Replace(string(text), old, edit[0], 1)), config)
+			fail(t, 1, []string{dir, edit[1]}, again...)
+		})
+	}
 	if fingerprint(t, checkpoint) != before {
 		t.Fatal("the checkpoint has changed")
 	}

@@ -67,6 +67,11 @@ func (p *Progress) begin(b backend.Backend, dir *Folder, t *nn.Trainer, notes []
 	}
 	if t.Step > 0 {
 		p.Line("resumed", "after epoch %d and %s", t.Epoch, count(t.EpochStep, "step", "steps"))
+		for _, result := range []struct{ flag, path string }{{"tensorboard", s.TensorBoard}, {"save", s.Save}} {
+			if result.path != "" && !dir.contains(result.path) {
+				p.Line("note", "--%s is outside the folder of the run: %s", result.flag, result.path)
+			}
+		}
 	}
 	p.Printf("\n")
 	p.epochAt = time.Now()

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/lamina-go/lamina/backend"
@@ -138,10 +139,15 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	if t.Epoch > 0 && t.Epoch >= settings.Epochs { // fewer epochs than are done do not shorten the run
 		settings.Epochs = dir.Config.Settings.Epochs
 	}
+	before := dir.Config.Settings.Epochs
 	if err := errors.Join(dir.update(settings, facts, device.Convolutions(j.backend)), dir.writeHistory(t.History)); err != nil {
 		return nil, err
 	}
-	j.Progress.begin(j.backend, dir, t, data.Notes)
+	notes := data.Notes
+	if note := rateNote(setup.Schedule, t.Step, t.Steps(), before, settings.Epochs); note != "" {
+		notes = append(slices.Clip(notes), note)
+	}
+	j.Progress.begin(j.backend, dir, t, notes)
 	if err = cli.Interruption(ctx, t.Run(ctx)); err == nil {
 		err = save.end()
 	}
@@ -154,6 +160,24 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 		return nil, fmt.Errorf("%w; to resume from the last checkpoint: %s", err, j.ResumeBy)
 	}
 	return nil, fmt.Errorf("%w; nothing was saved", j.fitting(err, network, setup))
+}
+
+// rateNote returns a note on a run, resumed after some steps, if another number of epochs changes
+// its learning rate.
+func rateNote(s nn.Schedule, steps, perEpoch, before, epochs int) string {
+	if steps == 0 {
+		return ""
+	}
+	was, is := s.At(steps-1, perEpoch, before), s.At(steps-1, perEpoch, epochs)
+	if was == is {
+		return ""
+	}
+	verb := "rises"
+	if is < was {
+		verb = "falls"
+	}
+	return fmt.Sprintf("the learning rate %s from %.3g to %.3g, since its cosine ends with epoch %d, not %d",
+		verb, was, is, epochs, before)
 }
 
 // fitting adds to an error for lack of memory the largest batch that fits, found by trying.

@@ -3,8 +3,11 @@ package run
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/spf13/pflag"
 
 	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/internal/cli"
@@ -133,8 +136,19 @@ func (s *Settings) Training(d *cifar.Dataset) (nn.Config, error) {
 		Data:       d.Training(s.normalization(), s.Augment, s.Seed),
 		Validation: d.Validation(s.normalization()),
 		Epochs:     s.Epochs, Batch: s.Batch, Schedule: schedule.WarmUp(s.Warmup),
-		Momentum: s.Momentum, Init: init, Seed: s.Seed,
+		Momentum: s.Momentum, Init: init, Seed: s.Seed, Settings: s.fixed(),
 	}, nil
+}
+
+// fixed returns the values of the flags that a resumed run may not change.
+func (s *Settings) fixed() map[string]string {
+	all := map[string]string{}
+	cli.Union(s.Flags()).VisitAll(func(f *pflag.Flag) {
+		if !slices.Contains(MayChange(), f.Name) {
+			all["--"+f.Name] = f.Value.String()
+		}
+	})
+	return all
 }
 
 // deviations are the divisors of the channels.
