@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -45,16 +46,17 @@ type Call struct {
 // the arguments of the command line. The exit code is 0, or after an error, printed as one line, 1;
 // 2 for a [UsageError], 130 for [ErrInterrupted].
 func (p *Program) Main(words ...string) {
+	log.SetOutput(Stderr)
 	prefix, err := p.run(words, os.Args[1:])
 	if err == nil {
 		os.Exit(0)
 	}
-	fmt.Fprintf(os.Stderr, "%s: %s\n", prefix, strings.ReplaceAll(err.Error(), "\n", "; "))
+	Stderr.Printf("%s: %s\n", prefix, strings.ReplaceAll(err.Error(), "\n", "; "))
 	switch usage := (UsageError{}); {
 	case errors.As(err, &usage):
 		os.Exit(2)
 	case errors.Is(err, ErrInterrupted):
-		os.Exit(130) // the shells' code for Ctrl-C
+		os.Exit(interruptedCode)
 	}
 	os.Exit(1)
 }
@@ -71,7 +73,7 @@ func (p *Program) run(words, args []string) (prefix string, err error) {
 	case all[0] == "help" && len(all) > 1:
 		all = []string{all[1], "--help"}
 	case all[0] == "help":
-		fmt.Print(p.help())
+		Stdout.Printf("%s", p.help())
 		return p.Name, nil
 	}
 	c, err := p.find(all[0])
@@ -117,7 +119,7 @@ func (c *Command) run(call *Call) (err error) {
 		return Usage(err)
 	}
 	if help != "" {
-		fmt.Print(help)
+		Stdout.Printf("%s", help)
 		return nil
 	}
 	call.Verbose = verbose
@@ -139,24 +141,38 @@ func Usage(err error) error {
 // Unwrap returns the mistake.
 func (e UsageError) Unwrap() error { return e.error }
 
+// interruptedCode is the shells' code for a process that Ctrl-C ends.
+const interruptedCode = 130
+
 // ErrInterrupted says that the user stopped the program.
 var ErrInterrupted = errors.New("interrupted")
 
 // Context returns a context that ends with the first Ctrl-C, SIGTERM or, unless nohup ignores it,
-// closing of the terminal. The promise is printed then. A second signal ends the process.
+// closing of the terminal, and when nobody reads the output any more. The promise is printed
+// then. A second Ctrl-C ends the process. Other signals do not: both the shell and the system send
+// SIGHUP when a terminal is closed. A process calls it once.
 func Context(promise string) context.Context {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
 		signals = append(signals, syscall.SIGHUP)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), signals...)
-	context.AfterFunc(ctx, func() {
-		// Ctrl-C also ends the "| tee LOG" after the program. A failing print must not prevent
-		// saving.
-		signal.Ignore(syscall.SIGPIPE)
-		stop()
-		fmt.Println("\n" + promise)
-	})
+	ctx, stop := context.WithCancel(context.Background())
+	withoutReader.Store(&stop)
+	signal.Ignore(syscall.SIGPIPE) // which ends a process that prints to a closed pipe
+	received := make(chan os.Signal, 8)
+	signal.Notify(received, signals...)
+	go func() {
+		for interrupts := 0; ; {
+			if <-received == os.Interrupt {
+				interrupts++
+			}
+			if interrupts == 2 {
+				os.Exit(interruptedCode)
+			}
+			stop()
+		}
+	}()
+	context.AfterFunc(ctx, func() { Stdout.Printf("\n%s\n", promise) })
 	return ctx
 }
 

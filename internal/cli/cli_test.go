@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -30,6 +31,10 @@ func main() {
 	}
 	c.Run = func(call *Call) error {
 		switch end {
+		case "saved":
+			return save(2 * time.Millisecond)
+		case "slowly":
+			return save(time.Hour)
 		case "failed":
 			return errors.New("first\nsecond")
 		case "misled":
@@ -39,16 +44,27 @@ func main() {
 		case "panicked":
 			panic("no way on\nfrom here")
 		}
-		fmt.Println("done", strings.TrimPrefix(call.Command("a b"), executable()))
+		Stdout.Printf("done %s\n", strings.TrimPrefix(call.Command("a b"), executable()))
 		return nil
 	}
 	version := &Command{Name: "version", Check: func(*pflag.FlagSet) error { return nil },
-		Run: func(*Call) error { fmt.Println(Version()); return nil }}
+		Run: func(*Call) error { Stdout.Printf("%s\n", Version()); return nil }}
 	p := &Program{Name: "test", About: "Test it.\n", Commands: []*Command{c, version}}
 	if os.Getenv("TEST_ALONE") != "" {
 		p.Main("end")
 	}
 	p.Main()
+}
+
+// save stands for a training that saves when it is stopped. Until then it prints.
+func save(takes time.Duration) error {
+	ctx := Context("saving")
+	for Stdout.Printf("ready\n"); ctx.Err() == nil; time.Sleep(time.Millisecond) {
+		Stdout.Printf("step\n")
+	}
+	time.Sleep(takes)
+	Stderr.Printf("saved\n")
+	return ErrInterrupted
 }
 
 func TestMain(m *testing.M) { os.Exit(clitest.Run(m, main)) }

@@ -2,7 +2,6 @@ package command
 
 import (
 	"cmp"
-	"os"
 	"runtime"
 	"strings"
 
@@ -44,5 +43,5 @@ func (t *tune) check(f *pflag.FlagSet) error {
 
 func (t *tune) run(call *cli.Call) error {
 	t.Command = strings.Join(append([]string{"lamina", "tune"}, call.Args...), " ")
-	return bench.Tune(&t.Options, os.Stdout)
+	return bench.Tune(&t.Options, cli.Stdout)
 }

@@ -101,21 +101,21 @@ func save(dir, name string, f func(io.Writer) error) error {
 
 // summarize prints the results of runs and the path of their page.
 func summarize(runs []result, dir string) error {
-	fmt.Println()
+	cli.Stdout.Printf("\n")
 	if err := printTable(resultTable(runs)); err != nil {
 		return err
 	}
-	fmt.Printf("\nreport    %s\n", filepath.Join(dir, reportName))
+	cli.Stdout.Printf("\nreport    %s\n", filepath.Join(dir, reportName))
 	return nil
 }
 
 func printTable(t report.Table) error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(cli.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, strings.Join(t.Head, "\t"))
 	for _, row := range t.Rows {
 		var words []string
 		for _, cell := range row {
-			words = append(words, cell.Text)
+			words = append(words, cli.OneLine(cell.Text))
 		}
 		fmt.Fprintln(w, strings.Join(words, "\t"))
 	}
