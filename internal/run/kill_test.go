@@ -311,14 +311,8 @@ func TestKeepsTheCheckpoint(t *testing.T) {
 	again := []string{"--resume", dir, "--epochs", "2"}
 
 	t.Run("full disk", func(t *testing.T) {
-		const full = "/dev/full"
-		if _, err := os.Stat(full); err != nil {
-			t.Skip("no " + full)
-		}
-		if err := os.Symlink(full, checkpoint+".tmp"); err != nil {
-			t.Fatal(err)
-		}
-		fail(t, 1, []string{run.CheckpointName, "no space left", "--resume " + dir}, append(again, "--save-every", "1ms")...)
+		clitest.LimitFiles(t, 100e6)
+		fail(t, 1, []string{run.CheckpointName, "file too large", "--resume " + dir}, append(again, "--save-every", "1ms")...)
 	})
 	t.Run("the loss diverges", func(t *testing.T) {
 		fail(t, 1, []string{"epoch 2, step", "diverged", "--resume " + dir}, again...)
