@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 
 	"gonum.org/v1/plot"
 
@@ -40,7 +41,7 @@ func (c Chart) CSV(w io.Writer, curves []Curve) error {
 	out := csv.NewWriter(w)
 	record := []string{"epoch"}
 	for _, curve := range curves {
-		record = append(record, curve.Name)
+		record = append(record, cell(curve.Name))
 	}
 	out.Write(record) // the writer keeps errors
 	for epoch := 1; epoch <= epochs(curves); epoch++ {
@@ -56,6 +57,14 @@ func (c Chart) CSV(w io.Writer, curves []Curve) error {
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// cell returns a name for a cell that a spreadsheet does not take for a formula.
+func cell(name string) string {
+	if name != "" && strings.ContainsRune("=+-@\t\r", rune(name[0])) {
+		return "'" + name
+	}
+	return name
 }
 
 // epochs returns the length of the longest run.

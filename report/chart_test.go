@@ -34,6 +34,15 @@ func TestChartCSV(t *testing.T) {
 	}
 }
 
+// Names of folders may begin as formulas of a spreadsheet do.
+func TestChartCSVOfFormulas(t *testing.T) {
+	var b bytes.Buffer
+	err := Charts()[0].CSV(&b, []Curve{{"=1+1", nil}, {"+1", nil}, {"-1", nil}, {"@x", nil}, {"\t=1", nil}, {"a=1", nil}, {"", nil}})
+	if want := "epoch,'=1+1,'+1,'-1,'@x,'\t=1,a=1,\n"; err != nil || b.String() != want {
+		t.Errorf("%q, %v, want %q", b.String(), err, want)
+	}
+}
+
 // ranges returns histories that are hard to draw.
 func ranges() map[string][]Curve {
 	far := rows(3)

@@ -10,9 +10,11 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/spf13/pflag"
 )
@@ -197,11 +199,16 @@ func recoverTo(err *error, verbose bool) {
 
 // Command returns a line for the shell that runs the same command with other arguments.
 func (c *Call) Command(args ...string) string {
-	line := c.line
-	for _, arg := range args {
-		line += " " + quote(arg)
+	return strings.TrimSuffix(c.line+" "+Join(args...), " ")
+}
+
+// Join returns words of a command for the shell of this system.
+func Join(words ...string) string {
+	var quoted []string
+	for _, word := range words {
+		quoted = append(quoted, quote(word, runtime.GOOS == "windows"))
 	}
-	return line
+	return strings.Join(quoted, " ")
 }
 
 // executable returns what the user types to run this program. "go run" builds it in a folder that
@@ -209,7 +216,7 @@ func (c *Call) Command(args ...string) string {
 func executable() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || !strings.Contains(filepath.ToSlash(os.Args[0]), "/go-build") {
-		return quote(os.Args[0])
+		return Join(os.Args[0])
 	}
 	if v := info.Main.Version; v != "" && v != devel {
 		return "go run " + info.Path + "@" + v
@@ -217,10 +224,27 @@ func executable() string {
 	return "go run ." + strings.TrimPrefix(info.Path, info.Main.Path)
 }
 
-// quote makes a text one word of a shell.
-func quote(text string) string {
-	if text != "" && !strings.ContainsAny(text, " \t\n'\"$&|;<>()*?[]#~`!{}") {
-		return text
+// quote makes a text one word of a shell. What an [Output] would escape becomes an octal escape of
+// POSIX. On Windows, where backslashes separate folders, names have no quotation marks.
+func quote(text string, windows bool) string {
+	special := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("@%+=:,./-_", r) && !(windows && r == '\\')
 	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+	switch {
+	case text != "" && !strings.ContainsFunc(text, special):
+		return text
+	case windows:
+		return `"` + text + `"`
+	case OneLine(text) == text:
+		return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+	}
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		if c < ' ' || c >= 0x7f || c == '\'' || c == '\\' {
+			fmt.Fprintf(&b, `\%03o`, c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return "$'" + b.String() + "'"
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -75,7 +77,7 @@ func TestCommandEnds(t *testing.T) {
 		code           int
 		stdout, stderr string
 	}{
-		{"end well", 0, "done  end 'a b'\n", ""},
+		{"end well", 0, "done  end " + Join("a b") + "\n", ""},
 		{"end failed", 1, "", "test end: first; second\n"},
 		{"end mistaken", 2, "", "test end: no such end\n"},
 		{"end misled", 2, "", "test end: later: a mistake\n"},
@@ -100,7 +102,7 @@ func TestCommandEnds(t *testing.T) {
 	}
 	c := clitest.Command(t, "well")
 	c.Env = append(c.Env, "TEST_ALONE=1")
-	if text := clitest.Expect(t, c, 0); text != "done  'a b'\n" {
+	if text := clitest.Expect(t, c, 0); text != "done  "+Join("a b")+"\n" {
 		t.Errorf("a program of one command: %q", text)
 	}
 }
@@ -170,11 +172,38 @@ func TestInterruption(t *testing.T) {
 }
 
 func TestQuote(t *testing.T) {
-	for text, want := range map[string]string{
-		"": "''", "runs/a-1": "runs/a-1", "--lr=0.1:3,1": "--lr=0.1:3,1", "my runs": "'my runs'", "it's": `'it'\''s'`, "a*": "'a*'",
+	for text, want := range map[string][2]string{ // in a POSIX shell and on Windows
+		"":                {"''", `""`},
+		"runs/a-1":        {"runs/a-1", "runs/a-1"},
+		"--lr=0.1:3,1":    {"--lr=0.1:3,1", "--lr=0.1:3,1"},
+		"größer/猫":        {"größer/猫", "größer/猫"},
+		"my runs":         {"'my runs'", `"my runs"`},
+		"a*":              {"'a*'", `"a*"`},
+		"it's":            {`'it'\''s'`, `"it's"`},
+		`runs\a`:          {`'runs\a'`, `runs\a`},
+		`a\`:              {`'a\'`, `a\`},
+		`C:\my runs\a`:    {`'C:\my runs\a'`, `"C:\my runs\a"`},
+		"^%a":             {"'^%a'", `"^%a"`},
+		"a\x1b'\\\nb\xff": {`$'a\033\047\134\012b\377'`, "\"a\x1b'\\\nb\xff\""},
 	} {
-		if got := quote(text); got != want {
-			t.Errorf("%q: %s, want %s", text, got, want)
+		for i, got := range []string{quote(text, false), quote(text, true)} {
+			if got != want[i] {
+				t.Errorf("%q: %s, want %s", text, got, want[i])
+			}
+		}
+	}
+}
+
+// TestQuoteInShell gives quoted words to a shell.
+func TestQuoteInShell(t *testing.T) {
+	shell, err := exec.LookPath("bash")
+	if err != nil || runtime.GOOS == "windows" {
+		t.Skip("no bash")
+	}
+	for _, text := range []string{"", `a\b`, `\`, `a\`, `\'\n`, "it's", "$HOME", "a\nb\t\x1b\x01c", "\xff\u009b", "`x`", "a!b", "~", "{a,b}"} {
+		got, err := exec.Command(shell, "-c", "printf %s "+quote(text, false)).Output()
+		if err != nil || string(got) != text {
+			t.Errorf("%q: the shell reads %q, %v", text, got, err)
 		}
 	}
 }

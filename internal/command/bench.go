@@ -108,6 +108,6 @@ func (b *benches) run(call *cli.Call) error {
 		return err
 	}
 	b.Self = []string{self, "bench"}
-	b.Command = strings.Join(append([]string{"lamina", "bench"}, call.Args...), " ")
+	b.Command = cli.Join(append([]string{"lamina", "bench"}, call.Args...)...)
 	return bench.Run(&b.Options, cli.Stdout)
 }
