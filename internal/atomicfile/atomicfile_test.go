@@ -148,6 +148,9 @@ func TestWriteKeepsOthersFiles(t *testing.T) {
 
 // TestWriteTogether writes a file from many goroutines. Each succeeds, and the file is whole.
 func TestWriteTogether(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a file that another reads cannot be replaced")
+	}
 	folder := t.TempDir()
 	path := filepath.Join(folder, "f")
 	var all sync.WaitGroup
