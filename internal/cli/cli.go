@@ -186,12 +186,12 @@ func Interruption(ctx context.Context, err error) error {
 	return err
 }
 
-// recoverTo, deferred, makes a panic an error of one line. With verbose it panics on.
+// recoverTo, deferred, makes a panic an error of one line. With verbose it prints the stack.
 func recoverTo(err *error, verbose bool) {
-	if verbose {
-		return
-	}
 	if fault := recover(); fault != nil {
+		if verbose {
+			Stderr.Printf("%v\n\n%s\n", fault, debug.Stack())
+		}
 		what, _, _ := strings.Cut(fmt.Sprint(fault), "\n")
 		*err = fmt.Errorf("internal error: %s: please report it with the output of --verbose", what)
 	}

@@ -44,7 +44,7 @@ func main() {
 		case "interrupted":
 			return fmt.Errorf("a run was %w", ErrInterrupted)
 		case "panicked":
-			panic("no way on\nfrom here")
+			panic("no way on\x1b[2J\nfrom here")
 		}
 		Stdout.Printf("done %s\n", strings.TrimPrefix(call.Command("a b"), executable()))
 		return nil
@@ -82,7 +82,7 @@ func TestCommandEnds(t *testing.T) {
 		{"end mistaken", 2, "", "test end: no such end\n"},
 		{"end misled", 2, "", "test end: later: a mistake\n"},
 		{"end interrupted", 130, "", "test end: a run was interrupted\n"},
-		{"end panicked", 1, "", "test end: internal error: no way on: please report it with the output of --verbose\n"},
+		{"end panicked", 1, "", "test end: internal error: no way on\\u001b[2J: please report it with the output of --verbose\n"},
 		{"end --letter a", 2, "", "test end: unknown flag --letter: see --help\n"},
 		{"end --numbr 4", 2, "", "test end: unknown flag --numbr: did you mean --number?\n"},
 		{"end --qui", 2, "", "test end: unknown flag --qui: did you mean --quick?\n"},
@@ -104,6 +104,22 @@ func TestCommandEnds(t *testing.T) {
 	c.Env = append(c.Env, "TEST_ALONE=1")
 	if text := clitest.Expect(t, c, 0); text != "done  "+Join("a b")+"\n" {
 		t.Errorf("a program of one command: %q", text)
+	}
+}
+
+// With --verbose the stack of a panic is printed, without control of the terminal.
+func TestVerbosePanic(t *testing.T) {
+	text, err := clitest.Command(t, "end", "panicked", "--verbose").CombinedOutput()
+	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("%v, want exit code 1", err)
+	}
+	for _, words := range []string{`no way on\u001b[2J`, "goroutine ", "cli_test.go:", "internal error"} {
+		if !strings.Contains(string(text), words) {
+			t.Errorf("%q is not in what is printed:\n%q", words, text)
+		}
+	}
+	if strings.Contains(string(text), "\x1b") {
+		t.Errorf("an escape reaches the terminal: %q", text)
 	}
 }
 
