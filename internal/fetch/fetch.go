@@ -34,10 +34,8 @@ func (a File) Path(cache string) string { return filepath.Join(cache, "lamina", 
 // the file, Get waits. When ctx ends, the next download continues where this one stopped.
 func (a File) Get(ctx context.Context, cache string, progress func(done, total int64)) (string, error) {
 	file := a.Path(cache)
-	err := os.MkdirAll(filepath.Dir(file), 0o755)
-	var r *record
-	if err == nil {
-		r, err = a.lock(ctx, file, progress)
+	r, err := a.lock(ctx, file, progress)
+	if r != nil {
 		defer r.Close()
 	}
 	info, missing := os.Stat(file)

@@ -16,9 +16,12 @@ import (
 // that, and holds what was checked. A nil record has nothing.
 type record struct{ *os.File }
 
-// lock opens the record of a file, and waits while another process has it locked. There is none in
-// a folder without write access or locks.
+// lock opens the record of a file, and waits while another process has it locked. It is nil in a
+// folder without write access or locks. Closing it unlocks it.
 func (a File) lock(ctx context.Context, file string, progress func(done, total int64)) (*record, error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return nil, err
+	}
 	path := filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+".checked")
 	for {
 		f, err := filelock.Acquire(path)
@@ -40,14 +43,6 @@ func (a File) lock(ctx context.Context, file string, progress func(done, total i
 }
 
 const pollInterval = 200 * time.Millisecond
-
-// Close unlocks the record.
-func (r *record) Close() error {
-	if r == nil {
-		return nil
-	}
-	return r.File.Close()
-}
 
 // has reports whether the file was checked as it is.
 func (r *record) has(a File, info os.FileInfo) bool {
