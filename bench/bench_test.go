@@ -71,6 +71,19 @@ func TestTuneNowhere(t *testing.T) {
 	}
 }
 
+// A peer that prints something else is reported in the words of JSON.
+func TestPeerOfAnotherKind(t *testing.T) {
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip(err)
+	}
+	for printed, want := range map[string]string{"[1]": "it is a JSON array", `{"peak_rss_mb": "much"}`: `"peak_rss_mb" is a JSON string`, "no JSON": "not valid JSON"} {
+		c := contender{command: []string{"sh", "-c", "echo '" + printed + "'"}}
+		if err := c.turn(new(Options)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "unmarshal") {
+			t.Errorf("%s: error %v, want %s", printed, err, want)
+		}
+	}
+}
+
 // A table is the same as text and as Markdown.
 func TestTable(t *testing.T) {
 	for markdown, want := range map[bool]string{

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/ops"
 )
 
@@ -38,7 +38,7 @@ func (c *contender) turn(o *Options) error {
 		return fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, lastLine(complaints.String()))
 	}
 	var r result
-	if err := json.Unmarshal(out, &r); err != nil {
+	if err := infile.JSON(out, &r); err != nil {
 		return fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
 	}
 	c.count(r)

@@ -61,6 +61,14 @@ func TestResumeRefusesDamage(t *testing.T) {
 	rejects(t, trainer, withMetadata(t, data, func(m map[string]string) {
 		m["network"] = `{"input":[1,1,1],"classes":1,"layers":[]}`
 	}), "the last layer gives")
+	for text, want := range map[string]string{ // in the words of JSON, not of Go
+		"[1]": "network: it is a JSON array", `{"input":"a"}`: `network: "input" is a JSON string`,
+		`{"layers":[{"class":"Dense","config":{"units":"many"}}]}`: "is a JSON string", `{"layers":[{"class":"Dense","config":[]}]}`: "is a JSON array",
+	} {
+		rejects(t, trainer, withMetadata(t, data, func(m map[string]string) { m["network"] = text }), want)
+	}
+	rejects(t, trainer, withMetadata(t, data, func(m map[string]string) { m["position"] = `{"epoch":"one"}` }),
+		`position: "epoch" is a JSON string`)
 	for _, other := range []bool{false, true} { // with fewer tensors, and with as many of other names
 		net := tinyNetwork(t, false).Sequential
 		if other {

@@ -268,13 +268,13 @@ func readCheckpoint(f io.ReaderAt, size int64) (*checkpoint, error) {
 	}
 	c := &checkpoint{file: f, header: header}
 	var s Sequential
-	if err := json.Unmarshal([]byte(header.Metadata[NetworkKey]), &s); err != nil {
+	if err := infile.JSON([]byte(header.Metadata[NetworkKey]), &s); err != nil {
 		return nil, fmt.Errorf("network: %w", err)
 	}
 	if c.network, err = Build(s); err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal([]byte(header.Metadata[PositionKey]), &c.position); err != nil {
+	if err := infile.JSON([]byte(header.Metadata[PositionKey]), &c.position); err != nil {
 		return nil, fmt.Errorf("position: %w", err)
 	}
 	if err := c.position.check(); err != nil {

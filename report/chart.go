@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 
 	"gonum.org/v1/plot"
 
@@ -40,7 +41,7 @@ func (c Chart) CSV(w io.Writer, curves []Curve) error {
 	out := csv.NewWriter(w)
 	record := []string{"epoch"}
 	for _, curve := range curves {
-		record = append(record, curve.Name)
+		record = append(record, cell(curve.Name))
 	}
 	out.Write(record) // the writer keeps errors
 	for epoch := 1; epoch <= epochs(curves); epoch++ {
@@ -56,6 +57,14 @@ func (c Chart) CSV(w io.Writer, curves []Curve) error {
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// cell returns a name for a cell that a spreadsheet does not take for a formula.
+func cell(name string) string {
+	if name != "" && strings.ContainsRune("=+-@\t\r", rune(name[0])) {
+		return "'" + name
+	}
+	return name
 }
 
 // epochs returns the length of the longest run.
@@ -119,28 +128,46 @@ func (c Chart) valueAxis(curves []Curve) axis {
 	switch {
 	case low > high: // no values
 		low, high = 0, 1
-	case low == high:
+	case high-low <= high*1e-9:
 		around := max(0.5, low/20) // less would vanish beside a large value
 		low, high = low-around, high+around
 	}
-	a := axis{min: low, max: high}
-	var all []plot.Tick
+	var a axis
 	const far = 50
 	if low > 0 && high > far*low {
 		a.logarithmic = true
 		a.min, a.max = math.Pow(10, math.Floor(math.Log10(low))), math.Pow(10, math.Ceil(math.Log10(high)))
-		all = decades(a.min, a.max)
+		a.ticks = decades(a.min, a.max)
 	} else {
 		edge := (high - low) / 20
 		a.min, a.max = low-edge, high+edge
-		all = plot.DefaultTicks{}.Ticks(a.min, a.max)
-	}
-	for _, tick := range all {
-		if tick.Label != "" {
-			a.ticks = append(a.ticks, tick)
-		}
+		a.ticks = even(a.min, a.max)
 	}
 	return a
+}
+
+// even returns three to eight ticks at multiples of 1, 2 or 5 times a power of ten. All have labels
+// of as many decimals.
+func even(low, high float64) (ticks []plot.Tick) {
+	const most = 8
+	power := int(math.Floor(math.Log10((high - low) / most)))
+	step := math.Pow10(power)
+	for _, times := range []float64{1, 2, 5, 10} {
+		if step = times * math.Pow10(power); (high-low)/step <= most-1 {
+			break
+		}
+	}
+	largest := math.Log10(max(math.Abs(low), math.Abs(high)))
+	unit := math.Floor(math.Log10(step * 1.0001)) // of the last digit
+	for i := math.Ceil(low / step); i <= math.Floor(high/step); i++ {
+		v := i * step
+		label := strconv.FormatFloat(v, 'f', int(max(0, -unit)), 64)
+		if largest >= 5 || unit < -5 {
+			label = strconv.FormatFloat(v, 'e', int(max(0, math.Floor(largest)-unit)), 64)
+		}
+		ticks = append(ticks, plot.Tick{Value: v, Label: label})
+	}
+	return ticks
 }
 
 // decades returns ticks at powers of ten, at most as many as fit an axis.
@@ -148,7 +175,7 @@ func decades(low, high float64) (ticks []plot.Tick) {
 	first, last := int(math.Round(math.Log10(low))), int(math.Round(math.Log10(high)))
 	for n := first; n <= last; n += 1 + (last-first)/8 {
 		label := fmt.Sprintf("1e%d", n)
-		if n >= -3 && n <= 4 {
+		if first >= -3 && last <= 4 {
 			label = strconv.FormatFloat(math.Pow10(n), 'f', -1, 64)
 		}
 		ticks = append(ticks, plot.Tick{Value: math.Pow10(n), Label: label})

@@ -34,6 +34,15 @@ func TestChartCSV(t *testing.T) {
 	}
 }
 
+// Names of folders may begin as formulas of a spreadsheet do.
+func TestChartCSVOfFormulas(t *testing.T) {
+	var b bytes.Buffer
+	err := Charts()[0].CSV(&b, []Curve{{"=1+1", nil}, {"+1", nil}, {"-1", nil}, {"@x", nil}, {"\t=1", nil}, {"a=1", nil}, {"", nil}})
+	if want := "epoch,'=1+1,'+1,'-1,'@x,'\t=1,a=1,\n"; err != nil || b.String() != want {
+		t.Errorf("%q, %v, want %q", b.String(), err, want)
+	}
+}
+
 // ranges returns histories that are hard to draw.
 func ranges() map[string][]Curve {
 	far := rows(3)
@@ -121,12 +130,15 @@ func TestPage(t *testing.T) {
 	}
 	text := b.String()
 	for _, words := range []string{
-		"<title>Depth &lt;b&gt;</title>", "<p>first</p>", `<span class="line0">deep &lt;&amp;&gt;</span>`, `<th class="number">best</th>`,
+		"<title>Depth &lt;b&gt;</title>", "<p>first</p>", `<p class="legend"><span class="line0">deep &lt;&amp;&gt;</span>`, `<th class="number">best</th>`,
 		`<td class="number best ">75 %</td>`, `<td class="number time">3 s</td>`, `.line0{--ink:#0072b2}`, ".line0{--ink:#4aa8e8}", "note",
 	} {
 		if !strings.Contains(text, words) {
 			t.Errorf("the page lacks %s", words)
 		}
+	}
+	if n := strings.Count(text, ">deep &lt;&amp;&gt;</span>"); n != 1 {
+		t.Errorf("%d legends, want 1", n)
 	}
 	if n := strings.Count(text, "<svg "); n != 4 {
 		t.Errorf("%d charts, want 4", n)
@@ -134,6 +146,50 @@ func TestPage(t *testing.T) {
 	for _, words := range []string{"not begun", "http:", "https:", "src=", "href=", "ZgotmplZ"} {
 		if strings.Contains(text, words) {
 			t.Errorf("the page has %s", words)
+		}
+	}
+}
+
+// The labels of an axis have one form, with as many decimals.
+func TestTickLabels(t *testing.T) {
+	for _, test := range []struct {
+		low, high float64
+		want      string
+	}{
+		{11.4, 15.1, "12 13 14 15"},
+		{11.4, 14.8, "11.5 12.0 12.5 13.0 13.5 14.0 14.5"},
+		{0, 1, "0.0 0.2 0.4 0.6 0.8 1.0"},
+		{9.7, 92, "20 40 60 80"},
+		{2.301, 2.3034, "2.3010 2.3015 2.3020 2.3025 2.3030"},
+		{1.23e8, 1.31e8, "1.24e+08 1.26e+08 1.28e+08 1.30e+08"},
+		{1e-9, 8e-9, "1e-09 2e-09 3e-09 4e-09 5e-09 6e-09 7e-09 8e-09"},
+	} {
+		var got []string
+		for _, tick := range even(test.low, test.high) {
+			got = append(got, tick.Label)
+		}
+		if text := strings.Join(got, " "); text != test.want {
+			t.Errorf("%v to %v: %s, want %s", test.low, test.high, text, test.want)
+		}
+	}
+}
+
+// So do those of a logarithmic axis.
+func TestDecadeLabels(t *testing.T) {
+	for _, test := range []struct {
+		low, high float64
+		want      string
+	}{
+		{0.001, 10_000, "0.001 0.01 0.1 1 10 100 1000 10000"},
+		{100, 1e6, "1e2 1e3 1e4 1e5 1e6"},
+		{1e-4, 10, "1e-4 1e-3 1e-2 1e-1 1e0 1e1"},
+	} {
+		var got []string
+		for _, tick := range decades(test.low, test.high) {
+			got = append(got, tick.Label)
+		}
+		if text := strings.Join(got, " "); text != test.want {
+			t.Errorf("%v to %v: %s, want %s", test.low, test.high, text, test.want)
 		}
 	}
 }

@@ -6,12 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/spf13/pflag"
 )
@@ -45,16 +48,17 @@ type Call struct {
 // the arguments of the command line. The exit code is 0, or after an error, printed as one line, 1;
 // 2 for a [UsageError], 130 for [ErrInterrupted].
 func (p *Program) Main(words ...string) {
+	log.SetOutput(Stderr)
 	prefix, err := p.run(words, os.Args[1:])
 	if err == nil {
 		os.Exit(0)
 	}
-	fmt.Fprintf(os.Stderr, "%s: %s\n", prefix, strings.ReplaceAll(err.Error(), "\n", "; "))
+	Stderr.Printf("%s: %s\n", prefix, strings.ReplaceAll(err.Error(), "\n", "; "))
 	switch usage := (UsageError{}); {
 	case errors.As(err, &usage):
 		os.Exit(2)
 	case errors.Is(err, ErrInterrupted):
-		os.Exit(130) // the shells' code for Ctrl-C
+		os.Exit(interruptedCode)
 	}
 	os.Exit(1)
 }
@@ -71,7 +75,7 @@ func (p *Program) run(words, args []string) (prefix string, err error) {
 	case all[0] == "help" && len(all) > 1:
 		all = []string{all[1], "--help"}
 	case all[0] == "help":
-		fmt.Print(p.help())
+		Stdout.Printf("%s", p.help())
 		return p.Name, nil
 	}
 	c, err := p.find(all[0])
@@ -117,7 +121,7 @@ func (c *Command) run(call *Call) (err error) {
 		return Usage(err)
 	}
 	if help != "" {
-		fmt.Print(help)
+		Stdout.Printf("%s", help)
 		return nil
 	}
 	call.Verbose = verbose
@@ -139,24 +143,38 @@ func Usage(err error) error {
 // Unwrap returns the mistake.
 func (e UsageError) Unwrap() error { return e.error }
 
+// interruptedCode is the shells' code for a process that Ctrl-C ends.
+const interruptedCode = 130
+
 // ErrInterrupted says that the user stopped the program.
 var ErrInterrupted = errors.New("interrupted")
 
 // Context returns a context that ends with the first Ctrl-C, SIGTERM or, unless nohup ignores it,
-// closing of the terminal. The promise is printed then. A second signal ends the process.
+// closing of the terminal, and when nobody reads the output any more. The promise is printed
+// then. A second Ctrl-C ends the process. Other signals do not: both the shell and the system send
+// SIGHUP when a terminal is closed. A process calls it once.
 func Context(promise string) context.Context {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
 		signals = append(signals, syscall.SIGHUP)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), signals...)
-	context.AfterFunc(ctx, func() {
-		// Ctrl-C also ends the "| tee LOG" after the program. A failing print must not prevent
-		// saving.
-		signal.Ignore(syscall.SIGPIPE)
-		stop()
-		fmt.Println("\n" + promise)
-	})
+	ctx, stop := context.WithCancel(context.Background())
+	withoutReader.Store(&stop)
+	signal.Ignore(syscall.SIGPIPE) // which ends a process that prints to a closed pipe
+	received := make(chan os.Signal, 8)
+	signal.Notify(received, signals...)
+	go func() {
+		for interrupts := 0; ; {
+			if <-received == os.Interrupt {
+				interrupts++
+			}
+			if interrupts == 2 {
+				os.Exit(interruptedCode)
+			}
+			stop()
+		}
+	}()
+	context.AfterFunc(ctx, func() { Stdout.Printf("\n%s\n", promise) })
 	return ctx
 }
 
@@ -168,12 +186,12 @@ func Interruption(ctx context.Context, err error) error {
 	return err
 }
 
-// recoverTo, deferred, makes a panic an error of one line. With verbose it panics on.
+// recoverTo, deferred, makes a panic an error of one line. With verbose it prints the stack.
 func recoverTo(err *error, verbose bool) {
-	if verbose {
-		return
-	}
 	if fault := recover(); fault != nil {
+		if verbose {
+			Stderr.Printf("%v\n\n%s\n", fault, debug.Stack())
+		}
 		what, _, _ := strings.Cut(fmt.Sprint(fault), "\n")
 		*err = fmt.Errorf("internal error: %s: please report it with the output of --verbose", what)
 	}
@@ -181,11 +199,16 @@ func recoverTo(err *error, verbose bool) {
 
 // Command returns a line for the shell that runs the same command with other arguments.
 func (c *Call) Command(args ...string) string {
-	line := c.line
-	for _, arg := range args {
-		line += " " + quote(arg)
+	return strings.TrimSuffix(c.line+" "+Join(args...), " ")
+}
+
+// Join returns words of a command for the shell of this system.
+func Join(words ...string) string {
+	var quoted []string
+	for _, word := range words {
+		quoted = append(quoted, quote(word, runtime.GOOS == "windows"))
 	}
-	return line
+	return strings.Join(quoted, " ")
 }
 
 // executable returns what the user types to run this program. "go run" builds it in a folder that
@@ -193,7 +216,7 @@ func (c *Call) Command(args ...string) string {
 func executable() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || !strings.Contains(filepath.ToSlash(os.Args[0]), "/go-build") {
-		return quote(os.Args[0])
+		return Join(os.Args[0])
 	}
 	if v := info.Main.Version; v != "" && v != devel {
 		return "go run " + info.Path + "@" + v
@@ -201,10 +224,27 @@ func executable() string {
 	return "go run ." + strings.TrimPrefix(info.Path, info.Main.Path)
 }
 
-// quote makes a text one word of a shell.
-func quote(text string) string {
-	if text != "" && !strings.ContainsAny(text, " \t\n'\"$&|;<>()*?[]#~`!{}") {
-		return text
+// quote makes a text one word of a shell. What an [Output] would escape becomes an octal escape of
+// POSIX. On Windows, where backslashes separate folders, names have no quotation marks.
+func quote(text string, windows bool) string {
+	special := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("@%+=:,./-_", r) && !(windows && r == '\\')
 	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+	switch {
+	case text != "" && !strings.ContainsFunc(text, special):
+		return text
+	case windows:
+		return `"` + text + `"`
+	case OneLine(text) == text:
+		return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+	}
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		if c < ' ' || c >= 0x7f || c == '\'' || c == '\\' {
+			fmt.Fprintf(&b, `\%03o`, c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return "$'" + b.String() + "'"
 }

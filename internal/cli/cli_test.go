@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -30,6 +33,10 @@ func main() {
 	}
 	c.Run = func(call *Call) error {
 		switch end {
+		case "saved":
+			return save(2 * time.Millisecond)
+		case "slowly":
+			return save(time.Hour)
 		case "failed":
 			return errors.New("first\nsecond")
 		case "misled":
@@ -37,18 +44,29 @@ func main() {
 		case "interrupted":
 			return fmt.Errorf("a run was %w", ErrInterrupted)
 		case "panicked":
-			panic("no way on\nfrom here")
+			panic("no way on\x1b[2J\nfrom here")
 		}
-		fmt.Println("done", strings.TrimPrefix(call.Command("a b"), executable()))
+		Stdout.Printf("done %s\n", strings.TrimPrefix(call.Command("a b"), executable()))
 		return nil
 	}
 	version := &Command{Name: "version", Check: func(*pflag.FlagSet) error { return nil },
-		Run: func(*Call) error { fmt.Println(Version()); return nil }}
+		Run: func(*Call) error { Stdout.Printf("%s\n", Version()); return nil }}
 	p := &Program{Name: "test", About: "Test it.\n", Commands: []*Command{c, version}}
 	if os.Getenv("TEST_ALONE") != "" {
 		p.Main("end")
 	}
 	p.Main()
+}
+
+// save stands for a training that saves when it is stopped. Until then it prints.
+func save(takes time.Duration) error {
+	ctx := Context("saving")
+	for Stdout.Printf("ready\n"); ctx.Err() == nil; time.Sleep(time.Millisecond) {
+		Stdout.Printf("step\n")
+	}
+	time.Sleep(takes)
+	Stderr.Printf("saved\n")
+	return ErrInterrupted
 }
 
 func TestMain(m *testing.M) { os.Exit(clitest.Run(m, main)) }
@@ -59,12 +77,12 @@ func TestCommandEnds(t *testing.T) {
 		code           int
 		stdout, stderr string
 	}{
-		{"end well", 0, "done  end 'a b'\n", ""},
+		{"end well", 0, "done  end " + Join("a b") + "\n", ""},
 		{"end failed", 1, "", "test end: first; second\n"},
 		{"end mistaken", 2, "", "test end: no such end\n"},
 		{"end misled", 2, "", "test end: later: a mistake\n"},
 		{"end interrupted", 130, "", "test end: a run was interrupted\n"},
-		{"end panicked", 1, "", "test end: internal error: no way on: please report it with the output of --verbose\n"},
+		{"end panicked", 1, "", "test end: internal error: no way on\\u001b[2J: please report it with the output of --verbose\n"},
 		{"end --letter a", 2, "", "test end: unknown flag --letter: see --help\n"},
 		{"end --numbr 4", 2, "", "test end: unknown flag --numbr: did you mean --number?\n"},
 		{"end --qui", 2, "", "test end: unknown flag --qui: did you mean --quick?\n"},
@@ -84,8 +102,24 @@ func TestCommandEnds(t *testing.T) {
 	}
 	c := clitest.Command(t, "well")
 	c.Env = append(c.Env, "TEST_ALONE=1")
-	if text := clitest.Expect(t, c, 0); text != "done  'a b'\n" {
+	if text := clitest.Expect(t, c, 0); text != "done  "+Join("a b")+"\n" {
 		t.Errorf("a program of one command: %q", text)
+	}
+}
+
+// With --verbose the stack of a panic is printed, without control of the terminal.
+func TestVerbosePanic(t *testing.T) {
+	text, err := clitest.Command(t, "end", "panicked", "--verbose").CombinedOutput()
+	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("%v, want exit code 1", err)
+	}
+	for _, words := range []string{`no way on\u001b[2J`, "goroutine ", "cli_test.go:", "internal error"} {
+		if !strings.Contains(string(text), words) {
+			t.Errorf("%q is not in what is printed:\n%q", words, text)
+		}
+	}
+	if strings.Contains(string(text), "\x1b") {
+		t.Errorf("an escape reaches the terminal: %q", text)
 	}
 }
 
@@ -154,11 +188,38 @@ func TestInterruption(t *testing.T) {
 }
 
 func TestQuote(t *testing.T) {
-	for text, want := range map[string]string{
-		"": "''", "runs/a-1": "runs/a-1", "--lr=0.1:3,1": "--lr=0.1:3,1", "my runs": "'my runs'", "it's": `'it'\''s'`, "a*": "'a*'",
+	for text, want := range map[string][2]string{ // in a POSIX shell and on Windows
+		"":                {"''", `""`},
+		"runs/a-1":        {"runs/a-1", "runs/a-1"},
+		"--lr=0.1:3,1":    {"--lr=0.1:3,1", "--lr=0.1:3,1"},
+		"größer/猫":        {"größer/猫", "größer/猫"},
+		"my runs":         {"'my runs'", `"my runs"`},
+		"a*":              {"'a*'", `"a*"`},
+		"it's":            {`'it'\''s'`, `"it's"`},
+		`runs\a`:          {`'runs\a'`, `runs\a`},
+		`a\`:              {`'a\'`, `a\`},
+		`C:\my runs\a`:    {`'C:\my runs\a'`, `"C:\my runs\a"`},
+		"^%a":             {"'^%a'", `"^%a"`},
+		"a\x1b'\\\nb\xff": {`$'a\033\047\134\012b\377'`, "\"a\x1b'\\\nb\xff\""},
 	} {
-		if got := quote(text); got != want {
-			t.Errorf("%q: %s, want %s", text, got, want)
+		for i, got := range []string{quote(text, false), quote(text, true)} {
+			if got != want[i] {
+				t.Errorf("%q: %s, want %s", text, got, want[i])
+			}
+		}
+	}
+}
+
+// TestQuoteInShell gives quoted words to a shell.
+func TestQuoteInShell(t *testing.T) {
+	shell, err := exec.LookPath("bash")
+	if err != nil || runtime.GOOS == "windows" {
+		t.Skip("no bash")
+	}
+	for _, text := range []string{"", `a\b`, `\`, `a\`, `\'\n`, "it's", "$HOME", "a\nb\t\x1b\x01c", "\xff\u009b", "`x`", "a!b", "~", "{a,b}"} {
+		got, err := exec.Command(shell, "-c", "printf %s "+quote(text, false)).Output()
+		if err != nil || string(got) != text {
+			t.Errorf("%q: the shell reads %q, %v", text, got, err)
 		}
 	}
 }

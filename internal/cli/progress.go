@@ -15,27 +15,27 @@ const lineInterval = 5 * time.Second
 
 // Progress shows how far work has come: with a bar on a terminal, in lines elsewhere.
 type Progress struct {
-	out      *os.File
+	out      *Output
 	terminal bool
 	bar      *progressbar.ProgressBar // nil while there is none
 	shown    time.Time                // the last line
 }
 
 // NewProgress returns a progress that writes to out.
-func NewProgress(out *os.File) *Progress {
-	terminal := term.IsTerminal(int(out.Fd())) && os.Getenv("TERM") != "dumb" // which cannot redraw a line
+func NewProgress(out *Output) *Progress {
+	terminal := term.IsTerminal(int(out.file.Fd())) && os.Getenv("TERM") != "dumb" // which cannot redraw a line
 	return &Progress{out: out, terminal: terminal, shown: time.Now()}
 }
 
-// Line prints a line with a heading.
+// Line prints a line with a heading. A newline in a value is escaped.
 func (p *Progress) Line(heading, format string, values ...any) {
-	p.Printf("%-9s %s\n", heading, fmt.Sprintf(format, values...))
+	p.Printf("%-9s %s\n", heading, OneLine(fmt.Sprintf(format, values...)))
 }
 
 // Printf removes the bar and prints a text that ends a line.
 func (p *Progress) Printf(format string, values ...any) {
 	p.EndBar()
-	fmt.Fprintf(p.out, format, values...)
+	p.out.Printf(format, values...)
 	p.shown = time.Now()
 }
 
@@ -48,11 +48,11 @@ func (p *Progress) Steps(done, total int, facts ...string) {
 			p.bar = p.newBar(total)
 		}
 		space := p.columns() - len(fmt.Sprintf(" 100%%  (%d/%d)  ", total, total)) // the bar itself shrinks as needed
-		progressbar.OptionSetDescription(fitting(facts, space))(p.bar)             // Describe would redraw the bar
+		progressbar.OptionSetDescription(OneLine(fitting(facts, space)))(p.bar)    // Describe would redraw the bar
 		p.bar.Set(done)
 	case time.Since(p.shown) >= lineInterval:
 		p.shown = time.Now()
-		fmt.Fprintf(p.out, "%s step %d/%d  %s\n", facts[0], done, total, strings.Join(facts[1:], " "))
+		p.out.Printf("%s step %d/%d  %s\n", facts[0], done, total, strings.Join(facts[1:], " "))
 	}
 }
 
@@ -84,7 +84,7 @@ func (p *Progress) EndBar() {
 
 // columns returns the width of the terminal.
 func (p *Progress) columns() int {
-	if width, _, err := term.GetSize(int(p.out.Fd())); err == nil && width > 0 {
+	if width, _, err := term.GetSize(int(p.out.file.Fd())); err == nil && width > 0 {
 		return width
 	}
 	return 80
@@ -108,7 +108,7 @@ func fitting(facts []string, columns int) string {
 
 func (p *Progress) newBar(steps int, options ...progressbar.Option) *progressbar.ProgressBar {
 	return progressbar.NewOptions(steps, append(options,
-		progressbar.OptionSetWriter(p.out), progressbar.OptionUseANSICodes(true),
+		progressbar.OptionSetWriter(p.out.file), progressbar.OptionUseANSICodes(true),
 		progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionShowCount(),
 		progressbar.OptionSetElapsedTime(false), progressbar.OptionSetPredictTime(false),
 		progressbar.OptionSetWidth(20),

@@ -101,13 +101,13 @@ func checkMeasurement(o *bench.Options) error {
 
 func (b *benches) run(call *cli.Call) error {
 	if b.measure != "" {
-		return bench.Measure(&b.Options, b.measure, os.Stdout)
+		return bench.Measure(&b.Options, b.measure, cli.Stdout)
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	b.Self = []string{self, "bench"}
-	b.Command = strings.Join(append([]string{"lamina", "bench"}, call.Args...), " ")
-	return bench.Run(&b.Options, os.Stdout)
+	b.Command = cli.Join(append([]string{"lamina", "bench"}, call.Args...)...)
+	return bench.Run(&b.Options, cli.Stdout)
 }

@@ -30,6 +30,7 @@ func program() *cli.Program {
 	return &cli.Program{Name: "lamina", About: about, Commands: []*cli.Command{
 		newTrain().command(), newPredict().command(), newEvaluate().command(), newServe().command(),
 		newExperiment().command(), newBench().command(), newTune().command(), versionCommand(),
+		licensesCommand(),
 	}}
 }
 

@@ -74,3 +74,14 @@ func TestVersion(t *testing.T) {
 		t.Errorf("--version prints %q, version %q", other, text)
 	}
 }
+
+// The licenses name what asks to be named.
+func TestLicenses(t *testing.T) {
+	text := succeed(t, "licenses")
+	for _, words := range []string{"BSD 3-Clause", "The Go standard library", "Portions of this software are copyright (C) 2010 The FreeType Project",
+		"by Anthony Starks (https://github.com/ajstarks/svgo)", "SIL OPEN FONT LICENSE", "gonum.org/v1/plot"} {
+		if !strings.Contains(text, words) {
+			t.Errorf("%q is not among the licenses", words)
+		}
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"unicode/utf8"
@@ -80,7 +79,7 @@ func (e *evaluate) run(*cli.Call) error {
 		return err
 	}
 	defer b.Close()
-	progress := cli.NewProgress(os.Stderr)
+	progress := cli.NewProgress(cli.Stderr)
 	d, err := cifar.Open(ctx, e.data, progress.Download)
 	progress.EndBar()
 	if err != nil {
@@ -96,7 +95,7 @@ func (e *evaluate) run(*cli.Call) error {
 	if err != nil {
 		return cli.Interruption(ctx, err)
 	}
-	if err := writeEvaluation(os.Stdout, result, e.json); err != nil {
+	if err := writeEvaluation(cli.Stdout, result, e.json); err != nil {
 		return fmt.Errorf("standard output: %w", err)
 	}
 	if e.confusion == "" {
@@ -108,7 +107,7 @@ func (e *evaluate) run(*cli.Call) error {
 		return fmt.Errorf("--confusion %w", err)
 	}
 	if !e.json {
-		fmt.Printf("\nconfusion matrix: %s\n", e.confusion)
+		cli.Stdout.Printf("\nconfusion matrix: %s\n", e.confusion)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package command
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -59,10 +58,10 @@ func (m *model) open(command string) (*classify.Model, backend.Backend, error) {
 		return nil, nil, err
 	}
 	for _, note := range opened.Notes {
-		fmt.Fprintf(os.Stderr, "lamina %s: %s: %s\n", command, m.path, note)
+		cli.Stderr.Printf("lamina %s: %s: %s\n", command, m.path, note)
 	}
 	if opened.Guessed {
-		fmt.Fprintf(os.Stderr, "lamina %s: %s does not record how pixels are prepared: assuming CIFAR-10's mean; --mean and --std set it\n", command, m.path)
+		cli.Stderr.Printf("lamina %s: %s does not record how pixels are prepared: assuming CIFAR-10's mean; --mean and --std set it\n", command, m.path)
 	}
 	return opened, b, nil
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/spf13/pflag"
@@ -80,7 +79,7 @@ func (p *predict) run(*cli.Call) error {
 	}
 	defer b.Close()
 	files := listImages(p.files)
-	out := newTable(os.Stdout, p.json, m.Labels(), files)
+	out := newTable(cli.Stdout, p.json, m.Labels(), files)
 	failed := 0
 	for batch := range slices.Chunk(files, m.Batch()) {
 		if err := classifyFiles(m, batch, p.top); err != nil {
@@ -97,7 +96,7 @@ func (p *predict) run(*cli.Call) error {
 				return fmt.Errorf("%s: %s", printable(f.Name), f.Error)
 			}
 			failed++
-			fmt.Fprintf(os.Stderr, "lamina predict: %s: %s\n", printable(f.Name), f.Error)
+			cli.Stderr.Printf("lamina predict: %s: %s\n", printable(f.Name), f.Error)
 		}
 	}
 	if failed > 0 {

@@ -93,6 +93,6 @@ func (s *server) run(*cli.Call) error {
 	if err != nil {
 		return fmt.Errorf("--listen %s: %w: choose another port or host", s.listen, err)
 	}
-	fmt.Printf("serving %s at http://%s\n", m.Name, listener.Addr())
+	cli.Stdout.Printf("serving %s at http://%s\n", m.Name, listener.Addr())
 	return server.Serve(ctx, listener)
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -88,7 +87,7 @@ func (t *train) run(call *cli.Call) (err error) {
 		}
 	}
 	if t.summary {
-		return cli.Interruption(ctx, t.Summary(ctx, os.Stdout))
+		return cli.Interruption(ctx, t.Summary(ctx, cli.Stdout))
 	}
 	job, err := run.Start(dir, t.out, t.Settings)
 	if err != nil {
@@ -96,7 +95,7 @@ func (t *train) run(call *cli.Call) (err error) {
 	}
 	defer job.Close()
 	job.SaveEvery, job.SaveAgain = t.saveEvery, t.flags.Changed("save")
-	job.Progress = run.NewProgress(t.Settings, os.Stdout, call.Verbose)
+	job.Progress = run.NewProgress(t.Settings, cli.Stdout, call.Verbose)
 	job.ResumeBy = call.Command("--resume", job.Folder.Path)
 	history, err := job.Run(ctx)
 	if err != nil {

@@ -2,9 +2,7 @@ package command
 
 import (
 	"cmp"
-	"os"
 	"runtime"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -43,6 +41,6 @@ func (t *tune) check(f *pflag.FlagSet) error {
 }
 
 func (t *tune) run(call *cli.Call) error {
-	t.Command = strings.Join(append([]string{"lamina", "tune"}, call.Args...), " ")
-	return bench.Tune(&t.Options, os.Stdout)
+	t.Command = cli.Join(append([]string{"lamina", "tune"}, call.Args...)...)
+	return bench.Tune(&t.Options, cli.Stdout)
 }

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"fmt"
 	"runtime"
 
 	"github.com/lamina-go/lamina/internal/cli"
@@ -22,7 +21,7 @@ func versionCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Printf("lamina %s, %s %s/%s, ISA level %v\n", cli.Version(), runtime.Version(), runtime.GOOS,
+			cli.Stdout.Printf("lamina %s, %s %s/%s, ISA level %v\n", cli.Version(), runtime.Version(), runtime.GOOS,
 				runtime.GOARCH, level)
 			return nil
 		}}

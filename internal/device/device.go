@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 
 	"github.com/lamina-go/lamina/backend"
@@ -81,7 +80,7 @@ func (o *Options) Open(convolutions map[string]string) (backend.Backend, error) 
 		case o.Precision == "tf32":
 			return nil, fmt.Errorf("--precision tf32: %w; without a card use fp32 or bf16", err)
 		case !errors.Is(err, errNotBuilt):
-			fmt.Fprintf(os.Stderr, "note: using the CPU: %v\n", err)
+			cli.Stderr.Printf("note: using the CPU: %v\n", err)
 		}
 	}
 	table := ofCPU(convolutions)

@@ -63,7 +63,7 @@ func ReadTuned(l ops.Level) (cpu.ConvTable, error) {
 	}
 	var t tuned
 	if err == nil {
-		err = json.Unmarshal(text, &t)
+		err = infile.JSON(text, &t)
 	}
 	if err == nil {
 		err = t.Convolutions.Check()

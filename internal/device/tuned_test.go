@@ -65,6 +65,8 @@ func TestTuned(t *testing.T) {
 	for _, test := range []struct{ text, err string }{
 		{strings.Replace(string(text), `"cpu": "`, `"cpu": "another `, 1), ""},
 		{string(text[:len(text)/2]), "delete it"},
+		{"[1]", "it is a JSON array, which is not expected there: delete it"},
+		{`{"cpu": 1}`, `"cpu" is a JSON number`},
 		{strings.Replace(string(text), `"f2"`, `"f9"`, 1), "delete it"},
 	} {
 		if err := os.WriteFile(path, []byte(test.text), 0o644); err != nil {

@@ -51,7 +51,7 @@ func (p *Plan) Do(ctx context.Context) error {
 		if !p.wants(w.name) {
 			continue
 		}
-		fmt.Printf("\n== %s, run %d of %d\n", w.name, i+1, len(works))
+		cli.Stdout.Printf("\n== %s, run %d of %d\n", w.name, i+1, len(works))
 		w.failed = p.train(ctx, w)
 		if err := write(p.Out, p.title, p.about, results(works)); err != nil {
 			return err
@@ -60,7 +60,7 @@ func (p *Plan) Do(ctx context.Context) error {
 			return w.failed
 		}
 		if w.failed != nil {
-			fmt.Printf("failed    %v\n", w.failed)
+			cli.Stdout.Printf("failed    %v\n", w.failed)
 			failed = append(failed, w.name)
 		}
 	}
@@ -77,7 +77,7 @@ func (p *Plan) Do(ctx context.Context) error {
 // fetch downloads what the runs share: without the data or the pretrained weights they would all
 // fail.
 func (p *Plan) fetch(ctx context.Context, works []*work) error {
-	progress := cli.NewProgress(os.Stdout)
+	progress := cli.NewProgress(cli.Stdout)
 	defer progress.EndBar()
 	if _, err := works[0].settings.Dataset(ctx, progress.Download); err != nil {
 		return err
@@ -157,7 +157,7 @@ func (w *work) finished() bool {
 // train does a run, or the rest of it.
 func (p *Plan) train(ctx context.Context, w *work) error {
 	if w.finished() {
-		fmt.Println("finished  before")
+		cli.Stdout.Printf("finished  before\n")
 		return nil
 	}
 	var dir *run.Folder
@@ -173,7 +173,7 @@ func (p *Plan) train(ctx context.Context, w *work) error {
 	}
 	defer job.Close()
 	job.SaveEvery, job.ResumeBy = p.SaveEvery, p.ResumeBy
-	job.Progress = run.NewProgress(w.settings, os.Stdout, p.Verbose)
+	job.Progress = run.NewProgress(w.settings, cli.Stdout, p.Verbose)
 	_, err = job.Run(ctx)
 	return err
 }

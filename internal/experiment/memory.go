@@ -74,7 +74,7 @@ func Memory(s run.Settings, out string) error {
 	if err := printTable(estimate); err != nil {
 		return err
 	}
-	fmt.Println()
+	cli.Stdout.Printf("\n")
 	b, err := s.Options.Open(nil)
 	if err != nil {
 		return err
@@ -102,7 +102,7 @@ func Memory(s run.Settings, out string) error {
 	if err := save(out, reportName, page.HTML); err != nil {
 		return err
 	}
-	fmt.Printf("\nreport    %s\n", filepath.Join(out, reportName))
+	cli.Stdout.Printf("\nreport    %s\n", filepath.Join(out, reportName))
 	return nil
 }
 

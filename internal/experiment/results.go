@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -74,7 +75,7 @@ const (
 
 // write writes the four charts and the page of runs to a folder.
 func write(dir, title, about string, runs []result) error {
-	page := report.Page{Title: title, Tables: []report.Table{resultTable(runs), settingsTable(runs)}}
+	page := report.Page{Title: title, Tables: append([]report.Table{resultTable(runs)}, settingsTables(runs)...)}
 	if about != "" {
 		page.Lead = []string{about}
 	}
@@ -101,21 +102,21 @@ func save(dir, name string, f func(io.Writer) error) error {
 
 // summarize prints the results of runs and the path of their page.
 func summarize(runs []result, dir string) error {
-	fmt.Println()
+	cli.Stdout.Printf("\n")
 	if err := printTable(resultTable(runs)); err != nil {
 		return err
 	}
-	fmt.Printf("\nreport    %s\n", filepath.Join(dir, reportName))
+	cli.Stdout.Printf("\nreport    %s\n", filepath.Join(dir, reportName))
 	return nil
 }
 
 func printTable(t report.Table) error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(cli.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, strings.Join(t.Head, "\t"))
 	for _, row := range t.Rows {
 		var words []string
 		for _, cell := range row {
-			words = append(words, cell.Text)
+			words = append(words, cli.OneLine(cell.Text))
 		}
 		fmt.Fprintln(w, strings.Join(words, "\t"))
 	}
@@ -165,7 +166,12 @@ func resultTable(runs []result) report.Table {
 
 func percent(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }
 
-func loss(value float64) string { return fmt.Sprintf("%.4g", value) }
+func loss(value float64) string {
+	if value >= 1e6 { // a run that diverged
+		return fmt.Sprintf("%.3e", value)
+	}
+	return fmt.Sprintf("%.4f", value)
+}
 
 // duration returns the training time.
 func (r result) duration() string {
@@ -196,43 +202,49 @@ func (r result) size() string {
 	return fmt.Sprintf("%.1f MB", float64(r.saved)/1e6)
 }
 
-// settingsTable returns the settings of each run.
-func settingsTable(runs []result) report.Table {
-	t := report.Table{Title: "Settings", Head: []string{"run", "state", "its own settings"}}
-	var common []string
-	varied := map[string]bool{}
+// settingsTables returns a table of the settings in which runs differ, and one of those that all
+// have, with their data and machines.
+func settingsTables(runs []result) []report.Table {
+	own := report.Table{Title: "Settings by run", Head: []string{"run", "state"}}
+	common := report.Table{Title: "Settings of all runs", Head: []string{"setting", "value"}}
 	var begun []result
 	for _, r := range runs {
 		if r.config.Settings.Model != "" {
 			begun = append(begun, r)
 		}
 	}
+	varied := map[string]bool{}
 	for _, r := range begun {
 		for _, d := range differences(begun[0].config.Settings, r.config.Settings) {
 			varied[d.flag] = true
 		}
 	}
+	for _, f := range flagsOf(run.Defaults()) {
+		if varied[f.Name] {
+			own.Head = append(own.Head, f.Name)
+		}
+	}
 	for _, r := range runs {
-		own := []string{}
-		if r.config.Settings.Model != "" {
-			for _, f := range flagsOf(r.config.Settings) {
-				if varied[f.Name] {
-					own = append(own, "--"+f.Name+" "+f.Value.String())
-				}
+		row := []report.Cell{report.Text(r.name), report.Text(r.state)}
+		for _, f := range flagsOf(r.config.Settings) {
+			switch {
+			case !varied[f.Name]:
+			case r.config.Settings.Model == "":
+				row = append(row, report.Text("–"))
+			default:
+				row = append(row, report.Text(setting(f)))
 			}
 		}
-		t.Rows = append(t.Rows, []report.Cell{report.Text(r.name), report.Text(r.state),
-			report.Text(strings.Join(own, " "))})
+		own.Rows = append(own.Rows, row)
 	}
 	if len(begun) == 0 {
-		return t
+		return []report.Table{own}
 	}
 	for _, f := range flagsOf(begun[0].config.Settings) {
 		if !varied[f.Name] {
-			common = append(common, "--"+f.Name+" "+f.Value.String())
+			common.Rows = append(common.Rows, []report.Cell{report.Text(f.Name), report.Text(setting(f))})
 		}
 	}
-	t.Notes = append(t.Notes, "Settings of all: "+strings.Join(common, " "))
 	var data, machines []string
 	for _, r := range begun {
 		if f := r.config.Facts; f.Images > 0 {
@@ -245,26 +257,31 @@ func settingsTable(runs []result) report.Table {
 	for _, list := range []struct {
 		what  string
 		words []string
-	}{{"Data", data}, {"Machine", machines}} {
+	}{{"data", data}, {"machine", machines}} {
 		if words := distinct(list.words); len(words) > 0 {
-			t.Notes = append(t.Notes, list.what+": "+strings.Join(words, "; "))
+			common.Rows = append(common.Rows, []report.Cell{report.Text(list.what), report.Text(strings.Join(words, "; "))})
 		}
 	}
-	return t
+	return []report.Table{own, common}
 }
+
+// setting returns the value of a flag.
+func setting(f *pflag.Flag) string { return cmp.Or(f.Value.String(), "none") }
 
 func distinct(words []string) []string {
 	slices.Sort(words)
 	return slices.Compact(words)
 }
 
-// flagsOf lists the flags of settings, except for paths and the backend.
+// flagsOf lists the flags of settings in the order of the help, except for paths and the backend.
 func flagsOf(s run.Settings) (all []*pflag.Flag) {
-	cli.Union(s.Flags()).VisitAll(func(f *pflag.Flag) {
-		if f.Name == "epochs" || !slices.Contains(run.MayChange(), f.Name) {
-			all = append(all, f)
-		}
-	})
+	for _, g := range s.Flags() {
+		g.VisitAll(func(f *pflag.Flag) {
+			if f.Name == "epochs" || !slices.Contains(run.MayChange(), f.Name) {
+				all = append(all, f)
+			}
+		})
+	}
 	return all
 }
 

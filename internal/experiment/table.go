@@ -52,11 +52,11 @@ func All() []Experiment {
 			Name: "depth", title: "Depth",
 			about: "The networks of columns A to E of the VGG paper, from scratch, with the same settings.",
 			runs: []trial{
-				{name: "vgg11_A", flags: []string{"--model=vgg11"}, reference: "28,187,826 parameters"},
-				{name: "vgg13_B", flags: []string{"--model=vgg13"}, reference: "28,373,106 parameters"},
-				{name: "vgg16_C", flags: []string{"--model=vgg16c"}, reference: "28,969,330 parameters"},
-				{name: "vgg16_D", flags: []string{"--model=vgg16"}, reference: "33,687,922 parameters"},
-				{name: "vgg19_E", flags: []string{"--model=vgg19"}, reference: "39,002,738 parameters"},
+				{name: "vgg11_A", flags: []string{"--model=vgg11"}},
+				{name: "vgg13_B", flags: []string{"--model=vgg13"}},
+				{name: "vgg16_C", flags: []string{"--model=vgg16c"}},
+				{name: "vgg16_D", flags: []string{"--model=vgg16"}},
+				{name: "vgg19_E", flags: []string{"--model=vgg19"}},
 			},
 		}, {
 			Name: "init", title: "Initial weights",

@@ -22,23 +22,39 @@ type File struct {
 	Size           int64
 }
 
-// ErrDamaged reports a file in the cache folder that has another size.
+// ErrDamaged reports a file in the cache folder that has another size or checksum.
 var ErrDamaged = errors.New("delete it to download it again")
 
 // Path returns the path of the file in a cache folder.
 func (a File) Path(cache string) string { return filepath.Join(cache, "lamina", a.Name) }
 
 // Get returns the path of the file in a cache folder, after downloading it if needed. A file of
-// another size there is [ErrDamaged]. progress, if not nil, is called with the bytes downloaded so
-// far and their total. When ctx ends, the next download continues where this one stopped.
+// another size or checksum there is [ErrDamaged]. The checksum is computed once. progress, if not
+// nil, is called with the bytes downloaded so far and their total. While another process downloads
+// the file, Get waits. When ctx ends, the next download continues where this one stopped.
 func (a File) Get(ctx context.Context, cache string, progress func(done, total int64)) (string, error) {
 	file := a.Path(cache)
-	if info, err := os.Stat(file); err == nil && info.Size() == a.Size {
-		return file, nil
-	} else if err == nil {
-		return "", fmt.Errorf("%s has %d bytes, not %d: %w", file, info.Size(), a.Size, ErrDamaged)
+	r, err := a.lock(ctx, file, progress)
+	if r != nil {
+		defer r.Close()
 	}
-	err := a.fetch(ctx, file, progress)
+	info, missing := os.Stat(file)
+	switch {
+	case missing == nil && info.Size() != a.Size:
+		return "", fmt.Errorf("%s has %d bytes, not %d: %w", file, info.Size(), a.Size, ErrDamaged)
+	case missing == nil && !r.has(a, info):
+		if err := a.checkFile(file); err != nil {
+			return "", err
+		}
+		r.write(a, file)
+	case missing != nil && err == nil:
+		if err = a.fetch(ctx, file, progress); err == nil {
+			r.write(a, file)
+		}
+	}
+	if missing == nil {
+		return file, nil // also in a folder that cannot be written
+	}
 	if err != nil && ctx.Err() != nil {
 		return "", fmt.Errorf("the download of %s was interrupted: the next one continues from there: %w",
 			a.URL, ctx.Err())
@@ -47,12 +63,12 @@ func (a File) Get(ctx context.Context, cache string, progress func(done, total i
 }
 
 // fetch downloads to file. Until the file is complete and checked its name is file.part, which a
-// later download continues. Two concurrent downloads write the same bytes to the same offsets.
+// later download continues.
 func (a File) fetch(ctx context.Context, file string, progress func(done, total int64)) error {
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
-	}
 	part := file + ".part"
+	if info, err := os.Lstat(part); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file: delete it", part)
+	}
 	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return err
@@ -148,6 +164,19 @@ func (a File) broken(ctx context.Context, err error) error {
 		err = cause
 	}
 	return fmt.Errorf("%s: %w", a.URL, err)
+}
+
+// checkFile compares the checksum of a file that was downloaded before.
+func (a File) checkFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := a.check(f); err != nil {
+		return fmt.Errorf("%s is damaged: %w: %w", path, err, ErrDamaged)
+	}
+	return nil
 }
 
 // check compares the checksum of f.

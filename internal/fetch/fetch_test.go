@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -99,4 +101,114 @@ func (w *upTo) Write(b []byte) (int, error) {
 	}
 	w.left -= len(b)
 	return w.ResponseWriter.Write(b)
+}
+
+// serve returns a file of a server that answers slowly, and the number of its answers.
+func serve(t *testing.T, content []byte) (File, *atomic.Int64) {
+	var answers atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answers.Add(1)
+		time.Sleep(50 * time.Millisecond)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	}))
+	t.Cleanup(s.Close)
+	sum := md5.Sum(content)
+	return File{URL: s.URL, Name: "file", MD5: hex.EncodeToString(sum[:]), Size: int64(len(content))}, &answers
+}
+
+// Of several downloads at once, one downloads and all succeed.
+func TestTogether(t *testing.T) {
+	content := bytes.Repeat([]byte("lamina"), 100_000)
+	for range 5 {
+		a, answers := serve(t, content)
+		cache := t.TempDir()
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				path, err := a.Get(context.Background(), cache, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, content) {
+					t.Errorf("%d bytes of others, or %v", len(got), err)
+				}
+			})
+		}
+		all.Wait()
+		if n := answers.Load(); n != 1 {
+			t.Errorf("%d downloads, want 1", n)
+		}
+	}
+}
+
+// A waiting download ends with its context.
+func TestWaiting(t *testing.T) {
+	a, _ := serve(t, []byte("lamina"))
+	cache := t.TempDir()
+	if err := os.MkdirAll(filepath.Dir(a.Path(cache)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r, err := a.lock(context.Background(), a.Path(cache), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := a.Get(ctx, cache, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A file of the right size is checked by its checksum, once.
+func TestCheckedOnce(t *testing.T) {
+	content := []byte("lamina")
+	a, _ := serve(t, content)
+	cache := t.TempDir()
+	path, err := a.Get(context.Background(), cache, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(text string, at time.Time) {
+		t.Helper()
+		if err := errors.Join(os.WriteFile(path, []byte(text), 0o644), os.Chtimes(path, at, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("lamima", info.ModTime()) // which a checksum alone would find
+	if _, err := a.Get(context.Background(), cache, nil); err != nil {
+		t.Errorf("the checksum is computed again: %v", err)
+	}
+	put("lamima", info.ModTime().Add(time.Second))
+	if _, err := a.Get(context.Background(), cache, nil); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), path) {
+		t.Errorf("error %v, want that %s is damaged", err, path)
+	}
+	put("lamina", info.ModTime().Add(2*time.Second)) // as a user who copies it
+	os.Remove(filepath.Join(filepath.Dir(path), ".file.checked"))
+	if _, err := a.Get(context.Background(), cache, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// A link in place of the partial file is not followed.
+func TestPartIsALink(t *testing.T) {
+	a, _ := serve(t, []byte("lamina"))
+	cache := t.TempDir()
+	target := filepath.Join(cache, "target")
+	err := errors.Join(os.MkdirAll(filepath.Dir(a.Path(cache)), 0o755), os.WriteFile(target, []byte("a user's"), 0o644),
+		os.Symlink(target, a.Path(cache)+".part"))
+	if err != nil {
+		t.Skip(err)
+	}
+	if _, err := a.Get(context.Background(), cache, nil); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("error %v", err)
+	}
+	if text, err := os.ReadFile(target); string(text) != "a user's" {
+		t.Errorf("the target is %q, %v", text, err)
+	}
 }

@@ -16,9 +16,13 @@ func Acquire(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := lock(f); err != nil {
+	if err := Lock(f); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
 }
+
+// Lock locks an open file until it is closed or the process ends. Another process may not have it
+// locked, nor this one through another open file.
+func Lock(f *os.File) error { return lock(f) }

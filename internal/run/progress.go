@@ -24,7 +24,7 @@ type Progress struct {
 }
 
 // NewProgress returns the progress of a run, printed to out.
-func NewProgress(s Settings, out *os.File, verbose bool) *Progress {
+func NewProgress(s Settings, out *cli.Output, verbose bool) *Progress {
 	return &Progress{Progress: cli.NewProgress(out), settings: s, verbose: verbose, started: time.Now()}
 }
 
@@ -63,7 +63,7 @@ func (p *Progress) begin(b backend.Backend, dir *Folder, t *nn.Trainer, notes []
 	}
 	if p.verbose {
 		text, _ := json.MarshalIndent(dir.Config, "", "  ") // numbers and strings cannot fail
-		p.Line("settings", "%s", text)
+		p.Printf("settings  %s\n", text)
 	}
 	if t.Step > 0 {
 		p.Line("resumed", "after epoch %d and %s", t.Epoch, count(t.EpochStep, "step", "steps"))
