@@ -21,9 +21,9 @@ const (
 	testFolder  = "test"
 )
 
-// openImages reads the image files dir/train/CLASS/* and dir/test/CLASS/*, resized to 32x32. The
-// classes are the subfolders of train, sorted by name. Images of the classes alternate, so that the
-// first N have all classes.
+// openImages reads the image files dir/train/CLASS/* and dir/test/CLASS/*, upright by their
+// EXIF orientation and resized to 32x32. The classes are the subfolders of train, sorted by name.
+// Images of the classes alternate, so that the first N have all classes.
 func openImages(ctx context.Context, dir string) (*Dataset, error) {
 	train, test := filepath.Join(dir, trainFolder), filepath.Join(dir, testFolder)
 	var ignored []string
@@ -134,14 +134,14 @@ func readSplit(ctx context.Context, dir string, folders, classes []string, ignor
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return readImage(images.image(i), file)
+			return readImage(ctx, images.image(i), file)
 		})
 	}
 	return images, group.Wait()
 }
 
 // readImage sets dst to the pixels of an image file, resized.
-func readImage(dst []byte, file string) error {
+func readImage(ctx context.Context, dst []byte, file string) error {
 	f, _, err := infile.Open(file)
 	if err != nil {
 		return fmt.Errorf("cifar: %w", err)
@@ -151,7 +151,7 @@ func readImage(dst []byte, file string) error {
 	if err != nil {
 		return fmt.Errorf("cifar: %s: %w", file, err)
 	}
-	m, err := p.Decode()
+	m, err := p.Decode(ctx)
 	if err != nil {
 		return fmt.Errorf("cifar: %s: %w", file, err)
 	}

@@ -67,9 +67,42 @@ func TestOpenImages(t *testing.T) {
 	}
 }
 
+// Images are read upright, as in predict.
+func TestOpenOriented(t *testing.T) {
+	files := imageFiles(t)
+	for _, name := range []string{"1", "8"} {
+		data, err := os.ReadFile("../internal/picture/testdata/orientation/exif_orientation_" + name + ".jpg")
+		if err != nil {
+			t.Fatal(err)
+		}
+		files["train/a/"+name+".jpg"] = data
+	}
+	d, err := Open(context.Background(), writeFolder(t, files), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var upright []Images
+	for i, label := range d.Train.Labels {
+		if label == 0 {
+			upright = append(upright, Images{d.Train.image(i), nil})
+		}
+	}
+	sum := 0
+	for i, v := range upright[0].Pixels {
+		sum += int(max(v, upright[1].Pixels[i]) - min(v, upright[1].Pixels[i]))
+	}
+	if len(upright) != 2 || sum > 3*imageBytes { // JPEG loses a little in each
+		t.Errorf("%d images, which differ by %.1f on average", len(upright), float64(sum)/imageBytes)
+	}
+}
+
 func TestOpenBadImages(t *testing.T) {
 	picture := picturetest.PNG(t, picturetest.Plain(32, 32, red()))
 	photo := imageFiles(t)["train/blue things/a.jpg"]
+	scans, err := os.ReadFile("../internal/picture/testdata/hostile/refine200.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
 	trainOnly := func() map[string][]byte {
 		return map[string][]byte{"train/red/1.png": picture, "train/green/1.png": picture}
 	}
@@ -90,6 +123,7 @@ func TestOpenBadImages(t *testing.T) {
 		{"cut off", with(imageFiles(t), "train/red/7.png", picture[:len(picture)-20]), []string{filepath.Join("red", "7.png"), "does not decode"}},
 		{"JPEG cut off", with(imageFiles(t), "train/red/7.jpg", photo[:len(photo)-20]), []string{filepath.Join("red", "7.jpg"), "does not decode"}},
 		{"very large", with(imageFiles(t), "train/red/7.png", picturetest.Bomb(t, 50_000, 50_000)), []string{filepath.Join("red", "7.png"), "50000x50000"}},
+		{"JPEG of many scans", with(imageFiles(t), "train/red/7.jpg", scans), []string{filepath.Join("red", "7.jpg"), "scans"}},
 		{"a folder", with(imageFiles(t), "train/red/7.png/x", nil), []string{filepath.Join("red", "7.png") + " is not a file"}},
 	}
 	for _, test := range tests {

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"io/fs"
@@ -129,7 +130,7 @@ func (f *imageFile) load(m *classify.Model) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	img, err := p.Decode()
+	img, err := p.Decode(context.Background())
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -127,6 +128,42 @@ func TestGone(t *testing.T) {
 	if w.Code != 499 || held.Load() != 2 {
 		t.Errorf("status %d, want 499; %d images classified, want 2", w.Code, held.Load())
 	}
+}
+
+// TestManyScans has clients that send a JPEG of many scans of many pixels. Others are answered, and
+// the server ends soon.
+func TestManyScans(t *testing.T) {
+	data, err := os.ReadFile("../picture/testdata/hostile/refine200.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newTestServer(t)
+	address, stop := listen(t, s)
+	began := time.Now()
+	var group sync.WaitGroup
+	for i := range 40 {
+		body, want := data, http.StatusRequestEntityTooLarge
+		if i%4 == 0 {
+			body, want = classifytest.PNG(t, i), http.StatusOK
+		}
+		group.Go(func() {
+			r, err := http.Post("http://"+address+predictPath, "", bytes.NewReader(body))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			r.Body.Close()
+			if r.StatusCode != want {
+				t.Errorf("status %d, want %d", r.StatusCode, want)
+			}
+		})
+	}
+	group.Wait()
+	stop()
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	checkFree(t, s)
 }
 
 func await(t testing.TB, condition func() bool) {

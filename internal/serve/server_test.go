@@ -142,6 +142,10 @@ func TestBadRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	scans, err := os.ReadFile("../picture/testdata/hostile/refine200.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var other bytes.Buffer
 	if err := tiff.Encode(&other, classifytest.Image(0), nil); err != nil {
 		t.Fatal(err)
@@ -162,6 +166,7 @@ func TestBadRequests(t *testing.T) {
 		{"half an image", "POST", predictPath, "image/png", bytes.NewReader(picture[:len(picture)/2]), 400, []string{"does not decode"}},
 		{"animated WebP", "POST", predictPath, "image/webp", bytes.NewReader(animation), 415, []string{"animated", "PNG"}},
 		{"decompression bomb", "POST", predictPath, "image/png", bytes.NewReader(picturetest.Bomb(t, 50_000, 50_000)), 413, []string{"50000x50000", "too large"}},
+		{"JPEG of many scans", "POST", predictPath, "image/jpeg", bytes.NewReader(scans), 413, []string{"scans", "too large"}},
 		{"large body", "POST", predictPath, "image/png", bytes.NewReader(make([]byte, maxBody+1)), 413, []string{"16 MB"}},
 		{"endless body", "POST", predictPath, "image/png", endless{}, 413, []string{"16 MB"}},
 		{"endless form", "POST", predictPath, manyType, io.MultiReader(bytes.NewReader(many[:200]), endless{}), 413, []string{"16 MB"}},

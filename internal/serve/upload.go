@@ -192,7 +192,7 @@ func (s *Server) decode(ctx context.Context, data []byte) ([]float32, error) {
 		return nil, err
 	}
 	defer s.pixels.Release(pixels)
-	img, err := p.Decode()
+	img, err := p.Decode(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -51,4 +52,13 @@ func Bomb(t testing.TB, width, height uint32) []byte {
 	binary.BigEndian.PutUint32(header[8:], height)
 	binary.BigEndian.PutUint32(b[29:], crc32.ChecksumIEEE(header))
 	return b
+}
+
+// Noise returns an image that does not compress.
+func Noise(w, h int) image.Image {
+	m, r := image.NewNRGBA(image.Rect(0, 0, w, h)), rand.New(rand.NewPCG(1, 1))
+	for i := range m.Pix {
+		m.Pix[i] = byte(r.Uint32()) | byte(i%4/3*255)
+	}
+	return m
 }
