@@ -24,7 +24,8 @@ const (
 
 // Open reads the dataset at path, which is one of
 //
-//   - a folder of CIFAR-10's binary files or Python pickles, or its parent folder;
+//   - a folder of the binary files or Python pickles of CIFAR-10 or CIFAR-100 (its fine labels), or
+//     its parent folder;
 //   - the .tar.gz archive of either;
 //   - a folder of image files: train/CLASS/*.png and test/CLASS/*.png, or .jpg, .jpeg, .webp, .gif;
 //   - [BuiltIn], which is generated;
@@ -61,7 +62,7 @@ func openPath(ctx context.Context, path string) (*Dataset, error) {
 	if info.IsDir() {
 		return openDir(ctx, path)
 	}
-	f, _, err := infile.Open(path)
+	f, size, err := infile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("cifar: %w", err)
 	}
@@ -70,15 +71,15 @@ func openPath(ctx context.Context, path string) (*Dataset, error) {
 	if magic, err := r.Peek(2); err != nil || [2]byte(magic) != [2]byte{0x1f, 0x8b} {
 		return nil, fmt.Errorf("cifar: %s is neither a folder nor a .tar.gz archive", path)
 	}
-	return readArchive(ctx, path, r)
+	return readArchive(ctx, path, r, size)
 }
 
-// openDir reads a folder of CIFAR-10 or of image files.
+// openDir reads a folder of a distribution or of image files.
 func openDir(ctx context.Context, dir string) (*Dataset, error) {
 	for _, d := range distributions() {
 		for _, folder := range []string{dir, filepath.Join(dir, d.folder)} {
-			for _, name := range append(d.images, d.meta) {
-				if exists(filepath.Join(folder, name)) {
+			for _, name := range d.images {
+				if isFile(filepath.Join(folder, name)) {
 					return openFolder(ctx, folder, d)
 				}
 			}
@@ -92,6 +93,11 @@ func openDir(ctx context.Context, dir string) (*Dataset, error) {
 	}
 	return nil, fmt.Errorf("cifar: %s has neither the files of CIFAR-10 (data_batch_1.bin …, or data_batch_1 …) nor folders %s and %s with a folder of images for each class",
 		dir, trainFolder, testFolder)
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 func exists(path string) bool {
