@@ -22,7 +22,8 @@ import (
 )
 
 const evaluateUsage = `Measure a model on the test images of a dataset: loss, accuracy, recall and
-precision of each class, and the confusion matrix.
+precision of each class, and the confusion matrix. If the model's file does not
+record how pixels are prepared, the usual preparations are compared.
 
 Usage: lamina evaluate MODEL [flags]
 
@@ -96,6 +97,12 @@ func (e *evaluate) run(*cli.Call) error {
 	if err != nil {
 		return cli.Interruption(ctx, err)
 	}
+	if m.Guessed {
+		const images = 1000
+		if result.Preparations, err = m.ComparePreparations(ctx, d, images); err != nil {
+			return cli.Interruption(ctx, err)
+		}
+	}
 	if err := writeEvaluation(os.Stdout, result, e.json); err != nil {
 		return fmt.Errorf("standard output: %w", err)
 	}
@@ -134,6 +141,29 @@ func writeEvaluation(out io.Writer, e *classify.Evaluation, asJSON bool) error {
 		_, err := fmt.Fprintf(out, row, width, printable(name), images, correct,
 			percent(correct, images), percent(correct, predicted), worst(e, i))
 		if err != nil {
+			return err
+		}
+	}
+	return writePreparations(out, e.Preparations)
+}
+
+// writePreparations prints the accuracy of each preparation of pixels, if any were compared.
+func writePreparations(out io.Writer, all []classify.Preparation) error {
+	if len(all) == 0 {
+		return nil
+	}
+	width := 0
+	for _, p := range all {
+		width = max(width, len(p.Flags))
+	}
+	fmt.Fprintf(out, "\nThe file does not record how pixels are prepared. On the first %d images:\n\n%-*s  accuracy\n",
+		all[0].Images, width, "preparation")
+	for _, p := range all {
+		assumed := ""
+		if p.Assumed {
+			assumed = "  assumed above"
+		}
+		if _, err := fmt.Fprintf(out, "%-*s  %6.2f %%%s\n", width, p.Flags, 100*p.Accuracy, assumed); err != nil {
 			return err
 		}
 	}
