@@ -271,6 +271,29 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// TestSamples offers images of shapes only to a model of shapes.
+func TestSamples(t *testing.T) {
+	m, err := classify.Open(classifytest.OpenCPU(t), classifytest.Run(t), classify.Options{Labels: strings.Fields("a b c d e f g h i j")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		s    *Server
+		want int
+	}{{newTestServer(t), 200}, {serverOf(t, m), 404}} {
+		h, w := test.s.Handler(), httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/samples/0.png", nil))
+		if w.Code != test.want {
+			t.Errorf("status %d of a sample, want %d", w.Code, test.want)
+		}
+		w = httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if page := w.Body.String(); strings.Contains(page, "Or try one of these") != (test.want == 200) || !strings.Contains(page, "Drop images here") {
+			t.Errorf("a page with the wrong samples:\n%s", page)
+		}
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	h := newTestServer(t).Handler()
 	for range 3 {
