@@ -60,7 +60,7 @@ func TestSlowAndCut(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range 100 {
 		group.Go(func() {
-			c := dial(t, address, head + string(picture[:i*len(picture)/200]))
+			c := dial(t, address, head+string(picture[:i*len(picture)/200]))
 			if i%3 == 0 {
 				c.(*net.TCPConn).SetLinger(0) // a reset
 			}
