@@ -26,7 +26,7 @@ func checkHostile(t *testing.T, path string, want ...string) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	began := time.Now()
-	d, err := openPath(context.Background(), path)
+	d, err := openPath(context.Background(), path, Options{})
 	took := time.Since(began)
 	runtime.ReadMemStats(&after)
 	checkError(t, d, err, path)

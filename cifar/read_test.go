@@ -172,7 +172,7 @@ func TestOpen(t *testing.T) {
 			os.WriteFile(archive, packFiles(t, test.files), 0o644)
 			for kind, path := range map[string]string{"folder": writeFolder(t, test.files), "folder above": above, "archive": archive} {
 				t.Run(fmt.Sprint(test.name, " ", kind, " meta ", meta), func(t *testing.T) {
-					d, err := Open(context.Background(), path, nil)
+					d, err := Open(context.Background(), path, Options{})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -184,7 +184,7 @@ func TestOpen(t *testing.T) {
 }
 
 func TestOpenBuiltIn(t *testing.T) {
-	d, err := Open(context.Background(), "shapes", nil)
+	d, err := Open(context.Background(), "shapes", Options{})
 	if err != nil || d.Train.Len() != builtInTrain || d.Test.Len() != builtInTest || len(d.Classes) != 10 {
 		t.Errorf("%v, %v", d, err)
 	}
@@ -202,7 +202,7 @@ func TestOpenCached(t *testing.T) {
 	os.MkdirAll(filepath.Join(cache, "lamina"), 0o755)
 	file := filepath.Join(cache, "lamina", official().Name)
 	os.WriteFile(file, []byte("<html>"), 0o644)
-	d, err := Open(context.Background(), "", nil)
+	d, err := Open(context.Background(), "", Options{})
 	checkError(t, d, err, file+" has 6 bytes, not 170052171: delete it to download it again")
 }
 
@@ -212,7 +212,7 @@ func TestOpenInterrupted(t *testing.T) {
 	archive := filepath.Join(t.TempDir(), "data.tar.gz")
 	os.WriteFile(archive, packFiles(t, binaryFiles()), 0o644)
 	for _, path := range []string{writeFolder(t, binaryFiles()), archive} {
-		if _, err := Open(ctx, path, nil); err != context.Canceled {
+		if _, err := Open(ctx, path, Options{}); err != context.Canceled {
 			t.Errorf("error %v", err)
 		}
 	}
@@ -260,7 +260,7 @@ func TestOpenBadFolder(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			dir := writeFolder(t, test.files)
-			d, err := Open(context.Background(), dir, nil)
+			d, err := Open(context.Background(), dir, Options{})
 			checkError(t, d, err, append(test.want, dir)...)
 		})
 	}
@@ -316,13 +316,13 @@ func TestOpenBadFile(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "data.tar.gz")
 			os.WriteFile(path, test.data, 0o644)
-			d, err := Open(context.Background(), path, nil)
+			d, err := Open(context.Background(), path, Options{})
 			checkError(t, d, err, append(test.want, path)...)
 		})
 	}
 	t.Run("missing", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "nowhere")
-		d, err := Open(context.Background(), path, nil)
+		d, err := Open(context.Background(), path, Options{})
 		checkError(t, d, err, path+" does not exist")
 	})
 }
@@ -333,7 +333,7 @@ func TestOpenDamagedArchive(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data.tar.gz")
 	open := func(data []byte) (*Dataset, error) {
 		os.WriteFile(path, data, 0o644)
-		return openPath(context.Background(), path)
+		return openPath(context.Background(), path, Options{})
 	}
 	step := max(1, len(good)/200)
 	for i := 2; i < len(good); i += step {
@@ -389,7 +389,7 @@ func TestOpenCIFAR100(t *testing.T) {
 		os.WriteFile(archive, packFiles(t, files), 0o644)
 		for kind, path := range map[string]string{"folder": writeFolder(t, files), "archive": archive} {
 			t.Run(name+" "+kind, func(t *testing.T) {
-				d, err := Open(context.Background(), path, nil)
+				d, err := Open(context.Background(), path, Options{})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -36,6 +36,7 @@ type evaluate struct {
 	model
 	data      string
 	limit     int
+	skipBad   bool
 	confusion string
 	json      bool
 }
@@ -49,6 +50,7 @@ func (e *evaluate) command() *cli.Command {
 	g := cli.NewGroup("Evaluation")
 	g.StringVar(&e.data, "data", e.data, "`PATH` dataset, as for train --data (default CIFAR-10, downloaded)")
 	g.IntVar(&e.limit, "limit", e.limit, "`N` use the first N images only")
+	g.BoolVar(&e.skipBad, "skip-bad", e.skipBad, "leave out image files of a folder that cannot be read")
 	g.StringVar(&e.confusion, "confusion", e.confusion,
 		"`FILE` draw the confusion matrix to this PNG file; \"\" for none")
 	g.BoolVar(&e.json, "json", e.json, "print a JSON object")
@@ -82,10 +84,13 @@ func (e *evaluate) run(*cli.Call) error {
 	}
 	defer b.Close()
 	progress := cli.NewProgress(os.Stderr)
-	d, err := cifar.Open(ctx, e.data, progress.Download)
+	d, err := cifar.Open(ctx, e.data, cifar.Options{Progress: progress.Download, SkipBad: e.skipBad, Final: true})
 	progress.EndBar()
 	if err != nil {
 		return cli.Interruption(ctx, err)
+	}
+	for _, note := range d.Notes {
+		fmt.Fprintf(os.Stderr, "lamina evaluate: %s\n", printable(note))
 	}
 	if e.limit > 0 {
 		d.Test = d.Test.First(e.limit)
