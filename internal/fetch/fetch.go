@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/lamina-go/lamina/internal/filelock"
 )
 
 // File is a file on the web, with what identifies it.
@@ -22,21 +24,20 @@ type File struct {
 	Size           int64
 }
 
-// ErrDamaged reports a file in the cache folder that has another size.
+// ErrDamaged reports a file in the cache folder that has another size or checksum.
 var ErrDamaged = errors.New("delete it to download it again")
 
 // Path returns the path of the file in a cache folder.
 func (a File) Path(cache string) string { return filepath.Join(cache, "lamina", a.Name) }
 
 // Get returns the path of the file in a cache folder, after downloading it if needed. A file of
-// another size there is [ErrDamaged]. progress, if not nil, is called with the bytes downloaded so
-// far and their total. When ctx ends, the next download continues where this one stopped.
+// another size or checksum there is [ErrDamaged]. progress, if not nil, is called with the bytes
+// downloaded so far and their total. When ctx ends, the next download continues where this one
+// stopped. If another process downloads the file, Get waits for it.
 func (a File) Get(ctx context.Context, cache string, progress func(done, total int64)) (string, error) {
 	file := a.Path(cache)
-	if info, err := os.Stat(file); err == nil && info.Size() == a.Size {
-		return file, nil
-	} else if err == nil {
-		return "", fmt.Errorf("%s has %d bytes, not %d: %w", file, info.Size(), a.Size, ErrDamaged)
+	if found, err := a.cached(file); found || err != nil {
+		return file, err
 	}
 	err := a.fetch(ctx, file, progress)
 	if err != nil && ctx.Err() != nil {
@@ -46,10 +47,73 @@ func (a File) Get(ctx context.Context, cache string, progress func(done, total i
 	return file, err
 }
 
+// cached reports whether the file is in the cache folder. Its checksum is compared once, and again
+// if the file has changed since.
+func (a File) cached(file string) (bool, error) {
+	f, err := os.Open(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	if info.Size() != a.Size {
+		return false, fmt.Errorf("%s has %d bytes, not %d: %w", file, info.Size(), a.Size, ErrDamaged)
+	}
+	if seen, err := os.ReadFile(file + checkedSuffix); err == nil && string(seen) == a.state(info) {
+		return true, nil
+	}
+	got, err := checksum(f)
+	if err != nil {
+		return false, err
+	}
+	if got != a.MD5 {
+		return false, fmt.Errorf("%s has the MD5 %s, not %s: %w", file, got, a.MD5, ErrDamaged)
+	}
+	os.WriteFile(file+checkedSuffix, []byte(a.state(info)), 0o644) // if it fails, the next run compares again
+	return true, nil
+}
+
+// checkedSuffix ends the name of a file that holds the state in which the checksum was right.
+const checkedSuffix = ".checked"
+
+// state identifies the contents of the file without reading them.
+func (a File) state(info os.FileInfo) string {
+	return fmt.Sprintf("%s %d %s\n", a.MD5, info.Size(), info.ModTime().UTC().Format(time.RFC3339Nano))
+}
+
+// lock waits until no other process downloads the file.
+func lock(ctx context.Context, file string) (*os.File, error) {
+	for {
+		held, err := filelock.Acquire(file + ".lock")
+		if !errors.Is(err, filelock.ErrLocked) {
+			return held, err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
 // fetch downloads to file. Until the file is complete and checked its name is file.part, which a
-// later download continues. Two concurrent downloads write the same bytes to the same offsets.
+// later download continues.
 func (a File) fetch(ctx context.Context, file string, progress func(done, total int64)) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	held, err := lock(ctx, file)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	if found, err := a.cached(file); found || err != nil { // by another process meanwhile
 		return err
 	}
 	part := file + ".part"
@@ -85,7 +149,13 @@ func (a File) fetch(ctx context.Context, file string, progress func(done, total 
 		return err
 	}
 	f.Close() // Windows cannot rename an open file
-	return os.Rename(part, file)
+	if err := os.Rename(part, file); err != nil {
+		return err
+	}
+	if info, err := os.Stat(file); err == nil {
+		os.WriteFile(file+checkedSuffix, []byte(a.state(info)), 0o644)
+	}
+	return nil
 }
 
 // patience is how long a download may stall before it counts as broken.
@@ -152,17 +222,21 @@ func (a File) broken(ctx context.Context, err error) error {
 
 // check compares the checksum of f.
 func (a File) check(f *os.File) error {
+	got, err := checksum(f)
+	if err == nil && got != a.MD5 {
+		err = fmt.Errorf("the file from %s has the MD5 %s, not %s", a.URL, got, a.MD5)
+	}
+	return err
+}
+
+// checksum returns the MD5 of a file.
+func checksum(f *os.File) (string, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return err
+		return "", err
 	}
 	sum := md5.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return err
-	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != a.MD5 {
-		return fmt.Errorf("the file from %s has the MD5 %s, not %s", a.URL, got, a.MD5)
-	}
-	return nil
+	_, err := io.Copy(sum, f)
+	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
 // meter reports the bytes written.

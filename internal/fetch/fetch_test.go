@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -83,6 +85,85 @@ func TestAnotherFile(t *testing.T) {
 	}
 	if text, err := os.ReadFile(part); string(text) != "the beginning" {
 		t.Errorf("the part is %q, %v", text, err)
+	}
+}
+
+// Ten downloads at once are one.
+func TestConcurrent(t *testing.T) {
+	content := bytes.Repeat([]byte("lamina"), 100_000)
+	sum := md5.Sum(content)
+	var asked atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		time.Sleep(50 * time.Millisecond)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	}))
+	defer s.Close()
+	a, cache := File{URL: s.URL, Name: "file", MD5: hex.EncodeToString(sum[:]), Size: int64(len(content))}, t.TempDir()
+	var group sync.WaitGroup
+	for range 10 {
+		group.Go(func() {
+			path, err := a.Get(context.Background(), cache, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, content) {
+				t.Errorf("%d bytes of others, or %v", len(got), err)
+			}
+		})
+	}
+	group.Wait()
+	if n := asked.Load(); n != 1 {
+		t.Errorf("%d requests, want 1", n)
+	}
+}
+
+// A cached file of the right size with other contents is damaged, whenever they changed.
+func TestCached(t *testing.T) {
+	content := []byte("the contents")
+	sum := md5.Sum(content)
+	a, cache := File{URL: "http://nowhere.invalid", Name: "file", MD5: hex.EncodeToString(sum[:]), Size: int64(len(content))}, t.TempDir()
+	file := a.Path(cache)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	put := func(text string, age time.Duration) {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(file, time.Time{}, time.Now().Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	damaged := func() {
+		t.Helper()
+		if _, err := a.Get(context.Background(), cache, nil); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), file+" has the MD5 ") {
+			t.Errorf("error %v", err)
+		}
+	}
+	good := func() {
+		t.Helper()
+		if got, err := a.Get(context.Background(), cache, nil); err != nil || got != file {
+			t.Errorf("%s, %v", got, err)
+		}
+	}
+	put("the c0ntents", 3*time.Hour)
+	damaged()
+	put("the contents", 2*time.Hour)
+	good()
+	good()
+	put("the c0ntents", 1*time.Hour)
+	damaged()
+	was := time.Now().Add(-2 * time.Hour)
+	put("the contents", 0)
+	good()
+	if err := os.Chtimes(file, time.Time{}, was); err != nil {
+		t.Fatal(err)
+	}
+	good()
+	if seen, err := os.ReadFile(file + checkedSuffix); err != nil || !strings.Contains(string(seen), a.MD5) {
+		t.Errorf("checked: %q, %v", seen, err)
 	}
 }
 
