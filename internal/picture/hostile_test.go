@@ -3,13 +3,16 @@ package picture
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"io"
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -185,6 +188,47 @@ func TestOrientations(t *testing.T) {
 			if at := m.At(x, y); got[3*i] != v || at != (color.Gray{v}) {
 				t.Errorf("orientation %d, pixel (%d, %d): %d and %v, want %d", o, x, y, got[3*i], at, v)
 			}
+		}
+	}
+}
+
+// TestChunks decodes a PNG and a WebP whose EXIF data say that they lie on their side.
+func TestChunks(t *testing.T) {
+	exif := []byte("MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00\x00\x00\x00\x00")
+	stored := image.NewGray(image.Rect(0, 0, 3, 2))
+	copy(stored.Pix, []byte{10, 20, 30, 40, 50, 60})
+	plain := picturetest.PNG(t, stored)
+	chunk := append(binary.BigEndian.AppendUint32(nil, uint32(len(exif))), "eXIf"...)
+	chunk = append(chunk, exif...)
+	chunk = binary.BigEndian.AppendUint32(chunk, crc32.ChecksumIEEE(chunk[4:]))
+	const first, last = 8 + 25, 12 // the header at the start, and the end of a PNG
+	webp, err := os.ReadFile("testdata/pictures/lossless.webp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, prefix := range map[string]string{"plain": "", "prefix": exifStart} {
+		data := append(append(bytes.Clone(webp), "EXIF"...), binary.LittleEndian.AppendUint32(nil, uint32(len(prefix)+len(exif)))...)
+		data = append(append(data, prefix...), exif...)
+		binary.LittleEndian.PutUint32(data[4:], uint32(len(data)-8))
+		if p, err := Open(bytes.NewReader(data)); err != nil || p.orientation != 6 {
+			t.Errorf("WebP, %s: %+v, %v", name, p, err)
+		}
+	}
+	for _, at := range []int{first, len(plain) - last} {
+		got, err := pixels(slices.Concat(plain[:at], chunk, plain[at:]), 3, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []byte{40, 10, 50, 20, 60, 30} {
+			if got[3*i] != want {
+				t.Fatalf("EXIF at byte %d: pixel %d is %d, want %d", at, i, got[3*i], want)
+			}
+		}
+	}
+	for n := range chunk {
+		got, err := pixels(slices.Concat(plain[:first], chunk[:n]), 3, 2)
+		if err == nil {
+			t.Errorf("cut off after %d bytes of EXIF: %v", n, got)
 		}
 	}
 }

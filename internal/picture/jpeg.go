@@ -59,7 +59,7 @@ func readJPEG(file io.Reader, size int64) (*jpegFile, error) {
 				return nil, err
 			}
 		case markAPP1:
-			if tiff, ok := bytes.CutPrefix(segment, []byte("Exif\x00\x00")); ok && j.orientation == upright {
+			if tiff, ok := bytes.CutPrefix(segment, []byte(exifStart)); ok && j.orientation == upright {
 				j.orientation = readOrientation(tiff)
 			}
 		}

@@ -1,9 +1,12 @@
 package picture
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/binary"
 	"image"
 	"image/color"
+	"io"
 )
 
 // orientation is how a camera was held, the value of EXIF's tag 0x0112: what must be done to the
@@ -50,6 +53,41 @@ func readOrientation(tiff []byte) orientation {
 	}
 	return upright
 }
+
+// chunkOrientation returns the orientation in the EXIF data of a PNG or WebP file, which is in a chunk.
+func chunkOrientation(file io.Reader, format string) orientation {
+	const pngHead, webpHead, pngSum, maxEXIF = 8, 12, 4, 1 << 16
+	r := bufio.NewReaderSize(file, 1<<16)
+	want, start := "EXIF", webpHead
+	if format == "png" {
+		want, start = "eXIf", pngHead
+	}
+	r.Discard(start)
+	for {
+		var head [8]byte
+		if _, err := io.ReadFull(r, head[:]); err != nil {
+			return upright
+		}
+		kind, size := string(head[:4]), int64(binary.LittleEndian.Uint32(head[4:]))
+		rest := size & 1 // padding
+		if format == "png" {
+			kind, size, rest = string(head[4:]), int64(binary.BigEndian.Uint32(head[:])), pngSum
+		}
+		if kind == want && size <= maxEXIF {
+			data := make([]byte, size)
+			if _, err := io.ReadFull(r, data); err != nil {
+				return upright
+			}
+			return readOrientation(bytes.TrimPrefix(data, []byte(exifStart)))
+		}
+		if _, err := r.Discard(int(size + rest)); err != nil {
+			return upright
+		}
+	}
+}
+
+// exifStart begins the data of EXIF in JPEG, and in some WebP files.
+const exifStart = "Exif\x00\x00"
 
 // transposes reports whether rows are stored as columns.
 func (o orientation) transposes() bool { return o >= 5 }

@@ -94,10 +94,16 @@ func Open(file io.ReadSeeker) (*Picture, error) {
 	switch format {
 	case "gif":
 		memory += 4 * pixels // of the canvas
+	case "png":
+		p.orientation = chunkOrientation(file, format)
 	case "webp":
 		if err := checkStill(file); err != nil {
 			return nil, err
 		}
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
+		p.orientation = chunkOrientation(file, format)
 	case "jpeg":
 		j, err := readJPEG(file, size)
 		if err != nil {
