@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lamina-go/lamina/internal/picture/picturetest"
 )
@@ -127,6 +128,20 @@ func TestOpenManyBadImages(t *testing.T) {
 	files = map[string][]byte{"train/a/1.png": nil, "train/b/1.png": files["train/red/1.png"], "test/b/1.png": files["train/red/1.png"]}
 	d, err = Open(context.Background(), writeFolder(t, files), Options{SkipBad: true})
 	checkError(t, d, err, filepath.Join("train", "a")+" has no images that can be read")
+}
+
+func TestOpenManyScans(t *testing.T) {
+	files := imageFiles(t)
+	for i, data := range picturetest.ManyScans(t, 200) {
+		files[fmt.Sprintf("train/red/many %03d.jpg", i)] = data
+	}
+	dir := writeFolder(t, files)
+	began := time.Now()
+	d, err := Open(context.Background(), dir, Options{})
+	checkError(t, d, err, dir, "200 images that cannot be read", "scans", "too large")
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
 }
 
 // A folder of validation images is used rather than that of test, except for a final evaluation.

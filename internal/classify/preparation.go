@@ -26,9 +26,11 @@ func usualPreparations() []Preparation {
 		{Flags: "--mean 127.5 --std 127.5", normalization: perChannel(127.5, 127.5)},
 		{Flags: "--mean 0 --std 1", normalization: perChannel(0, 1)},
 		{Flags: "--mean 125.307,122.961,113.8575 --std 62.985,62.0925,66.708", // of CIFAR-10
-			normalization: cifar.Normalization{Mean: [Channels]float32{125.307, 122.961, 113.8575}, Std: [Channels]float32{62.985, 62.0925, 66.708}}},
+			normalization: cifar.Normalization{
+				Mean: [Channels]float32{125.307, 122.961, 113.8575}, Std: [Channels]float32{62.985, 62.0925, 66.708}}},
 		{Flags: "--mean 123.675,116.28,103.53 --std 58.395,57.12,57.375", // of ImageNet
-			normalization: cifar.Normalization{Mean: [Channels]float32{123.675, 116.28, 103.53}, Std: [Channels]float32{58.395, 57.12, 57.375}}},
+			normalization: cifar.Normalization{
+				Mean: [Channels]float32{123.675, 116.28, 103.53}, Std: [Channels]float32{58.395, 57.12, 57.375}}},
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lamina-go/lamina/internal/classify"
 	"github.com/lamina-go/lamina/internal/classify/classifytest"
@@ -166,6 +167,22 @@ func TestBadImages(t *testing.T) {
 		t.Errorf("want a row for the good image only:\n%s", out)
 	}
 	clitest.Expect(t, clitest.Command(t, "predict", classifytest.Run(t), half), 1, []string{half, "does not decode"}) // one sentence is enough
+}
+
+// TestManyScans names JPEGs that would take too long to decode, and classifies others.
+func TestManyScans(t *testing.T) {
+	dir := t.TempDir()
+	lines := [][]string{{"200 of 201"}}
+	for i, data := range picturetest.ManyScans(t, 200) {
+		name := clitest.Put(t, data, dir, fmt.Sprintf("%03d.jpg", i))
+		lines = append(lines[:i], []string{name, "too large"}, lines[i])
+	}
+	clitest.Put(t, classifytest.PNG(t, 0), dir, "good.png")
+	began := time.Now()
+	files := decode(t, clitest.Expect(t, clitest.Command(t, "predict", classifytest.Run(t), dir, "--json"), 1, lines...))
+	if took := time.Since(began); took > 10*time.Second || len(files) != 201 || files[200].Classes == nil {
+		t.Errorf("%d files in %v", len(files), took)
+	}
 }
 
 // TestOrientation classifies one scene that was stored upright and on its side.

@@ -9,7 +9,6 @@ import (
 	"image"
 	"image/color"
 	"io"
-	"math/rand/v2"
 	"os"
 	"runtime"
 	"slices"
@@ -40,11 +39,7 @@ func TestManyScans(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := [][]byte{data}
-	for i := range 200 {
-		files = append(files, scansOf(data, rand.New(rand.NewPCG(1, uint64(i)))))
-	}
-	for i, data := range files {
+	for i, data := range append(picturetest.ManyScans(t, 200), data) {
 		within(t, len(data), func() {
 			_, err := pixels(data, 32, 32)
 			if !errors.Is(err, ErrTooLarge) || strings.Contains(err.Error(), "\n") {
@@ -52,37 +47,6 @@ func TestManyScans(t *testing.T) {
 			}
 		})
 	}
-}
-
-// scansOf returns a variation of a grey JPEG with many scans: with another size, another number of
-// scans, in grey or colour, and other segments between the scans.
-func scansOf(data []byte, r *rand.Rand) []byte {
-	const sof = 71
-	first := bytes.Index(data, []byte{0xff, markSOS})
-	second := first + 2 + bytes.Index(data[first+2:], []byte{0xff, markSOS})
-	third := second + 2 + bytes.Index(data[second+2:], []byte{0xff, markSOS})
-	out := bytes.Clone(data[:second])
-	scans, height, wide := 101+r.IntN(300), 1+r.IntN(2000), 1+r.IntN(maxExtent)
-	if r.IntN(2) == 0 { // few scans of a large image
-		scans, height, wide = 30+r.IntN(70), 1<<11, 1<<14
-	}
-	out[sof+5], out[sof+6] = byte(height>>8), byte(height)
-	out[sof+7], out[sof+8] = byte(wide>>8), byte(wide)
-	if out[sof] != 0xff || out[sof+1] != markSOF2 {
-		panic("the frame is elsewhere")
-	}
-	for range scans {
-		switch r.IntN(6) {
-		case 0: // a comment that has the marker of an end
-			out = append(out, 0xff, 0xfe, 0, 6, 0xff, markEOI, 0xff, markEOI)
-		case 1: // fill bytes, and data that are no marker
-			out = append(out, 1, 2, 0xff, 0, 3, 0xff, 0xff, 0xff)
-		case 2: // restarts
-			out = append(out, 0xff, markRST0+3, 0xff, markRST7)
-		}
-		out = append(out, data[second:third]...)
-	}
-	return append(out, 0xff, markEOI)
 }
 
 // TestMemory has images of one colour that are far larger than their files.

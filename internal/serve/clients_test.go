@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/lamina-go/lamina/internal/classify/classifytest"
+	"github.com/lamina-go/lamina/internal/picture/picturetest"
 )
 
 // TestManyConnections has 200 clients at once, each of which must get the classes of its own
@@ -253,18 +254,15 @@ func TestGone(t *testing.T) {
 // TestManyScans has clients that send a JPEG of many scans of many pixels. Others are answered, and
 // the server ends soon.
 func TestManyScans(t *testing.T) {
-	data, err := os.ReadFile("../picture/testdata/hostile/refine200.jpg")
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := newTestServer(t)
 	address, stop := listen(t, s)
+	files := picturetest.ManyScans(t, 200)
 	began := time.Now()
 	var group sync.WaitGroup
-	for i := range 40 {
-		body, want := data, http.StatusRequestEntityTooLarge
-		if i%4 == 0 {
-			body, want = classifytest.PNG(t, i), http.StatusOK
+	for i := range 2 * len(files) {
+		body, want := files[i/2], http.StatusRequestEntityTooLarge
+		if i%2 == 0 {
+			body, want = classifytest.PNG(t, i%300), http.StatusOK
 		}
 		group.Go(func() { postTo(t, address, body, want) })
 	}
