@@ -8,43 +8,42 @@ import (
 	"github.com/lamina-go/lamina/internal/infile"
 )
 
-const (
-	planeBytes  = Size * Size
-	recordBytes = 1 + imageBytes // a label, then the red, green and blue planes
-)
+const planeBytes = Size * Size
 
-// readBinary reads a file of size bytes of the binary distribution: a whole number of records.
-func readBinary(r io.Reader, size int64) (Images, error) {
-	if size%recordBytes != 0 || size == 0 {
-		return Images{}, fmt.Errorf("%d bytes are not a whole number of records of %d bytes%s", size,
-			recordBytes, nearly(size))
+// readBinary reads a file of size bytes of a binary distribution: a whole number of records, which
+// are labels, then the red, green and blue planes.
+func (d *distribution) readBinary(r io.Reader, size int64) (Images, error) {
+	record := make([]byte, d.labelBytes+imageBytes)
+	if each := int64(len(record)); size%each != 0 || size == 0 {
+		return Images{}, fmt.Errorf("%d bytes are not a whole number of records of %d bytes%s", size, each,
+			nearly(size, each))
 	}
-	images := makeImages(int(size / recordBytes))
-	var record [recordBytes]byte
+	images := makeImages(int(size) / len(record))
 	for i := range images.Len() {
-		if _, err := io.ReadFull(r, record[:]); err != nil {
+		if _, err := io.ReadFull(r, record); err != nil {
 			return Images{}, fmt.Errorf("record %d: %w", i, infile.Cut(err))
 		}
-		if int(record[0]) >= numClasses {
-			return Images{}, fmt.Errorf("record %d: label %d is not a class from 0 to %d", i, record[0], numClasses-1)
+		label := int(record[d.labelBytes-1])
+		if label >= d.classes {
+			return Images{}, fmt.Errorf("record %d: label %d is not a class from 0 to %d", i, label, d.classes-1)
 		}
-		images.Labels[i] = int32(record[0])
-		interleave(images.image(i), record[1:])
+		images.Labels[i] = int32(label)
+		interleave(images.image(i), record[d.labelBytes:])
 	}
 	return images, nil
 }
 
 // nearly says by how many bytes a size misses a whole number of records, if by few.
-func nearly(size int64) string {
+func nearly(size, record int64) string {
 	const far = 16
-	over := size % recordBytes
+	over := size % record
 	switch {
 	case size == 0:
 		return ": the file is empty"
 	case over <= far:
 		return fmt.Sprintf(": %d too long", over)
-	case recordBytes-over <= far:
-		return fmt.Sprintf(": %d too short", recordBytes-over)
+	case record-over <= far:
+		return fmt.Sprintf(": %d too short", record-over)
 	}
 	return ""
 }
@@ -58,7 +57,7 @@ func interleave(dst, planes []byte) {
 	}
 }
 
-// readNames reads batches.meta.txt: one class name per line.
+// readNames reads the class names of a binary distribution, one per line.
 func readNames(r io.Reader, size int64) ([]string, error) {
 	text := make([]byte, size)
 	if _, err := io.ReadFull(r, text); err != nil {

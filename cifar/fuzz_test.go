@@ -17,7 +17,7 @@ func checkRead(t *testing.T, images Images, err error, size int) {
 		t.Errorf("%d images, %d bytes from a file of %d", images.Len(), len(images.Pixels), size)
 	}
 	for i, label := range images.Labels {
-		if label < 0 || label >= numClasses {
+		if label < 0 || label >= 10 {
 			t.Errorf("image %d has label %d", i, label)
 		}
 	}
@@ -26,11 +26,11 @@ func checkRead(t *testing.T, images Images, err error, size int) {
 func FuzzBinary(f *testing.F) {
 	file := binaryFile()
 	f.Add(file)
-	f.Add(file[:recordBytes])
+	f.Add(file[:1+imageBytes])
 	f.Add(file[1:])
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		images, err := readBinary(bytes.NewReader(data), int64(len(data)))
+		images, err := distributions()[0].readBinary(bytes.NewReader(data), int64(len(data)))
 		checkRead(t, images, err, len(data))
 	})
 }
@@ -41,9 +41,9 @@ func FuzzPickle(f *testing.F) {
 		f.Add(files["batches.meta"])
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		images, err := readPickle(bytes.NewReader(data), int64(len(data)))
+		images, err := distributions()[1].readPickle(bytes.NewReader(data), int64(len(data)), budgetOf(data))
 		checkRead(t, images, err, len(data))
-		names, err := readPickleNames(bytes.NewReader(data), int64(len(data)))
+		names, err := distributions()[1].readPickleNames(bytes.NewReader(data), int64(len(data)), budgetOf(data))
 		for _, name := range names {
 			if err != nil || len(name) > 2*len(data) {
 				t.Errorf("a name of %d bytes, %v", len(name), err)

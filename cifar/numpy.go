@@ -1,16 +1,53 @@
 package cifar
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
-// array is a numpy array of bytes in row-major order.
+// array is a numpy array of integers in row-major order, the lowest byte first.
 type array struct {
 	shape []int
+	kind  dtype
 	bytes []byte
+}
+
+// width returns the bytes of an integer, 0 of other types.
+func (d dtype) width() int {
+	switch strings.TrimLeft(string(d), "|<") {
+	case "u1", "i1":
+		return 1
+	case "u2", "i2":
+		return 2
+	case "u4", "i4":
+		return 4
+	case "u8", "i8":
+		return 8
+	}
+	return 0
+}
+
+func (a *array) isBytes() bool { return a.kind == "u1" || a.kind == "|u1" }
+
+// integers returns the elements of an array of one axis.
+func (a *array) integers() ([]int64, bool) {
+	if len(a.shape) != 1 {
+		return nil, false
+	}
+	all, width := make([]int64, a.shape[0]), a.kind.width()
+	for i := range all {
+		var word [8]byte
+		copy(word[:], a.bytes[i*width:][:width])
+		v := int64(binary.LittleEndian.Uint64(word[:]))
+		if unused := 64 - 8*width; strings.Contains(string(a.kind), "i") {
+			v = v << unused >> unused // extends the sign
+		}
+		all[i] = v
+	}
+	return all, true
 }
 
 // dtype is the type of an array's elements, by its name.
@@ -76,7 +113,12 @@ func (m *machine) call(function global, args tuple) {
 // build sets the state of the object on top of the stack.
 func (m *machine) build(state tuple) {
 	switch v := m.pop().(type) {
-	case dtype: // byte order and fields, which bytes lack
+	case dtype: // version, byte order, and fields, which integers lack
+		if len(state) > 1 {
+			if order, ok := state[1].(text); ok && string(order) == ">" {
+				m.fail("an array whose highest byte is first")
+			}
+		}
 		m.push(v)
 		return
 	case *array:
@@ -89,18 +131,19 @@ func (m *machine) build(state tuple) {
 	m.fail("unexpected state of an object")
 }
 
-// array returns an array of bytes.
+// array returns an array of integers.
 func (m *machine) array(shape, kind any, columnMajor bool, data any) *array {
 	a := &array{}
-	if name, _ := kind.(dtype); name != "u1" && name != "|u1" {
-		m.fail("an array of type %.20q, not of bytes", name)
+	a.kind, _ = kind.(dtype)
+	if a.kind.width() == 0 {
+		m.fail("an array of type %.20q, not of integers", a.kind)
 	}
 	if columnMajor {
 		m.fail("an array in column-major order")
 	}
 	content, isText := data.(text)
 	extents, isTuple := shape.(tuple)
-	n := uint64(1)
+	n := uint64(a.kind.width())
 	if len(extents) > 2 {
 		m.fail("an array of %d axes", len(extents))
 		return a

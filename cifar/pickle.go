@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/lamina-go/lamina/internal/infile"
 )
 
 // The values of a pickle are nil, bool, int64, float64 and these. All kinds of strings are text:
@@ -25,22 +27,30 @@ type (
 const maxName = 100
 
 // machine runs the program in a pickle. It knows the opcodes of protocols 0 to 5 that build the
-// values above, and none that could run code: see call. Texts are slices of the file, so memory is
-// proportional to its size.
+// values above, and none that could run code: see call. Texts are slices of the file. Other values
+// take memory from a budget.
 type machine struct {
 	rest   []byte // of the file
 	stack  []any
 	marks  []int // indices in the stack
 	memo   map[uint64]any
-	budget int   // bytes that may still be decoded: each of the file once, as UTF-8 of two bytes
+	budget int // bytes that may still be decoded: each of the file once, as UTF-8 of two bytes
+	memory *infile.Budget
 	err    error // the first
 }
 
-// unpickle returns the value of a pickle.
-func unpickle(data []byte) (any, error) {
-	m := &machine{rest: data, memo: map[uint64]any{}, budget: 2 * len(data)}
+// opcodeCost is the memory that an opcode takes at most: a value on a stack that grows, and in a list
+// or a memo.
+const opcodeCost = 128
+
+// unpickle returns the value of a pickle. Its values take memory from b.
+func unpickle(data []byte, b *infile.Budget) (any, error) {
+	m := &machine{rest: data, memo: map[uint64]any{}, budget: 2 * len(data), memory: b}
 	for {
 		op := m.take(1)
+		if err := m.memory.Take(opcodeCost); err != nil {
+			return nil, err
+		}
 		if m.err == nil && op[0] == '.' {
 			v := m.pop()
 			return v, m.err
@@ -56,7 +66,7 @@ func unpickle(data []byte) (any, error) {
 
 func (m *machine) fail(format string, args ...any) {
 	if m.err == nil {
-		m.err = fmt.Errorf("not a pickle of CIFAR-10: "+format, args...)
+		m.err = fmt.Errorf("not a pickle of CIFAR: "+format, args...)
 	}
 }
 

@@ -5,29 +5,33 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/lamina-go/lamina/internal/infile"
 )
+
+func budgetOf(data []byte) *infile.Budget { return infile.NewBudget(int64(len(data))) }
 
 // Pickles of several versions of Python and numpy are read. Cut or damaged ones cause an error, no
 // panic.
 func TestPickles(t *testing.T) {
-	folders := picklesOf(t)
+	folders, ten := picklesOf(t), distributions()[1]
 	if len(folders) < 10 {
 		t.Fatalf("only %d pickles", len(folders))
 	}
 	for name, f := range folders {
 		t.Run(name, func(t *testing.T) {
 			batch, meta := f["data_batch_1"], f["batches.meta"]
-			images, err := readPickle(bytes.NewReader(batch), int64(len(batch)))
+			images, err := ten.readPickle(bytes.NewReader(batch), int64(len(batch)), budgetOf(batch))
 			if err != nil {
 				t.Fatal(err)
 			}
 			checkImages(t, images)
-			names, err := readPickleNames(bytes.NewReader(meta), int64(len(meta)))
+			names, err := ten.readPickleNames(bytes.NewReader(meta), int64(len(meta)), budgetOf(meta))
 			if err != nil || strings.Join(names, " ") != officialNames {
 				t.Errorf("names %q, %v", names, err)
 			}
 			for i := 0; i < len(batch); i += 1 + len(batch)/500 {
-				if _, err := unpickle(batch[:i]); err == nil {
+				if _, err := unpickle(batch[:i], budgetOf(batch[:i])); err == nil {
 					t.Errorf("cut after %d bytes: no error", i)
 				}
 			}
@@ -35,7 +39,7 @@ func TestPickles(t *testing.T) {
 				for bit := range 8 {
 					damaged := slices.Clone(meta)
 					damaged[i] ^= 1 << bit
-					unpickle(damaged) // does not panic
+					unpickle(damaged, budgetOf(damaged)) // does not panic
 				}
 			}
 		})
@@ -43,6 +47,7 @@ func TestPickles(t *testing.T) {
 }
 
 func TestBadPickles(t *testing.T) {
+	ten := distributions()[1]
 	const array = "(S'data'\ncnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
 	tests := []struct{ name, pickle, want string }{
 		{"function", "cposix\nsystem\n(S'true'\ntR.", "wants to run posix.system"},
@@ -79,14 +84,14 @@ func TestBadPickles(t *testing.T) {
 		{"array of columns", array + "(I1\n(I1\ntcnumpy\ndtype\n(S'u1'\nI0\nI1\ntRI01\nS'x'\ntb.", "column-major"},
 		{"list", "].", "not a pickled dictionary"},
 		{"no data", "}.", `"data" is not an array`},
-		{"label that holds itself", "}(S'data'\n" + oneImage() + "S'labels'\n]p9\ng9\nau.", "label is not an integer"},
+		{"label that holds itself", "}(S'data'\n" + oneImage() + "S'labels'\n]p9\ng9\nau.", "list of 1 integers"},
 		{"label 10", "}(S'data'\n" + oneImage() + "S'labels'\n]I10\nau.", "record 0: label 10"},
 		{"label −1", "}(S'data'\n" + oneImage() + "S'labels'\n]J\xff\xff\xff\xffau.", "record 0: label -1"},
 		{"too few labels", "}(S'data'\n" + oneImage() + "S'labels'\n]u.", "list of 1 integers"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := readPickle(strings.NewReader(test.pickle), int64(len(test.pickle)))
+			_, err := ten.readPickle(strings.NewReader(test.pickle), int64(len(test.pickle)), budgetOf([]byte(test.pickle)))
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want one that says %q", err, test.want)
 			}
@@ -133,7 +138,7 @@ func TestPickleValues(t *testing.T) {
 		{"(I1\nI2\n1I3\n.", int64(3)},
 	}
 	for _, test := range tests {
-		got, err := unpickle([]byte(test.pickle))
+		got, err := unpickle([]byte(test.pickle), budgetOf([]byte(test.pickle)))
 		if s, ok := got.(text); ok {
 			got = string(s)
 		}

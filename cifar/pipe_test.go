@@ -25,7 +25,7 @@ func TestOpenPipe(t *testing.T) {
 	folder := writeFolder(t, imageFiles(t))
 	pipe(filepath.Join(folder, "train", "red", "0.png"))
 	for _, path := range []string{alone, batch, folder, os.DevNull} {
-		d, err := Open(context.Background(), path, nil)
+		d, err := Open(context.Background(), path, Options{})
 		checkError(t, d, err, path, "is not a file that can be read")
 	}
 }

@@ -172,7 +172,7 @@ func TestOpen(t *testing.T) {
 			os.WriteFile(archive, packFiles(t, test.files), 0o644)
 			for kind, path := range map[string]string{"folder": writeFolder(t, test.files), "folder above": above, "archive": archive} {
 				t.Run(fmt.Sprint(test.name, " ", kind, " meta ", meta), func(t *testing.T) {
-					d, err := Open(context.Background(), path, nil)
+					d, err := Open(context.Background(), path, Options{})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -184,7 +184,7 @@ func TestOpen(t *testing.T) {
 }
 
 func TestOpenBuiltIn(t *testing.T) {
-	d, err := Open(context.Background(), "shapes", nil)
+	d, err := Open(context.Background(), "shapes", Options{})
 	if err != nil || d.Train.Len() != builtInTrain || d.Test.Len() != builtInTest || len(d.Classes) != 10 {
 		t.Errorf("%v, %v", d, err)
 	}
@@ -202,7 +202,7 @@ func TestOpenCached(t *testing.T) {
 	os.MkdirAll(filepath.Join(cache, "lamina"), 0o755)
 	file := filepath.Join(cache, "lamina", official().Name)
 	os.WriteFile(file, []byte("<html>"), 0o644)
-	d, err := Open(context.Background(), "", nil)
+	d, err := Open(context.Background(), "", Options{})
 	checkError(t, d, err, file+" has 6 bytes, not 170052171: delete it to download it again")
 }
 
@@ -212,7 +212,7 @@ func TestOpenInterrupted(t *testing.T) {
 	archive := filepath.Join(t.TempDir(), "data.tar.gz")
 	os.WriteFile(archive, packFiles(t, binaryFiles()), 0o644)
 	for _, path := range []string{writeFolder(t, binaryFiles()), archive} {
-		if _, err := Open(ctx, path, nil); err != context.Canceled {
+		if _, err := Open(ctx, path, Options{}); err != context.Canceled {
 			t.Errorf("error %v", err)
 		}
 	}
@@ -232,7 +232,7 @@ func with(files map[string][]byte, name string, data []byte) map[string][]byte {
 func TestOpenBadFolder(t *testing.T) {
 	binary := binaryFile()
 	label10 := bytes.Clone(binary)
-	label10[recordBytes] = 10
+	label10[1+imageBytes] = 10
 	pickle := pickleFiles(t)["test_batch"]
 	tests := []struct {
 		name  string
@@ -260,7 +260,7 @@ func TestOpenBadFolder(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			dir := writeFolder(t, test.files)
-			d, err := Open(context.Background(), dir, nil)
+			d, err := Open(context.Background(), dir, Options{})
 			checkError(t, d, err, append(test.want, dir)...)
 		})
 	}
@@ -316,13 +316,13 @@ func TestOpenBadFile(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "data.tar.gz")
 			os.WriteFile(path, test.data, 0o644)
-			d, err := Open(context.Background(), path, nil)
+			d, err := Open(context.Background(), path, Options{})
 			checkError(t, d, err, append(test.want, path)...)
 		})
 	}
 	t.Run("missing", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "nowhere")
-		d, err := Open(context.Background(), path, nil)
+		d, err := Open(context.Background(), path, Options{})
 		checkError(t, d, err, path+" does not exist")
 	})
 }
@@ -333,7 +333,7 @@ func TestOpenDamagedArchive(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data.tar.gz")
 	open := func(data []byte) (*Dataset, error) {
 		os.WriteFile(path, data, 0o644)
-		return openPath(context.Background(), path)
+		return openPath(context.Background(), path, Options{})
 	}
 	step := max(1, len(good)/200)
 	for i := 2; i < len(good); i += step {
@@ -344,6 +344,80 @@ func TestOpenDamagedArchive(t *testing.T) {
 		damaged[i] ^= 1 << (i % 8)
 		if d, err := open(damaged); err == nil { // as in the header, and between blocks of the stream
 			checkDistribution(t, d, "a b c d e f g h i j")
+		}
+	}
+}
+
+// hundredFiles returns the files of CIFAR-100 in each of its forms: images as in the others, of the
+// fine classes 9 and 4.
+func hundredFiles(t testing.TB) map[string]map[string][]byte {
+	var binary []byte
+	for i, label := range []byte{9, 4} {
+		binary = append(binary, 19, label)
+		for j := range imageBytes {
+			binary = append(binary, plane(i*imageBytes+j))
+		}
+	}
+	var names strings.Builder
+	names.WriteString("}(S'fine_label_names'\n(")
+	for i := range 100 {
+		fmt.Fprintf(&names, "S'class %d'\n", i)
+	}
+	names.WriteString("lS'coarse_label_names'\n]u.")
+	planes := make([]byte, perFile*imageBytes)
+	for i := range planes {
+		planes[i] = plane(i)
+	}
+	const kind = "cnumpy\ndtype\n(S'%s'\nI0\nI1\ntR"
+	array := func(kindName, data, shape string) string {
+		return "cnumpy.core.numeric\n_frombuffer\n(B" + string([]byte{byte(len(data)), byte(len(data) >> 8), 0, 0}) + data +
+			fmt.Sprintf(kind, kindName) + shape + "S'C'\ntR"
+	}
+	data := array("u1", string(planes), "(I2\nI3072\nt")
+	labels := array("i8", "\x09\x00\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00", "(I2\nt")
+	d := distributions()
+	return map[string]map[string][]byte{
+		"binary":  files(d[2], binary, []byte(strings.Repeat("x\n", 100))),
+		"pickles": files(d[3], []byte("}(S'data'\n"+data+"S'fine_labels'\n(I9\nI4\nlS'coarse_labels'\n]u."), []byte(names.String())),
+		"arrays":  files(d[3], []byte("}(S'data'\n"+data+"S'fine_labels'\n"+labels+"u."), []byte(names.String())),
+	}
+}
+
+func TestOpenCIFAR100(t *testing.T) {
+	for name, files := range hundredFiles(t) {
+		archive := filepath.Join(t.TempDir(), "data")
+		os.WriteFile(archive, packFiles(t, files), 0o644)
+		for kind, path := range map[string]string{"folder": writeFolder(t, files), "archive": archive} {
+			t.Run(name+" "+kind, func(t *testing.T) {
+				d, err := Open(context.Background(), path, Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(d.Classes) != 100 || name != "binary" && d.Classes[9] != "class 9" || d.Train.Len() != perFile || d.Test.Len() != perFile {
+					t.Fatalf("%d classes, %d and %d images", len(d.Classes), d.Train.Len(), d.Test.Len())
+				}
+				checkImages(t, d.Train)
+				checkImages(t, d.Test)
+				if notes := strings.Join(d.Notes, "\n"); !strings.Contains(notes, "has 2 images, where CIFAR-100 has 50000") {
+					t.Errorf("notes %q", notes)
+				}
+			})
+		}
+	}
+}
+
+// Arrays of integers of every width have Python's values.
+func TestIntegers(t *testing.T) {
+	for kind, width := range map[dtype]int{"u1": 1, "|i1": 1, "<u2": 2, "i2": 2, "<i4": 4, "u4": 4, "i8": 8, "u8": 8} {
+		data := bytes.Repeat([]byte{0xff}, width)
+		data = append(data, append([]byte{7}, make([]byte, width-1)...)...)
+		got, ok := (&array{[]int{2}, kind, data}).integers()
+		first := int64(-1)
+		if strings.Contains(string(kind), "u") && width < 8 {
+			first = 1<<(8*width) - 1
+		}
+		if !ok || len(got) != 2 || got[0] != first || got[1] != 7 {
+			t.Errorf("%s: %v, want %d and 7", kind, got, first)
 		}
 	}
 }

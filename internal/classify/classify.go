@@ -37,7 +37,7 @@ type Options struct {
 // Model is an opened model. It is safe for concurrent use.
 type Model struct {
 	Name    string
-	Guessed bool     // the file does not record how pixels are prepared; CIFAR-10's mean is assumed
+	Guessed bool     // the file does not record how pixels are prepared; ImageNet's mean is assumed
 	Notes   []string // what a user should know of the model's file
 
 	network   *nn.Network
@@ -110,7 +110,8 @@ func name(path string) string {
 }
 
 // New prepares a model for classification, under a name for display. It copies the weights: m may
-// be closed. What neither the options nor the model know is taken as for CIFAR-10.
+// be closed. Classes without names are numbered. If nothing is known of the pixels, the mean of
+// [cifar.MeanOnly] is subtracted.
 func New(m *nn.Model, name string, o Options) (*Model, error) {
 	if n := m.Input[2]; n != Channels {
 		return nil, fmt.Errorf("%s takes images of %d channels, but image files have %d", name, n, Channels)
@@ -122,8 +123,6 @@ func New(m *nn.Model, name string, o Options) (*Model, error) {
 			return nil, fmt.Errorf("%w: %d for the %d classes of %s", ErrLabels, len(o.Labels), m.Classes, name)
 		}
 		known.labels = o.Labels
-	case m.Labels == nil && m.Classes == len(cifar.Classes()):
-		known.labels = cifar.Classes()
 	case m.Labels == nil:
 		for i := range m.Classes {
 			known.labels = append(known.labels, strconv.Itoa(i))

@@ -9,11 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/lamina-go/lamina/internal/classify"
 	"github.com/lamina-go/lamina/internal/classify/classifytest"
+	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/keras"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
@@ -115,7 +117,7 @@ func TestPrepare(t *testing.T) {
 	}
 }
 
-// What a model lacks is that of the options, or of CIFAR-10.
+// What a model lacks is that of the options. Ten classes are not taken for those of CIFAR-10.
 func TestOptions(t *testing.T) {
 	s := classifytest.Small(20, 44)
 	s.Classes = 3
@@ -130,7 +132,7 @@ func TestOptions(t *testing.T) {
 		{three, classify.Options{}, []string{"0", "1", "2"}, true},
 		{three, classify.Options{Std: []float32{255, 255, 255}}, []string{"0", "1", "2"}, false},
 		{three, classify.Options{Labels: []string{"a", "b", "c"}, Mean: []float32{1, 2, 3}}, []string{"a", "b", "c"}, false},
-		{ten, classify.Options{}, []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}, true},
+		{ten, classify.Options{}, []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}, true},
 		{classifytest.Run(t), classify.Options{}, classifytest.Shapes().Classes, false},
 	} {
 		m := open(t, test.path, test.o)
@@ -227,5 +229,50 @@ func TestEvaluate(t *testing.T) {
 	d.Classes = slices.Concat([]string{"disc"}, d.Classes[1:])
 	if _, err := m.Evaluate(context.Background(), d); !errors.Is(err, classify.ErrClasses) || !bytes.Contains([]byte(err.Error()), []byte(`"disc"`)) {
 		t.Errorf("other classes: %v", err)
+	}
+}
+
+// The accuracy of each preparation is that of a model opened with it.
+func TestComparePreparations(t *testing.T) {
+	d := classifytest.Shapes()
+	model, err := nn.OpenModel(classifytest.OpenCPU(t), classifytest.Checkpoint(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	model.Mean, model.Std = nil, nil
+	unknown, err := classify.New(model, "unknown", classify.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared, err := unknown.ComparePreparations(context.Background(), d, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Test = d.Test.First(100)
+	for i, p := range compared {
+		var o classify.Options
+		words := strings.Fields(p.Flags)
+		for j := 0; j < len(words); j += 2 {
+			values, err := cli.PerChannel(words[j+1], classify.Channels)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if words[j] == "--mean" {
+				o.Mean = values
+			} else {
+				o.Std = values
+			}
+		}
+		m, err := classify.New(model, "known", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := m.Evaluate(context.Background(), d)
+		if err != nil || p.Accuracy != want.Accuracy || p.Images != 100 || i > 0 && p.Accuracy > compared[i-1].Accuracy {
+			t.Errorf("%+v, want accuracy %v, %v", p, want.Accuracy, err)
+		}
+	}
+	if best := compared[0]; len(compared) != 6 || best.Accuracy <= compared[5].Accuracy {
+		t.Errorf("%+v: the preparations do not differ", compared)
 	}
 }

@@ -16,6 +16,8 @@ type Evaluation struct {
 	Classes []string `json:"classes"`
 	// Confusion counts the images by their class, the row, and the predicted class, the column.
 	Confusion [][]int `json:"confusion"`
+	// Preparations are compared where the model's file does not record how pixels are prepared.
+	Preparations []Preparation `json:"preparations,omitempty"`
 }
 
 // Evaluate measures the model on the test images of a dataset, whose classes must be those of the

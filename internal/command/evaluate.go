@@ -21,7 +21,8 @@ import (
 )
 
 const evaluateUsage = `Measure a model on the test images of a dataset: loss, accuracy, recall and
-precision of each class, and the confusion matrix.
+precision of each class, and the confusion matrix. If the model's file does not
+record how pixels are prepared, the usual preparations are compared.
 
 Usage: lamina evaluate MODEL [flags]
 
@@ -34,6 +35,7 @@ type evaluate struct {
 	model
 	data      string
 	limit     int
+	skipBad   bool
 	confusion string
 	json      bool
 }
@@ -47,6 +49,7 @@ func (e *evaluate) command() *cli.Command {
 	g := cli.NewGroup("Evaluation")
 	g.StringVar(&e.data, "data", e.data, "`PATH` dataset, as for train --data (default CIFAR-10, downloaded)")
 	g.IntVar(&e.limit, "limit", e.limit, "`N` use the first N images only")
+	g.BoolVar(&e.skipBad, "skip-bad", e.skipBad, "leave out image files of a folder that cannot be read")
 	g.StringVar(&e.confusion, "confusion", e.confusion,
 		"`FILE` draw the confusion matrix to this PNG file; \"\" for none")
 	g.BoolVar(&e.json, "json", e.json, "print a JSON object")
@@ -80,10 +83,13 @@ func (e *evaluate) run(*cli.Call) error {
 	}
 	defer b.Close()
 	progress := cli.NewProgress(cli.Stderr)
-	d, err := cifar.Open(ctx, e.data, progress.Download)
+	d, err := cifar.Open(ctx, e.data, cifar.Options{Progress: progress.Download, SkipBad: e.skipBad, Final: true})
 	progress.EndBar()
 	if err != nil {
 		return cli.Interruption(ctx, err)
+	}
+	for _, note := range d.Notes {
+		cli.Stderr.Printf("lamina evaluate: %s\n", note)
 	}
 	if e.limit > 0 {
 		d.Test = d.Test.First(e.limit)
@@ -94,6 +100,12 @@ func (e *evaluate) run(*cli.Call) error {
 	}
 	if err != nil {
 		return cli.Interruption(ctx, err)
+	}
+	if m.Guessed {
+		const images = 1000
+		if result.Preparations, err = m.ComparePreparations(ctx, d, images); err != nil {
+			return cli.Interruption(ctx, err)
+		}
 	}
 	if err := writeEvaluation(cli.Stdout, result, e.json); err != nil {
 		return fmt.Errorf("standard output: %w", err)
@@ -133,6 +145,29 @@ func writeEvaluation(out io.Writer, e *classify.Evaluation, asJSON bool) error {
 		_, err := fmt.Fprintf(out, row, width, printable(name), images, correct,
 			percent(correct, images), percent(correct, predicted), worst(e, i))
 		if err != nil {
+			return err
+		}
+	}
+	return writePreparations(out, e.Preparations)
+}
+
+// writePreparations prints the accuracy of each preparation of pixels, if any were compared.
+func writePreparations(out io.Writer, all []classify.Preparation) error {
+	if len(all) == 0 {
+		return nil
+	}
+	width := 0
+	for _, p := range all {
+		width = max(width, len(p.Flags))
+	}
+	fmt.Fprintf(out, "\nThe file does not record how pixels are prepared. On the first %d images:\n\n%-*s  accuracy\n",
+		all[0].Images, width, "preparation")
+	for _, p := range all {
+		assumed := ""
+		if p.Assumed {
+			assumed = "  assumed above"
+		}
+		if _, err := fmt.Fprintf(out, "%-*s  %6.2f %%%s\n", width, p.Flags, 100*p.Accuracy, assumed); err != nil {
 			return err
 		}
 	}

@@ -71,6 +71,32 @@ func TestEvaluateTable(t *testing.T) {
 	}
 }
 
+// TestEvaluateUnprepared compares preparations for a file that does not record one.
+func TestEvaluateUnprepared(t *testing.T) {
+	file := classifytest.Untrained(t, classifytest.Small(32, 32))
+	args := []string{"evaluate", file, "--data", cifar.BuiltIn, "--limit", "50", "--confusion", ""}
+	text := clitest.Expect(t, clitest.Command(t, args...), 0, []string{file, "--mean 0 --std 255"})
+	for _, words := range []string{"On the first 50 images", "\n--mean 0 --std 255 ", "assumed above"} {
+		if !strings.Contains(text, words) {
+			t.Errorf("%q is not in\n%s", words, text)
+		}
+	}
+	var e classify.Evaluation
+	text = clitest.Expect(t, clitest.Command(t, append(args, "--json")...), 0, []string{file})
+	if err := json.Unmarshal([]byte(text), &e); err != nil || len(e.Preparations) != 6 {
+		t.Errorf("%v, %d preparations in %s", err, len(e.Preparations), text)
+	}
+	for _, p := range e.Preparations {
+		if p.Assumed && p.Accuracy != e.Accuracy {
+			t.Errorf("%+v, but the accuracy is %v", p, e.Accuracy)
+		}
+	}
+	text = clitest.Expect(t, clitest.Command(t, append(args, "--std", "255")...), 0)
+	if strings.Contains(text, "On the first") {
+		t.Errorf("compared in spite of --std:\n%s", text)
+	}
+}
+
 func TestBadEvaluation(t *testing.T) {
 	s := classifytest.Small(32, 32)
 	s.Classes = 3

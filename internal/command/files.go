@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"io/fs"
@@ -116,7 +117,7 @@ func (f *imageFile) load(m *classify.Model) ([]float32, error) {
 	file := os.Stdin
 	if f.Name != standardInput {
 		var err error
-		if file, err = os.Open(f.Name); err != nil {
+		if file, err = openInput(f.Name); err != nil {
 			return nil, err
 		}
 		defer file.Close()
@@ -129,7 +130,7 @@ func (f *imageFile) load(m *classify.Model) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	img, err := p.Decode()
+	img, err := p.Decode(context.Background())
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +146,11 @@ func seeker(file *os.File) (io.ReadSeeker, error) {
 	if info.Mode().IsRegular() && file != os.Stdin { // others may have read the start of standard input
 		return file, nil
 	}
-	data, err := io.ReadAll(io.LimitReader(file, maxPipeBytes+1))
+	var r io.Reader = file
+	if info.Mode()&fs.ModeNamedPipe != 0 && file != os.Stdin {
+		r = &pipe{File: file}
+	}
+	data, err := io.ReadAll(io.LimitReader(r, maxPipeBytes+1))
 	if err == nil && len(data) > maxPipeBytes {
 		err = fmt.Errorf("more than %d MB", maxPipeBytes>>20)
 	}

@@ -61,7 +61,12 @@ func (m *model) open(command string) (*classify.Model, backend.Backend, error) {
 		cli.Stderr.Printf("lamina %s: %s: %s\n", command, m.path, note)
 	}
 	if opened.Guessed {
-		cli.Stderr.Printf("lamina %s: %s does not record how pixels are prepared: assuming CIFAR-10's mean; --mean and --std set it\n", command, m.path)
+		advice := ", and lamina evaluate compares the usual preparations"
+		if command == "evaluate" {
+			advice = ""
+		}
+		cli.Stderr.Printf("lamina %s: %s does not record how pixels are prepared: "+
+			"assuming ImageNet's mean, subtracted; many models for CIFAR need --mean 0 --std 255 instead%s\n", command, m.path, advice)
 	}
 	return opened, b, nil
 }

@@ -34,7 +34,8 @@ Usage: lamina predict MODEL FILE... [flags]
 ` + modelHelp + `
 FILE is a PNG, JPEG, WebP or GIF image (of an animation the first frame), a
 folder, searched without following links, or - for standard input. Images are
-resized to the network's input. Transparent pixels become black.
+turned upright as EXIF says, then resized to the network's input. Transparent
+pixels become black.
 `
 
 type predict struct {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lamina-go/lamina/internal/classify"
 	"github.com/lamina-go/lamina/internal/classify/classifytest"
@@ -142,17 +143,22 @@ func TestBadImages(t *testing.T) {
 	half := clitest.Put(t, good[:len(good)/2], dir, "half.png")
 	huge := clitest.Put(t, picturetest.Bomb(t, 50_000, 50_000), dir, "huge.png")
 	empty := clitest.Put(t, nil, dir, "empty.png")
+	hostile, err := filepath.Abs("../picture/testdata/hostile/refine200.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
 	folder := filepath.Join(dir, "folder")
 	os.Mkdir(folder, 0o755)
-	out := clitest.Expect(t, clitest.Command(t, "predict", classifytest.Run(t), a, text, half, "nowhere.png", huge, empty, folder, z, "--json"), 1,
+	out := clitest.Expect(t, clitest.Command(t, "predict", classifytest.Run(t), a, text, half, "nowhere.png", huge, empty, hostile, folder, z, "--json"), 1,
 		[]string{text, "not an image"}, []string{half, "does not decode"}, []string{"nowhere.png", "no such file"},
-		[]string{huge, "50000x50000", "too large"}, []string{empty, "not an image"}, []string{folder, "no images"},
-		[]string{"6 of 8"})
+		[]string{huge, "50000x50000", "too large"}, []string{empty, "not an image"}, []string{hostile, "scans", "too large"},
+		[]string{folder, "no images"},
+		[]string{"7 of 9"})
 	files := decode(t, out)
-	if len(files) != 8 || files[0].Classes == nil || files[7].Classes == nil {
-		t.Fatalf("want 8 images, the first and the last with classes:\n%s", out)
+	if len(files) != 9 || files[0].Classes == nil || files[8].Classes == nil {
+		t.Fatalf("want 9 images, the first and the last with classes:\n%s", out)
 	}
-	for _, f := range files[1:7] {
+	for _, f := range files[1:8] {
 		if f.Error == "" || f.Classes != nil {
 			t.Errorf("%s: error %q, classes %v", f.Name, f.Error, f.Classes)
 		}
@@ -161,6 +167,44 @@ func TestBadImages(t *testing.T) {
 		t.Errorf("want a row for the good image only:\n%s", out)
 	}
 	clitest.Expect(t, clitest.Command(t, "predict", classifytest.Run(t), half), 1, []string{half, "does not decode"}) // one sentence is enough
+}
+
+// TestManyScans names JPEGs that would take too long to decode, and classifies others.
+func TestManyScans(t *testing.T) {
+	dir := t.TempDir()
+	lines := [][]string{{"200 of 201"}}
+	for i, data := range picturetest.ManyScans(t, 200) {
+		name := clitest.Put(t, data, dir, fmt.Sprintf("%03d.jpg", i))
+		lines = append(lines[:i], []string{name, "too large"}, lines[i])
+	}
+	clitest.Put(t, classifytest.PNG(t, 0), dir, "good.png")
+	began := time.Now()
+	files := decode(t, clitest.Expect(t, clitest.Command(t, "predict", classifytest.Run(t), dir, "--json"), 1, lines...))
+	if took := time.Since(began); took > 10*time.Second || len(files) != 201 || files[200].Classes == nil {
+		t.Errorf("%d files in %v", len(files), took)
+	}
+}
+
+// TestOrientation classifies one scene that was stored upright and on its side.
+func TestOrientation(t *testing.T) {
+	args := []string{"predict", classifytest.Run(t), "--json", "--top", "10"}
+	for _, name := range []string{"1", "6"} {
+		path, err := filepath.Abs("../picture/testdata/orientation/exif_orientation_" + name + ".jpg")
+		if err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, path)
+	}
+	files := decode(t, clitest.Expect(t, clitest.Command(t, args...), 0))
+	byName := map[string]float64{}
+	for _, c := range files[0].Classes {
+		byName[c.Name] = c.Probability
+	}
+	for _, c := range files[1].Classes { // JPEG loses a little in each
+		if p := byName[c.Name]; max(p, c.Probability)-min(p, c.Probability) > 0.05 {
+			t.Errorf("%s: %.3f upright, %.3f on its side", c.Name, p, c.Probability)
+		}
+	}
 }
 
 func TestBadCommands(t *testing.T) {

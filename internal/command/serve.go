@@ -33,6 +33,7 @@ const defaultAddress = "127.0.0.1:8080"
 type server struct {
 	model
 	listen string
+	hosts  []string
 	top    int
 }
 
@@ -45,6 +46,8 @@ func (s *server) command() *cli.Command {
 	g := cli.NewGroup("Server")
 	g.StringVar(&s.listen, "listen", s.listen,
 		"`ADDRESS` a port of this machine alone, as 9000, or HOST:PORT; 0.0.0.0:8080 listens on all its networks")
+	g.Func("allow-host", "`NAME` answer requests to this host too, as through a reverse proxy; repeat for more",
+		func(name string) error { s.hosts = append(s.hosts, name); return nil })
 	g.IntVar(&s.top, "top", s.top, "`N` classes per image unless a request has ?top=N")
 	return &cli.Command{Name: "serve", Summary: "answer HTTP requests with a model", Usage: serveUsage,
 		Flags: append([]cli.Group{g}, s.groups()...), Check: s.check, Run: s.run}
@@ -81,7 +84,7 @@ func (s *server) run(*cli.Call) error {
 	}
 	defer b.Close()
 	ctx := cli.Context("stopping once the requests that have arrived are answered; Ctrl-C again ends at once")
-	server, err := serve.New(m, s.top)
+	server, err := serve.New(m, s.top, s.hosts...)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,12 @@ type Budget struct {
 // NewBudget returns the budget for a file of size bytes.
 func NewBudget(size int64) *Budget { return &Budget{size, size + allowance} }
 
+// expansion is how many times the data of a compressed archive may be larger than its file.
+const expansion = 16
+
+// NewArchiveBudget returns the budget for a compressed archive of size bytes.
+func NewArchiveBudget(size int64) *Budget { return &Budget{size, expansion*size + allowance} }
+
 // Take takes n bytes from the budget. The error says that the file needs more than is left.
 func (b *Budget) Take(n int64) error {
 	if n < 0 || n > b.left {

@@ -3,9 +3,11 @@
 package picture
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	_ "image/gif" // the formats that image.Decode knows
 	_ "image/jpeg"
 	_ "image/png"
@@ -25,6 +27,12 @@ import (
 const (
 	maxPixels = 64 << 20
 	maxExtent = 1 << 15 // resizing makes an intermediate row for each row of the image
+)
+
+// The memory that decoding may take. A large image is worth more if its file is large.
+const (
+	maxMemory     = 64 << 20
+	memoryPerByte = 256
 )
 
 // The reasons to reject a file.
@@ -50,14 +58,16 @@ func IsName(name string) bool {
 // IsHidden reports whether the last element of a path begins with a dot.
 func IsHidden(path string) bool { return strings.HasPrefix(filepath.Base(path), ".") }
 
-// Picture is an image file of which only the size has been read.
+// Picture is an image file of which only the headers have been read.
 type Picture struct {
-	Width, Height int
+	Width, Height int // as stored
 	file          io.ReadSeeker
+	orientation   orientation
 }
 
-// Open reads the size of an image. An error is [ErrFormat], [ErrTooLarge], [ErrAnimatedWebP], or
-// says how the file is damaged. The file must be at its start and stay open for [Picture.Decode].
+// Open reads the size of an image and how it is stored. An error is [ErrFormat], [ErrTooLarge],
+// [ErrAnimatedWebP], or says how the file is damaged. An image is too large by its size, or by the
+// work or memory that it takes. The file must be at its start and stay open for [Picture.Decode].
 func Open(file io.ReadSeeker) (*Picture, error) {
 	config, format, err := image.DecodeConfig(file)
 	switch {
@@ -70,20 +80,71 @@ func Open(file io.ReadSeeker) (*Picture, error) {
 	case config.Width > maxExtent || config.Height > maxExtent || config.Width*config.Height > maxPixels:
 		return nil, fmt.Errorf("an image of %dx%d pixels is %w: the limit is %d in a row or column and %d million in all",
 			config.Width, config.Height, ErrTooLarge, maxExtent, maxPixels>>20)
-	case format == "webp":
+	}
+	p := &Picture{config.Width, config.Height, file, upright}
+	size, err := file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	pixels := int64(p.Width) * int64(p.Height)
+	memory := pixels * pixelBytes(config.ColorModel)
+	switch format {
+	case "gif":
+		memory += 4 * pixels // of the canvas
+	case "png":
+		p.orientation = chunkOrientation(file, format)
+	case "webp":
 		if err := checkStill(file); err != nil {
 			return nil, err
 		}
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
+		p.orientation = chunkOrientation(file, format)
+	case "jpeg":
+		j, err := readJPEG(file, size)
+		if err != nil {
+			return nil, err
+		}
+		p.orientation, memory = j.orientation, j.memory(pixels)
 	}
-	return &Picture{config.Width, config.Height, file}, nil
+	if memory > maxMemory+memoryPerByte*size {
+		return nil, fmt.Errorf("an image of %dx%d pixels in %d bytes is %w: it takes %d MB to decode",
+			p.Width, p.Height, size, ErrTooLarge, memory>>20)
+	}
+	return p, nil
 }
 
-// Decode returns the image, of an animation the first frame.
-func (p *Picture) Decode() (image.Image, error) {
+// pixelBytes returns how much memory decoding takes for a pixel of PNG, GIF or WebP at most.
+func pixelBytes(m color.Model) int64 {
+	switch m {
+	case color.GrayModel:
+		return 1
+	case color.Gray16Model:
+		return 2
+	case color.YCbCrModel:
+		return 3
+	case color.RGBA64Model, color.NRGBA64Model, color.NYCbCrAModel: // the alpha of the last is decoded as RGBA
+		return 8
+	}
+	if _, ok := m.(color.Palette); ok {
+		return 1
+	}
+	return 4
+}
+
+// Decode returns the upright image, of an animation the first frame. It ends soon after ctx.
+func (p *Picture) Decode(ctx context.Context) (image.Image, error) {
 	if _, err := p.file.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	m, format, err := image.Decode(p.file)
+	m, format, err := image.Decode(&cancelReader{ctx, p.file})
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if err != nil {
 		return nil, undecodable(err)
 	}
@@ -95,7 +156,23 @@ func (p *Picture) Decode() (image.Image, error) {
 		draw.Draw(whole, m.Bounds(), m, m.Bounds().Min, draw.Src)
 		m = whole
 	}
+	if p.orientation != upright {
+		m = turned{m, p.orientation}
+	}
 	return m, nil
+}
+
+// cancelReader reads little at a time until its context ends.
+type cancelReader struct {
+	ctx  context.Context
+	file io.Reader
+}
+
+func (r *cancelReader) Read(b []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.file.Read(b[:min(len(b), 4096)])
 }
 
 // checkStill returns [ErrAnimatedWebP] for a WebP whose extended header sets the animation flag.
@@ -143,7 +220,12 @@ func undecodable(err error) error {
 // Resize sets dst, (height, width, 3) of red, green and blue, to the image scaled to that size
 // without regard to its proportions (Catmull-Rom). Transparent pixels are laid on black.
 func Resize(dst []byte, m image.Image, height, width int) {
-	small := image.NewRGBA(image.Rect(0, 0, width, height))
+	o := upright
+	if t, ok := m.(turned); ok {
+		m, o = t.Image, t.orientation
+	}
+	storedWidth, storedHeight := o.size(width, height)
+	small := image.NewRGBA(image.Rect(0, 0, storedWidth, storedHeight))
 	draw.Draw(small, small.Bounds(), image.Black, image.Point{}, draw.Src)
 	if m.Bounds().Size() == small.Bounds().Size() {
 		draw.Draw(small, small.Bounds(), m, m.Bounds().Min, draw.Over)
@@ -151,6 +233,7 @@ func Resize(dst []byte, m image.Image, height, width int) {
 		draw.CatmullRom.Scale(small, small.Bounds(), m, m.Bounds(), draw.Over, nil)
 	}
 	for i := range height * width {
-		copy(dst[3*i:3*i+3], small.Pix[4*i:])
+		x, y := o.stored(i%width, i/width, storedWidth, storedHeight)
+		copy(dst[3*i:3*i+3], small.Pix[small.PixOffset(x, y):])
 	}
 }

@@ -2,6 +2,7 @@ package picture
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"image"
 	"image/color"
@@ -20,7 +21,7 @@ func pixels(data []byte, height, width int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := p.Decode()
+	m, err := p.Decode(context.Background())
 	if err != nil {
 		return nil, err
 	}

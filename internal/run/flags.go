@@ -30,6 +30,7 @@ func (s *Settings) Flags() []cli.Group {
 	data.StringVar(&s.Data, "data", s.Data,
 		"`PATH` CIFAR-10, binary or Python, as a folder or .tar.gz; a folder of image files; or shapes, "+
 			"images generated in memory (default the official archive, downloaded)")
+	data.BoolVar(&s.SkipBad, "skip-bad", s.SkipBad, "leave out image files of a folder that cannot be read")
 	data.IntVar(&s.Limit, "limit", s.Limit, "`N` train on the first N images only")
 	data.IntVar(&s.ValLimit, "val-limit", s.ValLimit, "`N` validate with the first N images only")
 	data.TextVar(&s.Augment, "augment", s.Augment, "`KIND` flips and shifts: none, whole-pixel or sub-pixel")

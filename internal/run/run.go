@@ -206,7 +206,7 @@ func (s *Settings) Dataset(ctx context.Context, progress func(done, total int64)
 	if _, err := os.Stat(s.Data); s.Data != "" && s.Data != cifar.BuiltIn && errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s does not exist; set --data to the dataset", s.Data)
 	}
-	d, err := cifar.Open(ctx, s.Data, progress)
+	d, err := cifar.Open(ctx, s.Data, cifar.Options{Progress: progress, SkipBad: s.SkipBad})
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,7 @@ type Settings struct {
 	Data     string             `json:"data"` // an absolute path, cifar.BuiltIn, or "" for the official archive
 	Limit    int                `json:"limit"`
 	ValLimit int                `json:"val-limit"`
+	SkipBad  bool               `json:"skip-bad"`
 	Augment  cifar.Augmentation `json:"augment"`
 	Std      deviations         `json:"std"`
 

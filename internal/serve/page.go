@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/png"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/lamina-go/lamina/cifar"
@@ -36,7 +37,7 @@ type pageFile struct {
 // newPage returns the page of a model.
 func newPage(m *classify.Model) (page, error) {
 	p := page{}
-	samples, err := p.addSamples()
+	samples, err := p.addSamples(m.Labels())
 	if err != nil {
 		return nil, err
 	}
@@ -62,10 +63,14 @@ func newPage(m *classify.Model) (page, error) {
 // sample is an image for people who have none at hand.
 type sample struct{ Path, Name string }
 
-// addSamples adds an image of each class of the generated dataset.
-func (p page) addSamples() ([]sample, error) {
-	var samples []sample
+// addSamples adds an image of each class of the generated dataset for a model of those classes. For
+// others there are none.
+func (p page) addSamples(labels []string) ([]sample, error) {
 	d := cifar.Shapes(1, 0, 10)
+	if !slices.Equal(labels, d.Classes) {
+		return nil, nil
+	}
+	var samples []sample
 	for i, label := range d.Test.Labels {
 		m := image.NewNRGBA(image.Rect(0, 0, cifar.Size, cifar.Size))
 		for j := range cifar.Size * cifar.Size {

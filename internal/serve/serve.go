@@ -21,19 +21,25 @@ const (
 	maxBodies = 16 * maxBody
 	maxPixels = 32 << 20 // of an image, and of all that are decoded at a time
 	maxImages = 256
+	maxHead   = 16 << 10 // bytes
+	// maxConnections counts those whose request has not begun, too.
+	maxConnections = 1024
 )
 
 // Server answers HTTP with a model.
 type Server struct {
 	*metrics
-	model    *classify.Model
-	top      int
-	timeouts timeouts
-	batcher  *batcher
-	bodies   *semaphore.Weighted // bytes
-	pixels   *semaphore.Weighted
-	origin   http.CrossOriginProtection
-	page     page
+	model       *classify.Model
+	top         int
+	timeouts    timeouts
+	batcher     *batcher
+	connections int // at most
+	bodies      *intake
+	pixels      *semaphore.Weighted
+	hosts       []string // names that it answers to, beside those of hostCheck
+	host        func(*http.Request) error
+	origin      http.CrossOriginProtection
+	page        page
 }
 
 // timeouts limit how long a client may take.
@@ -42,16 +48,19 @@ type timeouts struct {
 	body   time.Duration // to send all of it
 	answer time.Duration // until its images are classified
 	idle   time.Duration // between requests
+	stop   time.Duration // to send the rest of a body when the server stops
 }
 
 // request returns how long a request can take from the end of its head.
 func (t timeouts) request() time.Duration { return t.body + t.answer }
 
-// New returns a server that reports the top classes of an image unless a request says otherwise.
-func New(m *classify.Model, top int) (*Server, error) {
-	s := &Server{model: m, top: top, bodies: semaphore.NewWeighted(maxBodies), pixels: semaphore.NewWeighted(maxPixels),
+// New returns a server that reports the top classes of an image unless a request says otherwise. It
+// answers to hosts, too: see [Server.Serve].
+func New(m *classify.Model, top int, hosts ...string) (*Server, error) {
+	s := &Server{model: m, top: top, hosts: hosts, host: func(*http.Request) error { return nil },
+		connections: maxConnections, bodies: newIntake(), pixels: semaphore.NewWeighted(maxPixels),
 		timeouts: timeouts{head: 10 * time.Second, body: 30 * time.Second, answer: 30 * time.Second,
-			idle: 2 * time.Minute}}
+			idle: 2 * time.Minute, stop: 2 * time.Second}}
 	var err error
 	if s.page, err = newPage(m); err != nil {
 		return nil, err
@@ -65,9 +74,13 @@ func New(m *classify.Model, top int) (*Server, error) {
 func (s *Server) Close() { s.batcher.close() }
 
 // Serve answers the connections of a listener until ctx is done. Then it accepts no more and
-// answers the requests that it has.
+// answers the requests that it has. At a loopback address it answers only requests whose host is a
+// loopback name or address, or one of the server's hosts.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	s.host = hostCheck(listener.Addr(), s.hosts)
+	waiting := &connections{most: s.connections, waiting: map[net.Conn]time.Time{}, intake: s.bodies}
 	h := &http.Server{
+		ConnState: waiting.observe, MaxHeaderBytes: maxHead,
 		Handler:           s.handler(),
 		ReadHeaderTimeout: s.timeouts.head, ReadTimeout: s.timeouts.body, IdleTimeout: s.timeouts.idle,
 		WriteTimeout: 2 * s.timeouts.request(), // so that the answer to a timeout still goes out
@@ -81,6 +94,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeouts.head+s.timeouts.request())
 	defer cancel()
+	defer time.AfterFunc(s.timeouts.stop, s.bodies.rejectAll).Stop()
 	if err := h.Shutdown(grace); err != nil {
 		h.Close()
 		return fmt.Errorf("stopped with unanswered requests: %w", err)

@@ -49,7 +49,11 @@ func (s *Server) endpoint(f answerer) http.Handler {
 		h.Set("Content-Security-Policy", contentPolicy)
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
-		if err := guard(counted, r, f); err != nil {
+		err := s.host(r)
+		if err == nil {
+			err = guard(counted, r, f)
+		}
+		if err != nil {
 			writeError(counted, err)
 		}
 		s.observeRequest(r.Pattern, counted.status, time.Since(began))

@@ -74,6 +74,7 @@ func listen(t testing.TB, s *Server) (address string, stop func()) {
 // post sends a body to a handler.
 func post(h http.Handler, url, contentType string, body io.Reader) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, url, body)
+	r.Host = "localhost"
 	if contentType != "" {
 		r.Header.Set("Content-Type", contentType)
 	}
@@ -142,6 +143,10 @@ func TestBadRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	scans, err := os.ReadFile("../picture/testdata/hostile/refine200.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var other bytes.Buffer
 	if err := tiff.Encode(&other, classifytest.Image(0), nil); err != nil {
 		t.Fatal(err)
@@ -162,6 +167,7 @@ func TestBadRequests(t *testing.T) {
 		{"half an image", "POST", predictPath, "image/png", bytes.NewReader(picture[:len(picture)/2]), 400, []string{"does not decode"}},
 		{"animated WebP", "POST", predictPath, "image/webp", bytes.NewReader(animation), 415, []string{"animated", "PNG"}},
 		{"decompression bomb", "POST", predictPath, "image/png", bytes.NewReader(picturetest.Bomb(t, 50_000, 50_000)), 413, []string{"50000x50000", "too large"}},
+		{"JPEG of many scans", "POST", predictPath, "image/jpeg", bytes.NewReader(scans), 413, []string{"scans", "too large"}},
 		{"large body", "POST", predictPath, "image/png", bytes.NewReader(make([]byte, maxBody+1)), 413, []string{"16 MB"}},
 		{"endless body", "POST", predictPath, "image/png", endless{}, 413, []string{"16 MB"}},
 		{"endless form", "POST", predictPath, manyType, io.MultiReader(bytes.NewReader(many[:200]), endless{}), 413, []string{"16 MB"}},
@@ -233,16 +239,21 @@ func checkHeaders(t testing.TB, h http.Header) {
 // checkFree checks that no request holds a share of the limits on bodies and pixels.
 func checkFree(t testing.TB, s *Server) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !s.bodies.TryAcquire(maxBodies); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(5 * time.Second); freeBodies(s) != maxBodies; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("a finished request holds a share of the bodies")
 		}
 	}
-	s.bodies.Release(maxBodies)
 	if !s.pixels.TryAcquire(maxPixels) {
 		t.Fatal("a finished request holds a share of the pixels")
 	}
 	s.pixels.Release(maxPixels)
+}
+
+func freeBodies(s *Server) int64 {
+	s.bodies.mu.Lock()
+	defer s.bodies.mu.Unlock()
+	return s.bodies.free
 }
 
 func TestPage(t *testing.T) {
@@ -256,6 +267,29 @@ func TestPage(t *testing.T) {
 				t.Errorf("%s: status %d, %s, %d bytes", path, w.Code, w.Header().Get("Content-Type"), w.Body.Len())
 			}
 			checkHeaders(t, w.Header())
+		}
+	}
+}
+
+// TestSamples offers images of shapes only to a model of shapes.
+func TestSamples(t *testing.T) {
+	m, err := classify.Open(classifytest.OpenCPU(t), classifytest.Run(t), classify.Options{Labels: strings.Fields("a b c d e f g h i j")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		s    *Server
+		want int
+	}{{newTestServer(t), 200}, {serverOf(t, m), 404}} {
+		h, w := test.s.handler(), httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/samples/0.png", nil))
+		if w.Code != test.want {
+			t.Errorf("status %d of a sample, want %d", w.Code, test.want)
+		}
+		w = httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if page := w.Body.String(); strings.Contains(page, "Or try one of these") != (test.want == 200) || !strings.Contains(page, "Drop images here") {
+			t.Errorf("a page with the wrong samples:\n%s", page)
 		}
 	}
 }
@@ -311,7 +345,7 @@ func TestBusy(t *testing.T) {
 	checkProblem(t, post(h, predictPath, "", bytes.NewReader(classifytest.PNG(t, 0))).Result(), 503, "waited")
 	checkProblem(t, post(h, predictPath, "", bytes.NewReader(classifytest.PNG(t, 0))).Result(), 503, "queue is full")
 	checkFree(t, s)
-	s.bodies.Acquire(context.Background(), maxBodies)
+	s.bodies.free = 0
 	checkProblem(t, post(h, predictPath, "", bytes.NewReader(classifytest.PNG(t, 0))).Result(), 503, "busy")
-	s.bodies.Release(maxBodies)
+	s.bodies.free = maxBodies
 }

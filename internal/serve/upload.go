@@ -53,18 +53,11 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 	if r.ContentLength > maxBody {
 		return &http.MaxBytesError{Limit: maxBody}
 	}
-	size := r.ContentLength
-	if size < 0 {
-		size = maxBody // the size is unknown
-	}
-	if !s.bodies.TryAcquire(size) {
-		return errQueueFull
-	}
-	defer s.bodies.Release(size)
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	ctx, cancel := context.WithTimeoutCause(r.Context(), s.timeouts.request(), errTooSlow)
 	defer cancel() // if one image finds the queue full, the queued ones are not classified
-	uploads, err := s.read(ctx, r)
+	b := s.bodies.open(ctx, w, r)
+	defer b.close()
+	uploads, err := s.read(ctx, r.Header.Get("Content-Type"), b)
 	if err != nil {
 		return err
 	}
@@ -109,11 +102,11 @@ func (s *Server) await(u *upload, top int) (uploaded, error) {
 	return result, nil
 }
 
-// read reads the images of a request and queues them.
-func (s *Server) read(ctx context.Context, r *http.Request) ([]upload, error) {
-	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+// read reads the images of a body and queues them.
+func (s *Server) read(ctx context.Context, contentType string, body io.Reader) ([]upload, error) {
+	kind, parameters, err := mime.ParseMediaType(contentType)
 	if kind != "multipart/form-data" {
-		data, err := io.ReadAll(r.Body)
+		data, err := io.ReadAll(body)
 		if err != nil {
 			return nil, brokenBody(err)
 		}
@@ -127,7 +120,7 @@ func (s *Server) read(ctx context.Context, r *http.Request) ([]upload, error) {
 		return nil, problemf(http.StatusBadRequest, "Content-Type: a form requires a boundary")
 	}
 	var uploads []upload
-	form := multipart.NewReader(r.Body, parameters["boundary"])
+	form := multipart.NewReader(body, parameters["boundary"])
 	for {
 		field, err := form.NextPart()
 		if err == io.EOF { // the last boundary; a body that ends without it gives another error
@@ -192,7 +185,7 @@ func (s *Server) decode(ctx context.Context, data []byte) ([]float32, error) {
 		return nil, err
 	}
 	defer s.pixels.Release(pixels)
-	img, err := p.Decode()
+	img, err := p.Decode(ctx)
 	if err != nil {
 		return nil, err
 	}
