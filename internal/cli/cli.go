@@ -94,6 +94,12 @@ func (p *Program) find(name string) (*Command, error) {
 		}
 		names = append(names, c.Name)
 	}
+	if flag, ok := strings.CutPrefix(name, "--"); ok {
+		if near := nearest(flag, []string{"help", "version"}); near != "" {
+			return nil, fmt.Errorf("unknown flag --%s: did you mean --%s?", flag, near)
+		}
+		return nil, fmt.Errorf("flag %s without a command: a command comes first, see %s help", name, p.Name)
+	}
 	if near := nearest(name, append(names, "help")); near != "" {
 		return nil, fmt.Errorf("unknown command %q: did you mean %s?", name, near)
 	}

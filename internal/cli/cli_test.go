@@ -71,6 +71,8 @@ func TestCommandEnds(t *testing.T) {
 		{"end --secrt", 2, "", "test end: unknown flag --secrt: see --help\n"},
 		{"end -x", 2, "", "test end: unknown flag -x: see --help\n"},
 		{"edn well", 2, "", "test: unknown command \"edn\": did you mean end?\n"},
+		{"--versoin", 2, "", "test: unknown flag --versoin: did you mean --version?\n"},
+		{"--number 4", 2, "", "test: flag --number without a command: a command comes first, see test help\n"},
 		{"start", 2, "", "test: unknown command \"start\": see test help\n"},
 		{"help start", 2, "", "test: unknown command \"start\": see test help\n"},
 	} {
