@@ -4,10 +4,9 @@
 #	cudnn/run-on-gpu.sh --build DIR        puts the programs it needs into DIR, for a machine without Go
 #	cudnn/run-on-gpu.sh [--binaries DIR] [--data CIFAR] [--python PYTHON] [--report FILE]
 #
-# Without --binaries it builds them, with Go and a C compiler (the modules must be in Go's cache, or in a folder vendor
-# as `go mod vendor` makes it: nothing is downloaded then). CIFAR is the folder of CIFAR-10's binary version; without
-# it the curves are those of drawn shapes. PYTHON is one with PyTorch, to compare with. LAMINA_CUDA tells where the
-# libraries are, if the system does not know them.
+# Without --binaries it builds them, with Go and a C compiler. CIFAR is the folder of CIFAR-10's
+# binary version; without it the data are generated shapes. PYTHON is a Python with PyTorch, to
+# compare with. LAMINA_CUDA names folders of the libraries that the system does not find.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,7 +18,7 @@ while [ $# -gt 0 ]; do
 	--data) data=$2 ;;
 	--python) python=$2 ;;
 	--report) report=$2 ;;
-	*) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2 ;;
+	*) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
 	esac
 	shift 2
 done
@@ -83,7 +82,7 @@ say "" "the curves:" '```'
 for run in card bf16 cpu; do [ ! -e "$work/$run" ] || say "$run" "$(cat "$work/$run/history.csv")"; done
 say '```'
 
-# A run that is killed goes on; deterministic, it comes to the bits of one that was not.
+# A killed run is resumed. With --deterministic it ends with the bits of an uninterrupted run.
 killed() {
 	train --backend cudnn --deterministic --limit 25000 --epochs 2 --out "$work/whole" &&
 		{ train --backend cudnn --deterministic --limit 25000 --epochs 2 --save-every 1s --out "$work/killed" & } || return 1
@@ -98,12 +97,12 @@ killed() {
 }
 part "kill and resume, deterministic" 20 killed
 other() { "$binaries/train" --resume "$work/cpu" --backend cudnn --epochs 4 && "$binaries/train" --resume "$work/card" --backend cpu --epochs 4; }
-part "a CPU run gone on with on the card, and the other way round" 40 other
+part "a CPU run resumed on the card, and a run of the card on the CPU" 40 other
 
 if [ -n "$python" ]; then
 	part "PyTorch on the same card, torch.compile and channels_last, ms a step" 40 "$python" cudnn/peers.py
 fi
 part "algorithms of convolutions, as they were measured" 400 cat "$XDG_CACHE_HOME/lamina/convolutions-cudnn.json"
-say "" "what the program noted (that steps cannot be recorded would stand here):" "" "$(sort -u "$work/notes")"
+say "" "notes of the program, such as that a driver cannot record steps:" "" "$(sort -u "$work/notes")"
 say "" "$failed parts failed"
 [ $failed -eq 0 ]

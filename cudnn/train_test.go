@@ -12,7 +12,7 @@ import (
 )
 
 // TestTrain runs the program: on the CPU where there is no card, on the card, and a run begun on
-// each and gone on with on the other.
+// each and resumed on the other.
 func TestTrain(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains a network of 28 million weights on emulated kernels")
