@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -62,17 +63,15 @@ func (p *Program) Main(words ...string) {
 // run runs a command. prefix begins the line that reports an error.
 func (p *Program) run(words, args []string) (prefix string, err error) {
 	all := append(words, args...)
-	if len(all) == 0 || all[0] == "--help" || all[0] == "-h" {
-		all = []string{"help"}
-	}
+	help := []string{"help", "--help", "-h"}
 	switch {
-	case all[0] == "--version":
-		all[0] = "version"
-	case all[0] == "help" && len(all) > 1:
-		all = []string{all[1], "--help"}
-	case all[0] == "help":
+	case len(all) == 0 || slices.Contains(help, all[0]) && (len(all) == 1 || slices.Contains(help, all[1])):
 		fmt.Print(p.help())
 		return p.Name, nil
+	case all[0] == "--version":
+		all[0] = "version"
+	case slices.Contains(help, all[0]):
+		all = []string{all[1], "--help"}
 	}
 	c, err := p.find(all[0])
 	if err != nil {

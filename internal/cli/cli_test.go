@@ -103,12 +103,12 @@ General
   --verbose    print all settings; on an internal error, print the stack trace
   -h, --help   print this help
 `
-	for _, args := range []string{"end mistaken -h", "help end", "end --help"} {
+	for _, args := range []string{"end mistaken -h", "help end", "--help end", "end --help"} {
 		if got := clitest.Expect(t, clitest.Command(t, strings.Fields(args)...), 0); got != want {
 			t.Errorf("%s:\n%s\nwant\n%s", args, got, want)
 		}
 	}
-	for _, args := range []string{"", "help", "--help", "-h"} {
+	for _, args := range []string{"", "help", "--help", "-h", "help help", "help --help"} {
 		text := clitest.Expect(t, clitest.Command(t, strings.Fields(args)...), 0)
 		if !strings.HasPrefix(text, "Test it.\n\nCommands\n  end            end in a way\n") {
 			t.Errorf("%s:\n%s", args, text)
