@@ -80,6 +80,11 @@ func (e *evaluate) run(*cli.Call) error {
 		return err
 	}
 	defer b.Close()
+	if e.data == "" { // a download that would be of no use
+		if err := m.CheckClasses(cifar.Classes()); err != nil {
+			return fmt.Errorf("without --data the dataset is CIFAR-10: %w: name another with --data", err)
+		}
+	}
 	progress := cli.NewProgress(os.Stderr)
 	d, err := cifar.Open(ctx, e.data, progress.Download)
 	progress.EndBar()
