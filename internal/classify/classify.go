@@ -37,7 +37,7 @@ type Options struct {
 // Model is an opened model. It is safe for concurrent use.
 type Model struct {
 	Name    string
-	Guessed bool     // the file does not record how pixels are prepared; CIFAR-10's mean is assumed
+	Guessed bool     // the file does not record how pixels are prepared; as in cifar.MeanOnly is assumed
 	Notes   []string // what a user should know of the model's file
 
 	model     *nn.Model

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -50,7 +51,7 @@ func (p *Program) Main(words ...string) {
 	if err == nil {
 		os.Exit(0)
 	}
-	fmt.Fprintf(os.Stderr, "%s: %s\n", prefix, strings.ReplaceAll(err.Error(), "\n", "; "))
+	fmt.Fprintf(os.Stderr, "%s: %s\n", prefix, Escape(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	switch usage := (UsageError{}); {
 	case errors.As(err, &usage):
 		os.Exit(2)
@@ -204,6 +205,20 @@ func executable() string {
 		return "go run " + info.Path + "@" + v
 	}
 	return "go run ." + strings.TrimPrefix(info.Path, info.Main.Path)
+}
+
+// Escape replaces control characters, which would act on the terminal, by escapes such as \x1b. They
+// may come from a file.
+func Escape(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if strconv.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return b.String()
 }
 
 // quote makes a text one word of a shell.

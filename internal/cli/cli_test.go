@@ -31,7 +31,7 @@ func main() {
 	c.Run = func(call *Call) error {
 		switch end {
 		case "failed":
-			return errors.New("first\nsecond")
+			return errors.New("first\nsecond \x1b[31m é")
 		case "misled":
 			return fmt.Errorf("later: %w", Usage(errors.New("a mistake")))
 		case "interrupted":
@@ -60,7 +60,7 @@ func TestCommandEnds(t *testing.T) {
 		stdout, stderr string
 	}{
 		{"end well", 0, "done  end 'a b'\n", ""},
-		{"end failed", 1, "", "test end: first; second\n"},
+		{"end failed", 1, "", "test end: first; second \\x1b[31m é\n"},
 		{"end mistaken", 2, "", "test end: no such end\n"},
 		{"end misled", 2, "", "test end: later: a mistake\n"},
 		{"end interrupted", 130, "", "test end: a run was interrupted\n"},

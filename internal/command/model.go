@@ -62,7 +62,7 @@ func (m *model) open(command string) (*classify.Model, backend.Backend, error) {
 		fmt.Fprintf(os.Stderr, "lamina %s: %s: %s\n", command, m.path, note)
 	}
 	if opened.Guessed {
-		fmt.Fprintf(os.Stderr, "lamina %s: %s does not record how pixels are prepared: assuming CIFAR-10's mean; --mean and --std set it\n", command, m.path)
+		fmt.Fprintf(os.Stderr, "lamina %s: %s does not record how pixels are prepared: subtracting the mean colour of ImageNet; --mean and --std replace it\n", command, m.path)
 	}
 	return opened, b, nil
 }

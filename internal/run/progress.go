@@ -95,7 +95,7 @@ func list(names []string) string {
 	if len(names) == 0 {
 		return "none"
 	}
-	return strings.Join(names, ", ")
+	return cli.Escape(strings.Join(names, ", "))
 }
 
 // step shows how far an epoch has come.
