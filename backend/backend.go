@@ -145,7 +145,7 @@ type Conv2D interface {
 	BackwardData(dx, dy, w tensor.Tensor)
 }
 
-// DenseSpec describes y = x·w + b, with the same facts as Conv2DSpec.
+// DenseSpec describes y = x·w + b. Its fields mean the same as those of Conv2DSpec.
 type DenseSpec struct {
 	N, In, Out  int
 	BatchNorm   bool
@@ -168,8 +168,8 @@ func (s DenseSpec) Rows() Rows {
 	return s.Slice
 }
 
-// SliceRows is the granularity of DenseSpec.Slice: plans compute so many rows at a time, and they
-// fill cache lines.
+// SliceRows is the granularity of DenseSpec.Slice: plans compute this many rows at a time, which
+// fill whole cache lines.
 const SliceRows = 64
 
 // Rows are the rows of a matrix from From on, before To.

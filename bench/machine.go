@@ -79,7 +79,7 @@ func cores(threads int) string {
 // share formats a rate in GFLOP/s and its share of the peak.
 func share(rate, peak float64) string { return fmt.Sprintf("%6.1f %3.0f %%", rate, 100*rate/peak) }
 
-// A kernel is called for this time, and at least so many times.
+// A kernel is called for this time, and at least this many times.
 const (
 	kernelTime  = 200 * time.Millisecond
 	kernelCalls = 5

@@ -125,6 +125,7 @@ func trainingRate(b backend.Backend, net *nn.Network, batch int, atLeast time.Du
 	if err != nil {
 		return 0, err
 	}
+	defer t.Close()
 	if err := t.Run(ctx); !errors.Is(err, errMeasured) {
 		return 0, err
 	}
@@ -137,6 +138,7 @@ func inferenceRate(b backend.Backend, net *nn.Network, batch int, atLeast time.D
 	if err != nil {
 		return 0, err
 	}
+	defer m.Close()
 	if err := m.Init(nn.HeNormal(), 1); err != nil {
 		return 0, err
 	}
@@ -144,6 +146,7 @@ func inferenceRate(b backend.Backend, net *nn.Network, batch int, atLeast time.D
 	if err != nil {
 		return 0, err
 	}
+	defer p.Close()
 	images := newSameBatch(batch).images
 	if _, err := p.Logits(images); err != nil {
 		return 0, err

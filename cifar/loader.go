@@ -17,8 +17,9 @@ type Loader struct {
 	Seed          uint64 // for the order and the augmentation
 }
 
-// InOrder is the epoch of the images in their stored order, not augmented.
-const InOrder = -1
+// inOrder is the epoch of the images in their stored order, not augmented: nn.InOrder, which this
+// package does not import.
+const inOrder = -1
 
 // Shape returns the height, width and channels of an image.
 func (l *Loader) Shape() (h, w, c int) { return Size, Size, Channels }
@@ -29,13 +30,14 @@ func (l *Loader) Classes() int { return l.NumClasses }
 // Len returns the number of images.
 func (l *Loader) Len() int { return l.Images.Len() }
 
-// Plan returns the samples of an epoch (from 0, or [InOrder]) in order. Each image occurs once.
+// Plan returns the samples of an epoch (from 0, or -1: stored and not augmented) in order. Each
+// image occurs once.
 func (l *Loader) Plan(epoch int) []Sample {
 	plan := make([]Sample, l.Len())
 	for i := range plan {
 		plan[i] = Sample{Index: int32(i), Label: l.Images.Labels[i]}
 	}
-	if epoch == InOrder {
+	if epoch == inOrder {
 		return plan
 	}
 	// The streams of samples have an index, below 1<<31, in the lower half: see

@@ -44,13 +44,13 @@ func TestPlan(t *testing.T) {
 		}
 		return order
 	}
-	each := order(l.Plan(InOrder))
+	each := order(l.Plan(inOrder))
 	for i, x := range each {
 		if int(x) != i {
 			t.Fatalf("in order: position %d has image %d", i, x)
 		}
 	}
-	for _, s := range l.Plan(InOrder) {
+	for _, s := range l.Plan(inOrder) {
 		if s.TX != 0 || s.TY != 0 || s.Flip {
 			t.Fatalf("in order: %+v is augmented", s)
 		}
@@ -79,7 +79,7 @@ func TestPlan(t *testing.T) {
 func TestBatches(t *testing.T) {
 	d := &Dataset{Classes: Classes(), Train: randomImages(23)}
 	for _, augmentation := range []Augmentation{None, WholePixel, SubPixel} {
-		for _, epoch := range []int{InOrder, 0, 3} {
+		for _, epoch := range []int{inOrder, 0, 3} {
 			l := d.Training(MeanOnly(), augmentation, 5)
 			images, labels, sizes := collect(l, epoch, 0, 10)
 			if !slices.Equal(sizes, []int{10, 10, 3}) {
@@ -127,7 +127,7 @@ func TestBatchesFromWithin(t *testing.T) {
 // Samples encode the plan, in the batches of Batches.
 func TestSamples(t *testing.T) {
 	l := &Loader{Images: randomImages(50), NumClasses: 10, Normalization: MeanOnly(), Augmentation: SubPixel, Seed: 9}
-	for _, epoch := range []int{InOrder, 0, 2} {
+	for _, epoch := range []int{inOrder, 0, 2} {
 		plan := l.Plan(epoch)
 		for _, size := range []int{1, 7, 25, 50, 64, math.MaxInt} {
 			for _, first := range []int{0, 1, 7, 50} {
@@ -165,7 +165,7 @@ func TestSamples(t *testing.T) {
 func TestStored(t *testing.T) {
 	l := &Loader{Images: randomImages(3), Normalization: Normalization{Mean: [3]float32{100, 0, 1}, Std: [3]float32{2, 0, 3}}}
 	pixels, values := l.Stored()
-	images, _, _ := collect(l, InOrder, 0, 3)
+	images, _, _ := collect(l, inOrder, 0, 3)
 	for i, v := range pixels {
 		if got := values[i%3*256+int(v)]; got != images[i] {
 			t.Fatalf("byte %d, which is %d, stands for %g, want %g", i, v, got, images[i])

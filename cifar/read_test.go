@@ -99,7 +99,7 @@ func writeFolder(t testing.TB, files map[string][]byte) string {
 	return dir
 }
 
-// pack returns a .tar.gz of files, in no particular order, in a folder.
+// packFiles returns a .tar.gz of files, in no particular order, in a folder.
 func packFiles(t testing.TB, files map[string][]byte) []byte {
 	var b bytes.Buffer
 	zip := gzip.NewWriter(&b)

@@ -61,7 +61,7 @@ func TestShapesAreDistances(t *testing.T) {
 	}
 }
 
-// mix is exact in each channel.
+// TestMix checks that mix is exact in each channel.
 func TestMix(t *testing.T) {
 	a, b := [3]int{0, 200, 255}, [3]int{255, 3, 255}
 	for step := range one + 1 {

@@ -8,6 +8,11 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // workspaceLimit is the largest workspace of an algorithm; more makes few of them faster. All
@@ -31,7 +36,14 @@ func (b *Backend) choose(which C.int, plan *conv2D, p *pass) (choice, error) {
 		return c, b.setMath(p, c.math)
 	}
 	c := choice{words: b.table[name]}
-	if b.options.Deterministic || !c.parse() || !b.usable(which, p, &c) {
+	known := !b.options.Deterministic && c.parse()
+	if known {
+		var err error
+		if known, err = b.works(which, plan, p, &c); err != nil {
+			return choice{}, err
+		}
+	}
+	if !known {
 		var err error
 		if c, err = b.find(which, plan, p); err != nil {
 			return choice{}, err
@@ -63,7 +75,9 @@ func (b *Backend) find(which C.int, plan *conv2D, p *pass) (choice, error) {
 		if b.options.Precision == "fp32" {
 			c.math = b.math() // the others may round
 		}
-		if !b.usable(which, p, &c) {
+		if works, err := b.works(which, plan, p, &c); err != nil {
+			return choice{}, err
+		} else if !works {
 			continue
 		}
 		c.words = fmt.Sprintf(choiceFormat+", %d MiB of workspace", c.algo, c.math, mebibytes(c.bytes))
@@ -77,16 +91,28 @@ func (b *Backend) find(which C.int, plan *conv2D, p *pass) (choice, error) {
 		b.version(), passNames[which], plan, b.options.Precision, b.options.Deterministic)
 }
 
-// usable reports whether an algorithm can compute a pass within the workspace limit. It sets up the
-// pass for it.
-func (b *Backend) usable(which C.int, p *pass, c *choice) bool {
+// works reports whether an algorithm computes a pass within the workspace limit, and sets up the
+// pass for it. It runs the pass once: cuDNN also lists algorithms that then fail
+// (github.com/NVIDIA/cudnn-frontend/issues/16). Without memory for that it believes cuDNN.
+func (b *Backend) works(which C.int, plan *conv2D, p *pass, c *choice) (bool, error) {
 	if b.setMath(p, c.math) != nil {
-		return false
+		return false, nil
 	}
 	var bytes C.size_t
 	status := C.lamina_workspace(b.api, which, &p.c, c.algo, &bytes)
 	c.bytes = int64(bytes)
-	return status == C.LAMINA_CUDNN_STATUS_SUCCESS && c.bytes <= workspaceLimit
+	if status != C.LAMINA_CUDNN_STATUS_SUCCESS || c.bytes > workspaceLimit {
+		return false, nil
+	}
+	trial, free, err := b.borrow(plan, p, c.bytes)
+	if _, full := errors.AsType[*MemoryError](err); full {
+		return true, nil
+	} else if err != nil {
+		return false, err
+	}
+	defer free()
+	status = C.lamina_convolve(b.api, which, &trial, c.algo)
+	return status == C.LAMINA_CUDNN_STATUS_SUCCESS, b.synchronize()
 }
 
 // search lists the algorithms of a pass, best first. They are measured, or, if the choice must be
@@ -101,28 +127,94 @@ func (b *Backend) search(which C.int, plan *conv2D, p *pass, n *C.int, results *
 	return false, b.dnn("cudnnGetConvolution…Algorithm_v7", C.lamina_guess(b.api, which, &p.c, C.int(len(results)), n, &results[0]))
 }
 
-// measure runs all algorithms on memory of its own, of any contents.
+// The first search of a process lasts warmUp at least: an idle card has a low clock, which takes
+// some tenths of a second to rise.
+const warmUp = 200 * time.Millisecond
+
+var warm atomic.Bool
+
+// measure runs all algorithms on memory of its own. It does so twice, as libraries load their
+// kernels at the first.
 func (b *Backend) measure(which C.int, plan *conv2D, p *pass, n *C.int, results *[16]C.lamina_perf) error {
-	c := p.c
+	c, free, err := b.borrow(plan, p, workspaceLimit)
+	if err != nil {
+		return err
+	}
+	defer free()
+	if err := b.synchronize(); err != nil { // it would measure pending work, too
+		return err
+	}
+	begin := time.Now()
+	for again := true; ; {
+		err := b.dnn("cudnnFindConvolution…AlgorithmEx", C.lamina_find(b.api, which, &c, C.int(len(results)), n, &results[0]))
+		if err != nil || !again {
+			return err
+		}
+		again = !warm.Load() && time.Since(begin) < warmUp
+		warm.Store(!again)
+	}
+}
+
+// borrow returns a pass whose tensors are memory of its own, filled with noise, and a workspace.
+// free gives the memory back.
+func (b *Backend) borrow(plan *conv2D, p *pass, workspace int64) (c C.lamina_convolution, free func(), err error) {
+	c, c.bytes = p.c, C.size_t(workspace)
+	var taken []C.CUdeviceptr
+	free = func() {
+		for _, at := range taken {
+			b.giveBack(at)
+		}
+	}
 	for _, m := range []struct {
 		at    *C.CUdeviceptr
 		bytes int64
 	}{
 		{&c.x, b.bytes(plan.x.Size())}, {&c.y, b.bytes(plan.y.Size())},
-		{&c.w, b.bytes(plan.kernel.Size())}, {&c.workspace, workspaceLimit},
+		{&c.w, b.bytes(plan.kernel.Size())}, {&c.workspace, workspace},
 	} {
-		at, err := b.take(m.bytes)
-		if err != nil {
-			return err
+		if *m.at, err = b.take(m.bytes); err != nil {
+			free()
+			return c, nil, err
 		}
-		defer b.giveBack(at)
-		*m.at = at
+		taken = append(taken, *m.at)
+		if m.at != &c.workspace {
+			b.fillWithNoise(*m.at, m.bytes)
+		}
 	}
-	c.bytes = workspaceLimit
-	if err := b.synchronize(); err != nil { // it would measure pending work, too
-		return err
+	if b.err != nil {
+		free()
+		return c, nil, b.err
 	}
-	return b.dnn("cudnnFindConvolution…AlgorithmEx", C.lamina_find(b.api, which, &c, C.int(len(results)), n, &results[0]))
+	return c, free, nil
+}
+
+// noise is a MiB of normally distributed activations, float32 and bfloat16. Zeros, which new memory
+// mostly holds, would not do for measurements: a card is faster on them.
+var noise = sync.OnceValues(func() (float32s, bfloat16s []byte) {
+	const size = 1 << 20
+	rng := rand.New(rand.NewPCG(1, 2))
+	wide, narrow := make([]float32, size/4), make([]uint16, size/2)
+	for i := range wide {
+		wide[i] = float32(rng.NormFloat64())
+	}
+	for i := range narrow {
+		narrow[i] = uint16(math.Float32bits(wide[i%len(wide)]) >> 16)
+	}
+	return bytesOf(wide), bytesOf(narrow)
+})
+
+// fillWithNoise fills memory with activations: a little from the host, then copies of that.
+func (b *Backend) fillWithNoise(at C.CUdeviceptr, bytes int64) {
+	first, bfloat16s := noise()
+	if b.bf16 {
+		first = bfloat16s
+	}
+	first = first[:min(bytes, int64(len(first)))]
+	b.upload(at, first)
+	for done := int64(len(first)); done < bytes && b.err == nil; done *= 2 {
+		b.fail(cuda(b, "cuMemcpyDtoDAsync", C.lamina_cuMemcpyDtoDAsync_v2(b.api, at+C.CUdeviceptr(done), at,
+			C.size_t(min(done, bytes-done)), b.stream)))
+	}
 }
 
 // math returns the kind of arithmetic of the precision.

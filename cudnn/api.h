@@ -44,7 +44,6 @@ typedef struct CUgraphNode_st *CUgraphNode;
 	F(cuDeviceGetName, (char *name, int length, CUdevice device), (name, length, device))               \
 	F(cuDeviceGetAttribute, (int *value, lamina_enum attribute, CUdevice device), (value, attribute, device)) \
 	F(cuDevicePrimaryCtxRetain, (CUcontext *context, CUdevice device), (context, device))               \
-	F(cuDevicePrimaryCtxRelease_v2, (CUdevice device), (device))                                        \
 	F(cuCtxSetCurrent, (CUcontext context), (context))                                                  \
 	F(cuMemGetInfo_v2, (size_t *free, size_t *total), (free, total))                                    \
 	F(cuMemAlloc_v2, (CUdeviceptr *memory, size_t bytes), (memory, bytes))                              \
@@ -66,7 +65,6 @@ typedef struct CUgraphNode_st *CUgraphNode;
 	F(cuEventCreate, (CUevent *event, unsigned int flags), (event, flags))                              \
 	F(cuEventRecord, (CUevent event, CUstream stream), (event, stream))                                 \
 	F(cuEventSynchronize, (CUevent event), (event))                                                     \
-	F(cuEventElapsedTime, (float *milliseconds, CUevent from, CUevent to), (milliseconds, from, to))    \
 	F(cuEventDestroy_v2, (CUevent event), (event))                                                      \
 	F(cuModuleLoadData, (CUmodule *module, const void *image), (module, image))                         \
 	F(cuModuleUnload, (CUmodule module), (module))                                                      \
@@ -77,11 +75,15 @@ typedef struct CUgraphNode_st *CUgraphNode;
 	   void **arguments, void **extra),                                                                 \
 	  (function, gx, gy, gz, bx, by, bz, shared, stream, arguments, extra))
 
-// Since CUDA 11.4. Before, and in every driver still, cuGraphInstantiate has five arguments, a
-// form that the headers of CUDA 12 no longer declare.
+// Since CUDA 11.4.
 #define LAMINA_CUDA_OPTIONAL(F) \
 	F(cuGraphInstantiateWithFlags, (CUgraphExec *exec, CUgraph graph, unsigned long long flags), (exec, graph, flags))
+
+// Forms that drivers have, but headers declare no longer: cuGraphInstantiate with five arguments
+// since CUDA 12, needed only without cuGraphInstantiateWithFlags, and cuEventElapsedTime without _v2
+// since CUDA 13. Both are optional.
 #define LAMINA_CUDA_UNDECLARED(F)                                                                  \
+	F(cuEventElapsedTime, (float *milliseconds, CUevent from, CUevent to), (milliseconds, from, to)) \
 	F(cuGraphInstantiate, (CUgraphExec *exec, CUgraph graph, CUgraphNode *node, char *log, size_t bytes), \
 	  (exec, graph, node, log, bytes))
 
@@ -301,6 +303,7 @@ typedef struct {
 #undef LAMINA_MEMBER
 	size_t (*cudnnGetVersion)(void);
 	const char *(*cudnnGetErrorString)(lamina_enum status);
+	void (*cudnnGetLastErrorString)(char *message, size_t bytes); // optional: since cuDNN 9
 	const char *(*nvrtcGetErrorString)(lamina_enum status);
 	const char *(*cublasGetStatusString)(lamina_enum status); // optional: since CUDA 11.4
 } lamina_api;

@@ -3,9 +3,11 @@
 package cudnn
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -118,7 +120,7 @@ func (n *smallNetwork) step(i uint64) error {
 	return n.trained.Run(backend.StepValues{LearningRate: 0.1, Step: i})
 }
 
-// steps trains on so many batches.
+// steps trains on some batches.
 func (n *smallNetwork) steps(count int) {
 	n.t.Helper()
 	for i := range count {
@@ -286,6 +288,40 @@ func TestNewPlansAfterRecording(t *testing.T) {
 	}
 }
 
+// TestNoMemoryForAnotherScope makes a plan in a scope, for which the card has not enough memory. A
+// backend that trains keeps the scratch memory that it had.
+func TestNoMemoryForAnotherScope(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("FAKE_MEMORY", strconv.Itoa(96<<20))
+	b := openFake(t, Options{})
+	defer b.Close()
+	n := newSmallNetwork(t, b)
+	n.steps(3)
+	before := b.memory
+	free, _ := b.memoryInfo()
+	scope := b.Scope()
+	s := backend.Conv2DSpec{N: 64, H: 32, W: 32, In: 64, Out: 64, Kernel: 3}
+	taken, err := scope.Parameters(tensor.Shape{int(free/4) - 1<<10})
+	must(t, taken, err)
+	if _, err := scope.Conv2D(s); !errors.Is(err, backend.ErrMemory) {
+		t.Fatalf("error %v, want %v", err, backend.ErrMemory)
+	}
+	if now := b.memory; now.packed.bytes != before.packed.bytes || now.packed.at == 0 {
+		t.Errorf("%d bytes of scratch memory at %d, want %d", now.packed.bytes, now.packed.at, before.packed.bytes)
+	}
+	n.steps(3)
+	metrics, err := n.trained.Metrics(nil)
+	if must(t, metrics, err); len(metrics) != 6 {
+		t.Errorf("%d metrics of 6 steps", len(metrics))
+	}
+	if err := scope.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Conv2D(s); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNothingIsLeft opens and closes the backend 100 times, with a step in every tenth.
 func TestNothingIsLeft(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
@@ -311,8 +347,8 @@ func TestNothingIsLeft(t *testing.T) {
 	nothingLeft(t, log)
 }
 
-// TestScopesLeaveNothing opens and closes 100 scopes of a backend that goes on training, with steps
-// in every tenth.
+// TestScopesLeaveNothing opens and closes 100 scopes of a backend that continues to train, with
+// steps in every tenth.
 func TestScopesLeaveNothing(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	log := filepath.Join(t.TempDir(), "log")
@@ -367,7 +403,7 @@ func TestFailedOpenLeavesNothing(t *testing.T) {
 	nothingLeft(t, log)
 }
 
-// TestCompiledKernelsAreKept compiles once, and again when what was kept is spoilt.
+// TestCompiledKernelsAreKept compiles once, and again when what was kept is damaged.
 func TestCompiledKernelsAreKept(t *testing.T) {
 	cache := t.TempDir()
 	t.Setenv("XDG_CACHE_HOME", cache)

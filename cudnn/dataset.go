@@ -42,7 +42,7 @@ func (b *Backend) Dataset(s backend.DatasetSpec) (backend.Dataset, error) {
 	return d, b.err
 }
 
-// Draw makes a batch.
+// Generate makes a batch.
 func (d *dataset) Generate(images, samples tensor.Tensor) {
 	n := samples.Shape()[0]
 	_, h, w, c := d.shape.NHWC()

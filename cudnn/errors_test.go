@@ -91,7 +91,8 @@ func TestOldLibraries(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if b.api.cuGraphInstantiateWithFlags != nil || b.api.nvrtcGetCUBIN != nil || b.api.cublasSetWorkspace_v2 != nil || b.api.cublasGetStatusString != nil {
+	if b.api.cuGraphInstantiateWithFlags != nil || b.api.nvrtcGetCUBIN != nil || b.api.cublasSetWorkspace_v2 != nil || b.api.cublasGetStatusString != nil ||
+		b.api.cudnnGetLastErrorString != nil {
 		t.Error("the old libraries have new functions: the test proves nothing")
 	}
 	n := newSmallNetwork(t, b)
@@ -132,6 +133,16 @@ func TestDevices(t *testing.T) {
 			says(t, err, c.says...)
 		})
 	}
+}
+
+// TestReason expects cuDNN's own words about an error, on the same line.
+func TestReason(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	b := openFake(t, Options{})
+	defer b.Close()
+	t.Setenv("FAKE_FAIL", "cudnnSetTensor4dDescriptor:1:3")
+	_, err := b.Conv2D(backend.Conv2DSpec{N: 1, H: 4, W: 4, In: 3, Out: 4, Kernel: 3})
+	says(t, err, "cudnnSetTensor4dDescriptor failed: CUDNN_STATUS_BAD_PARAM (3): Error: as FAKE_FAIL says; Reason: it is a test, for conv 3x3")
 }
 
 func TestTooWide(t *testing.T) {

@@ -1,8 +1,12 @@
 //go:build cudnn && cudnn_headers && cgo && linux
 
-// Compares api.h with the headers of CUDA and cuDNN, where they are:
+// Compares api.h with the headers of CUDA and cuDNN, where they are. One of
 //
 //	pip install nvidia-cuda-runtime-cu12 nvidia-cuda-nvcc-cu12 nvidia-cuda-cccl-cu12 nvidia-cuda-nvrtc-cu12 nvidia-cublas-cu12 nvidia-cudnn-cu12
+//	pip install nvidia-cuda-runtime nvidia-cuda-crt nvidia-cuda-cccl nvidia-cuda-nvrtc nvidia-cublas nvidia-cudnn-cu13
+//
+// installs them; then
+//
 //	CGO_CFLAGS="$(printf -- '-I%s ' $VIRTUAL_ENV/lib/python3*/site-packages/nvidia/*/include)" go build -tags 'cudnn cudnn_headers' ./cudnn
 
 #include "api.h"
@@ -27,6 +31,7 @@ LAMINA_CUBLAS_OPTIONAL(SAME_TYPE)
 LAMINA_CUDNN_FUNCTIONS(SAME_TYPE)
 SAME_TYPE(cudnnGetVersion, , )
 SAME_TYPE(cudnnGetErrorString, , )
+SAME_TYPE(cudnnGetLastErrorString, , )
 SAME_TYPE(nvrtcGetErrorString, , )
 SAME_TYPE(cublasGetStatusString, , )
 

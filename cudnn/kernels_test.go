@@ -247,7 +247,7 @@ func near(t *testing.T, what string, got, want []float32, tolerance func(i int) 
 
 func exact(int) float64 { return 0 }
 
-// reference is the backend that the results are compared with.
+// reference is the backend with the right results.
 type reference struct {
 	t *testing.T
 	backend.Backend

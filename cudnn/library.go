@@ -17,10 +17,10 @@ import (
 	"unsafe"
 )
 
-// Variable is the environment variable with the folders, separated by colons, where libraries are
+// variable is the environment variable with the folders, separated by colons, where libraries are
 // looked for first: those that hold them, or a Python environment or site-packages folder into
 // which pip installed them.
-const Variable = "LAMINA_CUDA"
+const variable = "LAMINA_CUDA"
 
 // library is a shared library that is opened at run time.
 type library struct {
@@ -43,11 +43,11 @@ var (
 	libnvrtc = library{C.LAMINA_NVRTC, "libnvrtc",
 		[]file{{"libnvrtc.so.13", 13}, {"libnvrtc.so.12", 12}, {"libnvrtc.so.11.2", 11}, {"libnvrtc.so.11.1", 11}, {"libnvrtc.so.11.0", 11}, {"libnvrtc.so.10.2", 10}, {"libnvrtc.so.10.1", 10}},
 		[]string{"libnvrtc-builtins.so.*"},
-		"apt install cuda-nvrtc-12-8 (from NVIDIA's repository), or pip install nvidia-cuda-nvrtc-cu12 and set " + Variable + " to the Python environment's folder"}
+		"apt install cuda-nvrtc-12-8 (from NVIDIA's repository), or pip install nvidia-cuda-nvrtc-cu12 and set " + variable + " to the Python environment's folder"}
 	libcublas = library{C.LAMINA_CUBLAS, "libcublas",
 		[]file{{"libcublas.so.13", 13}, {"libcublas.so.12", 12}, {"libcublas.so.11", 11}, {"libcublas.so.10", 10}},
 		[]string{"libcublasLt.so.*"},
-		"apt install libcublas-12-8 (from NVIDIA's repository), or pip install nvidia-cublas-cu12 and set " + Variable + " to the Python environment's folder"}
+		"apt install libcublas-12-8 (from NVIDIA's repository), or pip install nvidia-cublas-cu12 and set " + variable + " to the Python environment's folder"}
 	libcudnn = library{C.LAMINA_CUDNN, "libcudnn",
 		[]file{{"libcudnn.so.9", 0}, {"libcudnn.so.8", 0}, {"libcudnn.so.7", 0}},
 		// In the order in which they need each other. Versions 8 and 9 open them by name, wherever
@@ -55,7 +55,7 @@ var (
 		[]string{"libcudnn_ops.so.9", "libcudnn_graph.so.9", "libcudnn_heuristic.so.9", "libcudnn_engines_runtime_compiled.so.9",
 			"libcudnn_engines_precompiled.so.9", "libcudnn_cnn.so.9",
 			"libcudnn_ops_infer.so.8", "libcudnn_ops_train.so.8", "libcudnn_cnn_infer.so.8", "libcudnn_cnn_train.so.8"},
-		"apt install cudnn9-cuda-12 (from NVIDIA's repository), or pip install nvidia-cudnn-cu12 and set " + Variable + " to the Python environment's folder"}
+		"apt install cudnn9-cuda-12 (from NVIDIA's repository), or pip install nvidia-cudnn-cu12 and set " + variable + " to the Python environment's folder"}
 )
 
 // location is where to search for libraries.
@@ -73,7 +73,7 @@ func locations() []location {
 			all = append(all, location{name: name, dirs: dirs})
 		}
 	}
-	add("$"+Variable, expand(filepath.SplitList(os.Getenv(Variable))...)...)
+	add("$"+variable, expand(filepath.SplitList(os.Getenv(variable))...)...)
 	add("$LD_LIBRARY_PATH", filepath.SplitList(os.Getenv("LD_LIBRARY_PATH"))...)
 	all = append(all, location{name: "the system's folders", any: true})
 	for _, home := range []string{"CUDA_HOME", "CUDA_PATH"} {

@@ -26,7 +26,7 @@ const char *lamina_bind(lamina_api *api, int library, void *handle) {
 	switch (library) {
 	case LAMINA_CUDA:
 		LAMINA_CUDA_FUNCTIONS(NEED)
-		LAMINA_CUDA_UNDECLARED(NEED)
+		LAMINA_CUDA_UNDECLARED(MAY)
 		LAMINA_CUDA_OPTIONAL(MAY)
 		break;
 	case LAMINA_NVRTC:
@@ -44,6 +44,7 @@ const char *lamina_bind(lamina_api *api, int library, void *handle) {
 		LAMINA_CUDNN_SEARCHES(NEED)
 		NEED(cudnnGetVersion, , )
 		NEED(cudnnGetErrorString, , )
+		MAY(cudnnGetLastErrorString, , )
 		break;
 	}
 	return NULL;
@@ -66,4 +67,9 @@ const char *lamina_error(lamina_api *api, int library, lamina_enum status) {
 		break;
 	}
 	return text ? text : "unknown error";
+}
+
+void lamina_reason(lamina_api *api, int library, char *message, size_t bytes) {
+	message[0] = 0;
+	if (library == LAMINA_CUDNN && api->cudnnGetLastErrorString) api->cudnnGetLastErrorString(message, bytes);
 }

@@ -33,4 +33,8 @@ static inline size_t lamina_cudnnGetVersion(lamina_api *api) { return api->cudnn
 // lamina_error returns what a library calls one of its errors.
 const char *lamina_error(lamina_api *api, int library, lamina_enum status);
 
+// lamina_reason sets message to why the last call on this thread failed. It is empty if the library
+// does not say.
+void lamina_reason(lamina_api *api, int library, char *message, size_t bytes);
+
 #endif

@@ -33,7 +33,7 @@ func (e *MemoryError) Error() string {
 // Unwrap returns backend.ErrMemory.
 func (e *MemoryError) Unwrap() error { return backend.ErrMemory }
 
-// memory is scratch memory that plans of all scopes use in turns.
+// memory is scratch memory that plans of all scopes share, one call after the other.
 type memory struct {
 	shared scratch // of convolutions: their workspace
 	packed scratch // of convolutions and dense layers: kernels and activations in other types and layouts
@@ -83,8 +83,9 @@ func (b *Backend) giveBack(at C.CUdeviceptr) {
 	}
 }
 
-// reserve makes a scratch at least so large. Steps recorded with the old address are recorded
-// again.
+// reserve makes a scratch at least that large. Steps recorded with the old address are recorded
+// again. If the card has not enough memory, the scratch keeps its size, which plans of other scopes
+// need.
 func (b *Backend) reserve(s *scratch, bytes int64) error {
 	if b.closed {
 		return errClosed
@@ -98,11 +99,18 @@ func (b *Backend) reserve(s *scratch, bytes int64) error {
 	for scope := range b.scopes {
 		scope.forgetGraphs()
 	}
-	b.giveBack(s.at)
+	before := s.bytes
+	b.giveBack(s.at) // the old and the new need not fit beside each other
 	*s = scratch{}
 	at, err := b.take(bytes)
 	if err == nil {
 		*s = scratch{at, bytes}
+		return nil
+	}
+	if before > 0 {
+		at, lost := b.take(before)
+		b.fail(lost)
+		*s = scratch{at, before}
 	}
 	return err
 }

@@ -52,7 +52,7 @@ func (k *kernels) load(b *Backend, path string) error {
 	key := fmt.Sprintf("nvrtc %d.%d %s\n%s", major, minor, strings.Join(options, " "), source)
 	cached := cachePath(fmt.Sprintf("kernels-%x.bin", sha256.Sum256([]byte(key))))
 	image, err := os.ReadFile(cached)
-	if err != nil || k.open(b, image) != nil { // none, or spoilt: compile again
+	if err != nil || k.open(b, image) != nil { // none, or damaged: compile again
 		if image, err = b.compile(source, options, binary); err != nil {
 			return fmt.Errorf("%w; by %s, version %d.%d: if the card is newer than that, %s", err, path, major, minor, libnvrtc.install)
 		}

@@ -46,7 +46,7 @@ func (b *Backend) ConvTable() map[string]string {
 	return table
 }
 
-// readTable returns what earlier runs have measured: nothing if there is no file, or it is spoilt.
+// readTable returns what earlier runs have measured: nothing if there is no file, or it is damaged.
 func readTable() map[string]string {
 	var table map[string]string
 	if text, err := os.ReadFile(cachePath(tableFile)); err == nil && json.Unmarshal(text, &table) == nil && table != nil {

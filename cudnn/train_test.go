@@ -28,7 +28,7 @@ func TestTrain(t *testing.T) {
 	train := func(libraries string, want int, args ...string) string {
 		t.Helper()
 		command := exec.Command(program, args...)
-		command.Env = append(os.Environ(), Variable+"="+libraries)
+		command.Env = append(os.Environ(), variable+"="+libraries)
 		var out bytes.Buffer
 		command.Stdout, command.Stderr = &out, &out
 		err := command.Run()

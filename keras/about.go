@@ -6,8 +6,8 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-// aboutKey names this program's additions to a file, which Keras ignores: an attribute at the root of
-// an .h5 file, a key in the metadata.json of a .keras file.
+// aboutKey names this program's additions to a file, which Keras ignores: an attribute at the root
+// of an .h5 file, a key in the metadata.json of a .keras file.
 const aboutKey = "lamina"
 
 // about is what this program adds to a model: a description of its images.

@@ -90,8 +90,8 @@ func TestReadNetwork(t *testing.T) {
 	}
 }
 
-// TestTrainingOnly reads settings and layers that do not change inference: each leaves a note and the
-// same network as without it.
+// TestTrainingOnly reads settings and layers that do not change inference: each leaves a note and
+// the same network as without it.
 func TestTrainingOnly(t *testing.T) {
 	const batchNormJSON = `{"class_name":"BatchNormalization","config":{"name":"b","axis":[3]}}`
 	const dropoutJSON = `{"class_name":"Dropout","config":{"name":"o","rate":0.5}}`

@@ -113,7 +113,8 @@ func (f *File) wrap(err error) error {
 // Close closes the file.
 func (f *File) Close() error { return f.closer.Close() }
 
-// HasNames reports whether the file names its layers. Keras's .weights.h5 files number them by class.
+// HasNames reports whether the file names its layers. Keras's .weights.h5 files number them by
+// class.
 func (f *File) HasNames() bool { return f.order != byClass }
 
 // Network returns the network of a file with a whole model.

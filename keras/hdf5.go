@@ -188,10 +188,10 @@ type classGroup struct {
 	*hdf5.Group
 }
 
-// layerGroups returns the groups of the layers that a group has by class, nil if it has none. Keras on
-// Windows makes no group of the layers but joins the names by a backslash: "layers\\conv2d". Gaps
-// reports that numbers may be missing: Keras 2.12 and 2.13 count a layer with weights twice, so conv2d
-// is followed by conv2d_2; Keras 2.14, with the same name of the group, does not.
+// layerGroups returns the groups of the layers that a group has by class, nil if it has none. Keras
+// on Windows makes no group of the layers but joins the names by a backslash: "layers\\conv2d".
+// Gaps reports that numbers may be missing: Keras 2.12 and 2.13 count a layer with weights twice,
+// so conv2d is followed by conv2d_2; Keras 2.14, with the same name of the group, does not.
 func layerGroups(g *hdf5.Group) (groups []classGroup, gaps bool, err error) {
 	for _, name := range g.Children() {
 		parent, layer, windows := strings.Cut(name, `\`)

@@ -310,7 +310,8 @@ func TestHostileImages(t *testing.T) {
 	}
 }
 
-// TestHostileArchives has archives with entries that expand, whatever size they claim, or with many.
+// TestHostileArchives has archives with entries that expand, whatever size they claim, or with
+// many.
 func TestHostileArchives(t *testing.T) {
 	v := hostileVictim(t)
 	r := rand.New(rand.NewPCG(6, 6))

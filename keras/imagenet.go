@@ -9,8 +9,8 @@ import (
 	"github.com/lamina-go/lamina/internal/fetch"
 )
 
-// imageNet returns the file of Keras's VGG-19 or VGG-16 weights, trained on ImageNet, that matches a
-// network. See keras.applications.
+// imageNet returns the file of Keras's VGG-19 or VGG-16 weights, trained on ImageNet, that matches
+// a network. See keras.applications.
 func imageNet(network string) fetch.File {
 	vgg, f := "vgg16", fetch.File{MD5: "64373286793e3c8b2b4e3219cbf3544b", Size: 553_467_096}
 	if network == "vgg19" {
@@ -22,8 +22,8 @@ func imageNet(network string) fetch.File {
 }
 
 // ImageNet returns the path of the weights of VGG-19 for the network vgg19, and of VGG-16 for the
-// others of the VGG table. It downloads them to the user's cache folder if necessary. Progress, if not
-// nil, is called with the bytes downloaded so far and the total.
+// others of the VGG table. It downloads them to the user's cache folder if necessary. Progress, if
+// not nil, is called with the bytes downloaded so far and the total.
 func ImageNet(ctx context.Context, network string, progress func(done, total int64)) (string, error) {
 	f := imageNet(network)
 	cache, err := os.UserCacheDir()

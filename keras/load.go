@@ -25,9 +25,10 @@ type MismatchError string
 // Error returns the sentence.
 func (e MismatchError) Error() string { return string(e) }
 
-// LoadByName sets the weights of every layer of the model for which the file has a layer of the same
-// name, in order. If their count or a shape differs, the error names the layer, the weight and both
-// shapes; skipMismatch skips that layer or weight instead. An error leaves the model unchanged.
+// LoadByName sets the weights of every layer of the model for which the file has a layer of the
+// same name, in order. If their count or a shape differs, the error names the layer, the weight and
+// both shapes; skipMismatch skips that layer or weight instead. An error leaves the model
+// unchanged.
 func (f *File) LoadByName(m *nn.Model, skipMismatch bool) (*LoadSummary, error) {
 	if !f.HasNames() {
 		return nil, f.wrap(errors.New("it does not name layers, so its weights can be loaded only in order"))
@@ -49,9 +50,9 @@ func (f *File) Load(m *nn.Model, skipMismatch bool) (*LoadSummary, error) {
 }
 
 // OpenModel opens a file with a whole model, which may be a checkpoint, and creates the model on a
-// backend. Penalties other than L2 on kernels, constraints and noise are left out: the model infers as in
-// Keras but continues to train without them. The summary's notes name each. Close the model to free
-// its memory.
+// backend. Penalties other than L2 on kernels, constraints and noise are left out: the model infers
+// as in Keras but continues to train without them. The summary's notes name each. Close the model
+// to free its memory.
 func OpenModel(b backend.Backend, path string) (*nn.Model, *LoadSummary, error) {
 	f, err := Open(path)
 	if err != nil {

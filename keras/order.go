@@ -10,8 +10,8 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-// sorted returns the layers of the file with these names, an empty one for a missing one, followed by
-// the others that have weights.
+// sorted returns the layers of the file with these names, an empty one for a missing one, followed
+// by the others that have weights.
 func (f *File) sorted(names []string) []layer {
 	byName := map[string]layer{}
 	for _, l := range f.layers {
@@ -50,7 +50,8 @@ func (f *File) weighted(net *nn.Network) []layer {
 	return slices.DeleteFunc(slices.Clone(layers), func(l layer) bool { return len(l.weights) == 0 })
 }
 
-// classKeys returns the names that layers of these classes have in files by class: conv2d, conv2d_1.
+// classKeys returns the names that layers of these classes have in files by class: conv2d,
+// conv2d_1.
 func classKeys(classes []string) []string {
 	count := map[string]int{}
 	var keys []string
@@ -99,7 +100,8 @@ func closeGaps(layers []layer) {
 	}
 }
 
-// snakeCase returns the name of a class as Keras writes it in paths: max_pooling2d for MaxPooling2D.
+// snakeCase returns the name of a class as Keras writes it in paths: max_pooling2d for
+// MaxPooling2D.
 func snakeCase(class string) string {
 	lower := func(i int) bool { return i < len(class) && 'a' <= class[i] && class[i] <= 'z' }
 	var b strings.Builder

@@ -35,8 +35,8 @@ func (f *File) openSafetensors(r io.ReaderAt) error {
 	for i := range h.Entries {
 		e := &h.Entries[i]
 		slash := strings.LastIndex(e.Name, "/")
-		// A checkpoint also has velocities, "velocity/<layer>/<weight>", and a checksum. PyTorch adds
-		// integers such as num_batches_tracked.
+		// A checkpoint also has velocities, "velocity/<layer>/<weight>", and a checksum. PyTorch
+		// adds integers such as num_batches_tracked.
 		if !e.IsFloat() || slash < 0 || checkpoint && strings.HasPrefix(e.Name, nn.VelocityPrefix) {
 			continue
 		}

@@ -49,10 +49,10 @@ func CheckPath(path string) error {
 	return err
 }
 
-// Save writes a model in the format that the suffix of path selects: .h5 for Keras 2 and 3, .keras for
-// Keras 3, with the optimizer's state, .safetensors, or .weights.h5 for weights only. Training, if not
-// nil, makes it a compiled model. Save replaces the file at path once the new one is complete on disk;
-// after an error the old one remains.
+// Save writes a model in the format that the suffix of path selects: .h5 for Keras 2 and 3, .keras
+// for Keras 3, with the optimizer's state, .safetensors, or .weights.h5 for weights only. Training,
+// if not nil, makes it a compiled model. Save replaces the file at path once the new one is
+// complete on disk; after an error the old one remains.
 func Save(path string, m *nn.Model, t *Training) error {
 	write, err := writer(path)
 	if err != nil {
@@ -123,8 +123,8 @@ func reader(m *nn.Model, w nn.Weight) func(dst []float32, first int) error {
 	return func(dst []float32, first int) error { return m.ReadPart(w, dst, first) }
 }
 
-// maxAttribute is the largest list of names, in bytes, that is not split. With the head of the attribute
-// it stays within 64,512 bytes, from which on Keras splits lists.
+// maxAttribute is the largest list of names, in bytes, that is not split. With the head of the
+// attribute it stays within 64,512 bytes, from which on Keras splits lists.
 const maxAttribute = 64000
 
 // putNames sets an attribute to a list of names, or several attributes if it is long.

@@ -4,11 +4,11 @@ import (
 	"math"
 )
 
-// folded returns a copy of the model for inference on a device, and the L2 penalty of m. The lock
+// folded returns a copy of the model for inference on a scope, and the L2 penalty of m. The lock
 // is held. A BatchNorm that follows a Conv2D or a Dense is folded into their kernel and bias,
 //
 //	w' = w·s    b' = b·s + β − mean·s    with s = γ/sqrt(variance + ε) of each channel.
-func (m *Model) folded(d *device) (folded *Model, penalty float64, err error) {
+func (m *Model) folded(d *scope) (folded *Model, penalty float64, err error) {
 	s := m.Sequential
 	s.Layers = nil
 	var kept []int // indices of the layers that stay

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/lamina-go/lamina/tensor"
 )
 
 // Row is the record of an epoch.
@@ -56,7 +58,7 @@ func ReadHistory(r io.Reader) ([]Row, error) {
 		}
 		var v [7]float64
 		for i, field := range record {
-			if v[i], err = strconv.ParseFloat(field, 64); err != nil || !finite(v[i]) || v[i] < 0 {
+			if v[i], err = strconv.ParseFloat(field, 64); err != nil || !tensor.Finite(v[i]) || v[i] < 0 {
 				return nil, fmt.Errorf("line %d: %q is not a finite number of at least 0", len(rows)+2, field)
 			}
 		}

@@ -11,7 +11,7 @@ import (
 // Model is a network with its weights on a backend. It is safe for use by multiple goroutines.
 type Model struct {
 	*Network
-	backend    *device
+	backend    *scope
 	parameters tensor.Tensor // all trainable weights
 	statistics tensor.Tensor // the others; nil if there are none
 }
@@ -19,7 +19,7 @@ type Model struct {
 // NewModel allocates a network's weights on a backend. They are zero until Init, Set or a
 // checkpoint sets them. Close frees them.
 func NewModel(b backend.Backend, net *Network) (*Model, error) {
-	d := newDevice(b, "model")
+	d := newScope(b, "model")
 	var m *Model
 	err := d.do(func() (err error) {
 		m, err = newModel(d, net)
@@ -31,8 +31,8 @@ func NewModel(b backend.Backend, net *Network) (*Model, error) {
 	return m, nil
 }
 
-// newModel is NewModel on a device whose lock is held.
-func newModel(d *device, net *Network) (*Model, error) {
+// newModel is NewModel on a scope whose lock is held.
+func newModel(d *scope, net *Network) (*Model, error) {
 	m := &Model{Network: net, backend: d}
 	var err error
 	if m.parameters, err = d.Parameters(tensor.Shape{net.ParameterSize}); err != nil {

@@ -154,7 +154,7 @@ func (s *Sequential) checkImages() error {
 			len(s.Mean), len(s.Std), channels)
 	}
 	for c, mean := range s.Mean {
-		if std := s.Std[c]; !finite(float64(mean)) || !finite(float64(std)) || std <= 0 {
+		if std := s.Std[c]; !tensor.Finite(mean) || !tensor.Finite(std) || std <= 0 {
 			return fmt.Errorf("nn: pixels of mean %v and deviation %v in channel %d: want finite numbers, the deviation above 0",
 				mean, std, c)
 		}

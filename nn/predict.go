@@ -53,7 +53,7 @@ func (m *Model) NewPredictor(batch int, fewer ...int) (*Predictor, error) {
 			return nil, fmt.Errorf("nn: a predictor of %d images at a time, and of %d: want at least 1, the largest first", batch, n)
 		}
 	}
-	d := newDevice(m.backend, "predictor")
+	d := newScope(m.backend, "predictor")
 	var p *Predictor
 	err := m.backend.do(func() (err error) {
 		p, err = m.newPredictor(d, sizes)
@@ -65,8 +65,8 @@ func (m *Model) NewPredictor(batch int, fewer ...int) (*Predictor, error) {
 	return p, nil
 }
 
-// newPredictor makes a Predictor on a device whose lock is held, with a copy of the weights.
-func (m *Model) newPredictor(d *device, sizes []int) (*Predictor, error) {
+// newPredictor makes a Predictor on a scope whose lock is held, with a copy of the weights.
+func (m *Model) newPredictor(d *scope, sizes []int) (*Predictor, error) {
 	batch := sizes[0]
 	m, penalty, err := m.folded(d)
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/lamina-go/lamina/tensor"
 )
 
 // Schedule determines the learning rate of each step of a run.
@@ -71,7 +73,7 @@ func parseRate(text string) (float64, error) {
 		return 0, fmt.Errorf("%s is infinite", text)
 	case err != nil:
 		return 0, fmt.Errorf("%q is not a number: want a rate such as 0.01, steps such as 0.01:81,0.001, or cosine:0.05", text)
-	case !finite(rate) || rate < 0 || rate > math.MaxFloat32:
+	case !tensor.Finite(rate) || rate < 0 || rate > math.MaxFloat32:
 		return 0, fmt.Errorf("%s: must be a finite number, at least 0", text)
 	}
 	return rate, nil

@@ -30,7 +30,7 @@ type source struct {
 }
 
 // newSource stores the set on the backend if both support it and the memory suffices.
-func newSource(b *device, data Data, batch int) (*source, error) {
+func newSource(b *scope, data Data, batch int) (*source, error) {
 	augmenter, can := b.Backend.(backend.Augmenter)
 	images, could := data.(ByteData)
 	if !can || !could || data.Len() > backend.MaxDataset {

@@ -123,7 +123,7 @@ func (m *Model) copyOut(w io.Writer, flat tensor.Tensor, weight Weight, buffer [
 			return err
 		}
 		for _, v := range block {
-			if !finite(float64(v)) {
+			if !tensor.Finite(v) {
 				return fmt.Errorf("%s has the value %v: not saved%s", weight.Name, v, divergedAdvice)
 			}
 		}

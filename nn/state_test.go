@@ -144,7 +144,7 @@ func TestThreadsGiveTheSameBits(t *testing.T) {
 	}
 }
 
-// stopAfter runs a trainer and cancels it when so many steps are done.
+// stopAfter runs a trainer and cancels it after some steps.
 func stopAfter(t *testing.T, trainer *Trainer, steps int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

@@ -4,46 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sync/atomic"
 	"time"
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/tensor"
 )
-
-// Config says what a Trainer trains on, and how.
-type Config struct {
-	Data       Data
-	Validation Data // measured after each epoch
-	Epochs     int
-	Batch      int // images a step; the whole of Data if that is less
-	Schedule   Schedule
-	Momentum   float32 // Nesterov's
-	Init       Initializer
-	Seed       uint64 // of the first weights and the dropout masks
-
-	// Checkpoint is the file to which the state is saved at the end of each epoch, when Run is
-	// cancelled and, unless CheckpointEvery is 0, after that time within an epoch. If it is empty,
-	// nothing is saved.
-	Checkpoint      string
-	CheckpointEvery time.Duration
-
-	// OnStep, if not nil, is called after every step, or after several steps that together take
-	// less than about 50 ms.
-	OnStep func(Progress)
-	// OnEpoch, if not nil, is called after each epoch, once it is saved. Its error ends the run.
-	OnEpoch func(Row) error
-}
-
-// Progress is the state of an epoch.
-type Progress struct {
-	Epoch           int // from 1
-	Step, Steps     int // steps done, and steps of the epoch
-	Result              // means over the images of the epoch so far, L2 penalty included
-	LearningRate    float64
-	ImagesPerSecond float64
-}
 
 var errBusy = errors.New("nn: the trainer is running")
 
@@ -68,7 +34,7 @@ type Trainer struct {
 	groups    paramGroups
 	programs  map[int]*program // by number of images
 	predictor *Predictor
-	measured  *source  // what the predictor is asked for after each epoch
+	measured  *source  // the validation set, as the predictor reads it
 	last      *program // of the last step
 	pending   int      // steps whose metrics collect has not seen
 	metrics   []backend.StepMetrics
@@ -87,7 +53,7 @@ func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
 	if err := c.check(net); err != nil {
 		return nil, err
 	}
-	d := newDevice(b, "trainer")
+	d := newScope(b, "trainer")
 	var t *Trainer
 	err := d.do(func() (err error) {
 		t, err = c.trainer(d, net)
@@ -99,8 +65,8 @@ func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
 	return t, nil
 }
 
-// trainer is NewTrainer on a device whose lock is held.
-func (c Config) trainer(d *device, net *Network) (*Trainer, error) {
+// trainer is NewTrainer on a scope whose lock is held.
+func (c Config) trainer(d *scope, net *Network) (*Trainer, error) {
 	m, err := newModel(d, net)
 	if err != nil {
 		return nil, err
@@ -161,32 +127,6 @@ func sizes(images, batch int) (sizes []int) {
 		sizes = append(sizes, rest)
 	}
 	return sizes
-}
-
-func (c *Config) check(net *Network) error {
-	switch {
-	case c.Epochs < 0:
-		return fmt.Errorf("nn: %d epochs: must be at least 0", c.Epochs)
-	case c.Batch < 1:
-		return fmt.Errorf("nn: batch of %d images: must be at least 1", c.Batch)
-	case !(c.Momentum >= 0 && c.Momentum < 1):
-		return fmt.Errorf("nn: momentum %g: must be at least 0 and below 1", c.Momentum)
-	case len(c.Schedule.phases) == 0:
-		return errors.New("nn: no learning rate")
-	case c.Data == nil || c.Validation == nil:
-		return errors.New("nn: no training data or no validation data")
-	}
-	return errors.Join(net.trains(), net.fits(c.Data), net.fits(c.Validation))
-}
-
-// trains returns an error that names the first layer that supports inference only.
-func (net *Network) trains() error {
-	for i, l := range net.Layers {
-		if _, dropout := l.(Dropout); dropout && len(net.Table[i].Output) != 1 {
-			return fmt.Errorf("nn: layer %q, given %v: %s to train", net.Table[i].Name, net.Table[i].Output, needsVector)
-		}
-	}
-	return nil
 }
 
 // penalty returns a function that measures the L2 penalty of the weights.
@@ -325,7 +265,7 @@ func (t *Trainer) epoch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !finite(val.Loss) {
+	if !tensor.Finite(val.Loss) {
 		return fmt.Errorf("epoch %d: the validation loss is %v%s", t.Epoch+1, val.Loss, divergedAdvice)
 	}
 	t.History = append(t.History, Row{
@@ -382,7 +322,7 @@ func (t *Trainer) collect(last *time.Time) error {
 		return err
 	}
 	for i, m := range t.metrics {
-		if loss := m.Loss + m.Penalty; !finite(loss) {
+		if loss := m.Loss + m.Penalty; !tensor.Finite(loss) {
 			return fmt.Errorf("epoch %d, step %d: the loss is %v%s",
 				t.Epoch+1, t.EpochStep-len(t.metrics)+i+1, loss, divergedAdvice)
 		}
@@ -399,8 +339,6 @@ func (t *Trainer) collect(last *time.Time) error {
 }
 
 const divergedAdvice = ": training has diverged; a smaller learning rate or a warm-up may help"
-
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // speed returns the epoch's images per second of training.
 func (t *Trainer) speed() float64 { return float64(t.Sums.Images) / max(t.Seconds, 1e-9) }

@@ -36,8 +36,8 @@ func (s ConvShape) transposed() ConvShape {
 	return s
 }
 
-// worthSplits returns how many of some splits a kernel gradient should have: as each writes and
-// reads a gradient, at most so many that this is no more traffic than x and dy.
+// worthSplits returns how many splits a kernel gradient should have, at most the given number. Each
+// writes and reads a gradient, which should not be more traffic than x and dy.
 func (s ConvShape) worthSplits(splits int) int {
 	for splits > 1 && 2*splits*s.depth()*s.Out > s.rows()*(s.In+s.Out) {
 		splits /= 2

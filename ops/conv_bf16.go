@@ -35,11 +35,11 @@ func newDirectPassBF16(l Level, s ConvShape, rotated bool) *directPassBF16 {
 	return &directPassBF16{l, s, rotated, s.rangesBF16()}
 }
 
-// rangeRowsBF16 is the largest number of rows of the im2col matrix that a job takes: for so many
-// the packed column block of the kernel is read once, and stays in the L2 cache.
+// rangeRowsBF16 is the largest number of rows of the im2col matrix that a job takes. It reads the
+// packed column block of the kernel once, which stays in the L2 cache.
 const rangeRowsBF16 = 1024
 
-// rangesBF16 divides the blocks of rows into ranges, so many that there are enough jobs.
+// rangesBF16 divides the blocks of rows into ranges short enough that there are enough jobs.
 func (s ConvShape) rangesBF16() [][]convBlock {
 	const enough = 16
 	most := min(s.rows()*s.columnBlocks()/enough, rangeRowsBF16)
@@ -65,6 +65,9 @@ func (p *directPassBF16) Packs() Packs {
 }
 
 func (p *directPassBF16) PackedSize() int {
+	if !p.rotated {
+		return 0
+	}
 	return PackedMatrixSizeBF16(p.shape.depth(), p.shape.Out) / 2
 }
 

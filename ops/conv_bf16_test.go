@@ -74,7 +74,7 @@ func testConvBF16(t *testing.T, l Level, s ConvShape) {
 	bias := random(rng, s.Out)
 	kernel := packedBF16(l, w, s.depth(), s.Out)
 	inside := func(h, w int) bool { return h >= 0 && h < s.H && w >= 0 && w < s.W }
-	// position returns where element i of an array HWNC of so many channels is.
+	// position returns where element i of an array HWNC is.
 	position := func(i, channels int) (h, w, n, c int) {
 		return i / channels / s.N / s.W, i / channels / s.N % s.W, i / channels % s.N, i % channels
 	}

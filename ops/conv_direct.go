@@ -25,8 +25,8 @@ func (direct) KernelGradient(l Level, s ConvShape, _ int) Gradient[float32] {
 	return newDirectGradient(l, s)
 }
 
-// convDepth is how deep the products of a convolution are: as many taps are taken together as have
-// about so many rows of the packed kernel, so that these stay in the L2 cache.
+// convDepth is about how deep the products of a convolution are. Taps are taken together until they
+// have this many rows of the packed kernel, which then stay in the L2 cache.
 const convDepth = 576
 
 // fewRows is the number of rows up to which the kernel takes longer to read than the input.

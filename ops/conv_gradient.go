@@ -61,8 +61,7 @@ func (g *directGradient) Scratch() int {
 	for _, j := range g.jobs {
 		channels = max(channels, j.i1-j.i0)
 	}
-	width := g.level.panelWidth()
-	columns := min(columnBlock, divUp(g.shape.Out, width)*width)
+	columns := min(columnBlock, g.level.wholePanels(g.shape.Out))
 	return columns * (g.shape.taps()*channels + g.pixels()*g.shape.N)
 }
 

@@ -24,7 +24,7 @@ type gradientJobBF16 struct {
 	i0, i1, j0, j1, p0, p1, n0, n1 int
 }
 
-// A job has at most so many channels.
+// The most channels that a job has.
 const (
 	gradientInBF16  = 64
 	gradientOutBF16 = 2 * columnBlock

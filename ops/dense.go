@@ -129,7 +129,7 @@ func (p *denseInputGradient) Run(dx, packed, w []float32, _ Epilogue, job int, s
 	rows := min(p.rows, s.rows()-i)
 	transposed, scratch := scratch[:rows*s.N], scratch[rows*s.N:]
 	p.level.gemmPacked(transposed, s.N, Matrix{w[i*s.Out:], s.Out, 1}, packed, rows, s.N, s.Out, Epilogue{}, scratch)
-	p.level.Transpose(dx[s.From+i:], s.In, transposed, s.N, rows, s.N)
+	p.level.transpose(dx[s.From+i:], s.In, transposed, s.N, rows, s.N)
 }
 
 // denseGradient is dw = xᵀ·dy.

@@ -102,7 +102,7 @@ func (p *denseInputGradientBF16) Run(dx, packed, w []BF16, _ Epilogue, job int, 
 	transposed, scratch := scratch[:rows*s.N], scratch[rows*s.N:]
 	l.gemmPackedRows(transposed, s.N, w, s.In, s.From+i, packed, rows, s.N, s.Out, scratch)
 	sums := scratch[:s.N*rows]
-	l.Transpose(sums, rows, transposed, s.N, rows, s.N)
+	l.transpose(sums, rows, transposed, s.N, rows, s.N)
 	for n := range s.N {
 		l.RoundBF16(dx[n*s.In+s.From+i:][:rows], sums[n*rows:][:rows])
 	}

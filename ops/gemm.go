@@ -17,8 +17,8 @@ const gemmDepth = 512
 //	rows     of A are multiplied at a time
 //	columns  of B are packed at a time
 //	stride   rows of A with at most this stride are read in place, others are copied first:
-//	         rows a power of two apart share few sets of a cache. Copying pays if many rows
-//	         are multiplied by many columns.
+//	         rows whose stride is a power of two share few sets of a cache. Copying pays if many
+//	         rows are multiplied by many columns.
 //
 // The blocks of some columns of a product are no larger than those of all, so the same scratch
 // does.

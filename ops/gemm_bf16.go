@@ -1,13 +1,13 @@
 package ops
 
-// Blocks of the product: so many rows of A, so deep, stay in L2 beside a panel of B.
+// The block of A that a product takes at a time: it stays in L2 beside a panel of B.
 const (
 	gemmRowsBF16  = 128
 	gemmDepthBF16 = 1024
 )
 
 // strideBF16 returns the stride that rows of k elements of an a for gemmBF16 should have:
-// padBF16(k) and a tile's row more, as rows a power of two apart share few sets of L1.
+// padBF16(k) and a row of a tile more, as rows whose stride is a power of two share few sets of L1.
 func strideBF16(k int) int { return padBF16(k) + depthBF16 }
 
 // gemmScratchBF16 returns the number of floats that gemmBF16 and gemmPackedRows need.

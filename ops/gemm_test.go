@@ -154,7 +154,7 @@ func TestTranspose(t *testing.T) {
 				t.Run(fmt.Sprint(m, n), func(t *testing.T) {
 					src := random(rand.New(rand.NewPCG(3, 4)), m*(n+2))
 					dst, check := guarded(t, n*(m+1))
-					l.Transpose(dst, m+1, src, n+2, m, n)
+					l.transpose(dst, m+1, src, n+2, m, n)
 					check()
 					for i := range m {
 						for j := range n {

@@ -31,8 +31,8 @@ func (l Level) String() string {
 	return levelNames[l]
 }
 
-// LevelVariable is the environment variable that lowers the level.
-const LevelVariable = "LAMINA_LEVEL"
+// levelVariable is the environment variable that lowers the level.
+const levelVariable = "LAMINA_LEVEL"
 
 // Levels returns the levels of this machine and build, lowest first.
 func Levels() []Level {
@@ -69,7 +69,7 @@ func AMXRefused() error { return amxRefused }
 // error if the variable names no level, or one that the machine or the build lacks.
 func Best() (Level, error) {
 	levels := Levels()
-	name := os.Getenv(LevelVariable)
+	name := os.Getenv(levelVariable)
 	if name == "" {
 		return levels[len(levels)-1], nil
 	}
@@ -82,5 +82,5 @@ func Best() (Level, error) {
 	for _, l := range levels {
 		have = append(have, l.String())
 	}
-	return 0, fmt.Errorf("%s=%q: this machine has %s", LevelVariable, name, strings.Join(have, ", "))
+	return 0, fmt.Errorf("%s=%q: this machine has %s", levelVariable, name, strings.Join(have, ", "))
 }

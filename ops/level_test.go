@@ -12,17 +12,17 @@ func TestBestTakesEachLevel(t *testing.T) {
 		t.Fatalf("Levels() = %v", levels)
 	}
 	for _, l := range append([]Level{0}, levels...) {
-		t.Setenv(LevelVariable, l.String())
+		t.Setenv(levelVariable, l.String())
 		want := l
 		if l == 0 {
-			t.Setenv(LevelVariable, "")
+			t.Setenv(levelVariable, "")
 			want = levels[len(levels)-1]
 		}
 		if got, err := Best(); got != want || err != nil {
 			t.Errorf("%v: Best() = %v, %v", l, got, err)
 		}
 	}
-	t.Setenv(LevelVariable, "avx9")
+	t.Setenv(levelVariable, "avx9")
 	_, err := Best()
 	if err == nil || !strings.Contains(err.Error(), "avx9") || !strings.Contains(err.Error(), "generic") {
 		t.Errorf("avx9: error %v", err)

@@ -6,9 +6,11 @@ import "gonum.org/v1/gonum/blas/gonum"
 // reads it sequentially. Columns beyond the matrix are zero.
 
 // packedSize returns the number of floats of a packed matrix of k rows and n columns.
-func (l Level) packedSize(k, n int) int {
-	w := l.panelWidth()
-	return (n + w - 1) / w * w * k
+func (l Level) packedSize(k, n int) int { return l.wholePanels(n) * k }
+
+// wholePanels returns the number of columns rounded up to whole panels.
+func (l Level) wholePanels(columns int) int {
+	return divUp(columns, l.panelWidth()) * l.panelWidth()
 }
 
 // packPanels packs b, of k rows and n columns with element (p, j) at p*rs + j*cs. One of the
@@ -23,7 +25,7 @@ func (l Level) packPanels(dst []float32, stride int, b []float32, rs, cs, k, n i
 		return
 	}
 	for j := 0; j < n; j += width {
-		l.Transpose(dst[j/width*stride:], width, b[j*cs:], cs, min(width, n-j), k)
+		l.transpose(dst[j/width*stride:], width, b[j*cs:], cs, min(width, n-j), k)
 	}
 }
 
@@ -43,8 +45,8 @@ func (l Level) packRows(dst []float32, stride, width int, b []float32, rs, k, n 
 	}
 }
 
-// Transpose sets dst[j*ldd+i] = src[i*lds+j] for m rows i and n columns j of src.
-func (l Level) Transpose(dst []float32, ldd int, src []float32, lds, m, n int) {
+// transpose sets dst[j*ldd+i] = src[i*lds+j] for m rows i and n columns j of src.
+func (l Level) transpose(dst []float32, ldd int, src []float32, lds, m, n int) {
 	rows, columns := l.transposeWide(dst, ldd, src, lds, m, n)
 	for i := range m {
 		row := src[i*lds : i*lds+n]

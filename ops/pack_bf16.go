@@ -45,7 +45,7 @@ func (l Level) packMatrixBF16(packed []BF16, b matrixBF16, k, j, columns int) {
 // roundedElements of whole rows of B are rounded at a time, few enough to stay in L1.
 const roundedElements = 1 << 13
 
-// RoundedScratch is the number of floats of scratch that PackRounded and rotateKernel need.
+// RoundedScratch is the number of floats of scratch that PackRounded needs.
 const RoundedScratch = roundedElements / 2
 
 // PackRounded rounds rows p0 to p0+k of a matrix of depth rows and n columns and packs them for
@@ -136,7 +136,7 @@ func (l Level) interleaveColumns(panel []BF16, p0 int, src []BF16, cs, k, n int)
 	p := 0
 	if p0%2 == 0 && cs%2 == 0 { // pairs are adjacent: transpose them as 32-bit values
 		p = k &^ 1
-		l.Transpose(asPairs(panel[p0*panelBF16:]), panelBF16, asPairs(src), cs/2, n, p/2)
+		l.transpose(asPairs(panel[p0*panelBF16:]), panelBF16, asPairs(src), cs/2, n, p/2)
 	}
 	for ; p < k; p++ {
 		to := panel[(p0+p)/2*2*panelBF16+(p0+p)%2:]
@@ -156,6 +156,6 @@ func (l Level) transposeBF16(dst []BF16, ldd int, src []BF16, lds, n, c int, scr
 	for j := 0; j < c; j += panelBF16 {
 		columns := min(panelBF16, c-j)
 		l.interleave(AsBF16(scratch), columns, src[j:], lds, n, columns)
-		l.Transpose(asPairs(dst[j*ldd:]), ldd/2, scratch, columns, pairs, columns)
+		l.transpose(asPairs(dst[j*ldd:]), ldd/2, scratch, columns, pairs, columns)
 	}
 }

@@ -95,7 +95,7 @@ func (l Level) packsNext(rows, k int) bool {
 // tiles divides rows rows into n tiles of nearly equal height, so that none is mostly empty: the
 // first large ones have height rows, the others one less.
 func tiles(rows int) argTiles {
-	n := (rows + tileRows - 1) / tileRows
+	n := divUp(rows, tileRows)
 	missing := n*tileRows - rows
 	return argTiles{n, n - missing%n, tileRows - missing/n}
 }

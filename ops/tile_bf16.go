@@ -57,13 +57,14 @@ func (l Level) panelRounded(y []BF16, ldy, rows, columns int, a []BF16, rs int, 
 	flags := 0
 	if p.Bias != nil {
 		for i := range rows {
-			copy(sums[i*panelBF16:], p.Bias)
-			clear(sums[i*panelBF16+columns : (i+1)*panelBF16])
+			row := sums[i*panelBF16:][:panelBF16]
+			copy(row, p.Bias[:columns])
+			clear(row[columns:])
 		}
 		flags = tileAdd
 	}
 	n := len(segs)
-	runs := min(n, (n*k+convDepth-1)/convDepth)
+	runs := min(n, divUp(n*k, convDepth))
 	for r := range runs {
 		run := segs[n*r/runs : n*(r+1)/runs]
 		l.panelBF16(sums, panelBF16, rows, a, rs, b, run, k, flags, prefetchBF16{}, scratch)

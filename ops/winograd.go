@@ -74,8 +74,8 @@ func (w Winograd) Fits(s ConvShape) bool {
 // tiles returns the number of tiles in a row, and in all.
 func (w Winograd) tiles(s ConvShape) (wide, all int) {
 	out := w.tile().out
-	wide = (s.W + out - 1) / out
-	return wide, wide * ((s.H + out - 1) / out)
+	wide = divUp(s.W, out)
+	return wide, wide * divUp(s.H, out)
 }
 
 // Rows returns the number of rows of the matrices: tiles of all images.
@@ -92,8 +92,8 @@ type winogradBlock struct {
 
 func (b *winogradBlock) rows() int { return b.tiles * b.images }
 
-// blocks divides the rows of the matrices into blocks of at most about so many rows, all of nearly
-// the same size: some images of one tile, or all images of several.
+// blocks divides the rows of the matrices into blocks of nearly the same size, about rows at most:
+// some images of one tile, or all images of several.
 func (w Winograd) blocks(s ConvShape, rows int) []winogradBlock {
 	var blocks []winogradBlock
 	_, tiles := w.tiles(s)

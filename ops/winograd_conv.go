@@ -106,11 +106,6 @@ func (p *winogradPass) Scratch() int {
 	return need
 }
 
-// wholePanels returns the number of columns rounded up to whole panels.
-func (l Level) wholePanels(columns int) int {
-	return divUp(columns, l.panelWidth()) * l.panelWidth()
-}
-
 func (p *winogradPass) Run(y, x, packed []float32, e Epilogue, job int, scratch []float32) {
 	l, w, s, j := p.level, p.algorithm, &p.shape, &p.jobs[job]
 	g, b := w.tile(), &j.rows

@@ -1,4 +1,4 @@
 package tensor
 
 // Finite reports whether v is neither infinite nor NaN.
-func Finite(v float32) bool { return v-v == 0 }
+func Finite[T float32 | float64](v T) bool { return v-v == 0 }

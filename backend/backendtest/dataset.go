@@ -76,7 +76,7 @@ func needAugmenter(d *device) {
 	}
 }
 
-// draws checks a set of images, of a backend that keeps one.
+// dataset checks a set of images, of a backend that keeps one.
 func (s *suite) dataset() {
 	needAugmenter(s.device())
 	for _, shape := range []tensor.Shape{{5, 32, 32, 3}, {3, 7, 6, 2}, {1, 1, 1, 1}, {4, 1, 5, 4}, {2, 5, 1, 3}, {3, 2, 2, 3}} {

@@ -14,8 +14,12 @@ import (
 // allows nothing.
 type Options struct {
 	// Unit is the relative rounding error of activations as they are stored and of the
-	// inputs of products: 2⁻⁸ for bfloat16, 2⁻¹¹ for TF32. Zero is float32 itself.
+	// inputs of products: 2⁻⁸ for bfloat16, 2⁻¹¹ for TF32, twice that if it truncates. Zero is float32
+	// itself.
 	Unit float64
+	// Truncated is for inputs of products that are rounded towards zero. Such errors have one sign, so
+	// they do not cancel in means and sums.
+	Truncated bool
 	// Products multiplies the tolerance of convolutions and dense layers, for
 	// algorithms with fewer and less exact products. Zero means 1.
 	Products float64

@@ -57,7 +57,7 @@ func (c linearCase) planOf(d *device, slice backend.Rows) backend.Dense {
 	return must(d, p, err)
 }
 
-// passes runs what the case asks for on a backend.
+// passes runs the passes of the case on a backend.
 func (c linearCase) passes(d *device, in linearData) linearResults {
 	xs, ys, ws := c.shapes()
 	p := c.plan(d)

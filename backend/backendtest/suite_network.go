@@ -196,7 +196,7 @@ func (net *network) train(v backend.StepValues, images, labels []float32) {
 	})
 }
 
-// networkResults are what a training comes to.
+// networkResults are the results of a training.
 type networkResults struct {
 	weights, velocity, statistics []float32
 	metrics                       []backend.StepMetrics
@@ -248,6 +248,9 @@ func (s *suite) network() {
 	for range 8 {
 		off.widen(train(s.reference(), s.roundings), want, first)
 	}
+	if s.Truncated {
+		off.widen(train(s.reference(), s.truncations), want, first)
+	}
 	near(s.T, "weights", got.weights, want.weights, off.weights.of(want.weights))
 	near(s.T, "velocity", got.velocity, want.velocity, off.velocity.of(want.velocity))
 	near(s.T, "statistics", got.statistics, want.statistics, off.statistics.of(want.statistics))
@@ -278,6 +281,17 @@ func (s *suite) roundings(t tensor.Tensor) (undo func()) {
 		if v != 0 {
 			x[i] += float64(2*s.rng.IntN(2)-1) * relative * math.Hypot(v, mean)
 		}
+	}
+	return func() { copy(x, before) }
+}
+
+// truncations disturbs a tensor of the reference as truncation does at most: towards zero, by the
+// unit of rounding.
+func (s *suite) truncations(t tensor.Tensor) (undo func()) {
+	x := own(t).data
+	before := slices.Clone(x)
+	for i := range x {
+		x[i] *= 1 - s.Products*s.Unit
 	}
 	return func() { copy(x, before) }
 }

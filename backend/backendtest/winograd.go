@@ -105,7 +105,7 @@ func (w *Winograd) tiles(height, width int) int {
 }
 
 // growth is described at Winograd: out makes an element of what in1 and in2 made of inputs, where
-// the direct algorithm sums so many products in one dimension.
+// the direct algorithm sums this many products in one dimension.
 func growth(out, in1, in2 [][]float64, products int) float64 {
 	most := 0.0
 	for _, row := range out {

@@ -57,17 +57,16 @@ type arena struct {
 func (a *arena) alloc(n int) ([]float32, error) {
 	const line = lineSize / 4
 	size := (n + line - 1) &^ (line - 1)
-	a.used += size
 	if size <= len(a.rest) {
 		piece := a.rest[:n:n]
-		a.rest = a.rest[size:]
+		a.rest, a.used = a.rest[size:], a.used+size
 		return piece, nil
 	}
 	c, err := newChunk(max(size, chunkSize/4))
 	if err != nil {
 		return nil, err
 	}
-	a.chunks = append(a.chunks, c)
+	a.chunks, a.used = append(a.chunks, c), a.used+size
 	if rest := c.floats[size:]; len(rest) > len(a.rest) {
 		a.rest = rest
 	}

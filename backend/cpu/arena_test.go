@@ -1,6 +1,9 @@
 package cpu
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
 
 // TestArena takes pieces for which the rest of a chunk suffices, and others: the larger rest is
 // kept, and what is counted is what was handed out, in whole cache lines.
@@ -26,5 +29,8 @@ func TestArena(t *testing.T) {
 			t.Errorf("%d floats: a piece of %d of %d, %d chunks, a rest of %d, %d bytes; want %+v and %d",
 				c.size, len(piece), cap(piece), len(a.chunks), len(a.rest), a.bytes(), c, used)
 		}
+	}
+	if _, err := a.alloc(math.MaxInt / 4); err == nil || a.bytes() != used {
+		t.Errorf("more memory than there can be: error %v, %d bytes, want %d", err, a.bytes(), used)
 	}
 }

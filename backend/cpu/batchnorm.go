@@ -71,8 +71,8 @@ func (b *Backend) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) 
 	return p, b.reserveTemporaries(p.rows * c)
 }
 
-// inJobs returns a task whose jobs compute jobBlocks of n blocks each, in order. Small blocks keep the
-// sums accurate, and longer contiguous reads are faster.
+// inJobs returns a task whose jobs compute jobBlocks of n blocks each, in order. Small blocks keep
+// the sums accurate, and longer contiguous reads are faster.
 func (p *batchNorm) inJobs(n int, f func(worker, block int)) func(worker, job int) {
 	return func(worker, job int) {
 		from, to := blockRange(n, p.jobBlocks, job)

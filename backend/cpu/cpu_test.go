@@ -45,7 +45,7 @@ func TestConvAlgorithms(t *testing.T) {
 	}
 }
 
-// winogradOf returns the matrices by which a convolution is computed where w is asked for.
+// winogradOf returns the matrices by which a convolution is computed if w was chosen.
 func winogradOf(w ops.Winograd, s backend.Conv2DSpec) *backendtest.Winograd {
 	switch {
 	case !w.Fits(ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Kernel: s.Kernel}):

@@ -68,6 +68,9 @@ func (b *Backend) scratch(worker int) []float32 { return b.work.of(worker) }
 func (b *Backend) reserveCommon(n int) error { return b.grow(&b.common, 1, n) }
 
 func (b *Backend) grow(s *scratch, workers, n int) error {
+	if b.closed {
+		return errClosed
+	}
 	if n <= s.size {
 		return nil
 	}

@@ -60,8 +60,8 @@ func (r *root) packed(source []float32, offset, columns int) (*weightsBF16, erro
 	return c, r.b.reserve(ops.RoundedScratch)
 }
 
-// packedBF16 returns the packed matrix of so many rows of which t has those from the given one on.
-// If the copy is stale, it is packed first.
+// packedBF16 returns the packed copy of the whole matrix to which the rows of t belong: a matrix of
+// the given number of rows, where those of t begin at row from. A stale copy is packed first.
 func (t *buffer) packedBF16(rows, from int) []ops.BF16 {
 	c := t.packed
 	if c == nil || c.rows != rows || c.columns != t.shape[len(t.shape)-1] || t.offset != c.offset+from*c.columns {

@@ -1,7 +1,7 @@
 //go:build cudnn && cgo && linux
 
-// Package emulator runs the CUDA kernels of package cudnn on the CPU, and compiles them for cards, for tests: testdata/emulator.cpp compiles
-// the files of kernels as C++.
+// Package emulator runs the CUDA kernels of package cudnn on the CPU, and compiles them for cards,
+// for tests: testdata/emulator.cpp compiles the files of kernels as C++.
 package emulator
 
 // #cgo LDFLAGS: -ldl
@@ -55,8 +55,9 @@ func Open(library string) (*Library, error) {
 	return &Library{launch}, nil
 }
 
-// Launch runs a kernel, named as in its file and then _f32 or _bf16. An argument is a number of the size
-// that the kernel takes, or a slice, of which the kernel gets the address; nil is the null pointer.
+// Launch runs a kernel, named as in its file and then _f32 or _bf16. An argument is a number of the
+// size that the kernel takes, or a slice, of which the kernel gets the address; nil is the null
+// pointer.
 func (l *Library) Launch(name string, grid, block [3]uint32, args ...any) error {
 	var pin runtime.Pinner
 	defer pin.Unpin()

@@ -7,7 +7,8 @@ package emulator
 //
 // typedef void *program;
 //
-// // compile returns the status of the first call to fail, and in log and size what the compiler wrote and made.
+// // compile returns the status of the first call to fail, and in log and size what the compiler
+// // wrote and made.
 // static int compile(void *nvrtc, const char *source, int count, const char *const *options, char **log, size_t *size) {
 // 	int (*create)(program *, const char *, const char *, int, const char *const *, const char *const *) = dlsym(nvrtc, "nvrtcCreateProgram");
 // 	int (*compile)(program, int, const char *const *) = dlsym(nvrtc, "nvrtcCompileProgram");
@@ -33,7 +34,8 @@ import (
 	"unsafe"
 )
 
-// NVRTC compiles a program as a card would run it. It returns the size of the code, and what the compiler wrote.
+// NVRTC compiles a program as a card would run it. It returns the size of the code, and what the
+// compiler wrote.
 func NVRTC(library, source string, options ...string) (size int, log string, err error) {
 	name, text := C.CString(library), C.CString(source)
 	defer C.free(unsafe.Pointer(name))

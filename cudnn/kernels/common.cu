@@ -11,17 +11,18 @@
 //
 // Contracts of all kernels:
 //   - Activations are NHWC, row-major: rows of channels, begin at a multiple of 16 bytes and do not
-//     overlap others, but for dx, which may be x or dy, and y of an element-wise kernel, which may be x. Parameters
-//     (gamma, w, …) may begin at any element.
+//     overlap others, but for dx, which may be x or dy, and y of an element-wise kernel, which may
+//     be x. Parameters (gamma, w, …) may begin at any element.
 //   - Geometry E, for n elements: block 256, any grid; a thread takes VEC elements at a time.
-//   - Geometry C, for rows of channels: block (4, 64) and grid.x = ⌈channels/(4·VEC)⌉ if VEC divides the
-//     channels (64 bytes of a row, and few channels in the last block of a sum), else block (32, 8) and
-//     grid.x = ⌈channels/32⌉. grid.y ≥ 1 is the number of chunks of rows. A sum has at most 256·block.y rows in
-//     a chunk, so that float is accurate enough.
-//   - partials is scratch memory for partial sums, 2·channels·grid.y floats for geometry C. counters is zero when a kernel begins and
-//     when it ends, grid.x words. Kernels of one stream may share both.
-//   - "Bytes" is the traffic to device memory per element of x, in units of an activation (2 or 4 bytes). All
-//     kernels are bound by it.
+//   - Geometry C, for rows of channels: block (4, 64) and grid.x = ⌈channels/(4·VEC)⌉ if VEC
+//     divides the channels (64 bytes of a row, and few channels in the last block of a sum), else
+//     block (32, 8) and grid.x = ⌈channels/32⌉. grid.y ≥ 1 is the number of chunks of rows. A sum
+//     has at most 256·block.y rows in a chunk, so that float is accurate enough.
+//   - partials is scratch memory for partial sums, 2·channels·grid.y floats for geometry C.
+//     counters is zero when a kernel begins and when it ends, grid.x words. Kernels of one stream
+//     may share both.
+//   - "Bytes" is the traffic to device memory per element of x, in units of an activation (2 or 4
+//     bytes). All kernels are bound by it.
 
 #ifndef KERNEL // the tests compile this file for the CPU, with meanings of their own
 #define KERNEL extern "C" __global__ void __launch_bounds__(256)
@@ -75,7 +76,17 @@ static __device__ act narrow(float x) {
 	return (act)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-static __device__ unsigned pair(float a, float b) { return (unsigned)narrow(a) | (unsigned)narrow(b) << 16; }
+// pair rounds two numbers, the first to the low half. From Ampere on that is one instruction, where
+// narrow takes a dozen: the kernels that pool would be bound by them and not by memory.
+static __device__ unsigned pair(float a, float b) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+	unsigned two;
+	asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(two) : "f"(b), "f"(a));
+	return two;
+#else
+	return (unsigned)narrow(a) | (unsigned)narrow(b) << 16;
+#endif
+}
 
 static __device__ void split(float *r, unsigned two) {
 	r[0] = __uint_as_float(two << 16);

@@ -1,12 +1,12 @@
-// The files of ../kernels for the CPU: a library that tests load to learn whether they compute what they
-// should, and that stands behind the driver of tests without a card.
+// The files of ../kernels for the CPU: a library that tests load to learn whether they compute what
+// they should, and that stands behind the driver of tests without a card.
 //
 //	g++ -std=c++17 -O2 -ffp-contract=off -fno-strict-aliasing -shared -fPIC -o emulator.so emulator.cpp
 //
-// A launch runs its blocks one after the other. The threads of a block take turns: each runs until it ends or
-// comes to a barrier. As long as none has come to a barrier they run on one stack, as a plain loop. A
-// barrier that only some of the threads of a block reach is an error. The order in which threads run, and
-// blocks, differs from launch to launch, so that what depends on it is seen.
+// A launch runs its blocks one after the other. The threads of a block take turns: each runs until
+// it ends or comes to a barrier. As long as none has come to a barrier they run on one stack, as a
+// plain loop. A barrier that only some of the threads of a block reach is an error. The order in
+// which threads run, and blocks, differs from launch to launch, so that what depends on it is seen.
 #include <algorithm>
 #include <cmath>
 #include <csetjmp>
@@ -67,7 +67,7 @@ static void __syncthreads();
 
 namespace {
 
-// A fiber is a stack on which threads run, and where the one that waits at a barrier goes on.
+// A fiber is a stack on which threads run, and where the one that waits at a barrier continues.
 struct fiber {
 	std::vector<char> stack;
 	ucontext_t start;
@@ -190,7 +190,8 @@ uint32_t seed = 1;
 
 uint32_t random_word() { return seed = seed * 1664525 + 1013904223; }
 
-// shuffle makes an order of the numbers below n: up, down, or from somewhere on, by random odd steps.
+// shuffle makes an order of the numbers below n: up, down, or from somewhere on, by random odd
+// steps.
 void shuffle(std::vector<unsigned> &v, size_t n) {
 	uint32_t how = random_word() >> 16;
 	v.resize(n);
@@ -206,8 +207,9 @@ extern "C" int lamina_arguments(const char *name) {
 	return -1;
 }
 
-// lamina_launch runs a kernel; args are those of cuLaunchKernel's kernelParams. It returns 0, 1 if there is no
-// such kernel, or 2 if not all threads of a block came to a barrier. The last it cannot mend: no launch works after it.
+// lamina_launch runs a kernel; args are those of cuLaunchKernel's kernelParams. It returns 0, 1 if
+// there is no such kernel, or 2 if not all threads of a block came to a barrier. After 2 no launch
+// works.
 extern "C" int lamina_launch(const char *name, const unsigned grid[3], const unsigned block[3], void **args) {
 	std::lock_guard<std::mutex> lock(one_at_a_time);
 	for (auto &e : table) {

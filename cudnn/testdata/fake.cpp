@@ -1,17 +1,20 @@
-// Libraries that stand for NVIDIA's in tests without a card: libcuda, libnvrtc, libcublas and libcudnn in one.
-// They compute, with the real kernels (emulator.cpp) and with convolutions and products in plain loops, and are
-// stricter than the real ones:
+// Libraries that stand for NVIDIA's in tests without a card: libcuda, libnvrtc, libcublas and
+// libcudnn in one. They compute, with the real kernels (emulator.cpp) and with convolutions and
+// products in plain loops, and are stricter than the real ones:
 //
-//   - Nothing that goes to a stream is done before somebody waits for it, so that memory of the host which
-//     is used again too early is seen.
-//   - Memory of the card ends at a page that cannot be touched, is filled with NaN, and is gone once it was freed.
-//   - What may not be done while a stream is recorded is an error, as are calls on a thread without a context.
+//   - Nothing that goes to a stream is done before somebody waits for it, so that memory of the
+//     host which is used again too early is seen.
+//   - Memory of the card ends at a page that cannot be touched, is filled with NaN, and is gone
+//     once it was freed.
+//   - What may not be done while a stream is recorded is an error, as are calls on a thread without
+//     a context.
 //   - Every handle is counted.
 //
 // The environment makes them differ: FAKE_LOG names a file to which each call is written, with the
-// number of the handle that it makes or frees; FAKE_FAIL=function:n:status makes call n of a function fail (n+: and all later ones);
-// FAKE_CAPABILITY=61, FAKE_DRIVER=12080, FAKE_CUDNN=91002, FAKE_DEVICES=0 and FAKE_MEMORY=bytes describe the card.
-// Compiled with -DOLD they lack what came later.
+// number of the handle that it makes or frees; FAKE_FAIL=function:n:status makes call n of a
+// function fail (n+: and all later ones); FAKE_CAPABILITY=61, FAKE_DRIVER=12080, FAKE_CUDNN=91002,
+// FAKE_DEVICES=0 and FAKE_MEMORY=bytes describe the card. Compiled with -DOLD they lack what came
+// later.
 #include "emulator.cpp"
 
 #include <sys/mman.h>
@@ -43,6 +46,8 @@ lamina_enum broken; // the error of a kernel: all calls return it from then on
 
 std::map<std::string, long> calls;
 
+std::string reason; // why the last call of cuDNN failed
+
 void write_log(const std::string &line) {
 	const char *path = getenv("FAKE_LOG");
 	if (!path) return;
@@ -64,7 +69,9 @@ lamina_enum called(const char *name) {
 	if (text.substr(0, first) != name) return 0;
 	long n = atol(text.c_str() + first + 1), now = ++calls[name];
 	bool stays = text[second - 1] == '+';
-	return now == n || (stays && now > n) ? (lamina_enum)atol(text.c_str() + second + 1) : 0;
+	if (now != n && !(stays && now > n)) return 0;
+	if (!strncmp(name, "cudnn", 5)) reason = "Error: as FAKE_FAIL says;\nReason: it is a test";
+	return (lamina_enum)atol(text.c_str() + second + 1);
 }
 
 #define CALLED                                         \
@@ -83,7 +90,7 @@ template <class T> T make(const char *kind) {
 	return (T)last_handle;
 }
 
-// is tells whether a handle is a live one of a kind.
+// is reports whether a handle is a live one of a kind.
 template <class T> bool is(T handle, const char *kind) {
 	auto at = handles.find((uintptr_t)handle);
 	return at != handles.end() && !strcmp(at->second, kind);
@@ -99,11 +106,11 @@ template <class T> bool release(T handle, const char *kind) {
 enum : lamina_enum {
 	OK = 0,
 	INVALID = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, NO_CONTEXT = 201, NO_BINARY = 209, NOT_FOUND = 500, FAILED = 719, NOT_WHILE_CAPTURING = 900,
-	BAD_PARAM = 3, NOT_SUPPORTED = 9, // of cuDNN
+	BAD_PARAM = 3, FAILS = 8, NOT_SUPPORTED = 9, // of cuDNN
 };
 
+const CUcontext PRIMARY = (CUcontext)7; // of the card, for the life of the process
 thread_local bool has_context;
-int contexts;
 
 // ---- Memory ----
 
@@ -116,7 +123,7 @@ size_t used;
 
 size_t total() { return setting("FAKE_MEMORY", 16l << 30); }
 
-// inside tells whether n bytes from p on are memory of the card.
+// inside reports whether n bytes from p on are memory of the card.
 bool inside(uintptr_t p, size_t n) {
 	auto at = blocks.upper_bound(p);
 	if (at == blocks.begin()) return false;
@@ -206,25 +213,13 @@ API cuDeviceGetAttribute(int *value, lamina_enum attribute, CUdevice device) {
 	return device == 7 ? OK : INVALID;
 }
 API cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device) {
-	broken = 0; // a new one begins in order
 	CALLED;
-	contexts++;
-	*context = make<CUcontext>("context");
+	*context = PRIMARY;
 	return device == 7 ? OK : INVALID;
-}
-API cuDevicePrimaryCtxRelease_v2(CUdevice device) {
-	if (lamina_enum status = called(__func__)) return status;
-	for (auto &h : handles)
-		if (!strcmp(h.second, "context")) {
-			release(h.first, "context");
-			contexts--;
-			return device == 7 ? OK : INVALID;
-		}
-	return INVALID;
 }
 API cuCtxSetCurrent(CUcontext context) {
 	if (lamina_enum status = called(__func__)) return status;
-	if (context && !is(context, "context")) return NO_CONTEXT;
+	if (context && context != PRIMARY) return NO_CONTEXT;
 	has_context = context != nullptr;
 	return OK;
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"image"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +19,7 @@ import (
 	"github.com/lamina-go/lamina/internal/picture"
 	"github.com/lamina-go/lamina/keras"
 	"github.com/lamina-go/lamina/nn"
+	"github.com/lamina-go/lamina/tensor"
 )
 
 // Channels is the number of channels of an image: red, green and blue.
@@ -40,7 +40,7 @@ type Model struct {
 	Guessed bool     // the file does not record how pixels are prepared; as in cifar.MeanOnly is assumed
 	Notes   []string // what a user should know of the model's file
 
-	model     *nn.Model
+	network   *nn.Network
 	labels    []string // by class number
 	named     bool     // the labels, by the model or the options
 	mean, std [Channels]float32
@@ -109,13 +109,13 @@ func name(path string) string {
 	return base
 }
 
-// New prepares a model for classification, under a name for display. It copies the weights: m may be
-// closed. What neither the options nor the model know is taken as for CIFAR-10.
+// New prepares a model for classification, under a name for display. It copies the weights: m may
+// be closed. What neither the options nor the model know is taken as for CIFAR-10.
 func New(m *nn.Model, name string, o Options) (*Model, error) {
 	if n := m.Input[2]; n != Channels {
 		return nil, fmt.Errorf("%s takes images of %d channels, but image files have %d", name, n, Channels)
 	}
-	known := &Model{Name: name, model: m, labels: m.Labels, named: m.Labels != nil || o.Labels != nil}
+	known := &Model{Name: name, network: m.Network, labels: m.Labels, named: m.Labels != nil || o.Labels != nil}
 	switch {
 	case o.Labels != nil:
 		if len(o.Labels) != m.Classes {
@@ -164,19 +164,19 @@ func (m *Model) Close() error { return m.predictor.Close() }
 func (m *Model) Labels() []string { return slices.Clone(m.labels) }
 
 // Size returns the height and width to which images are resized.
-func (m *Model) Size() (height, width int) { return m.model.Input[0], m.model.Input[1] }
+func (m *Model) Size() (height, width int) { return m.network.Input[0], m.network.Input[1] }
 
 // Batch returns how many images are computed together at most: fewer large ones, whose activations
 // would fill the memory.
 func (m *Model) Batch() int {
 	const images, elements = 128, 128 * 64 * 64 * Channels
-	return min(images, max(1, elements/m.model.Input.Size()))
+	return min(images, max(1, elements/m.network.Input.Size()))
 }
 
 // Prepare returns the elements, (H, W, C), that the network takes for an image.
 func (m *Model) Prepare(img image.Image) []float32 {
 	height, width := m.Size()
-	pixels := make([]byte, m.model.Input.Size())
+	pixels := make([]byte, m.network.Input.Size())
 	picture.Resize(pixels, img, height, width)
 	x := make([]float32, len(pixels))
 	for i, v := range pixels {
@@ -191,9 +191,9 @@ func (m *Model) Classify(images []float32) ([]Prediction, error) {
 	if err != nil {
 		return nil, err
 	}
-	predictions := make([]Prediction, len(images)/m.model.Input.Size())
+	predictions := make([]Prediction, len(images)/m.network.Input.Size())
 	for i := range predictions {
-		predictions[i] = Prediction{m.labels, probabilities[i*m.model.Classes:][:m.model.Classes]}
+		predictions[i] = Prediction{m.labels, probabilities[i*m.network.Classes:][:m.network.Classes]}
 	}
 	return predictions, nil
 }
@@ -201,7 +201,7 @@ func (m *Model) Classify(images []float32) ([]Prediction, error) {
 // probabilities pads images to the next of m.sizes: packing weights for another number of images
 // costs more than computing images that nobody needs.
 func (m *Model) probabilities(images []float32) ([]float32, error) {
-	each := m.model.Input.Size()
+	each := m.network.Input.Size()
 	whole := m.Batch() * each
 	if rest := len(images) % whole; rest > 0 {
 		images = append(slices.Clip(images), make([]float32, m.padded(rest/each)*each-rest)...)
@@ -231,13 +231,11 @@ type Class struct {
 var ErrNotFinite = errors.New("the output of the model is not finite: mean or std differ from those of its training, " +
 	"its training diverged, or its file is damaged")
 
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
-
 // Top returns the n most probable classes, the most probable first.
 func (p Prediction) Top(n int) ([]Class, error) {
 	classes := make([]Class, len(p.probabilities))
 	for i, v := range p.probabilities {
-		if !finite(float64(v)) {
+		if !tensor.Finite(v) {
 			return nil, ErrNotFinite
 		}
 		classes[i] = Class{p.labels[i], float64(v)}

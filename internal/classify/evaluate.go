@@ -6,6 +6,7 @@ import (
 
 	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/nn"
+	"github.com/lamina-go/lamina/tensor"
 )
 
 // Evaluation is how well a model does on a dataset.
@@ -41,7 +42,7 @@ func (m *Model) Evaluate(ctx context.Context, d *cifar.Dataset) (*Evaluation, er
 			e.Confusion[int(class)][predicted]++
 		}
 	})
-	if err == nil && !finite(e.Loss) {
+	if err == nil && !tensor.Finite(e.Loss) {
 		err = ErrNotFinite
 	}
 	return e, err
@@ -50,8 +51,8 @@ func (m *Model) Evaluate(ctx context.Context, d *cifar.Dataset) (*Evaluation, er
 // CheckClasses returns an error unless the classes of a dataset are those of the model. A model
 // without labels takes any names.
 func (m *Model) CheckClasses(names []string) error {
-	if len(names) != m.model.Classes {
-		return fmt.Errorf("%s has %d classes, the dataset %d", m.Name, m.model.Classes, len(names))
+	if len(names) != m.network.Classes {
+		return fmt.Errorf("%s has %d classes, the dataset %d", m.Name, m.network.Classes, len(names))
 	}
 	if !m.named {
 		return nil

@@ -3,12 +3,13 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/lamina-go/lamina/tensor"
 )
 
 // Group is a set of flags under a heading.
@@ -124,7 +125,7 @@ func describe(f *pflag.Flag) (name, usage string) {
 	return name, usage
 }
 
-// wrap breaks a text into lines of at most so many columns.
+// wrap breaks a text into lines of at most the given number of columns.
 func wrap(text string, columns int) (lines []string) {
 	line := ""
 	for word := range strings.FieldsSeq(text) {
@@ -184,7 +185,7 @@ func PerChannel(text string, n int) ([]float32, error) {
 	values := make([]float32, n)
 	for i, word := range words {
 		v, err := strconv.ParseFloat(word, 32)
-		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		if err != nil || !tensor.Finite(v) {
 			return nil, fmt.Errorf("%q must be a finite number that float32 can hold", word)
 		}
 		values[i] = float32(v)

@@ -39,8 +39,8 @@ func (p *Progress) Printf(format string, values ...any) {
 	p.shown = time.Now()
 }
 
-// Steps shows that so many steps are done of a total, beside facts: on a terminal the first ones,
-// as many as fit beside the bar.
+// Steps shows how many steps of a total are done, beside facts: on a terminal the first ones, as
+// many as fit beside the bar.
 func (p *Progress) Steps(done, total int, facts ...string) {
 	switch {
 	case p.terminal:

@@ -176,7 +176,7 @@ func TestPretrained(t *testing.T) {
 
 	t.Run("none", func(t *testing.T) {
 		for _, test := range []struct{ args, words []string }{
-			{nil, []string{"ImageNet weights cannot", "put the file", " at ", "--pretrained FILE"}},
+			{nil, []string{"cannot download the ImageNet weights", "put the file", " at ", "--pretrained FILE"}},
 			{[]string{"--pretrained", "none.h5"}, []string{"--pretrained: ", "none.h5"}},
 		} {
 			out := filepath.Join(t.TempDir(), "none")

@@ -16,18 +16,28 @@ import (
 // Variable is the environment variable that names the folder of the reference data.
 const Variable = "LAMINA_GOLDEN"
 
-// Path returns the path of a file of the reference data, in the folder that LAMINA_GOLDEN names or
-// in ../shared/golden/public beside the project. It skips the test if LAMINA_GOLDEN is not set and
-// that folder does not exist, and fails it if the file does not exist.
+// Folder returns the folder of the reference data: the one that LAMINA_GOLDEN names, or
+// ../shared/golden/public beside the project. It is "" if LAMINA_GOLDEN is not set and that folder
+// does not exist.
+func Folder() string {
+	if dir := os.Getenv(Variable); dir != "" {
+		return dir
+	}
+	_, here, _, _ := runtime.Caller(0)
+	dir := filepath.Join(filepath.Dir(here), "../../../shared/golden/public")
+	if _, err := os.Stat(dir); err != nil {
+		return ""
+	}
+	return dir
+}
+
+// Path returns the path of a file in Folder. It skips the test if there is no folder, and fails it if
+// the file does not exist.
 func Path(t testing.TB, name string) string {
 	t.Helper()
-	dir := os.Getenv(Variable)
+	dir := Folder()
 	if dir == "" {
-		_, here, _, _ := runtime.Caller(0)
-		dir = filepath.Join(filepath.Dir(here), "../../../shared/golden/public")
-		if _, err := os.Stat(dir); err != nil {
-			t.Skipf("no reference data: set %s to its folder", Variable)
-		}
+		t.Skipf("no reference data: set %s to its folder", Variable)
 	}
 	path := filepath.Join(dir, name)
 	if _, err := os.Stat(path); err != nil {
@@ -123,7 +133,8 @@ func Largest(x []float32) float64 {
 	return m
 }
 
-// Within fails the test unless every element of got is within the absolute tolerance of that of want.
+// Within fails the test unless every element of got is within the absolute tolerance of that of
+// want.
 func Within(t testing.TB, what string, got, want []float32, tolerance float64) {
 	t.Helper()
 	if len(got) != len(want) {

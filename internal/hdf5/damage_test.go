@@ -199,8 +199,8 @@ const most = 1200
 // spread returns the stride through n cases.
 func spread(n int) int { return 1 + n/most }
 
-// TestDamagedBytes changes bytes of metadata, every one of the smaller files. A change under a checksum
-// must give an error.
+// TestDamagedBytes changes bytes of metadata, every one of the smaller files. A change under a
+// checksum must give an error.
 func TestDamagedBytes(t *testing.T) {
 	n, summed := 0, 0
 	for name, good := range goodFiles(t) {
@@ -240,8 +240,8 @@ func TestDamagedBytes(t *testing.T) {
 	}
 }
 
-// TestDamagedWords sets counts, ranks, sizes and addresses to misleading values, some of them addresses
-// of other parts.
+// TestDamagedWords sets counts, ranks, sizes and addresses to misleading values, some of them
+// addresses of other parts.
 func TestDamagedWords(t *testing.T) {
 	n := 0
 	for name, good := range goodFiles(t) {
@@ -279,8 +279,8 @@ func structureStarts(data []byte) (starts []uint64) {
 	return append(starts, 96)
 }
 
-// TestTruncated cuts a file at every length: always an error, which states the missing bytes unless the
-// superblock is cut.
+// TestTruncated cuts a file at every length: always an error, which states the missing bytes unless
+// the superblock is cut.
 func TestTruncated(t *testing.T) {
 	for name, good := range goodFiles(t) {
 		base := max(0, bytes.Index(good, signature))

@@ -3,8 +3,8 @@
 // Specification, https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html.
 //
 // It reads superblocks 0 to 3, with a user block; groups as symbol tables and compact links; soft
-// links to datasets; object headers of both versions; contiguous, compact and chunked data (deflate,
-// shuffle, fletcher32). Anything else is rejected with an error that names it and wraps
+// links to datasets; object headers of both versions; contiguous, compact and chunked data
+// (deflate, shuffle, fletcher32). Anything else is rejected with an error that names it and wraps
 // errors.ErrUnsupported.
 //
 // # Damaged files

@@ -64,7 +64,8 @@ const (
 	flagMustKnow = 0x80
 )
 
-// object returns the object at an address, the target of parent's link of that name. It is read once.
+// object returns the object at an address, the target of parent's link of that name. It is read
+// once.
 func (f *File) object(parent *Object, name string, addr uint64) (*Object, error) {
 	if o, ok := f.objects[addr]; ok {
 		// A group with two paths would make a walk through the file endless, or nearly so.

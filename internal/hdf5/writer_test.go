@@ -84,8 +84,8 @@ func open(t testing.TB, data []byte) *File {
 	return f
 }
 
-// contents returns the attributes and the number of children of all groups, and the type, the shape and
-// the first and last element of each array.
+// contents returns the attributes and the number of children of all groups, and the type, the shape
+// and the first and last element of each array.
 func contents(t *testing.T, g *Group) (attributes map[string]any, arrays map[string]string) {
 	attributes, arrays = map[string]any{}, map[string]string{}
 	var group func(g *Group)

@@ -36,8 +36,8 @@ const (
 	jsonEntry = 320
 )
 
-// JSON decodes text, which is part of the file, to the variable that v points to. Errors use the words
-// of JSON, not of Go.
+// JSON decodes text, which is part of the file, to the variable that v points to. Errors use the
+// words of JSON, not of Go.
 func (b *Budget) JSON(text []byte, v any) error {
 	// Separators within strings count too: such a string may itself be JSON.
 	values := 0

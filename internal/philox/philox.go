@@ -20,8 +20,8 @@ import (
 	"math/bits"
 )
 
-// Block returns the four words of Philox4x32-10 for a counter and a key.
-func Block(counter [4]uint32, key [2]uint32) [4]uint32 {
+// words returns the four words of Philox4x32-10 for a counter and a key.
+func words(counter [4]uint32, key [2]uint32) [4]uint32 {
 	const (
 		m0, m1 = 0xD2511F53, 0xCD9E8D57
 		w0, w1 = 0x9E3779B9, 0xBB67AE85 // golden ratio, sqrt(3) − 1
@@ -42,7 +42,7 @@ func Block(counter [4]uint32, key [2]uint32) [4]uint32 {
 // Dropout returns the words of elements 4·block to 4·block + 3 of a dropout layer's
 // mask at a step.
 func Dropout(seed uint64, layer uint32, step uint64, block uint32) [4]uint32 {
-	return Block(
+	return words(
 		[4]uint32{block, layer, uint32(step), uint32(step >> 32)},
 		[2]uint32{uint32(seed), uint32(seed >> 32)})
 }

@@ -21,8 +21,8 @@ func TestBlock(t *testing.T) {
 			want:    [4]uint32{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1},
 		},
 	} {
-		if got := Block(c.counter, c.key); got != c.want {
-			t.Errorf("Block(%x, %x) = %x, want %x", c.counter, c.key, got, c.want)
+		if got := words(c.counter, c.key); got != c.want {
+			t.Errorf("words(%x, %x) = %x, want %x", c.counter, c.key, got, c.want)
 		}
 	}
 }

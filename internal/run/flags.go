@@ -66,7 +66,7 @@ func MayChange() []string {
 // Absolute makes the paths absolute.
 func (s *Settings) Absolute() (err error) {
 	for _, path := range []*string{&s.Data, &s.Pretrained, &s.TensorBoard, &s.Save} {
-		named := *path == "" || path == &s.Data && *path == cifar.BuiltIn || path == &s.Pretrained && *path == ImageNet
+		named := *path == "" || path == &s.Data && *path == cifar.BuiltIn || path == &s.Pretrained && *path == imageNet
 		if !named && err == nil {
 			*path, err = filepath.Abs(*path)
 		}

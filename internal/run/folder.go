@@ -233,17 +233,17 @@ func (d *Folder) acquire() (err error) {
 // File returns the path of a file in the folder.
 func (d *Folder) File(name string) string { return filepath.Join(d.Path, name) }
 
-// HasCheckpoint reports whether the run has saved anything.
-func (d *Folder) HasCheckpoint() bool {
+// hasCheckpoint reports whether the run has saved anything.
+func (d *Folder) hasCheckpoint() bool {
 	_, err := os.Lstat(d.File(CheckpointName))
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// checkSpace reports an error if the disk is known to have no space for checkpoints of so many
+// checkSpace reports an error if the disk is known to have no space for checkpoints of this many
 // bytes. A new one is written beside the old one before it replaces it.
 func (d *Folder) checkSpace(checkpoint int64) error {
 	need := checkpoint
-	if !d.HasCheckpoint() {
+	if !d.hasCheckpoint() {
 		need *= 2
 	}
 	if left, known := space(d.Path); known && left < need {

@@ -34,8 +34,8 @@ type Job struct {
 	backend backend.Backend
 }
 
-// Start returns the job of a run: of the one in dir, to resume it, or if dir is nil of a new one in a
-// folder that it creates at path ("" for a path with the model and the time). The caller sets the
+// Start returns the job of a run: of the one in dir, to resume it, or if dir is nil of a new one in
+// a folder that it creates at path ("" for a path with the model and the time). The caller sets the
 // other fields of the job, and closes it. After an error dir is closed.
 func Start(dir *Folder, path string, s Settings) (*Job, error) {
 	var convolutions map[string]string
@@ -67,7 +67,7 @@ func (j *Job) Close() error { return errors.Join(j.Folder.Close(), j.backend.Clo
 func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	dir := j.Folder
 	defer func() {
-		if err != nil && dir.begun && !dir.HasCheckpoint() {
+		if err != nil && dir.begun && !dir.hasCheckpoint() {
 			dir.discard()
 		}
 	}()
@@ -103,7 +103,7 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 		return nil, j.fitting(err, network, setup)
 	}
 	save.trainer = t
-	if dir.HasCheckpoint() {
+	if dir.hasCheckpoint() {
 		if err = t.Resume(setup.Checkpoint); err == nil {
 			save.resume(j.SaveAgain)
 		}
@@ -150,7 +150,7 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 		return t.History, nil
 	case errors.Is(err, errBefore): // a resume would end the same
 		return nil, err
-	case dir.HasCheckpoint():
+	case dir.hasCheckpoint():
 		return nil, fmt.Errorf("%w; to resume from the last checkpoint: %s", err, j.ResumeBy)
 	}
 	return nil, fmt.Errorf("%w; nothing was saved", j.fitting(err, network, setup))

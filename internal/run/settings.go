@@ -22,7 +22,7 @@ type Settings struct {
 	Dropout   float32 `json:"dropout"`
 	Init      string  `json:"init"`
 
-	Pretrained   string `json:"pretrained"` // an absolute path, ImageNet, or "" for none
+	Pretrained   string `json:"pretrained"` // an absolute path, imageNet, or "" for none
 	SkipMismatch bool   `json:"skip-mismatch"`
 
 	Data     string             `json:"data"` // an absolute path, cifar.BuiltIn, or "" for the official archive

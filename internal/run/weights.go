@@ -13,8 +13,8 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-// ImageNet stands for the file of weights that Keras publishes.
-const ImageNet = "imagenet"
+// imageNet stands for the file of weights that Keras publishes.
+const imageNet = "imagenet"
 
 // CheckPretrained reports why the pretrained weights that the settings name, if they do, cannot be
 // opened. progress is called during a download.
@@ -33,7 +33,7 @@ func (s *Settings) CheckPretrained(ctx context.Context, progress func(done, tota
 func (s *Settings) openPretrained(ctx context.Context, progress func(done, total int64)) (
 	f *keras.File, path string, err error) {
 	path = s.Pretrained
-	if path == ImageNet {
+	if path == imageNet {
 		if path, err = keras.ImageNet(ctx, s.Model, progress); err != nil {
 			return nil, "", err
 		}

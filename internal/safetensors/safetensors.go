@@ -309,20 +309,3 @@ func WriteFloats(w io.Writer, src []float32) error {
 	}
 	return nil
 }
-
-// Write writes f to w. Shapes must match the data.
-func Write(w io.Writer, f *File) error {
-	h := &Header{Metadata: f.Metadata}
-	for _, t := range f.Tensors {
-		h.Entries = append(h.Entries, Entry{Name: t.Name, Type: "F32", Shape: t.Shape})
-	}
-	if err := WriteHeader(w, h); err != nil {
-		return err
-	}
-	for _, t := range f.Tensors {
-		if err := WriteFloats(w, t.Data); err != nil {
-			return err
-		}
-	}
-	return nil
-}

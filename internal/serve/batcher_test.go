@@ -12,7 +12,7 @@ import (
 func TestAlone(t *testing.T) {
 	s := newTestServer(t)
 	s.batcher.linger = time.Hour
-	h := s.Handler()
+	h := s.handler()
 	for i := range 3 {
 		readAnswer(t, post(h, predictPath, "", bytes.NewReader(classifytest.PNG(t, i))))
 	}

@@ -91,7 +91,7 @@ func TestSlowAndCut(t *testing.T) {
 	})
 	group.Wait()
 	checkFree(t, s)
-	readAnswer(t, post(s.Handler(), predictPath, "", bytes.NewReader(picture)))
+	readAnswer(t, post(s.handler(), predictPath, "", bytes.NewReader(picture)))
 }
 
 // hold makes batches wait until release is called. held is the number of images in batches so far.
@@ -110,7 +110,7 @@ func TestGone(t *testing.T) {
 	s := newTestServer(t)
 	held, release := hold(s)
 	defer release()
-	h, picture := s.Handler(), classifytest.PNG(t, 0)
+	h, picture := s.handler(), classifytest.PNG(t, 0)
 	var group sync.WaitGroup
 	group.Go(func() { readAnswer(t, post(h, predictPath, "", bytes.NewReader(picture))) })
 	await(t, func() bool { return held.Load() == 1 })

@@ -16,7 +16,7 @@ import (
 // FuzzPredict sends bodies to the server. The answer has classes or an error for each image, or
 // says what is wrong with the request.
 func FuzzPredict(f *testing.F) {
-	h := newTestServer(f).Handler()
+	h := newTestServer(f).handler()
 	paths, err := filepath.Glob("../picture/testdata/pictures/*")
 	if err != nil || len(paths) == 0 {
 		f.Fatal("no images", err)

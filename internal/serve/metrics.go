@@ -47,7 +47,7 @@ func (m *metrics) observeImage(classified bool) {
 	}
 }
 
-// observeBatch counts a batch of so many images.
+// observeBatch counts a batch and its images.
 func (m *metrics) observeBatch(images int) { m.batches.Update(float64(images)) }
 
 // writeMetrics answers /metrics.

@@ -68,7 +68,7 @@ func (s *Server) Close() { s.batcher.close() }
 // answers the requests that it has.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	h := &http.Server{
-		Handler:           s.Handler(),
+		Handler:           s.handler(),
 		ReadHeaderTimeout: s.timeouts.head, ReadTimeout: s.timeouts.body, IdleTimeout: s.timeouts.idle,
 		WriteTimeout: 2 * s.timeouts.request(), // so that the answer to a timeout still goes out
 	}

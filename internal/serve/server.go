@@ -16,8 +16,8 @@ import (
 	"github.com/lamina-go/lamina/internal/picture"
 )
 
-// Handler returns the handler of all paths.
-func (s *Server) Handler() http.Handler {
+// handler returns the handler of all paths.
+func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(predictPath, s.endpoint(only(http.MethodPost, s.predict)))
 	mux.Handle("/healthz", s.endpoint(only(http.MethodGet, s.health)))

@@ -109,7 +109,7 @@ func readAnswer(t testing.TB, w *httptest.ResponseRecorder) answer {
 }
 
 func TestServerClassifies(t *testing.T) {
-	h, want := newTestServer(t).Handler(), classifytest.Probabilities(t, 0, 3)
+	h, want := newTestServer(t).handler(), classifytest.Probabilities(t, 0, 3)
 	for _, contentType := range []string{"", "image/png", "application/x-www-form-urlencoded"} {
 		a := readAnswer(t, post(h, predictPath, contentType, bytes.NewReader(classifytest.PNG(t, 0))))
 		if len(a.Pictures) != 1 || a.Model == "" {
@@ -136,7 +136,7 @@ func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestBadRequests(t *testing.T) {
 	s := newTestServer(t)
-	h := s.Handler()
+	h := s.handler()
 	picture := classifytest.PNG(t, 0)
 	animation, err := os.ReadFile("../picture/testdata/pictures/animated.webp")
 	if err != nil {
@@ -246,7 +246,7 @@ func checkFree(t testing.TB, s *Server) {
 }
 
 func TestPage(t *testing.T) {
-	h := newTestServer(t).Handler()
+	h := newTestServer(t).handler()
 	for path, kind := range map[string]string{"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript",
 		"/icon.svg": "image/svg+xml", "/samples/0.png": "image/png", "/samples/9.png": "image/png", "/healthz": "application/json", "/metrics": "text/plain"} {
 		for _, method := range []string{"GET", "HEAD"} {
@@ -261,7 +261,7 @@ func TestPage(t *testing.T) {
 }
 
 func TestMetrics(t *testing.T) {
-	h := newTestServer(t).Handler()
+	h := newTestServer(t).handler()
 	for range 3 {
 		post(h, predictPath, "", bytes.NewReader(classifytest.PNG(t, 0)))
 	}
@@ -297,7 +297,7 @@ func TestDiverged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkProblem(t, post(serverOf(t, known).Handler(), predictPath, "", bytes.NewReader(classifytest.PNG(t, 0))).Result(), 500, "diverged")
+	checkProblem(t, post(serverOf(t, known).handler(), predictPath, "", bytes.NewReader(classifytest.PNG(t, 0))).Result(), 500, "diverged")
 }
 
 // TestBusy fills a queue without a reader.
@@ -307,7 +307,7 @@ func TestBusy(t *testing.T) {
 	real := s.batcher
 	s.batcher = &batcher{queue: make(chan *request, 1)}
 	defer func() { s.batcher = real }()
-	h := s.Handler()
+	h := s.handler()
 	checkProblem(t, post(h, predictPath, "", bytes.NewReader(classifytest.PNG(t, 0))).Result(), 503, "waited")
 	checkProblem(t, post(h, predictPath, "", bytes.NewReader(classifytest.PNG(t, 0))).Result(), 503, "queue is full")
 	checkFree(t, s)

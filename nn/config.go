@@ -1,0 +1,66 @@
+package nn
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config says what a Trainer trains on, and how.
+type Config struct {
+	Data       Data
+	Validation Data // measured after each epoch
+	Epochs     int
+	Batch      int // images a step; the whole of Data if that is less
+	Schedule   Schedule
+	Momentum   float32 // Nesterov's
+	Init       Initializer
+	Seed       uint64 // of the first weights and the dropout masks
+
+	// Checkpoint is the file to which the state is saved at the end of each epoch, when Run is
+	// cancelled and, unless CheckpointEvery is 0, after that time within an epoch. If it is empty,
+	// nothing is saved.
+	Checkpoint      string
+	CheckpointEvery time.Duration
+
+	// OnStep, if not nil, is called after every step, or after several steps that together take
+	// less than about 50 ms.
+	OnStep func(Progress)
+	// OnEpoch, if not nil, is called after each epoch, once it is saved. Its error ends the run.
+	OnEpoch func(Row) error
+}
+
+// Progress is the state of an epoch.
+type Progress struct {
+	Epoch           int // from 1
+	Step, Steps     int // steps done, and steps of the epoch
+	Result              // means over the images of the epoch so far, L2 penalty included
+	LearningRate    float64
+	ImagesPerSecond float64
+}
+
+func (c *Config) check(net *Network) error {
+	switch {
+	case c.Epochs < 0:
+		return fmt.Errorf("nn: %d epochs: must be at least 0", c.Epochs)
+	case c.Batch < 1:
+		return fmt.Errorf("nn: batch of %d images: must be at least 1", c.Batch)
+	case !(c.Momentum >= 0 && c.Momentum < 1):
+		return fmt.Errorf("nn: momentum %g: must be at least 0 and below 1", c.Momentum)
+	case len(c.Schedule.phases) == 0:
+		return errors.New("nn: no learning rate")
+	case c.Data == nil || c.Validation == nil:
+		return errors.New("nn: no training data or no validation data")
+	}
+	return errors.Join(net.trains(), net.fits(c.Data), net.fits(c.Validation))
+}
+
+// trains returns an error that names the first layer that supports inference only.
+func (net *Network) trains() error {
+	for i, l := range net.Layers {
+		if _, dropout := l.(Dropout); dropout && len(net.Table[i].Output) != 1 {
+			return fmt.Errorf("nn: layer %q, given %v: %s to train", net.Table[i].Name, net.Table[i].Output, needsVector)
+		}
+	}
+	return nil
+}
