@@ -1,4 +1,4 @@
-// Package backend is the seam between networks and the machines that compute them.
+// Package backend is the interface between networks and the machines that compute them.
 //
 // A Backend makes tensors, and plans that compute on them. A plan is made once, for fixed shapes.
 // It chooses its algorithm, owns its workspace, and keeps what its backward pass needs from its

@@ -1,6 +1,6 @@
 // Package bench measures the engine on this machine: the peak of multiply-adds, matrix products,
-// convolutions by shape, the rates of the VGG networks, and the time of a training step by layer;
-// beside PyTorch and Keras if wanted. It prints tables.
+// convolutions by shape, the rates of the VGG networks, and the time of a training step by layer.
+// It can measure PyTorch and Keras beside it. It prints tables.
 package bench
 
 import (

@@ -22,7 +22,8 @@ var convolutions = [...]struct{ size, in, out, kernel int }{
 func printConvolutions(out *output, level ops.Level, p peak, o *Options) error {
 	out.title(fmt.Sprintf("Convolution, batch %d, %v, %s: ms, GFLOP/s and share of the peak",
 		o.Batch, level, cores(o.Threads)),
-		"operations on padding do not count")
+		"operations are those of the direct algorithm without padding: Winograd needs fewer and may exceed\n"+
+			"the peak")
 	columns := []column{text("shape", 20)}
 	for _, pass := range cpu.ConvPasses {
 		columns = append(columns, number(pass, 8), number("GFLOP/s", 12))

@@ -4,7 +4,7 @@
 // It exists on Linux with the build tag cudnn. It needs cgo and a C compiler but no CUDA toolkit:
 // it opens the libraries at run time, so that one program runs with and without a card.
 //
-//	go build -tags cudnn ./cmd/train
+//	go build -tags cudnn ./cmd/lamina
 //
 // # How it works
 //

@@ -24,12 +24,12 @@ func TestKernelsCompile(t *testing.T) {
 	} {
 		t.Run(nvrtc.library, func(t *testing.T) {
 			var found []string
-			for _, dir := range expand(filepath.SplitList(os.Getenv(Variable))...) {
+			for _, dir := range expand(filepath.SplitList(os.Getenv(variable))...) {
 				files, _ := filepath.Glob(filepath.Join(dir, nvrtc.library))
 				found = append(found, files...)
 			}
 			if len(found) == 0 {
-				t.Skipf("no %s: pip install %s, and set %s to the Python environment's folder", nvrtc.library, nvrtc.packages, Variable)
+				t.Skipf("no %s: pip install %s, and set %s to the Python environment's folder", nvrtc.library, nvrtc.packages, variable)
 			}
 			// Version 13 finds its builtins only if they are loaded, as the program does.
 			builtins, _ := filepath.Glob(filepath.Join(filepath.Dir(found[0]), libnvrtc.before[0]))

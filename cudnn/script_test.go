@@ -46,7 +46,7 @@ mkdir -p "$XDG_CACHE_HOME/lamina" && echo '{"a pass": "algorithm 1"}' >"$XDG_CAC
 `+does+"\n")
 	}
 	t.Setenv("PATH", filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
-	t.Setenv(Variable, dir)
+	t.Setenv(variable, dir)
 	return script, []string{"--report", filepath.Join(dir, "report"), "--python", filepath.Join(dir, "python")}
 }
 

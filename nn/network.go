@@ -71,7 +71,7 @@ type Weight struct {
 	Shape     tensor.Shape
 	Trainable bool
 	Offset    int
-	// FanIn and FanOut are the numbers of products per output and per input of a kernel, zero for
+	// FanIn and FanOut count the products per output and per input of a kernel, zero for
 	// other weights.
 	FanIn, FanOut int
 	L2            float32 // λ of the penalty λ·Σw²

@@ -1,4 +1,4 @@
-// Command train is the command train of lamina. See --help.
+// Command train is the same program as lamina train. See --help.
 package main
 
 import "github.com/lamina-go/lamina/internal/command"

@@ -23,18 +23,18 @@ type Evaluation struct {
 // Evaluate measures the model on the test images of a dataset, whose classes must be those of the
 // model.
 func (m *Model) Evaluate(ctx context.Context, d *cifar.Dataset) (*Evaluation, error) {
-	labels, err := m.labelsOf(d.Classes)
-	if err != nil {
+	if err := m.CheckClasses(d.Classes); err != nil {
 		return nil, err
 	}
-	e := &Evaluation{Images: d.Test.Len(), Classes: labels}
-	for range labels {
-		e.Confusion = append(e.Confusion, make([]int, len(labels)))
+	e, n := &Evaluation{Images: d.Test.Len(), Classes: d.Classes}, len(d.Classes)
+	for range n {
+		e.Confusion = append(e.Confusion, make([]int, n))
 	}
 	data := d.Validation(cifar.Normalization{Mean: m.mean, Std: m.std})
+	var err error
 	e.Result, err = m.predictor.EvaluateEach(ctx, data, func(classes, logits []float32) {
 		for i, class := range classes {
-			row := logits[i*len(labels) : (i+1)*len(labels)]
+			row := logits[i*n : (i+1)*n]
 			predicted := 0
 			for j, v := range row {
 				if v > row[predicted] {
@@ -50,20 +50,20 @@ func (m *Model) Evaluate(ctx context.Context, d *cifar.Dataset) (*Evaluation, er
 	return e, err
 }
 
-// labelsOf returns the labels of the model, which must equal the names of a dataset's classes. A
-// model without labels takes the dataset's.
-func (m *Model) labelsOf(names []string) ([]string, error) {
+// CheckClasses returns an error unless the classes of a dataset are those of the model. A model
+// without labels takes any names.
+func (m *Model) CheckClasses(names []string) error {
 	if len(names) != m.network.Classes {
-		return nil, fmt.Errorf("%s has %d classes, the dataset %d", m.Name, m.network.Classes, len(names))
+		return fmt.Errorf("%s has %d classes, the dataset %d", m.Name, m.network.Classes, len(names))
 	}
 	if !m.named {
-		return names, nil
+		return nil
 	}
 	for i, name := range names {
 		if name != m.labels[i] {
-			return nil, fmt.Errorf("%w: class %d is %q in %s and %q in the dataset", ErrClasses, i, m.labels[i],
+			return fmt.Errorf("%w: class %d is %q in %s and %q in the dataset", ErrClasses, i, m.labels[i],
 				m.Name, name)
 		}
 	}
-	return names, nil
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"unicode"
@@ -66,17 +67,15 @@ func (p *Program) Main(words ...string) {
 // run runs a command. prefix begins the line that reports an error.
 func (p *Program) run(words, args []string) (prefix string, err error) {
 	all := append(words, args...)
-	if len(all) == 0 || all[0] == "--help" || all[0] == "-h" {
-		all = []string{"help"}
-	}
+	help := []string{"help", "--help", "-h"}
 	switch {
-	case all[0] == "--version":
-		all[0] = "version"
-	case all[0] == "help" && len(all) > 1:
-		all = []string{all[1], "--help"}
-	case all[0] == "help":
+	case len(all) == 0 || slices.Contains(help, all[0]) && (len(all) == 1 || slices.Contains(help, all[1])):
 		Stdout.Printf("%s", p.help())
 		return p.Name, nil
+	case all[0] == "--version":
+		all[0] = "version"
+	case slices.Contains(help, all[0]):
+		all = []string{all[1], "--help"}
 	}
 	c, err := p.find(all[0])
 	if err != nil {
@@ -97,6 +96,12 @@ func (p *Program) find(name string) (*Command, error) {
 			return c, nil
 		}
 		names = append(names, c.Name)
+	}
+	if flag, ok := strings.CutPrefix(name, "--"); ok {
+		if near := nearest(flag, []string{"help", "version"}); near != "" {
+			return nil, fmt.Errorf("unknown flag --%s: did you mean --%s?", flag, near)
+		}
+		return nil, fmt.Errorf("flag %s without a command: a command comes first, see %s help", name, p.Name)
 	}
 	if near := nearest(name, append(names, "help")); near != "" {
 		return nil, fmt.Errorf("unknown command %q: did you mean %s?", name, near)

@@ -38,7 +38,7 @@ func main() {
 		case "slowly":
 			return save(time.Hour)
 		case "failed":
-			return errors.New("first\nsecond")
+			return errors.New("first\nsecond \x1b[31m é")
 		case "misled":
 			return fmt.Errorf("later: %w", Usage(errors.New("a mistake")))
 		case "interrupted":
@@ -78,7 +78,7 @@ func TestCommandEnds(t *testing.T) {
 		stdout, stderr string
 	}{
 		{"end well", 0, "done  end " + Join("a b") + "\n", ""},
-		{"end failed", 1, "", "test end: first; second\n"},
+		{"end failed", 1, "", "test end: first; second \\u001b[31m é\n"},
 		{"end mistaken", 2, "", "test end: no such end\n"},
 		{"end misled", 2, "", "test end: later: a mistake\n"},
 		{"end interrupted", 130, "", "test end: a run was interrupted\n"},
@@ -89,6 +89,8 @@ func TestCommandEnds(t *testing.T) {
 		{"end --secrt", 2, "", "test end: unknown flag --secrt: see --help\n"},
 		{"end -x", 2, "", "test end: unknown flag -x: see --help\n"},
 		{"edn well", 2, "", "test: unknown command \"edn\": did you mean end?\n"},
+		{"--versoin", 2, "", "test: unknown flag --versoin: did you mean --version?\n"},
+		{"--number 4", 2, "", "test: flag --number without a command: a command comes first, see test help\n"},
 		{"start", 2, "", "test: unknown command \"start\": see test help\n"},
 		{"help start", 2, "", "test: unknown command \"start\": see test help\n"},
 	} {
@@ -135,12 +137,12 @@ General
   --verbose    print all settings; on an internal error, print the stack trace
   -h, --help   print this help
 `
-	for _, args := range []string{"end mistaken -h", "help end", "end --help"} {
+	for _, args := range []string{"end mistaken -h", "help end", "--help end", "end --help"} {
 		if got := clitest.Expect(t, clitest.Command(t, strings.Fields(args)...), 0); got != want {
 			t.Errorf("%s:\n%s\nwant\n%s", args, got, want)
 		}
 	}
-	for _, args := range []string{"", "help", "--help", "-h"} {
+	for _, args := range []string{"", "help", "--help", "-h", "help help", "help --help"} {
 		text := clitest.Expect(t, clitest.Command(t, strings.Fields(args)...), 0)
 		if !strings.HasPrefix(text, "Test it.\n\nCommands\n  end            end in a way\n") {
 			t.Errorf("%s:\n%s", args, text)

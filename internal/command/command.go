@@ -5,6 +5,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -46,7 +47,10 @@ func noArguments(f *pflag.FlagSet) error {
 }
 
 func unexpected(argument string) error {
-	return fmt.Errorf("unexpected argument %q: the value of a switch follows =, as in --bn=false", argument)
+	if _, err := strconv.ParseBool(argument); err == nil {
+		return fmt.Errorf("unexpected argument %q: a switch takes its value after =, as in --bn=false", argument)
+	}
+	return fmt.Errorf("unexpected argument %q: see --help", argument)
 }
 
 // notEmpty reports a flag that is given with an empty value.

@@ -82,6 +82,11 @@ func (e *evaluate) run(*cli.Call) error {
 		return err
 	}
 	defer b.Close()
+	if e.data == "" { // a download that would be of no use
+		if err := m.CheckClasses(cifar.Classes()); err != nil {
+			return fmt.Errorf("without --data the dataset is CIFAR-10: %w: name another with --data", err)
+		}
+	}
 	progress := cli.NewProgress(cli.Stderr)
 	d, err := cifar.Open(ctx, e.data, cifar.Options{Progress: progress.Download, SkipBad: e.skipBad, Final: true})
 	progress.EndBar()

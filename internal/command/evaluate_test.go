@@ -110,6 +110,7 @@ func TestBadEvaluation(t *testing.T) {
 		args  []string
 	}{
 		{[]string{"nowhere"}, []string{classifytest.Run(t), "--data", "nowhere"}},
+		{[]string{"without --data", `"circle"`, `"airplane"`}, []string{classifytest.Run(t)}},
 		{[]string{"3 classes", "10"}, []string{three, "--data", "shapes", "--mean", "0"}},
 		{[]string{"class 0", `"a"`, `"circle"`, "--labels"}, []string{classifytest.Run(t), "--data", "shapes", "--labels", labels}},
 		{[]string{"(32, 32, 3)", "(40, 40, 3)"}, []string{classifytest.Untrained(t, large), "--data", "shapes"}},

@@ -76,7 +76,7 @@ func (m *model) openOn(b backend.Backend) (*classify.Model, error) {
 	if m.labels != "" {
 		text, err := infile.ReadFile(m.labels)
 		if err != nil {
-			return nil, fmt.Errorf("--labels: %w", err)
+			return nil, fmt.Errorf("--labels %s: %w", m.labels, infile.Cause(err))
 		}
 		o.Labels = []string{}
 		for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) { // a byte-order mark, as on Windows

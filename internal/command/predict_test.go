@@ -237,7 +237,7 @@ func TestBadCommands(t *testing.T) {
 		{2, []string{"no model", "--help"}, []string{"evaluate"}},
 		{2, []string{"no model", "--help"}, []string{"serve"}},
 		{2, []string{"no image files for " + run}, []string{"predict", run}},
-		{2, []string{`unexpected argument "9000"`}, []string{"serve", run, "9000"}},
+		{2, []string{`unexpected argument "9000": one model`}, []string{"serve", run, "9000"}},
 		{2, []string{`unexpected argument "shapes"`}, []string{"evaluate", run, "shapes"}},
 		{2, []string{"unknown flag --limit"}, []string{"predict", run, image, "--limit", "1"}},
 		{2, []string{"unknown flag --confusion"}, []string{"serve", run, "--confusion", "c.png"}},
@@ -269,7 +269,7 @@ func TestBadCommands(t *testing.T) {
 		{2, []string{"--confusion", half, ".png"}, []string{"evaluate", run, "--confusion", half}},
 		{1, []string{"not finite", "std"}, []string{"predict", run, image, "--std", "1e-38"}},
 		{1, []string{"--labels", os.DevNull, "not a file"}, []string{"predict", run, image, "--labels", os.DevNull}},
-		{1, []string{"--labels", "nowhere.txt"}, []string{"predict", run, image, "--labels", "nowhere.txt"}},
+		{1, []string{"--labels nowhere.txt: no such file"}, []string{"predict", run, image, "--labels", "nowhere.txt"}},
 	} {
 		t.Run(strings.Join(test.words, " "), func(t *testing.T) { fail(t, test.code, test.words, test.args...) })
 	}

@@ -50,8 +50,8 @@ func (p *Plan) Check() error {
 		for _, flag := range slices.Concat(p.flags, t.flags) {
 			name, value, _ := strings.Cut(strings.TrimPrefix(flag, "--"), "=")
 			if p.Given.Changed(name) && name != pretrained {
-				return fmt.Errorf("--%s: %s sets it, for %s to %s: omit the flag (it is free in %s)",
-					name, p.Name, t.name, value, strings.Join(leaving(name), ", "))
+				return fmt.Errorf("--%s: the experiment %s sets it, for %s to %s: omit the flag (%s accepts it)",
+					name, p.Name, t.name, value, strings.Join(leaving(name), " or "))
 			}
 		}
 	}

@@ -175,7 +175,7 @@ func ReadConfig(path string) (c Config, err error) {
 	}
 	text, err := infile.ReadFile(filepath.Join(path, ConfigName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, fmt.Errorf("%s is not the folder of a run (no %s): name one that train --out has made", path,
+		return c, fmt.Errorf("%s is not the folder of a run (no %s): name one in runs, or where --out put it", path,
 			ConfigName)
 	}
 	if err != nil {

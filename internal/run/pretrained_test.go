@@ -127,7 +127,7 @@ func TestBadWeights(t *testing.T) {
 		args  []string
 		words []string
 	}{
-		{"no file", []string{"--pretrained", filepath.Join(dir, "none.h5")}, []string{"--pretrained", "none.h5"}},
+		{"no file", []string{"--pretrained", filepath.Join(dir, "none.h5")}, []string{"--pretrained", "none.h5: no such file"}},
 		{"no weights", []string{"--pretrained", text}, []string{"--pretrained", text, "not an HDF5"}},
 		{"other names", []string{"--pretrained", strange}, []string{strange, "a, b, other", "block1_conv1"}},
 		{"other shapes", []string{"--pretrained", narrow}, []string{narrow, "block2_conv1/kernel", "(3, 3, 64, 7)", "(3, 3, 64, 128)", "--skip-mismatch"}},

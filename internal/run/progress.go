@@ -39,7 +39,7 @@ func count(n int, one, many string) string {
 // begin prints what the run is about to do, with notes on the data.
 func (p *Progress) begin(b backend.Backend, dir *Folder, t *nn.Trainer, notes []string) {
 	s := &p.settings
-	p.Line("machine", "%s, %d threads, %s, %s", dir.Config.CPU, s.ThreadCount(), b.Name(), s.Precision)
+	p.Line("machine", "%s, %s, %s, %s", dir.Config.CPU, count(s.ThreadCount(), "thread", "threads"), b.Name(), s.Precision)
 	for _, note := range s.Notes(b) {
 		p.Line("note", "%s", note)
 	}
@@ -65,8 +65,13 @@ func (p *Progress) begin(b backend.Backend, dir *Folder, t *nn.Trainer, notes []
 		text, _ := json.MarshalIndent(dir.Config, "", "  ") // numbers and strings cannot fail
 		p.Printf("settings  %s\n", text)
 	}
+	switch {
+	case t.EpochStep > 0:
+		p.Line("resumed", "after %s of epoch %d", count(t.EpochStep, "step", "steps"), t.Epoch+1)
+	case t.Epoch > 0:
+		p.Line("resumed", "after epoch %d", t.Epoch)
+	}
 	if t.Step > 0 {
-		p.Line("resumed", "after epoch %d and %s", t.Epoch, count(t.EpochStep, "step", "steps"))
 		for _, result := range []struct{ flag, path string }{{"tensorboard", s.TensorBoard}, {"save", s.Save}} {
 			if result.path != "" && !dir.contains(result.path) {
 				p.Line("note", "--%s is outside the folder of the run: %s", result.flag, result.path)

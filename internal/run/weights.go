@@ -38,7 +38,11 @@ func (s *Settings) openPretrained(ctx context.Context, progress func(done, total
 			return nil, "", err
 		}
 	}
-	if info, err := os.Stat(path); err == nil && info.IsDir() { // the folder of a run
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, "", fmt.Errorf("--pretrained %s: %w", path, infile.Cause(err))
+	}
+	if info.IsDir() { // the folder of a run
 		path = filepath.Join(path, CheckpointName)
 		if _, err := os.Stat(path); err != nil {
 			return nil, "", fmt.Errorf("--pretrained %s: %w: name a run with a checkpoint, or a file", path,
