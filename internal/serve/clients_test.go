@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/lamina-go/lamina/internal/classify/classifytest"
+	"github.com/lamina-go/lamina/internal/picture"
 	"github.com/lamina-go/lamina/internal/picture/picturetest"
 )
 
@@ -318,4 +319,17 @@ func TestShutdown(t *testing.T) {
 	})
 	release()
 	group.Wait()
+}
+
+// A high image takes a share of the pixels for what resizing it needs.
+func TestShare(t *testing.T) {
+	s := newTestServer(t)
+	for _, test := range []struct {
+		width, height int
+		want          int64
+	}{{4000, 3000, 12_000_000}, {1, 1 << 15, 1 << 15 * 32 * 8}, {1 << 15, 1 << 10, maxPixels}} {
+		if got := s.share(&picture.Picture{Width: test.width, Height: test.height}); got != test.want {
+			t.Errorf("%dx%d: %d, want %d", test.width, test.height, got, test.want)
+		}
+	}
 }

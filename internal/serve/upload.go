@@ -181,13 +181,24 @@ func (s *Server) decode(ctx context.Context, data []byte) ([]float32, error) {
 		return nil, fmt.Errorf("an image of %dx%d pixels is %w: the limit is %d million", p.Width, p.Height,
 			picture.ErrTooLarge, maxPixels>>20)
 	}
-	if err := s.pixels.Acquire(ctx, pixels); err != nil {
+	share := s.share(p)
+	if err := s.pixels.Acquire(ctx, share); err != nil {
 		return nil, err
 	}
-	defer s.pixels.Release(pixels)
+	defer s.pixels.Release(share)
 	img, err := p.Decode(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return s.model.Prepare(img), nil
+}
+
+// share returns how much of the limit on pixels an image takes: its pixels, or what resizing takes
+// for an image that is high and narrow, a row of 32 bytes per pixel of the network's width for each
+// of its rows.
+func (s *Server) share(p *picture.Picture) int64 {
+	const decoded, resized = 4, 32 // bytes per pixel
+	height, width := s.model.Size()
+	resizing := int64(max(p.Width, p.Height)) * int64(max(height, width)) * resized / decoded
+	return min(max(int64(p.Width)*int64(p.Height), resizing), maxPixels)
 }
