@@ -14,8 +14,8 @@ import (
 
 const errKernel = "cudnn: kernel of a convolution is neither 1x1 nor 3x3"
 
-// conv2D is a convolution. cuDNN's order of the kernel differs from that of parameters, so each
-// pass packs the kernel, or unpacks its gradient.
+// conv2D is a convolution. cuDNN's order of the kernel differs from that of parameters, so Forward
+// packs the kernel, also for BackwardData, and BackwardFilter unpacks its gradient.
 //
 // In float32, activations are also converted to NCHW and back. cuDNN supports NHWC since version 8,
 // but without tensor cores its fast algorithms (Winograd, FFT) need NCHW; NVIDIA tried NHWC in
@@ -31,6 +31,7 @@ type conv2D struct {
 	nchw               bool
 	passes             [3]*pass
 	packed             layout
+	kept               C.CUdeviceptr // the kernel that Forward packs for BackwardData
 }
 
 // pass is one of the passes of a convolution and what cuDNN knows of it.
@@ -59,6 +60,12 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	}
 	if err := b.reserve(&b.memory.packed, c.packed.end); err != nil {
 		return nil, err
+	}
+	if !s.Inference && !s.NoInputGrad {
+		var err error
+		if c.kept, err = b.alloc(b.bytes(c.kernel.Size())); err != nil {
+			return nil, err
+		}
 	}
 	passes := []C.int{C.LAMINA_FORWARD, C.LAMINA_BACKWARD_FILTER, C.LAMINA_BACKWARD_DATA}
 	switch {
@@ -174,13 +181,13 @@ func (c *conv2D) String() string {
 	return fmt.Sprintf("conv %dx%d, %dx%dx%dx%d to %d", s.Kernel, s.Kernel, s.N, s.H, s.W, s.In, s.Out)
 }
 
-// run enqueues a pass, with the kernel packed and activations in the layout of cuDNN.
-func (c *conv2D) run(which C.int, x, y C.CUdeviceptr) {
+// run enqueues a pass, with the packed kernel at w and activations in the layout of cuDNN.
+func (c *conv2D) run(which C.int, x, y, w C.CUdeviceptr) {
 	if c.b.err != nil {
 		return
 	}
 	p := c.passes[which]
-	p.c.x, p.c.y, p.c.w = x, y, c.at(c.packed.w)
+	p.c.x, p.c.y, p.c.w = x, y, w
 	p.c.workspace, p.c.bytes = c.b.memory.shared.at, C.size_t(p.choice.bytes)
 	if status := C.lamina_convolve(c.b.api, which, &p.c, p.choice.algo); status != 0 {
 		c.b.fail(c.b.dnn(fmt.Sprintf("%s pass of %s", passNames[which], c), status))
@@ -219,6 +226,25 @@ func (c *conv2D) out(at C.CUdeviceptr, offset int64, channels int) {
 		pointer(at), pointer(c.at(offset)), integer(c.spec.N), integer(channels), integer(pixels))
 }
 
+// pack returns the packed kernel for Forward, and keeps it for BackwardData.
+func (c *conv2D) pack(w C.CUdeviceptr) C.CUdeviceptr {
+	to := c.at(c.packed.w)
+	if c.kept != 0 {
+		to = c.kept
+	}
+	c.reorder("pack_kernel", to, w)
+	c.b.keepWeights(w, c.kernel.Size(), true, c.kept)
+	return to
+}
+
+// repacked returns the packed kernel for BackwardData.
+func (c *conv2D) repacked(w C.CUdeviceptr) C.CUdeviceptr {
+	if at, ok := c.b.packedWeights(w, c.kernel.Size(), true); ok {
+		return at
+	}
+	return c.pack(w)
+}
+
 // reorder packs a kernel, or unpacks its gradient.
 func (c *conv2D) reorder(name string, to, from C.CUdeviceptr) {
 	s := &c.spec
@@ -229,8 +255,8 @@ func (c *conv2D) reorder(name string, to, from C.CUdeviceptr) {
 // Forward computes y.
 func (c *conv2D) Forward(y, x, w, b tensor.Tensor) {
 	yAt, xAt, wAt, bias := address(y, c.y), address(x, c.x), address(w, c.kernel), address(b, c.bias)
-	c.reorder("pack_kernel", c.at(c.packed.w), wAt)
-	c.run(C.LAMINA_FORWARD, c.in(xAt, c.packed.x, c.spec.In), c.dst(yAt, c.packed.y))
+	packed := c.pack(wAt)
+	c.run(C.LAMINA_FORWARD, c.in(xAt, c.packed.x, c.spec.In), c.dst(yAt, c.packed.y), packed)
 	c.out(yAt, c.packed.y, c.spec.Out)
 	c.b.addBias(yAt, bias, c.spec.N*c.spec.H*c.spec.W, c.spec.Out, c.spec.ReLU)
 }
@@ -238,7 +264,7 @@ func (c *conv2D) Forward(y, x, w, b tensor.Tensor) {
 // BackwardFilter computes dw and db.
 func (c *conv2D) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 	dwAt, dbAt, dyAt, xAt := address(dw, c.kernel), address(db, c.bias), address(dy, c.y), address(x, c.x)
-	c.run(C.LAMINA_BACKWARD_FILTER, c.in(xAt, c.packed.x, c.spec.In), c.in(dyAt, c.packed.y, c.spec.Out))
+	c.run(C.LAMINA_BACKWARD_FILTER, c.in(xAt, c.packed.x, c.spec.In), c.in(dyAt, c.packed.y, c.spec.Out), c.at(c.packed.w))
 	c.reorder("unpack_kernel", dwAt, c.at(c.packed.w))
 	c.b.biasGradient(dbAt, dyAt, c.spec.N*c.spec.H*c.spec.W, c.spec.Out, c.spec.BatchNorm)
 }
@@ -246,8 +272,7 @@ func (c *conv2D) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 // BackwardData computes dx.
 func (c *conv2D) BackwardData(dx, dy, w tensor.Tensor) {
 	dxAt, dyAt, wAt := address(dx, c.x), address(dy, c.y), address(w, c.kernel)
-	c.reorder("pack_kernel", c.at(c.packed.w), wAt)
-	c.run(C.LAMINA_BACKWARD_DATA, c.dst(dxAt, c.packed.x), c.in(dyAt, c.packed.y, c.spec.Out))
+	c.run(C.LAMINA_BACKWARD_DATA, c.dst(dxAt, c.packed.x), c.in(dyAt, c.packed.y, c.spec.Out), c.repacked(wAt))
 	c.out(dxAt, c.packed.x, c.spec.In)
 }
 
