@@ -232,7 +232,7 @@ func (c *conv2D) pack(w C.CUdeviceptr) C.CUdeviceptr {
 	if c.kept != 0 {
 		to = c.kept
 	}
-	c.reorder("pack_kernel", to, w)
+	c.reorder("pack_kernel", pointer(to), pointer(w))
 	c.b.keepWeights(w, c.kernel.Size(), true, c.kept)
 	return to
 }
@@ -246,10 +246,10 @@ func (c *conv2D) repacked(w C.CUdeviceptr) C.CUdeviceptr {
 }
 
 // reorder packs a kernel, or unpacks its gradient.
-func (c *conv2D) reorder(name string, to, from C.CUdeviceptr) {
+func (c *conv2D) reorder(name string, pointers ...argument) {
 	s := &c.spec
 	taps := s.Kernel * s.Kernel
-	c.b.transpose(name, 1, taps*s.In, s.Out, pointer(to), pointer(from), integer(taps), integer(s.In), integer(s.Out), flag(c.nchw))
+	c.b.transpose(name, 1, taps*s.In, s.Out, append(pointers, integer(taps), integer(s.In), integer(s.Out), flag(c.nchw))...)
 }
 
 // Forward computes y.
@@ -265,8 +265,12 @@ func (c *conv2D) Forward(y, x, w, b tensor.Tensor) {
 func (c *conv2D) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 	dwAt, dbAt, dyAt, xAt := address(dw, c.kernel), address(db, c.bias), address(dy, c.y), address(x, c.x)
 	c.run(C.LAMINA_BACKWARD_FILTER, c.in(xAt, c.packed.x, c.spec.In), c.in(dyAt, c.packed.y, c.spec.Out), c.at(c.packed.w))
-	c.reorder("unpack_kernel", dwAt, c.at(c.packed.w))
-	c.b.biasGradient(dbAt, dyAt, c.spec.N*c.spec.H*c.spec.W, c.spec.Out, c.spec.BatchNorm)
+	if c.spec.BatchNorm { // which removes any constant, so db is exactly zero
+		c.reorder("unpack_kernel", pointer(dwAt), pointer(c.at(c.packed.w)), pointer(dbAt))
+		return
+	}
+	c.reorder("unpack_kernel", pointer(dwAt), pointer(c.at(c.packed.w)), pointer(0))
+	c.b.biasGradient(dbAt, dyAt, c.spec.N*c.spec.H*c.spec.W, c.spec.Out)
 }
 
 // BackwardData computes dx.
@@ -281,13 +285,8 @@ func (b *Backend) addBias(y, bias C.CUdeviceptr, rows, channels int, relu bool) 
 	b.rows("add_bias", rows, channels, pointer(y), pointer(bias), count(rows), integer(channels), flag(relu))
 }
 
-// biasGradient sums dy over the rows. It is exactly zero before a batch normalization, which
-// removes any constant.
-func (b *Backend) biasGradient(db, dy C.CUdeviceptr, rows, channels int, batchNorm bool) {
-	if !batchNorm {
-		b.sumRows("column_sums", rows, channels, pointer(db), pointer(dy), pointer(b.memory.sums.at), pointer(b.kernels.counters),
-			count(rows), integer(channels))
-	} else if b.err == nil {
-		b.fail(cuda(b, "cuMemsetD8Async", C.lamina_cuMemsetD8Async(b.api, db, 0, C.size_t(4*channels), b.stream)))
-	}
+// biasGradient sums dy over the rows.
+func (b *Backend) biasGradient(db, dy C.CUdeviceptr, rows, channels int) {
+	b.sumRows("column_sums", rows, channels, pointer(db), pointer(dy), pointer(b.memory.sums.at), pointer(b.kernels.counters),
+		count(rows), integer(channels))
 }

@@ -161,8 +161,14 @@ func (d *dense) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 	s := &d.spec
 	dwAt, dyAt := address(dw, d.w), address(dy, d.y)
 	d.product(matrix{dwAt, s.Out, false}, d.columns(x, true), matrix{dyAt, s.Out, false}, d.rows.Len(), s.Out, s.N, true)
-	if db != nil {
-		d.b.biasGradient(address(db, d.c), dyAt, s.N, s.Out, s.BatchNorm)
+	if db == nil {
+		return
+	}
+	dbAt := address(db, d.c)
+	if !s.BatchNorm {
+		d.b.biasGradient(dbAt, dyAt, s.N, s.Out)
+	} else if d.b.err == nil { // exactly zero, as a BatchNorm removes any constant
+		d.b.fail(cuda(d.b, "cuMemsetD8Async", C.lamina_cuMemsetD8Async(d.b.api, dbAt, 0, C.size_t(4*s.Out), d.b.stream)))
 	}
 }
 

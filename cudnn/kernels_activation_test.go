@@ -214,7 +214,9 @@ func TestLayoutKernels(t *testing.T) {
 				m.launch("pack_kernel", tiles(out, taps*in, 1), y, m.floatsAt(x, 1), taps, in, out, nchw)
 				near(m.T, fmt.Sprintf("pack_kernel %v, NCHW %t", s, nchw), y.read(), want, exact)
 				back := m.floatsAt(fill(len(x), 300), 3)
-				m.launch("unpack_kernel", tiles(out, taps*in, 1), back, y, taps, in, out, nchw)
+				zero := m.floatsAt(fill(out, 300), 1)
+				m.launch("unpack_kernel", tiles(out, taps*in, 1), back, y, zero, taps, in, out, nchw)
+				near(m.T, "zero", zero.values, make([]float32, out), exact)
 				near(m.T, fmt.Sprintf("unpack_kernel %v, NCHW %t", s, nchw), back.values, x, exact)
 			}
 		}

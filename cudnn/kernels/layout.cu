@@ -79,9 +79,11 @@ KERNEL pack_kernel(act *dst, const float *src, int taps, int in, int out, int nc
 	}
 }
 
-// unpack_kernel is the inverse of pack_kernel, for gradients. The same geometry.
-KERNEL unpack_kernel(float *dst, const act *src, int taps, int in, int out, int nchw) {
+// unpack_kernel is the inverse of pack_kernel, for gradients. It sets zero[o] = 0 for all o < out, if
+// zero is not null: the gradient of a bias before a BatchNorm. The same geometry.
+KERNEL unpack_kernel(float *dst, const act *src, float *zero, int taps, int in, int out, int nchw) {
 	__shared__ float tile[32][33];
+	if (zero && blockIdx.y == 0 && threadIdx.y == 0 && blockIdx.x * 32 + threadIdx.x < out) zero[blockIdx.x * 32 + threadIdx.x] = 0;
 	int rows = taps * in, q = blockIdx.y * 32 + threadIdx.x;
 	for (int i = threadIdx.y; i < 32; i += 8) {
 		int o = blockIdx.x * 32 + i;
