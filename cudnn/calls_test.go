@@ -182,7 +182,7 @@ func TestCallsOfAStep(t *testing.T) {
 	state := []string{"cuCtxSetCurrent", "cuMemcpyHtoDAsync_v2"}
 	step := slices.Concat(
 		kernels(1),                                                  // step_begin
-		kernels(1), []string{"cudnnConvolutionForward"}, kernels(1), // kernel, conv, bias
+		kernels(2), []string{"cudnnConvolutionForward"}, kernels(1), // kernel, 8 channels, conv, bias
 		kernels(2),                                       // BatchNorm
 		[]string{"cuMemcpyDtoDAsync_v2"},                 // Flatten
 		kernels(1),                                       // Dropout
@@ -191,8 +191,8 @@ func TestCallsOfAStep(t *testing.T) {
 		[]string{"cublasGemmEx"}, kernels(1), // dw, db
 		[]string{"cublasGemmEx"},                     // dx, of the weights that Forward has converted
 		kernels(1), []string{"cuMemcpyDtoDAsync_v2"}, // Dropout, Flatten
-		kernels(2), // BatchNorm
-		[]string{"cudnnConvolutionBackwardFilter"}, kernels(1), // dw, unpacked, and db, zero before BatchNorm
+		kernels(2),                                                         // BatchNorm
+		kernels(1), []string{"cudnnConvolutionBackwardFilter"}, kernels(1), // 8 channels, dw, unpacked, and db, zero before BatchNorm
 		kernels(1)) // SGD
 	replay := []string{"cuGraphLaunch"}
 	record := slices.Concat([]string{"cuStreamBeginCapture_v2"}, step,

@@ -22,6 +22,9 @@ const errKernel = "cudnn: kernel of a convolution is neither 1x1 nor 3x3"
 // TensorFlow and reverted it (tensorflow/tensorflow, pull request 56744). Whether TF32 gains from
 // NCHW has not been measured.
 //
+// In bf16, x and the kernel get channels of zeros up to a multiple of 8: fast kernels of cuDNN need
+// that, and it would otherwise pad in each pass by itself.
+//
 // In bf16, y is rounded twice if the bias is not 0: cuDNN rounds its output, which has the type of
 // x, and the sum with the bias is rounded again. Before a BatchNorm the bias stays 0.
 type conv2D struct {
@@ -29,6 +32,7 @@ type conv2D struct {
 	spec               backend.Conv2DSpec
 	x, y, kernel, bias tensor.Shape
 	nchw               bool
+	channels           int // of x for cuDNN
 	passes             [3]*pass
 	packed             layout
 	kept               C.CUdeviceptr // the kernel that Forward packs for BackwardData
@@ -51,19 +55,20 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	leave := b.enter()
 	defer leave()
 	c := b.newConv2D(s)
-	c.packed.x = aligned(b.bytes(c.kernel.Size()))
-	if c.packed.y = c.packed.x; c.nchw {
-		c.packed.y += aligned(b.bytes(c.x.Size()))
-		c.packed.end = c.packed.y + aligned(b.bytes(c.y.Size()))
-	} else {
-		c.packed.end = c.packed.x
+	c.packed.x = aligned(b.bytes(c.kernelSize()))
+	c.packed.y = c.packed.x
+	if c.nchw || c.channels != s.In {
+		c.packed.y += aligned(b.bytes(c.inputSize()))
+	}
+	if c.packed.end = c.packed.y; c.nchw {
+		c.packed.end += aligned(b.bytes(c.y.Size()))
 	}
 	if err := b.reserve(&b.memory.packed, c.packed.end); err != nil {
 		return nil, err
 	}
 	if !s.Inference && !s.NoInputGrad {
 		var err error
-		if c.kept, err = b.alloc(b.bytes(c.kernel.Size())); err != nil {
+		if c.kept, err = b.alloc(b.bytes(c.kernelSize())); err != nil {
 			return nil, err
 		}
 	}
@@ -97,13 +102,21 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 
 // newConv2D makes a plan without algorithms.
 func (b *Backend) newConv2D(s backend.Conv2DSpec) *conv2D {
+	channels := s.In
+	if b.bf16 {
+		channels = (channels + 7) &^ 7
+	}
 	return &conv2D{
-		b: b, spec: s,
+		b: b, spec: s, channels: channels,
 		x: tensor.Shape{s.N, s.H, s.W, s.In}, y: tensor.Shape{s.N, s.H, s.W, s.Out},
 		kernel: tensor.Shape{s.Kernel, s.Kernel, s.In, s.Out}, bias: tensor.Shape{s.Out},
 		nchw: b.options.Precision == "fp32",
 	}
 }
+
+// inputSize and kernelSize return the elements of x and of the kernel for cuDNN.
+func (c *conv2D) inputSize() int  { return c.x.Size() / c.spec.In * c.channels }
+func (c *conv2D) kernelSize() int { return c.kernel.Size() / c.spec.In * c.channels }
 
 // aligned rounds up to a multiple of 256.
 func aligned(bytes int64) int64 { return (bytes + 255) &^ 255 }
@@ -121,7 +134,7 @@ func (p *pass) describe(b *Backend, plan *conv2D) error {
 	b.free = append(b.free, func() { p.close(b) })
 	c := &p.c
 	c.handle = b.cudnn
-	n, h, w, in, out, k := C.int(s.N), C.int(s.H), C.int(s.W), C.int(s.In), C.int(s.Out), C.int(s.Kernel)
+	n, h, w, in, out, k := C.int(s.N), C.int(s.H), C.int(s.W), C.int(plan.channels), C.int(s.Out), C.int(s.Kernel)
 	for _, step := range []struct {
 		call string
 		do   func() C.lamina_enum
@@ -209,6 +222,21 @@ func (c *conv2D) in(at C.CUdeviceptr, offset int64, channels int) C.CUdeviceptr 
 	return c.at(offset)
 }
 
+// input returns x in the layout of cuDNN.
+func (c *conv2D) input(x C.CUdeviceptr) C.CUdeviceptr {
+	if c.channels == c.spec.In {
+		return c.in(x, c.packed.x, c.spec.In)
+	}
+	c.resize(c.at(c.packed.x), x, c.spec.In, c.channels)
+	return c.at(c.packed.x)
+}
+
+// resize copies pixels of so many channels to pixels of others, and sets those that are new to zero.
+func (c *conv2D) resize(to, from C.CUdeviceptr, channelsFrom, channelsTo int) {
+	n := c.spec.N * c.spec.H * c.spec.W * channelsTo
+	c.b.elementwise("resize_channels", n, pointer(to), pointer(from), count(n), integer(channelsFrom), integer(channelsTo))
+}
+
 // dst returns where cuDNN writes activations; out then unpacks them to at.
 func (c *conv2D) dst(at C.CUdeviceptr, offset int64) C.CUdeviceptr {
 	if !c.nchw {
@@ -249,14 +277,15 @@ func (c *conv2D) repacked(w C.CUdeviceptr) C.CUdeviceptr {
 func (c *conv2D) reorder(name string, pointers ...argument) {
 	s := &c.spec
 	taps := s.Kernel * s.Kernel
-	c.b.transpose(name, 1, taps*s.In, s.Out, append(pointers, integer(taps), integer(s.In), integer(s.Out), flag(c.nchw))...)
+	c.b.transpose(name, 1, taps*c.channels, s.Out,
+		append(pointers, integer(taps), integer(s.In), integer(c.channels), integer(s.Out), flag(c.nchw))...)
 }
 
 // Forward computes y.
 func (c *conv2D) Forward(y, x, w, b tensor.Tensor) {
 	yAt, xAt, wAt, bias := address(y, c.y), address(x, c.x), address(w, c.kernel), address(b, c.bias)
 	packed := c.pack(wAt)
-	c.run(C.LAMINA_FORWARD, c.in(xAt, c.packed.x, c.spec.In), c.dst(yAt, c.packed.y), packed)
+	c.run(C.LAMINA_FORWARD, c.input(xAt), c.dst(yAt, c.packed.y), packed)
 	c.out(yAt, c.packed.y, c.spec.Out)
 	c.b.addBias(yAt, bias, c.spec.N*c.spec.H*c.spec.W, c.spec.Out, c.spec.ReLU)
 }
@@ -264,7 +293,7 @@ func (c *conv2D) Forward(y, x, w, b tensor.Tensor) {
 // BackwardFilter computes dw and db.
 func (c *conv2D) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 	dwAt, dbAt, dyAt, xAt := address(dw, c.kernel), address(db, c.bias), address(dy, c.y), address(x, c.x)
-	c.run(C.LAMINA_BACKWARD_FILTER, c.in(xAt, c.packed.x, c.spec.In), c.in(dyAt, c.packed.y, c.spec.Out), c.at(c.packed.w))
+	c.run(C.LAMINA_BACKWARD_FILTER, c.input(xAt), c.in(dyAt, c.packed.y, c.spec.Out), c.at(c.packed.w))
 	if c.spec.BatchNorm { // which removes any constant, so db is exactly zero
 		c.reorder("unpack_kernel", pointer(dwAt), pointer(c.at(c.packed.w)), pointer(dbAt))
 		return
@@ -276,7 +305,14 @@ func (c *conv2D) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 // BackwardData computes dx.
 func (c *conv2D) BackwardData(dx, dy, w tensor.Tensor) {
 	dxAt, dyAt, wAt := address(dx, c.x), address(dy, c.y), address(w, c.kernel)
-	c.run(C.LAMINA_BACKWARD_DATA, c.dst(dxAt, c.packed.x), c.in(dyAt, c.packed.y, c.spec.Out), c.repacked(wAt))
+	to := c.dst(dxAt, c.packed.x)
+	if c.channels != c.spec.In {
+		to = c.at(c.packed.x)
+	}
+	c.run(C.LAMINA_BACKWARD_DATA, to, c.in(dyAt, c.packed.y, c.spec.Out), c.repacked(wAt))
+	if c.channels != c.spec.In {
+		c.resize(dxAt, to, c.channels, c.spec.In)
+	}
 	c.out(dxAt, c.packed.x, c.spec.In)
 }
 
