@@ -169,8 +169,8 @@ func (b *Backend) borrow(plan *conv2D, p *pass, workspace int64) (c C.lamina_con
 		at    *C.CUdeviceptr
 		bytes int64
 	}{
-		{&c.x, b.bytes(plan.x.Size())}, {&c.y, b.bytes(plan.y.Size())},
-		{&c.w, b.bytes(plan.kernel.Size())}, {&c.workspace, workspace},
+		{&c.x, b.bytes(plan.inputSize())}, {&c.y, b.bytes(plan.y.Size())},
+		{&c.w, b.bytes(plan.kernelSize())}, {&c.workspace, workspace},
 	} {
 		if *m.at, err = b.take(m.bytes); err != nil {
 			free()

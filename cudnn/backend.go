@@ -73,6 +73,9 @@ type session struct {
 	table, measured map[string]string
 	chosen          map[string]choice
 
+	inStep  bool     // the function of a step is running
+	weights []packed // in that step
+
 	oneByOne bool    // steps cannot be recorded
 	pending  []*step // of each run whose metrics are on the card
 	state    state

@@ -184,19 +184,18 @@ func TestCallsOfAStep(t *testing.T) {
 	state := []string{"cuCtxSetCurrent", "cuMemcpyHtoDAsync_v2"}
 	step := slices.Concat(
 		kernels(1),                                                  // step_begin
-		kernels(1), []string{"cudnnConvolutionForward"}, kernels(1), // kernel, conv, bias
+		kernels(2), []string{"cudnnConvolutionForward"}, kernels(1), // kernel, 8 channels, conv, bias
 		kernels(2),                                       // BatchNorm
 		[]string{"cuMemcpyDtoDAsync_v2"},                 // Flatten
 		kernels(1),                                       // Dropout
 		kernels(1), []string{"cublasGemmEx"}, kernels(1), // weights, product, bias
 		kernels(2),                           // loss
 		[]string{"cublasGemmEx"}, kernels(1), // dw, db
-		kernels(1), []string{"cublasGemmEx"}, // weights, dx
+		[]string{"cublasGemmEx"},                     // dx, of the weights that Forward has converted
 		kernels(1), []string{"cuMemcpyDtoDAsync_v2"}, // Dropout, Flatten
-		kernels(2), // BatchNorm
-		[]string{"cudnnConvolutionBackwardFilter"}, kernels(1), // dw, unpacked
-		[]string{"cuMemsetD8Async"}, // db is zero before BatchNorm
-		kernels(1))                  // SGD
+		kernels(2),                                                         // BatchNorm
+		kernels(1), []string{"cudnnConvolutionBackwardFilter"}, kernels(1), // 8 channels, dw, unpacked, and db, zero before BatchNorm
+		kernels(1)) // SGD
 	replay := []string{"cuGraphLaunch"}
 	record := slices.Concat([]string{"cuStreamBeginCapture_v2"}, step,
 		[]string{"cuStreamEndCapture", "+graph", "cuGraphInstantiateWithFlags", "cuGraphInstantiate", "+executable graph", "cuGraphDestroy", "-graph"}, replay)
@@ -430,5 +429,111 @@ func TestCompiledKernelsAreKept(t *testing.T) {
 	}
 	if !compiles(Options{}) || compiles(Options{}) {
 		t.Error("spoilt: want one compilation")
+	}
+}
+
+// TestWeightsArePackedOnce runs the passes of layers in one step, where BackwardData takes the
+// weights as Forward has packed them, and in two, between which the weights change.
+func TestWeightsArePackedOnce(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	log := filepath.Join(t.TempDir(), "log")
+	t.Setenv("FAKE_LOG", log)
+	for _, precision := range []string{"fp32", "bf16"} {
+		b := openFake(t, Options{Precision: precision})
+		conv, err := b.Conv2D(backend.Conv2DSpec{N: 2, H: 3, W: 3, In: 8, Out: 8, Kernel: 3, BatchNorm: true})
+		must(t, conv, err)
+		dense, err := b.Dense(backend.DenseSpec{N: 2, In: 128, Out: 8, BatchNorm: true})
+		must(t, dense, err)
+		rows := backend.Rows{From: 64, To: 128}
+		slice, err := b.Dense(backend.DenseSpec{N: 2, In: 128, Out: 8, BatchNorm: true, Slice: rows})
+		must(t, slice, err)
+		for _, layer := range []struct {
+			name        string
+			plan, again backend.Dense // of Forward and of BackwardData
+			x, y, w     tensor.Shape
+			from        int // first row of w in BackwardData
+			once, twice int // launches of packing in one step, and in two
+		}{
+			{"conv", conv, conv, tensor.Shape{2, 3, 3, 8}, tensor.Shape{2, 3, 3, 8}, tensor.Shape{3, 3, 8, 8}, 0, 1, 2},
+			{"dense", dense, dense, tensor.Shape{2, 128}, tensor.Shape{2, 8}, tensor.Shape{128, 8}, 0, 1, 2},
+			{"slice", dense, slice, tensor.Shape{2, 128}, tensor.Shape{2, 8}, tensor.Shape{128, 8}, rows.From, 1, 2},
+		} {
+			if precision == "fp32" && layer.name != "conv" { // which needs no other form
+				layer.once, layer.twice = 0, 0
+			}
+			tensors := func(shapes ...tensor.Shape) (all []tensor.Tensor) {
+				for _, shape := range shapes {
+					a, err := b.Activations(shape)
+					all = append(all, must(t, a, err))
+				}
+				return all
+			}
+			activations := tensors(layer.x, layer.y, layer.x, layer.y)
+			x, y, dx, dy := activations[0], activations[1], activations[2], activations[3]
+			w, err := b.Parameters(layer.w)
+			must(t, w, err)
+			bias, err := b.Parameters(tensor.Shape{8})
+			must(t, bias, err)
+			part := w
+			if layer.from > 0 {
+				part = b.View(w, layer.from*8, tensor.Shape{layer.w[0] - layer.from, 8})
+			}
+			write := func(to tensor.Tensor, scale int) {
+				values := make([]float32, to.Shape().Size())
+				for i := range values {
+					values[i] = float32(scale * (i*5%7 - 3))
+				}
+				if err := b.Write(to, values); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write(x, 1)
+			write(dy, 1)
+			write(dx, 0)
+			write(w, 2)
+			forward := func() { layer.plan.Forward(y, x, w, bias) }
+			backward := func() { layer.again.BackwardData(dx, dy, part) }
+			launches := func(steps ...func()) (n int) {
+				lines(t, log)
+				for _, f := range steps {
+					if err := b.Record(f).Run(backend.StepValues{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for _, line := range lines(t, log) {
+					if line == "cuLaunchKernel" {
+						n++
+					}
+				}
+				return n - len(steps) // without step_begin
+			}
+			result := func() []float32 {
+				values := make([]float32, layer.x.Size())
+				if err := b.Read(values, dx); err != nil {
+					t.Fatal(err)
+				}
+				return values
+			}
+			together := launches(func() { forward(); backward() })
+			of2 := result()
+			apart := launches(forward, backward)
+			if !slices.Equal(result(), of2) {
+				t.Errorf("%s, %s: another dx in two steps", layer.name, precision)
+			}
+			if apart-together != layer.twice-layer.once {
+				t.Errorf("%s, %s: %d launches in one step and %d in two", layer.name, precision, together, apart)
+			}
+			write(w, 6)
+			launches(backward)
+			of6 := result()
+			for i := range of6 {
+				if of6[i] != 3*of2[i] {
+					t.Fatalf("%s, %s: dx is that of the weights before they changed", layer.name, precision)
+				}
+			}
+		}
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -14,13 +14,16 @@ import (
 
 const errKernel = "cudnn: kernel of a convolution is neither 1x1 nor 3x3"
 
-// conv2D is a convolution. cuDNN's order of the kernel differs from that of parameters, so each
-// pass packs the kernel, or unpacks its gradient.
+// conv2D is a convolution. cuDNN's order of the kernel differs from that of parameters, so Forward
+// packs the kernel, also for BackwardData, and BackwardFilter unpacks its gradient.
 //
 // In float32, activations are also converted to NCHW and back. cuDNN supports NHWC since version 8,
 // but without tensor cores its fast algorithms (Winograd, FFT) need NCHW; NVIDIA tried NHWC in
 // TensorFlow and reverted it (tensorflow/tensorflow, pull request 56744). Whether TF32 gains from
 // NCHW has not been measured.
+//
+// In bf16, x and the kernel get channels of zeros up to a multiple of 8: fast kernels of cuDNN need
+// that, and it would otherwise pad in each pass by itself.
 //
 // In bf16, y is rounded twice if the bias is not 0: cuDNN rounds its output, which has the type of
 // x, and the sum with the bias is rounded again. Before a BatchNorm the bias stays 0.
@@ -29,8 +32,10 @@ type conv2D struct {
 	spec               backend.Conv2DSpec
 	x, y, kernel, bias tensor.Shape
 	nchw               bool
+	channels           int // of x for cuDNN
 	passes             [3]*pass
 	packed             layout
+	kept               C.CUdeviceptr // the kernel that Forward packs for BackwardData
 }
 
 // pass is one of the passes of a convolution and what cuDNN knows of it.
@@ -50,15 +55,22 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	leave := b.enter()
 	defer leave()
 	c := b.newConv2D(s)
-	c.packed.x = aligned(b.bytes(c.kernel.Size()))
-	if c.packed.y = c.packed.x; c.nchw {
-		c.packed.y += aligned(b.bytes(c.x.Size()))
-		c.packed.end = c.packed.y + aligned(b.bytes(c.y.Size()))
-	} else {
-		c.packed.end = c.packed.x
+	c.packed.x = aligned(b.bytes(c.kernelSize()))
+	c.packed.y = c.packed.x
+	if c.nchw || c.channels != s.In {
+		c.packed.y += aligned(b.bytes(c.inputSize()))
+	}
+	if c.packed.end = c.packed.y; c.nchw {
+		c.packed.end += aligned(b.bytes(c.y.Size()))
 	}
 	if err := b.reserve(&b.memory.packed, c.packed.end); err != nil {
 		return nil, err
+	}
+	if !s.Inference && !s.NoInputGrad {
+		var err error
+		if c.kept, err = b.alloc(b.bytes(c.kernelSize())); err != nil {
+			return nil, err
+		}
 	}
 	passes := []C.int{C.LAMINA_FORWARD, C.LAMINA_BACKWARD_FILTER, C.LAMINA_BACKWARD_DATA}
 	switch {
@@ -90,13 +102,21 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 
 // newConv2D makes a plan without algorithms.
 func (b *Backend) newConv2D(s backend.Conv2DSpec) *conv2D {
+	channels := s.In
+	if b.bf16 {
+		channels = (channels + 7) &^ 7
+	}
 	return &conv2D{
-		b: b, spec: s,
+		b: b, spec: s, channels: channels,
 		x: tensor.Shape{s.N, s.H, s.W, s.In}, y: tensor.Shape{s.N, s.H, s.W, s.Out},
 		kernel: tensor.Shape{s.Kernel, s.Kernel, s.In, s.Out}, bias: tensor.Shape{s.Out},
 		nchw: b.options.Precision == "fp32",
 	}
 }
+
+// inputSize and kernelSize return the elements of x and of the kernel for cuDNN.
+func (c *conv2D) inputSize() int  { return c.x.Size() / c.spec.In * c.channels }
+func (c *conv2D) kernelSize() int { return c.kernel.Size() / c.spec.In * c.channels }
 
 // aligned rounds up to a multiple of 256.
 func aligned(bytes int64) int64 { return (bytes + 255) &^ 255 }
@@ -114,7 +134,7 @@ func (p *pass) describe(b *Backend, plan *conv2D) error {
 	b.free = append(b.free, func() { p.close(b) })
 	c := &p.c
 	c.handle = b.cudnn
-	n, h, w, in, out, k := C.int(s.N), C.int(s.H), C.int(s.W), C.int(s.In), C.int(s.Out), C.int(s.Kernel)
+	n, h, w, in, out, k := C.int(s.N), C.int(s.H), C.int(s.W), C.int(plan.channels), C.int(s.Out), C.int(s.Kernel)
 	for _, step := range []struct {
 		call string
 		do   func() C.lamina_enum
@@ -174,13 +194,13 @@ func (c *conv2D) String() string {
 	return fmt.Sprintf("conv %dx%d, %dx%dx%dx%d to %d", s.Kernel, s.Kernel, s.N, s.H, s.W, s.In, s.Out)
 }
 
-// run enqueues a pass, with the kernel packed and activations in the layout of cuDNN.
-func (c *conv2D) run(which C.int, x, y C.CUdeviceptr) {
+// run enqueues a pass, with the packed kernel at w and activations in the layout of cuDNN.
+func (c *conv2D) run(which C.int, x, y, w C.CUdeviceptr) {
 	if c.b.err != nil {
 		return
 	}
 	p := c.passes[which]
-	p.c.x, p.c.y, p.c.w = x, y, c.at(c.packed.w)
+	p.c.x, p.c.y, p.c.w = x, y, w
 	p.c.workspace, p.c.bytes = c.b.memory.shared.at, C.size_t(p.choice.bytes)
 	if status := C.lamina_convolve(c.b.api, which, &p.c, p.choice.algo); status != 0 {
 		c.b.fail(c.b.dnn(fmt.Sprintf("%s pass of %s", passNames[which], c), status))
@@ -202,6 +222,21 @@ func (c *conv2D) in(at C.CUdeviceptr, offset int64, channels int) C.CUdeviceptr 
 	return c.at(offset)
 }
 
+// input returns x in the layout of cuDNN.
+func (c *conv2D) input(x C.CUdeviceptr) C.CUdeviceptr {
+	if c.channels == c.spec.In {
+		return c.in(x, c.packed.x, c.spec.In)
+	}
+	c.resize(c.at(c.packed.x), x, c.spec.In, c.channels)
+	return c.at(c.packed.x)
+}
+
+// resize copies pixels of so many channels to pixels of others, and sets those that are new to zero.
+func (c *conv2D) resize(to, from C.CUdeviceptr, channelsFrom, channelsTo int) {
+	n := c.spec.N * c.spec.H * c.spec.W * channelsTo
+	c.b.elementwise("resize_channels", n, pointer(to), pointer(from), count(n), integer(channelsFrom), integer(channelsTo))
+}
+
 // dst returns where cuDNN writes activations; out then unpacks them to at.
 func (c *conv2D) dst(at C.CUdeviceptr, offset int64) C.CUdeviceptr {
 	if !c.nchw {
@@ -219,18 +254,38 @@ func (c *conv2D) out(at C.CUdeviceptr, offset int64, channels int) {
 		pointer(at), pointer(c.at(offset)), integer(c.spec.N), integer(channels), integer(pixels))
 }
 
+// pack returns the packed kernel for Forward, and keeps it for BackwardData.
+func (c *conv2D) pack(w C.CUdeviceptr) C.CUdeviceptr {
+	to := c.at(c.packed.w)
+	if c.kept != 0 {
+		to = c.kept
+	}
+	c.reorder("pack_kernel", pointer(to), pointer(w))
+	c.b.keepWeights(w, c.kernel.Size(), true, c.kept)
+	return to
+}
+
+// repacked returns the packed kernel for BackwardData.
+func (c *conv2D) repacked(w C.CUdeviceptr) C.CUdeviceptr {
+	if at, ok := c.b.packedWeights(w, c.kernel.Size(), true); ok {
+		return at
+	}
+	return c.pack(w)
+}
+
 // reorder packs a kernel, or unpacks its gradient.
-func (c *conv2D) reorder(name string, to, from C.CUdeviceptr) {
+func (c *conv2D) reorder(name string, pointers ...argument) {
 	s := &c.spec
 	taps := s.Kernel * s.Kernel
-	c.b.transpose(name, 1, taps*s.In, s.Out, pointer(to), pointer(from), integer(taps), integer(s.In), integer(s.Out), flag(c.nchw))
+	c.b.transpose(name, 1, taps*c.channels, s.Out,
+		append(pointers, integer(taps), integer(s.In), integer(c.channels), integer(s.Out), flag(c.nchw))...)
 }
 
 // Forward computes y.
 func (c *conv2D) Forward(y, x, w, b tensor.Tensor) {
 	yAt, xAt, wAt, bias := address(y, c.y), address(x, c.x), address(w, c.kernel), address(b, c.bias)
-	c.reorder("pack_kernel", c.at(c.packed.w), wAt)
-	c.run(C.LAMINA_FORWARD, c.in(xAt, c.packed.x, c.spec.In), c.dst(yAt, c.packed.y))
+	packed := c.pack(wAt)
+	c.run(C.LAMINA_FORWARD, c.input(xAt), c.dst(yAt, c.packed.y), packed)
 	c.out(yAt, c.packed.y, c.spec.Out)
 	c.b.addBias(yAt, bias, c.spec.N*c.spec.H*c.spec.W, c.spec.Out, c.spec.ReLU)
 }
@@ -238,16 +293,26 @@ func (c *conv2D) Forward(y, x, w, b tensor.Tensor) {
 // BackwardFilter computes dw and db.
 func (c *conv2D) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 	dwAt, dbAt, dyAt, xAt := address(dw, c.kernel), address(db, c.bias), address(dy, c.y), address(x, c.x)
-	c.run(C.LAMINA_BACKWARD_FILTER, c.in(xAt, c.packed.x, c.spec.In), c.in(dyAt, c.packed.y, c.spec.Out))
-	c.reorder("unpack_kernel", dwAt, c.at(c.packed.w))
-	c.b.biasGradient(dbAt, dyAt, c.spec.N*c.spec.H*c.spec.W, c.spec.Out, c.spec.BatchNorm)
+	c.run(C.LAMINA_BACKWARD_FILTER, c.input(xAt), c.in(dyAt, c.packed.y, c.spec.Out), c.at(c.packed.w))
+	if c.spec.BatchNorm { // which removes any constant, so db is exactly zero
+		c.reorder("unpack_kernel", pointer(dwAt), pointer(c.at(c.packed.w)), pointer(dbAt))
+		return
+	}
+	c.reorder("unpack_kernel", pointer(dwAt), pointer(c.at(c.packed.w)), pointer(0))
+	c.b.biasGradient(dbAt, dyAt, c.spec.N*c.spec.H*c.spec.W, c.spec.Out)
 }
 
 // BackwardData computes dx.
 func (c *conv2D) BackwardData(dx, dy, w tensor.Tensor) {
 	dxAt, dyAt, wAt := address(dx, c.x), address(dy, c.y), address(w, c.kernel)
-	c.reorder("pack_kernel", c.at(c.packed.w), wAt)
-	c.run(C.LAMINA_BACKWARD_DATA, c.dst(dxAt, c.packed.x), c.in(dyAt, c.packed.y, c.spec.Out))
+	to := c.dst(dxAt, c.packed.x)
+	if c.channels != c.spec.In {
+		to = c.at(c.packed.x)
+	}
+	c.run(C.LAMINA_BACKWARD_DATA, to, c.in(dyAt, c.packed.y, c.spec.Out), c.repacked(wAt))
+	if c.channels != c.spec.In {
+		c.resize(dxAt, to, c.channels, c.spec.In)
+	}
 	c.out(dxAt, c.packed.x, c.spec.In)
 }
 
@@ -256,13 +321,8 @@ func (b *Backend) addBias(y, bias C.CUdeviceptr, rows, channels int, relu bool) 
 	b.rows("add_bias", rows, channels, pointer(y), pointer(bias), count(rows), integer(channels), flag(relu))
 }
 
-// biasGradient sums dy over the rows. It is exactly zero before a batch normalization, which
-// removes any constant.
-func (b *Backend) biasGradient(db, dy C.CUdeviceptr, rows, channels int, batchNorm bool) {
-	if !batchNorm {
-		b.sumRows("column_sums", rows, channels, pointer(db), pointer(dy), pointer(b.memory.sums.at), pointer(b.kernels.counters),
-			count(rows), integer(channels))
-	} else if b.err == nil {
-		b.fail(cuda(b, "cuMemsetD8Async", C.lamina_cuMemsetD8Async(b.api, db, 0, C.size_t(4*channels), b.stream)))
-	}
+// biasGradient sums dy over the rows.
+func (b *Backend) biasGradient(db, dy C.CUdeviceptr, rows, channels int) {
+	b.sumRows("column_sums", rows, channels, pointer(db), pointer(dy), pointer(b.memory.sums.at), pointer(b.kernels.counters),
+		count(rows), integer(channels))
 }

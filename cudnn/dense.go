@@ -19,7 +19,8 @@ type dense struct {
 	spec       backend.DenseSpec
 	rows       backend.Rows // of the weights, for the backward passes
 	x, y, w, c tensor.Shape
-	sums       int64 // in bf16: offset of y in float32, behind w in the scratch memory
+	sums       int64         // in bf16: offset of y in float32, behind w in the scratch memory
+	kept       C.CUdeviceptr // in bf16: the weights that Forward converts for BackwardData
 }
 
 // Workspaces of cuBLAS, as NVIDIA recommends them.
@@ -71,6 +72,13 @@ func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
 		if err := b.reserve(&b.memory.packed, d.sums+4*int64(d.y.Size())); err != nil {
 			return nil, err
 		}
+		// A plan of a slice is for the backward passes only.
+		if !s.Inference && !s.NoInputGrad && s.Slice == (backend.Rows{}) {
+			var err error
+			if d.kept, err = b.alloc(b.bytes(d.w.Size())); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if s.Inference || s.BatchNorm {
 		return d, nil
@@ -112,14 +120,26 @@ func (d *dense) product(c, a, b matrix, m, n, k int, float32s bool) {
 	}
 }
 
-// weights returns w in the type of activations.
-func (d *dense) weights(w C.CUdeviceptr) C.CUdeviceptr {
+// convert returns w in the type of activations, for Forward, and keeps that for BackwardData.
+func (d *dense) convert(w C.CUdeviceptr) C.CUdeviceptr {
+	to, n := d.b.memory.packed.at, d.w.Size()
+	if d.kept != 0 {
+		to = d.kept
+	}
+	d.b.elementwise("from_float", n, pointer(to), pointer(w), count(n))
+	d.b.keepWeights(w, n, false, d.kept)
+	return to
+}
+
+// converted returns w in the type of activations, for BackwardData.
+func (d *dense) converted(w C.CUdeviceptr) C.CUdeviceptr {
 	if !d.b.bf16 {
 		return w
 	}
-	n := d.w.Size()
-	d.b.elementwise("from_float", n, pointer(d.b.memory.packed.at), pointer(w), count(n))
-	return d.b.memory.packed.at
+	if at, ok := d.b.packedWeights(w, d.w.Size(), false); ok {
+		return at
+	}
+	return d.convert(w)
 }
 
 // Forward computes y = x·w + b.
@@ -132,7 +152,7 @@ func (d *dense) Forward(y, x, w, b tensor.Tensor) {
 		return
 	}
 	sums := d.b.memory.packed.at + C.CUdeviceptr(d.sums)
-	d.product(matrix{sums, s.Out, false}, matrix{xAt, s.In, false}, matrix{d.weights(wAt), s.Out, false}, s.N, s.Out, s.In, true)
+	d.product(matrix{sums, s.Out, false}, matrix{xAt, s.In, false}, matrix{d.convert(wAt), s.Out, false}, s.N, s.Out, s.In, true)
 	d.b.rows("bias_of", s.N, s.Out, pointer(yAt), pointer(sums), pointer(bias), count(s.N), integer(s.Out), flag(s.ReLU))
 }
 
@@ -141,8 +161,14 @@ func (d *dense) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 	s := &d.spec
 	dwAt, dyAt := address(dw, d.w), address(dy, d.y)
 	d.product(matrix{dwAt, s.Out, false}, d.columns(x, true), matrix{dyAt, s.Out, false}, d.rows.Len(), s.Out, s.N, true)
-	if db != nil {
-		d.b.biasGradient(address(db, d.c), dyAt, s.N, s.Out, s.BatchNorm)
+	if db == nil {
+		return
+	}
+	dbAt := address(db, d.c)
+	if !s.BatchNorm {
+		d.b.biasGradient(dbAt, dyAt, s.N, s.Out)
+	} else if d.b.err == nil { // exactly zero, as a BatchNorm removes any constant
+		d.b.fail(cuda(d.b, "cuMemsetD8Async", C.lamina_cuMemsetD8Async(d.b.api, dbAt, 0, C.size_t(4*s.Out), d.b.stream)))
 	}
 }
 
@@ -150,7 +176,7 @@ func (d *dense) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 func (d *dense) BackwardData(dx, dy, w tensor.Tensor) {
 	s := &d.spec
 	dyAt, wAt := address(dy, d.y), address(w, d.w)
-	d.product(d.columns(dx, false), matrix{dyAt, s.Out, false}, matrix{d.weights(wAt), s.Out, true}, s.N, d.rows.Len(), s.Out, false)
+	d.product(d.columns(dx, false), matrix{dyAt, s.Out, false}, matrix{d.converted(wAt), s.Out, true}, s.N, d.rows.Len(), s.Out, false)
 }
 
 // columns returns the columns of x or dx that belong to the plan's rows of w.

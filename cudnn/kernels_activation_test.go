@@ -194,27 +194,39 @@ func TestLayoutKernels(t *testing.T) {
 			m.launch("swap_axes", tiles(cols, rows, 2), y, m.activations(x), batch, rows, cols)
 			near(m.T, fmt.Sprintf("swap_axes %v", s), y.read(), want, exact)
 		}
-		for _, s := range [][3]int{{1, 1, 1}, {9, 3, 64}, {9, 5, 7}, {1, 33, 65}, {9, 64, 33}} {
-			taps, in, out := s[0], s[1], s[2]
+		for _, s := range [][3]int{{1, 1, 8}, {1030, 3, 8}, {1030, 8, 3}, {77, 33, 40}} {
+			rows, from, to := s[0], s[1], s[2]
+			x, want := count(rows*from), make([]float32, rows*to)
+			for r := range rows {
+				copy(want[r*to:][:to], x[r*from:][:from])
+			}
+			y := m.activations(fill(len(want), 300))
+			m.launch("resize_channels", m.elements(len(want)), y, m.activations(x), int64(len(want)), from, to)
+			near(m.T, fmt.Sprintf("resize_channels %v", s), y.read(), want, exact)
+		}
+		for _, s := range [][4]int{{1, 1, 1, 1}, {9, 3, 8, 64}, {9, 5, 5, 7}, {1, 33, 40, 65}, {9, 64, 64, 33}} {
+			taps, in, wide, out := s[0], s[1], s[2], s[3]
 			x := count(taps * in * out)
 			for _, nchw := range []bool{false, true} {
-				want := make([]float32, len(x))
+				want := make([]float32, taps*wide*out)
 				for t := range taps {
 					for i := range in {
 						for o := range out {
-							at := (o*taps+t)*in + i
+							at := (o*taps+t)*wide + i
 							if nchw {
-								at = (o*in+i)*taps + t
+								at = (o*wide+i)*taps + t
 							}
 							want[at] = x[(t*in+i)*out+o]
 						}
 					}
 				}
-				y := m.activations(fill(len(x), 300))
-				m.launch("pack_kernel", tiles(out, taps*in, 1), y, m.floatsAt(x, 1), taps, in, out, nchw)
+				y := m.activations(fill(len(want), 300))
+				m.launch("pack_kernel", tiles(out, taps*wide, 1), y, m.floatsAt(x, 1), taps, in, wide, out, nchw)
 				near(m.T, fmt.Sprintf("pack_kernel %v, NCHW %t", s, nchw), y.read(), want, exact)
 				back := m.floatsAt(fill(len(x), 300), 3)
-				m.launch("unpack_kernel", tiles(out, taps*in, 1), back, y, taps, in, out, nchw)
+				zero := m.floatsAt(fill(out, 300), 1)
+				m.launch("unpack_kernel", tiles(out, taps*wide, 1), back, y, zero, taps, in, wide, out, nchw)
+				near(m.T, "zero", zero.values, make([]float32, out), exact)
 				near(m.T, fmt.Sprintf("unpack_kernel %v, NCHW %t", s, nchw), back.values, x, exact)
 			}
 		}

@@ -47,6 +47,37 @@ type scratch struct {
 	bytes int64
 }
 
+// packed are weights in the form in which products take them: a kernel of a convolution in the
+// order of cuDNN, or weights of a dense layer in the type of activations.
+type packed struct {
+	from, to C.CUdeviceptr // the parameters, and the memory of a plan
+	n        int           // elements
+	kernel   bool
+}
+
+// keepWeights notes that weights are packed in the memory of a plan. That holds until the function
+// of the step ends: a backward pass takes the weights of its forward pass, which change only after
+// it. Without memory of its own, or outside of steps, nothing is kept.
+func (b *Backend) keepWeights(from C.CUdeviceptr, n int, kernel bool, to C.CUdeviceptr) {
+	if !b.inStep || to == 0 {
+		return
+	}
+	b.weights = slices.DeleteFunc(b.weights, func(p packed) bool { return p.from == from }) // of an earlier Forward
+	b.weights = append(b.weights, packed{from, to, n, kernel})
+}
+
+// packedWeights returns where weights are packed, if a Forward of this step has done so. Those of a
+// dense layer may be some of its rows.
+func (b *Backend) packedWeights(from C.CUdeviceptr, n int, kernel bool) (at C.CUdeviceptr, ok bool) {
+	for _, p := range b.weights {
+		inside := from >= p.from && from+C.CUdeviceptr(4*n) <= p.from+C.CUdeviceptr(4*p.n)
+		if p.kernel == kernel && inside && (n == p.n || !kernel) {
+			return p.to + C.CUdeviceptr(b.bytes(int(from-p.from)/4)), true
+		}
+	}
+	return 0, false
+}
+
 // alloc returns memory that stays until Close, aligned to 256 bytes. Its contents are undefined.
 func (b *Backend) alloc(bytes int64) (C.CUdeviceptr, error) {
 	if b.closed {

@@ -17,7 +17,7 @@ import (
 
 // kernelNames are the kernels in use.
 var kernelNames = []string{
-	"step_begin", "from_float", "to_float", "swap_axes", "pack_kernel", "unpack_kernel", "add_bias", "bias_of", "column_sums",
+	"step_begin", "from_float", "to_float", "swap_axes", "resize_channels", "pack_kernel", "unpack_kernel", "add_bias", "bias_of", "column_sums",
 	"bn_statistics", "bn_running", "bn_apply", "bn_apply_pool", "bn_grad_sums", "bn_grad_sums_pool", "bn_grad", "bn_grad_pool",
 	"relu", "relu_grad", "max_pool", "max_pool_grad", "dropout", "dropout_grad", "softmax_loss", "softmax_grad", "sgd_step", "penalty", "augment",
 }

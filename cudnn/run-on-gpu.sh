@@ -158,7 +158,7 @@ case $call in
 	# PyTorch compiles while the tests, which are not timed, have the card.
 	timeout -k 3 110 bash -c 'torch vgg19 bf16 5' >"$report/torch-compile.log" 2>&1 &
 	compiling=$!
-	part "conformance: bf16" 80 tests '^TestCard$/^bf16$/^(Network|Conv2D|Dense|BatchNorm|SGD|SoftmaxLoss|Dropout|Dataset|Metrics)$'
+	part "conformance: bf16" 80 tests '^TestCard$/^bf16$/^(Network|Conv2D|Dense|BatchNorm|SGD|SoftmaxLoss|Dropout|Dataset|Metrics|Tensors|NaN)$'
 	part "conformance: bf16, algorithms as measured" 30 tests '^TestCardMeasured$/^bf16$/^Network$'
 	wait $compiling
 	part "PyTorch: vgg19, bf16, torch.compile, channels_last" 60 torch vgg19 bf16 200

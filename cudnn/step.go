@@ -129,6 +129,8 @@ func (s *step) Run(v backend.StepValues) error {
 func (s *step) launch() {
 	b := s.b
 	b.launch("step_begin", [3]uint32{1, 1, 1}, [3]uint32{1, 1, 1}, pointer(b.state.metrics), pointer(b.state.card))
+	b.inStep = true
+	defer func() { b.inStep, b.weights = false, b.weights[:0] }() // if f panics, too
 	s.f()
 }
 

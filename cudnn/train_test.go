@@ -49,7 +49,7 @@ func TestTrain(t *testing.T) {
 	if _, err := open("libcuda.so.1"); err != nil { // there is no driver, so no card is found
 		expect(train(nowhere, 1, append(small, "--backend", "cudnn")...), "--backend cudnn: cudnn: there is no libcuda.so.1", "install NVIDIA's driver")
 		expect(train(nowhere, 1, append(small, "--precision", "tf32")...), "--precision tf32: cudnn: there is no libcuda.so.1")
-		expect(train(nowhere, 0, append(small, "--out", onCPU)...), "note: the CPU computes, since cudnn: there is no libcuda.so.1", "cpu/")
+		expect(train(nowhere, 0, append(small, "--out", onCPU)...), "note: using the CPU: cudnn: there is no libcuda.so.1", "cpu/")
 	} else {
 		train(nowhere, 0, append(small, "--backend", "cpu", "--out", onCPU)...)
 	}

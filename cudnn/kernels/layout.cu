@@ -54,22 +54,36 @@ KERNEL swap_axes(act *dst, const act *src, int batch, int rows, int cols) {
 	}
 }
 
+// resize_channels sets dst[r][c] = src[r][c] for c < to, or 0 where src, of from channels, has no
+// channel c. n is rows·to. Geometry E. Bytes: at most 2.
+KERNEL resize_channels(act *dst, const act *src, long long n, int from, int to) {
+	long long all = gridDim.x * (long long)blockDim.x;
+	for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < n; i += all) {
+		long long r = i / to;
+		int c = (int)(i - r * to);
+		dst[i] = c < from ? src[r * from + c] : narrow(0.0f);
+	}
+}
+
 // A convolution's kernel lies in parameters as [taps][in][out], taps = k·k, and cuDNN wants
-// [out][taps][in] (filter layout NHWC), or [out][in][taps] (NCHW). Each is the transpose of a
-// matrix of taps·in rows; for the second its rows are taken in another order: row q = i·taps + t is
-// number t·in + i.
-static __device__ long long kernel_row(int q, int taps, int in, int nchw) {
-	return nchw ? (q % taps) * (long long)in + q / taps : q;
+// [out][taps][wide] (filter layout NHWC), or [out][wide][taps] (NCHW), of wide ≥ in channels, the last
+// of them zero. Each is the transpose of a matrix of taps·wide rows. Row q of it is row
+// kernel_row of the parameters, −1 where those have none.
+static __device__ long long kernel_row(int q, int taps, int in, int wide, int nchw) {
+	int tap = nchw ? q % taps : q / wide, i = nchw ? q / taps : q % wide;
+	return i < in ? tap * (long long)in + i : -1;
 }
 
 // pack_kernel makes cuDNN's kernel of the parameters'. Block (32, 8), grid (⌈out/32⌉,
-// ⌈taps·in/32⌉).
-KERNEL pack_kernel(act *dst, const float *src, int taps, int in, int out, int nchw) {
+// ⌈taps·wide/32⌉).
+KERNEL pack_kernel(act *dst, const float *src, int taps, int in, int wide, int out, int nchw) {
 	__shared__ float tile[32][33];
-	int rows = taps * in, o = blockIdx.x * 32 + threadIdx.x;
+	int rows = taps * wide, o = blockIdx.x * 32 + threadIdx.x;
 	for (int i = threadIdx.y; i < 32; i += 8) {
 		int q = blockIdx.y * 32 + i;
-		if (q < rows && o < out) tile[i][threadIdx.x] = src[kernel_row(q, taps, in, nchw) * out + o];
+		if (q >= rows || o >= out) continue;
+		long long row = kernel_row(q, taps, in, wide, nchw);
+		tile[i][threadIdx.x] = row < 0 ? 0.0f : src[row * out + o];
 	}
 	__syncthreads();
 	int q = blockIdx.y * 32 + threadIdx.x;
@@ -79,10 +93,12 @@ KERNEL pack_kernel(act *dst, const float *src, int taps, int in, int out, int nc
 	}
 }
 
-// unpack_kernel is the inverse of pack_kernel, for gradients. The same geometry.
-KERNEL unpack_kernel(float *dst, const act *src, int taps, int in, int out, int nchw) {
+// unpack_kernel is the inverse of pack_kernel, for gradients. It sets zero[o] = 0 for all o < out, if
+// zero is not null: the gradient of a bias before a BatchNorm. The same geometry.
+KERNEL unpack_kernel(float *dst, const act *src, float *zero, int taps, int in, int wide, int out, int nchw) {
 	__shared__ float tile[32][33];
-	int rows = taps * in, q = blockIdx.y * 32 + threadIdx.x;
+	if (zero && blockIdx.y == 0 && threadIdx.y == 0 && blockIdx.x * 32 + threadIdx.x < out) zero[blockIdx.x * 32 + threadIdx.x] = 0;
+	int rows = taps * wide, q = blockIdx.y * 32 + threadIdx.x;
 	for (int i = threadIdx.y; i < 32; i += 8) {
 		int o = blockIdx.x * 32 + i;
 		if (q < rows && o < out) tile[i][threadIdx.x] = widen(src[(long long)o * rows + q]);
@@ -91,6 +107,8 @@ KERNEL unpack_kernel(float *dst, const act *src, int taps, int in, int out, int 
 	int o = blockIdx.x * 32 + threadIdx.x;
 	for (int i = threadIdx.y; i < 32; i += 8) {
 		int q = blockIdx.y * 32 + i;
-		if (q < rows && o < out) dst[kernel_row(q, taps, in, nchw) * out + o] = tile[threadIdx.x][i];
+		if (q >= rows || o >= out) continue;
+		long long row = kernel_row(q, taps, in, wide, nchw);
+		if (row >= 0) dst[row * out + o] = tile[threadIdx.x][i];
 	}
 }

@@ -177,7 +177,7 @@ const struct {
 	void (*run)(void **);
 	int arguments;
 } table[] = {
-	BOTH(step_begin) BOTH(from_float) BOTH(to_float) BOTH(swap_axes) BOTH(pack_kernel) BOTH(unpack_kernel)
+	BOTH(step_begin) BOTH(from_float) BOTH(to_float) BOTH(swap_axes) BOTH(resize_channels) BOTH(pack_kernel) BOTH(unpack_kernel)
 	BOTH(add_bias) BOTH(bias_of) BOTH(column_sums)
 	BOTH(bn_statistics) BOTH(bn_running) BOTH(bn_apply) BOTH(bn_apply_pool)
 	BOTH(bn_grad_sums) BOTH(bn_grad_sums_pool) BOTH(bn_grad) BOTH(bn_grad_pool)
