@@ -19,24 +19,35 @@ type Row struct {
 	ImagesPerSecond float64 `json:"images_per_s"`
 }
 
-const historyHeader = "epoch,loss,accuracy,val_loss,val_accuracy,lr,images_per_s"
+// The columns of a history: those of every version, with Keras's names, and those added since.
+const (
+	historyHeader = "epoch,loss,accuracy,val_loss,val_accuracy,lr,images_per_s"
+	addedColumns  = ",cross_entropy,val_cross_entropy"
+)
 
-// WriteHistory writes a run's epochs as CSV, with all digits.
+// WriteHistory writes a run's epochs as CSV, with all digits. An unknown cross-entropy is empty.
 func WriteHistory(w io.Writer, rows []Row) error {
 	var b strings.Builder
-	b.WriteString(historyHeader + "\n")
+	b.WriteString(historyHeader + addedColumns + "\n")
 	for _, r := range rows {
 		fmt.Fprint(&b, r.Epoch)
 		for _, v := range []float64{r.Loss, r.Accuracy, r.Validation.Loss, r.Validation.Accuracy, r.LearningRate} {
 			b.WriteString("," + strconv.FormatFloat(v, 'g', -1, 64))
 		}
-		fmt.Fprintf(&b, ",%.1f\n", r.ImagesPerSecond)
+		fmt.Fprintf(&b, ",%.1f", r.ImagesPerSecond)
+		for _, v := range []float64{r.CrossEntropy, r.Validation.CrossEntropy} {
+			b.WriteString(",")
+			if v != 0 {
+				b.WriteString(strconv.FormatFloat(v, 'g', -1, 64))
+			}
+		}
+		b.WriteString("\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// ReadHistory reads what WriteHistory wrote. Epochs are in order, from 1, without gaps; no value is
+// ReadHistory reads what WriteHistory wrote, in this version or one before the added columns. Epochs are in order, from 1, without gaps; no value is
 // negative, no accuracy above 1.
 func ReadHistory(r io.Reader) ([]Row, error) {
 	in := csv.NewReader(r)
@@ -44,8 +55,8 @@ func ReadHistory(r io.Reader) ([]Row, error) {
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
-	if strings.Join(header, ",") != historyHeader {
-		return nil, fmt.Errorf("line 1: want %s", historyHeader)
+	if line := strings.Join(header, ","); line != historyHeader && line != historyHeader+addedColumns {
+		return nil, fmt.Errorf("line 1: want %s", historyHeader+addedColumns)
 	}
 	var rows []Row
 	for {
@@ -56,8 +67,11 @@ func ReadHistory(r io.Reader) ([]Row, error) {
 		if err != nil {
 			return nil, err
 		}
-		var v [7]float64
+		var v [9]float64
 		for i, field := range record {
+			if i >= 7 && field == "" {
+				continue
+			}
 			if v[i], err = strconv.ParseFloat(field, 64); err != nil || !tensor.Finite(v[i]) || v[i] < 0 {
 				return nil, fmt.Errorf("line %d: %q is not a finite number of at least 0", len(rows)+2, field)
 			}
@@ -68,7 +82,7 @@ func ReadHistory(r io.Reader) ([]Row, error) {
 		if v[0] != float64(len(rows)+1) {
 			return nil, fmt.Errorf("line %d: epoch %s, want %d", len(rows)+2, record[0], len(rows)+1)
 		}
-		rows = append(rows, Row{Epoch: len(rows) + 1, Result: Result{v[1], v[2]},
-			Validation: Result{v[3], v[4]}, LearningRate: v[5], ImagesPerSecond: v[6]})
+		rows = append(rows, Row{Epoch: len(rows) + 1, Result: Result{v[1], v[2], v[7]},
+			Validation: Result{v[3], v[4], v[8]}, LearningRate: v[5], ImagesPerSecond: v[6]})
 	}
 }

@@ -35,11 +35,20 @@ type inference struct {
 	evaluations            []*evaluation // of each run of measure since its last Metrics
 }
 
-// Result is the quality of a model: the mean loss over images, penalties included, and the fraction
-// of images classified correctly.
+// Result is the quality of a model, as means over images.
 type Result struct {
-	Loss     float64 `json:"loss"`
-	Accuracy float64 `json:"accuracy"`
+	Loss     float64 `json:"loss"`     // cross-entropy and L2 penalty, as in Keras
+	Accuracy float64 `json:"accuracy"` // the fraction classified correctly
+	// CrossEntropy is the loss without the penalty, 0 in results of versions that did not know it.
+	CrossEntropy float64 `json:"cross_entropy"`
+}
+
+// Penalty returns the L2 penalty, 0 if it is unknown.
+func (r Result) Penalty() float64 {
+	if r.CrossEntropy == 0 {
+		return 0
+	}
+	return max(0, r.Loss-r.CrossEntropy)
 }
 
 // NewPredictor prepares to classify up to batch images at a time. It copies the weights. The
@@ -325,12 +334,16 @@ func (p *Predictor) collect(q *inference) (err error) {
 
 // sums accumulate what was measured on images.
 type sums struct {
-	Images  int     `json:"images"`
-	Loss    float64 `json:"loss"` // sum over images
-	Correct int     `json:"correct"`
+	Images       int     `json:"images"`
+	Loss         float64 `json:"loss"`          // sum over images
+	CrossEntropy float64 `json:"cross_entropy"` // the same; 0 if it is unknown for some
+	Correct      int     `json:"correct"`
 }
 
 func (s *sums) add(m backend.StepMetrics) {
+	if s.Images == 0 || s.CrossEntropy != 0 {
+		s.CrossEntropy += float64(m.Images) * m.Loss
+	}
 	s.Images += m.Images
 	s.Loss += float64(m.Images) * (m.Loss + m.Penalty)
 	s.Correct += m.Correct
@@ -338,7 +351,7 @@ func (s *sums) add(m backend.StepMetrics) {
 
 func (s sums) result() Result {
 	n := float64(max(s.Images, 1))
-	return Result{Loss: s.Loss / n, Accuracy: float64(s.Correct) / n}
+	return Result{Loss: s.Loss / n, Accuracy: float64(s.Correct) / n, CrossEntropy: s.CrossEntropy / n}
 }
 
 // fits returns an error unless the network accepts the images.

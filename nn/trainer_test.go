@@ -373,12 +373,12 @@ func TestModelWeights(t *testing.T) {
 func TestWriteHistory(t *testing.T) {
 	var b strings.Builder
 	err := WriteHistory(&b, []Row{
-		{1, Result{2.5, 0.1}, Result{2.25, 1.0 / 3}, 0.01, 123.456},
-		{2, Result{1e-7, 1}, Result{0, 0}, 0.001, 9},
+		{1, Result{2.5, 0.1, 2.3125}, Result{2.25, 1.0 / 3, 2.125}, 0.01, 123.456},
+		{2, Result{1e-7, 1, 0}, Result{0, 0, 0}, 0.001, 9},
 	})
-	want := "epoch,loss,accuracy,val_loss,val_accuracy,lr,images_per_s\n" +
-		"1,2.5,0.1,2.25,0.3333333333333333,0.01,123.5\n" +
-		"2,1e-07,1,0,0,0.001,9.0\n"
+	want := "epoch,loss,accuracy,val_loss,val_accuracy,lr,images_per_s,cross_entropy,val_cross_entropy\n" +
+		"1,2.5,0.1,2.25,0.3333333333333333,0.01,123.5,2.3125,2.125\n" +
+		"2,1e-07,1,0,0,0.001,9.0,,\n"
 	if err != nil || b.String() != want {
 		t.Errorf("%v, %q, want %q", err, b.String(), want)
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -26,15 +27,19 @@ type Chart struct {
 	value func(nn.Row) float64
 }
 
-// Charts returns the four charts that compare runs.
+// Charts returns the charts that compare runs.
 func Charts() []Chart {
 	return []Chart{
 		{"training_accuracy", "Training accuracy, %", func(r nn.Row) float64 { return 100 * r.Accuracy }},
-		{"training_loss", "Training loss", func(r nn.Row) float64 { return r.Loss }},
-		{"test_accuracy", "Test accuracy, %", func(r nn.Row) float64 { return 100 * r.Validation.Accuracy }},
-		{"test_loss", "Test loss", func(r nn.Row) float64 { return r.Validation.Loss }},
+		{"training_cross_entropy", "Training cross-entropy", func(r nn.Row) float64 { return crossEntropy(r.Result) }},
+		{"validation_accuracy", "Validation accuracy, %", func(r nn.Row) float64 { return 100 * r.Validation.Accuracy }},
+		{"validation_cross_entropy", "Validation cross-entropy", func(r nn.Row) float64 { return crossEntropy(r.Validation) }},
+		{"penalty", "Penalty of weight decay", func(r nn.Row) float64 { return r.Validation.Penalty() }},
 	}
 }
+
+// crossEntropy returns the cross-entropy or, of a version that did not write it, the whole loss.
+func crossEntropy(r nn.Result) float64 { return cmp.Or(r.CrossEntropy, r.Loss) }
 
 // CSV writes a row for each epoch and a column for each run, empty after the end of a shorter run.
 func (c Chart) CSV(w io.Writer, curves []Curve) error {

@@ -66,7 +66,11 @@ func training(r nn.Row) []record {
 func validation(r nn.Row) []record { return results(r.Epoch, r.Validation) }
 
 func results(epoch int, r nn.Result) []record {
-	return []record{scalar("epoch_loss", epoch-1, r.Loss), scalar("epoch_accuracy", epoch-1, r.Accuracy)}
+	all := []record{scalar("epoch_loss", epoch-1, r.Loss), scalar("epoch_accuracy", epoch-1, r.Accuracy)}
+	if r.CrossEntropy != 0 {
+		all = append(all, scalar("epoch_cross_entropy", epoch-1, r.CrossEntropy))
+	}
+	return all
 }
 
 // Epoch adds an epoch. Readers see it at once.

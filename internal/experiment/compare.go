@@ -3,23 +3,30 @@ package experiment
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 )
 
 // CompareName is the experiment that compares other runs.
 const CompareName = "compare"
 
-// Compare compares the runs in folders, finished or not, and writes the page to the folder out.
+// Compare compares the runs in folders, finished or not, and writes the page to the folder out. It
+// names runs that have not finished an epoch.
 func Compare(folders []string, out string) error {
 	var runs []result
+	var empty []string
 	for _, path := range folders {
 		r, err := read(nameOf(path, folders), path)
 		if err != nil {
 			return fmt.Errorf("compare %w", err)
 		}
 		if len(r.history) == 0 {
-			return fmt.Errorf("compare %s: the run has not finished an epoch", path)
+			empty = append(empty, path)
 		}
 		runs = append(runs, r)
+	}
+	none := fmt.Sprintf("without a finished epoch: %s", strings.Join(empty, ", "))
+	if len(empty) == len(runs) {
+		return fmt.Errorf("compare: all runs are %s", none)
 	}
 	lock, err := openOut(out)
 	if err != nil {
@@ -29,7 +36,11 @@ func Compare(folders []string, out string) error {
 	if err := write(out, "Comparison of runs", "", runs); err != nil {
 		return err
 	}
-	return summarize(runs, out)
+	if err := summarize(runs, out); err != nil || len(empty) == 0 {
+		return err
+	}
+	fmt.Printf("note      %s\n", none)
+	return nil
 }
 
 // nameOf returns the last element of a path, or all of it if another path ends the same.

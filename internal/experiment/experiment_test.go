@@ -109,7 +109,7 @@ func TestBadFolders(t *testing.T) {
 		{"compare damaged settings", []string{"compare", good, damaged}, []string{damaged, run.ConfigName}},
 		{"compare another table", []string{"compare", good, short}, []string{short, run.HistoryName, "line 1"}},
 		{"compare a torn table", []string{"compare", good, torn}, []string{torn, run.HistoryName, "line 3"}},
-		{"compare no epochs", []string{"compare", good, empty}, []string{empty, "has not finished an epoch"}},
+		{"compare no epochs", []string{"compare", empty, empty}, []string{empty, "all runs are without a finished epoch"}},
 		{"compare where the report cannot be", []string{"compare", good, "--out", filepath.Dir(taken)}, []string{"--out", taken, "another folder"}},
 		{"compare into a file", []string{"compare", good, "--out", file}, []string{"--out", file}},
 	} {
@@ -119,6 +119,14 @@ func TestBadFolders(t *testing.T) {
 		out := filepath.Join(dir, "compared")
 		execute(t, 0, []string{"good", "50.00 %"}, "compare", good, good+string(filepath.Separator), "--out", out)
 		complete(t, out)
+	})
+	t.Run("compare with a run that has not finished an epoch", func(t *testing.T) {
+		out := filepath.Join(dir, "compared with an empty one")
+		execute(t, 0, []string{"good", "50.00 %", "without a finished epoch: " + empty}, "compare", good, empty, "--out", out)
+		complete(t, out)
+		if text := page(t, out); !strings.Contains(text, "0 of 1 epochs") || strings.Contains(text, "test") {
+			t.Errorf("the page lacks the state of the empty run, or speaks of a test:\n%s", text)
+		}
 	})
 }
 

@@ -73,7 +73,7 @@ const (
 	modelName  = "model.h5"
 )
 
-// write writes the four charts and the page of runs to a folder.
+// write writes the charts and the page of runs to a folder.
 func write(dir, title, about string, runs []result) error {
 	page := report.Page{Title: title, Tables: append([]report.Table{resultTable(runs)}, settingsTables(runs)...)}
 	if about != "" {
@@ -125,9 +125,11 @@ func printTable(t report.Table) error {
 
 // resultTable returns the results of each run.
 func resultTable(runs []result) report.Table {
-	t := report.Table{Title: "Results", Head: []string{"run", "test accuracy", "best", "in epoch", "test loss",
-		"training accuracy", "training loss", "training time", "parameters", "saved model"},
-		Notes: []string{"Accuracies and losses are those of the last epoch. Losses include the penalty of weight decay. " +
+	t := report.Table{Title: "Results", Head: []string{"run", "validation accuracy", "best", "in epoch",
+		"validation cross-entropy", "training accuracy", "training cross-entropy", "penalty", "training time", "parameters",
+		"saved model"},
+		Notes: []string{"Values are those of the last epoch. The penalty is that of weight decay; a run of an older version has it in " +
+			"the cross-entropy. " +
 			"Training time excludes validation. The saved model is " + modelName + ", for Keras."}}
 	referred := slices.ContainsFunc(runs, func(r result) bool { return r.reference != "" })
 	if referred {
@@ -143,7 +145,7 @@ func resultTable(runs []result) report.Table {
 	for _, r := range runs {
 		row := []report.Cell{report.Text(r.name)}
 		if len(r.history) == 0 {
-			for range 7 {
+			for range 8 {
 				row = append(row, report.Number("–"))
 			}
 		} else {
@@ -152,8 +154,8 @@ func resultTable(runs []result) report.Table {
 			peak.Best = best.Validation.Accuracy == top
 			row = append(row, report.Number(percent(last.Validation.Accuracy)), peak,
 				report.Number(fmt.Sprint(best.Epoch)),
-				report.Number(loss(last.Validation.Loss)), report.Number(percent(last.Accuracy)), report.Number(loss(last.Loss)),
-				report.Time(r.duration()))
+				crossEntropy(last.Validation), report.Number(percent(last.Accuracy)), crossEntropy(last.Result),
+				penalty(last.Validation), report.Time(r.duration()))
 		}
 		row = append(row, report.Number(r.parameters()), report.Number(r.size()))
 		if referred {
@@ -171,6 +173,18 @@ func loss(value float64) string {
 		return fmt.Sprintf("%.3e", value)
 	}
 	return fmt.Sprintf("%.4f", value)
+}
+
+// crossEntropy returns the cross-entropy or, of a version that did not write it, the whole loss.
+func crossEntropy(r nn.Result) report.Cell {
+	return report.Number(loss(cmp.Or(r.CrossEntropy, r.Loss)))
+}
+
+func penalty(r nn.Result) report.Cell {
+	if r.CrossEntropy == 0 {
+		return report.Number("–")
+	}
+	return report.Number(loss(r.Penalty()))
 }
 
 // duration returns the training time.
@@ -248,7 +262,7 @@ func settingsTables(runs []result) []report.Table {
 	var data, machines []string
 	for _, r := range begun {
 		if f := r.config.Facts; f.Images > 0 {
-			data = append(data, fmt.Sprintf("%s, %s images for training, %s for testing, %d classes",
+			data = append(data, fmt.Sprintf("%s, %s images for training, %s for validation, %d classes",
 				filepath.Base(f.Data), digits.Group(f.Images), digits.Group(f.Validation), f.Classes))
 		}
 		machines = append(machines, fmt.Sprintf("%s, %s, %s, %s", r.config.CPU, r.config.Backend,

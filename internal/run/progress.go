@@ -115,7 +115,7 @@ func (p *Progress) step(s nn.Progress) {
 	if s.Step == s.Steps {
 		then = "validating"
 	}
-	p.Steps(s.Step, s.Steps, fmt.Sprintf("epoch %d/%d", s.Epoch, p.settings.Epochs), fmt.Sprintf("loss %.3f", s.Loss),
+	p.Steps(s.Step, s.Steps, fmt.Sprintf("epoch %d/%d", s.Epoch, p.settings.Epochs), losses(s.Result, 3),
 		fmt.Sprintf("accuracy %.1f %%", 100*s.Accuracy), then, fmt.Sprintf("%.0f images/s", s.ImagesPerSecond))
 }
 
@@ -123,10 +123,26 @@ func (p *Progress) step(s nn.Progress) {
 func (p *Progress) epoch(row nn.Row) {
 	now := time.Now()
 	left := now.Sub(p.epochAt) * time.Duration(p.settings.Epochs-row.Epoch)
-	p.Printf("epoch %d/%d  loss %.4f  accuracy %.2f %%  val_loss %.4f  val_accuracy %.2f %%  %.0f images/s  %v left\n",
-		row.Epoch, p.settings.Epochs, row.Loss, 100*row.Accuracy, row.Validation.Loss, 100*row.Validation.Accuracy,
-		row.ImagesPerSecond, left.Round(time.Second))
+	p.Printf("epoch %d/%d  %s  accuracy %.2f %%  validation %s  accuracy %.2f %%  %.0f images/s  %v left\n",
+		row.Epoch, p.settings.Epochs, losses(row.Result, 4), 100*row.Accuracy, crossEntropy(row.Validation, 4),
+		100*row.Validation.Accuracy, row.ImagesPerSecond, left.Round(time.Second))
 	p.epochAt = now
+}
+
+// losses returns the cross-entropy and the penalty of weight decay.
+func losses(r nn.Result, digits int) string {
+	text := crossEntropy(r, digits)
+	if penalty := r.Penalty(); penalty > 0 {
+		text += fmt.Sprintf(" + penalty %.*f", digits, penalty)
+	}
+	return text
+}
+
+func crossEntropy(r nn.Result, digits int) string {
+	if r.CrossEntropy == 0 { // unknown: an older version began the epoch
+		return fmt.Sprintf("loss %.*f", digits, r.Loss)
+	}
+	return fmt.Sprintf("cross-entropy %.*f", digits, r.CrossEntropy)
 }
 
 // End prints the results of the run in dir, and the command that trains for twice as many epochs.
@@ -137,7 +153,7 @@ func (p *Progress) End(dir *Folder, history []nn.Row, resume string) {
 		return
 	}
 	best := Best(history)
-	p.Line("done", "in %v; best val_accuracy %.2f %% in epoch %d", time.Since(p.started).Round(time.Second),
+	p.Line("done", "in %v; best validation accuracy %.2f %% in epoch %d", time.Since(p.started).Round(time.Second),
 		100*best.Validation.Accuracy, best.Epoch)
 	p.Line("results", "%s (the curves), %s (the weights)", dir.File(HistoryName), dir.File(CheckpointName))
 	if _, err := os.Stat(p.settings.Save); err == nil {
