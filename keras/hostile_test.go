@@ -10,40 +10,22 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/lamina-go/lamina/internal/boundtest"
 	"github.com/lamina-go/lamina/internal/hdf5"
 	"github.com/lamina-go/lamina/nn"
 )
 
 // hostile opens and loads a small file that tries to take much memory or time. It must be rejected
-// by an error of one line that contains want, within two seconds and 64 MB above its size. All
-// allocations count, also those that are garbage already.
+// by an error of one line that contains want, within the bounds of boundtest.
 func hostile(t *testing.T, v *victim, name string, data []byte, want string) {
 	t.Helper()
 	var err error
-	var allocated uint64
-	var took time.Duration
-	for range 3 { // a busy machine may be slow once
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		began := time.Now()
-		err = openAll(v, name, data)
-		took = time.Since(began)
-		runtime.ReadMemStats(&after)
-		allocated = after.TotalAlloc - before.TotalAlloc
-		if took < 2*time.Second {
-			break
-		}
-	}
+	boundtest.Within(t, len(data), func() { err = openAll(v, name, data) })
 	if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("%s of %d bytes: error %.300v, want one with %q", name, len(data), err, want)
-	}
-	if took >= 2*time.Second || allocated > 64<<20+uint64(len(data)) {
-		t.Errorf("%s of %d bytes: %v and %d MB allocated, then %.300v", name, len(data), took, allocated>>20, err)
 	}
 }
 

@@ -10,28 +10,13 @@ import (
 	"image/color"
 	"io"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/lamina-go/lamina/internal/boundtest"
 	"github.com/lamina-go/lamina/internal/picture/picturetest"
 )
-
-// within checks that f takes at most 2 s, and 64 MB beyond the size of its file.
-func within(t *testing.T, size int, f func()) {
-	t.Helper()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	began := time.Now()
-	f()
-	took := time.Since(began)
-	runtime.ReadMemStats(&after)
-	if taken := after.TotalAlloc - before.TotalAlloc; took > 2*time.Second || taken > 64<<20+uint64(size) {
-		t.Errorf("%v and %d MB", took, taken>>20)
-	}
-}
 
 // TestManyScans has JPEGs whose scans of a few bytes pass over the whole image.
 func TestManyScans(t *testing.T) {
@@ -40,7 +25,7 @@ func TestManyScans(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, data := range append(picturetest.ManyScans(t, 200), data) {
-		within(t, len(data), func() {
+		boundtest.Within(t, len(data), func() {
 			_, err := pixels(data, 32, 32)
 			if !errors.Is(err, ErrTooLarge) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("file %d of %d bytes: %v", i, len(data), err)
@@ -56,7 +41,7 @@ func TestMemory(t *testing.T) {
 		"8 bits":  image.NewRGBA(image.Rect(0, 0, 8000, 4000)),
 	} {
 		data := picturetest.PNG(t, m)
-		within(t, len(data), func() {
+		boundtest.Within(t, len(data), func() {
 			if _, err := Open(bytes.NewReader(data)); !errors.Is(err, ErrTooLarge) {
 				t.Errorf("%s, %d bytes: %v", name, len(data), err)
 			}
