@@ -219,9 +219,10 @@ func TestCloseGivesMemoryBack(t *testing.T) {
 				t.Fatalf("%d bytes after time %d, %d after the first", now, i+1, bytes)
 			}
 		}
-		// Each of the three has mapped more than chunk bytes.
+		// Each of the three maps more than chunk bytes, which a leak would do 99 times. Go's heap
+		// reserves its address space in pieces of the same size, and may have needed some.
 		const chunk = 64 << 20
-		if now := mapped(t); now > space+chunk {
+		if now := mapped(t); now > space+10*chunk {
 			t.Errorf("the address space grew from %d to %d bytes", space, now)
 		}
 	})
