@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"github.com/lamina-go/lamina/internal/cli"
 )
 
 // CompareName is the experiment that compares other runs.
@@ -39,7 +41,7 @@ func Compare(folders []string, out string) error {
 	if err := summarize(runs, out); err != nil || len(empty) == 0 {
 		return err
 	}
-	fmt.Printf("note      %s\n", none)
+	cli.Stdout.Printf("note      %s\n", none)
 	return nil
 }
 
