@@ -186,7 +186,7 @@ func TestPretrained(t *testing.T) {
 	t.Run("none", func(t *testing.T) {
 		for _, test := range []struct{ args, words []string }{
 			{nil, []string{"cannot download the ImageNet weights", "put the file", " at ", "--pretrained FILE"}},
-			{[]string{"--pretrained", "none.h5"}, []string{"--pretrained: ", "none.h5"}},
+			{[]string{"--pretrained", "none.h5"}, []string{"--pretrained ", "none.h5: no such file"}},
 		} {
 			out := filepath.Join(t.TempDir(), "none")
 			if text := execute(t, 1, test.words, few(out, append(append([]string{"decay"}, test.args...), short...)...)...); text != "" {
