@@ -70,12 +70,18 @@ type Backend interface {
 	Conv2D(Conv2DSpec) (Conv2D, error)
 	Dense(DenseSpec) (Dense, error)
 	BatchNorm(BatchNormSpec) (BatchNorm, error)
-	ReLU(shape tensor.Shape) (Activation, error)
-	MaxPool(shape tensor.Shape) (Activation, error)
+	DepthwiseConv2D(DepthwiseSpec) (Conv2D, error)
+	Function(shape tensor.Shape, f tensor.Function) (Activation, error)
+	Softmax(shape tensor.Shape) (Activation, error)
+	Pool(PoolSpec) (Activation, error)
+	Pad(PadSpec) (Activation, error)
 	Flatten(shape tensor.Shape) (Activation, error)
 	Dropout(DropoutSpec) (Activation, error)
-	SoftmaxLoss(LossSpec) (Loss, error)
+	Add(AddSpec) (Merge, error)
+	Concat(ConcatSpec) (Merge, error)
+	Loss(LossSpec) (Loss, error)
 	SGD(SGDSpec) (Optimizer, error)
+	AdamW(AdamWSpec) (Optimizer, error)
 
 	// Record returns a Step of the plan calls that f makes. Every call of f makes the same calls on
 	// the same tensors and has no other effect: a Run may call f, or replay an earlier call.
@@ -121,23 +127,24 @@ type StepMetrics struct {
 	Penalty float64 // Σ λ·Σw² before the update
 }
 
-// Conv2DSpec describes a convolution of stride 1 with padding "same" and a bias,
+// Conv2DSpec describes a convolution,
 //
-//	y[n,h,w,o] = b[o] + Σ x[n, h+r−k/2, w+s−k/2, i]·kernel[r,s,i,o]
+//	y[n,h,w,o] = b[o] + Σ x[n, h·StrideH + r − Top, w·StrideW + s − Left, i]·kernel[r,s,i,o]
 //
-// over r, s < k, where x is zero outside the image.
+// over the r, s of the window, where x is zero outside the image.
 type Conv2DSpec struct {
 	N, H, W, In, Out int
-	Kernel           int  // k: 1 or 3
-	BatchNorm        bool // a BatchNorm of y follows: its statistics may be collected, db is exactly zero
-	ReLU             bool // y is max(0, …); inference only
-	Inference        bool // Backward is never called
-	Constant         bool // every Forward has the same w and b, so packed forms may be kept; inference only
-	NoInputGrad      bool // BackwardData is never called (the first layer)
+	Window           tensor.Window   // the kernel's size, stride and padding
+	BatchNorm        bool            // a BatchNorm of y follows: its statistics may be collected, db is exactly zero
+	Function         tensor.Function // y is Function(…); inference only
+	Inference        bool            // Backward is never called
+	Constant         bool            // every Forward has the same w and b, so packed forms may be kept; inference only
+	NoInputGrad      bool            // BackwardData is never called
 }
 
-// Conv2D is a plan made from a Conv2DSpec. x and dx are (N, H, W, In), y and dy (N, H, W, Out),
-// w and dw (k, k, In, Out), b and db (Out,).
+// Conv2D is a plan made from a Conv2DSpec. x and dx are (N, H, W, In), y and dy (N, h, w, Out) with
+// h and w of Window.Output, w and dw (Height, Width, In, Out), b and db (Out,). A layer without a
+// bias has b and db nil.
 type Conv2D interface {
 	Forward(y, x, w, b tensor.Tensor)
 	// BackwardFilter comes before BackwardData.
@@ -145,11 +152,27 @@ type Conv2D interface {
 	BackwardData(dx, dy, w tensor.Tensor)
 }
 
+// DepthwiseSpec describes a convolution of each channel by itself, with Multiplier outputs,
+//
+//	y[n,h,w,i·Multiplier+m] = b[i·Multiplier+m] + Σ x[n, h·StrideH + r − Top, w·StrideW + s − Left, i]·kernel[r,s,i,m]
+//
+// The other fields mean the same as those of Conv2DSpec. Its plan has x (N, H, W, C), y (N, h, w,
+// C·Multiplier), w (Height, Width, C, Multiplier), a View, and b (C·Multiplier,).
+type DepthwiseSpec struct {
+	N, H, W, C, Multiplier int
+	Window                 tensor.Window
+	BatchNorm              bool
+	Function               tensor.Function
+	Inference              bool
+	Constant               bool
+	NoInputGrad            bool
+}
+
 // DenseSpec describes y = x·w + b. Its fields mean the same as those of Conv2DSpec.
 type DenseSpec struct {
 	N, In, Out  int
 	BatchNorm   bool
-	ReLU        bool
+	Function    tensor.Function
 	Inference   bool
 	Constant    bool
 	NoInputGrad bool
@@ -179,7 +202,7 @@ type Rows struct{ From, To int }
 func (r Rows) Len() int { return r.To - r.From }
 
 // Dense is a plan made from a DenseSpec. x and dx are (N, In), y and dy (N, Out), w and dw (In,
-// Out), b and db (Out,). In a plan with a Slice, w and dw have only its rows, BackwardData leaves
+// Out), b and db (Out,), or nil without a bias. In a plan with a Slice, w and dw have only its rows, BackwardData leaves
 // the other columns of dx as they are, and db may be nil.
 type Dense interface {
 	Forward(y, x, w, b tensor.Tensor)
@@ -188,15 +211,18 @@ type Dense interface {
 }
 
 // BatchNormSpec describes y = γ·(x − mean)/sqrt(variance + ε) + β for each channel
-// (https://arxiv.org/abs/1502.03167), fused with the ReLU and the pool that follow it.
+// (https://arxiv.org/abs/1502.03167), fused with the activation and the pool that follow it.
 type BatchNormSpec struct {
 	Shape     tensor.Shape // of x: (N, H, W, C) or (N, C)
 	Epsilon   float32
-	Momentum  float32 // k in running = k·running + (1 − k)·batch
-	Unbiased  bool    // the running variance takes m/(m−1) of the batch's, m = N·H·W
-	ReLU      bool    // y = max(0, …) follows
-	Pool      bool    // then a 2x2 max pool of stride 2 (odd last rows and columns dropped)
-	Inference bool    // only Infer is called
+	Momentum  float32         // k in running = k·running + (1 − k)·batch
+	Unbiased  bool            // the running variance takes m/(m−1) of the batch's, m = N·H·W
+	Function  tensor.Function // y = Function(…) follows
+	Pool      bool            // then a 2x2 max pool of stride 2 (odd last rows and columns dropped); the Function is max(0, x) or none
+	Inference bool            // only Infer is called
+	// Frozen is for a plan whose Forward normalizes by the running statistics, as Infer does, and
+	// leaves them as they are. Backward treats them as constants.
+	Frozen bool
 	// Fresh is a tensor (1,) of Parameters, or nil. Where it holds 1 instead of 0, the running
 	// statistics began with this training: in step t = StepValues.Step, k is at most t/(t + 10). So
 	// they forget their initial values at once, follow the weights, which change fast at first, and
@@ -204,8 +230,9 @@ type BatchNormSpec struct {
 	Fresh tensor.Tensor
 }
 
-// BatchNorm is a plan made from a BatchNormSpec. γ, β and the running statistics are (C,). y and dy
-// have the shape of x, or the pooled one.
+// BatchNorm is a plan made from a BatchNormSpec. γ, β and the running statistics are (C,). A nil γ
+// is 1 and a nil β is 0 in all channels; a nil dγ or dβ is not wanted. y and dy have the shape of x,
+// or the pooled one.
 type BatchNorm interface {
 	// Forward normalizes by the statistics of the batch and updates the running ones.
 	Forward(y, x, gamma, beta, mean, variance tensor.Tensor)
@@ -215,39 +242,96 @@ type BatchNorm interface {
 	Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor)
 }
 
-// Activation is a plan without parameters, from x to y.
+// Activation is a plan without parameters, from x to y, which are different tensors.
 //
-// ReLU is max(0, x), with gradient 0 at 0; x and y are different tensors. MaxPool takes the maximum
-// of 2x2 pixels, stride 2; odd last rows and columns are dropped; the gradient goes to the first
-// maximum in row-major order. Flatten reshapes (N, H, W, C) to (N, H·W·C).
+// Function applies a tensor.Function to each element. Its derivative at a bend is that of the side
+// below: 0 for max(0, x) at 0, and for a ReLU of Max at Max; but 1 for an ELU at 0. Softmax is that
+// of the channels of each pixel. Flatten reshapes (N, H, W, C) to (N, H·W·C).
 type Activation interface {
 	Forward(y, x tensor.Tensor)
 	// Backward takes the x of the last Forward.
 	Backward(dx, dy, x tensor.Tensor)
 }
 
+// PoolSpec describes a pool of images (N, H, W, C): y[n,h,w,c] is the maximum or the mean of the
+// pixels of channel c that the window covers there.
+type PoolSpec struct {
+	Shape  tensor.Shape
+	Window tensor.Window
+	Kind   PoolKind
+}
+
+// PoolKind is what a pool computes.
+type PoolKind uint8
+
+// The pools. The gradient of MaxPool goes to the first maximum of the window in row-major order,
+// that of SharedMaxPool in equal shares to all of them.
+const (
+	MaxPool PoolKind = iota
+	SharedMaxPool
+	AveragePool
+)
+
+// PadSpec describes images with Top, Bottom, Left and Right rows and columns of zeros around them.
+type PadSpec struct {
+	Shape                    tensor.Shape // (N, H, W, C)
+	Top, Bottom, Left, Right int
+}
+
+// AddSpec describes y = Function(Σ xs) of Inputs tensors of one shape.
+type AddSpec struct {
+	Shape    tensor.Shape
+	Inputs   int
+	Function tensor.Function
+}
+
+// ConcatSpec describes images, or rows of a matrix, whose channels are those of the inputs, one
+// after the other. The shapes of the inputs differ only in the number of channels.
+type ConcatSpec struct {
+	Shapes []tensor.Shape
+}
+
+// Merge is a plan made from an AddSpec or a ConcatSpec, of several inputs.
+type Merge interface {
+	// Forward computes y. Where the plan is an Add without a Function, y may be one of xs.
+	Forward(y tensor.Tensor, xs []tensor.Tensor)
+	// Backward computes the gradients of the inputs; a nil one is not wanted. All inputs of an Add
+	// have the same gradient, so it computes one, dxs[0], which may be dy.
+	Backward(dxs []tensor.Tensor, dy tensor.Tensor, xs []tensor.Tensor)
+}
+
 // DropoutSpec describes y = x·mask/(1 − Rate), where an element of the mask is 0 with probability
-// Rate, else 1. Element i (row-major) of step t is kept if word i%4 of Philox4x32-10 with key Seed
-// and counter (i/4, Layer, t) is at least Rate·2³²: see package internal/philox. So masks do not
-// depend on the device.
+// Rate, else 1. Element i of step t is kept if word i%4 of Philox4x32-10 with key Seed and counter
+// (i/4, Layer, t) is at least Rate·2³²: see package internal/philox. So masks do not depend on the
+// device. i counts the elements of a matrix (N, C) by rows, those of images in the order (H, W, N,
+// C), and, with Channels, those of the mask (N, C) that all pixels of an image share.
 type DropoutSpec struct {
-	Shape tensor.Shape // (N, C)
-	Rate  float32
-	Seed  uint64
-	Layer uint32 // number of the dropout layer in its network
+	Shape    tensor.Shape // (N, H, W, C) or (N, C)
+	Channels bool         // drops whole channels of an image
+	Rate     float32
+	Seed     uint64
+	Layer    uint32 // number of the dropout layer in its network
 }
 
-// LossSpec is the shape of the logits, (N, Classes).
+// LossSpec describes a cross-entropy against class numbers, computed from the logits without
+// clipping.
 type LossSpec struct {
-	N, Classes int
+	N, Classes int // Classes is 2 if Sigmoid
+	// Sigmoid is for two classes and logits (N, 1), whose sigmoid is the probability of class 1.
+	// Otherwise logits are (N, Classes), and their softmax is the probabilities.
+	Sigmoid bool
+	// Smoothing s replaces the target t of each probability by t·(1 − s) + s/Classes.
+	Smoothing float32
+	// Weights is a tensor (Classes,) of Parameters, or nil: the loss of an image is multiplied by
+	// the weight of its label. The mean over the batch is that of these products.
+	Weights tensor.Tensor
 }
 
-// Loss is softmax and cross-entropy against class numbers, computed from the logits without
-// clipping. Its metrics go to Step.Metrics. labels is a tensor (N,) of Parameters that holds whole
-// numbers from 0 to Classes − 1.
+// Loss is a plan made from a LossSpec. Its metrics go to Step.Metrics. labels is a tensor (N,) of
+// Parameters that holds whole numbers from 0 to Classes − 1.
 type Loss interface {
 	Forward(logits, labels tensor.Tensor)
-	// Backward computes the gradient of the mean over the batch, (softmax − onehot)/N.
+	// Backward computes the gradient of the mean over the batch.
 	Backward(dlogits, logits, labels tensor.Tensor)
 }
 
@@ -266,12 +350,27 @@ type Decay struct {
 	Lambda       float32
 }
 
-// Optimizer is a plan made from an SGDSpec.
+// AdamWSpec describes Adam with decoupled weight decay (https://arxiv.org/abs/1711.05101), as Keras
+// computes it, on parameters that lie in one tensor of Size elements.
+type AdamWSpec struct {
+	Size                  int
+	Decay                 []Decay // as in SGDSpec; it adds to the gradient
+	Beta1, Beta2, Epsilon float32
+	WeightDecay           float32 // w ← w − lr·WeightDecay·w in each step, all parameters
+}
+
+// Optimizer is a plan made from an SGDSpec or an AdamWSpec.
 type Optimizer interface {
-	// Step takes d = g + 2λw as the gradient, then v ← m·v − lr·d and w ← w + m·v − lr·d (w ← w + v
-	// without Nesterov). It adds the penalty of the old w to StepMetrics.Penalty and leaves g
-	// alone.
-	Step(w, v, g tensor.Tensor)
+	// Step updates w by its gradient g and the state that the optimizer keeps from step to step, and
+	// leaves g alone. It adds the penalty of the old w to StepMetrics.Penalty. Each state is a tensor
+	// of the size of w, zero at first.
+	//
+	// SGD has one state, v. With d = g + 2λw it computes v ← m·v − lr·d and w ← w + m·v − lr·d (w ← w
+	// + v without Nesterov).
+	//
+	// AdamW has two, m and v. It decays w, then with t = StepValues.Step + 1 it computes m ← m + (d −
+	// m)·(1 − β1), v ← v + (d² − v)·(1 − β2), and w ← w − lr·√(1 − β2^t)/(1 − β1^t)·m/(√v + ε).
+	Step(w tensor.Tensor, state []tensor.Tensor, g tensor.Tensor)
 	// Penalty only adds the penalty of w.
 	Penalty(w tensor.Tensor)
 }

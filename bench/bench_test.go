@@ -9,6 +9,7 @@ import (
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/ops"
+	"github.com/lamina-go/lamina/tensor"
 )
 
 func TestPeerCommandsNoPython(t *testing.T) {
@@ -34,7 +35,7 @@ func TestFlop(t *testing.T) {
 	for _, kernel := range []int{1, 3} {
 		for h := 1; h <= 4; h++ {
 			for w := 1; w <= 4; w++ {
-				s := backend.Conv2DSpec{N: 2, H: h, W: w, In: 3, Out: 5, Kernel: kernel}
+				s := backend.Conv2DSpec{N: 2, H: h, W: w, In: 3, Out: 5, Window: tensor.Centered(kernel)}
 				want := 0
 				for pixel := range h * w {
 					for tap := range kernel * kernel {

@@ -6,6 +6,7 @@ import (
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/ops"
+	"github.com/lamina-go/lamina/tensor"
 )
 
 // convolutions are the shapes in the VGG table: height and width, channels in and out, kernel.
@@ -35,7 +36,7 @@ func printConvolutions(out *output, level ops.Level, p peak, o *Options) error {
 			return err
 		}
 		spec := backend.Conv2DSpec{N: o.Batch, H: c.size, W: c.size, In: c.in, Out: c.out,
-			Kernel: c.kernel, BatchNorm: true, NoInputGrad: c.in == 3}
+			Window: tensor.Centered(c.kernel), BatchNorm: true, NoInputGrad: c.in == 3}
 		times, err := convSeconds(b, spec)
 		b.Close()
 		if err != nil {
@@ -57,7 +58,7 @@ func printConvolutions(out *output, level ops.Level, p peak, o *Options) error {
 // flop returns the floating-point operations of one pass. In each direction, taps of the first and
 // the last row that fall into the padding do not count.
 func flop(s backend.Conv2DSpec) float64 {
-	taps := func(size int) int { return size*s.Kernel - (s.Kernel - 1) }
+	taps := func(size int) int { return size*s.Window.Height - (s.Window.Height - 1) }
 	return 2 * float64(s.N*s.In*s.Out) * float64(taps(s.H)*taps(s.W))
 }
 
@@ -68,7 +69,7 @@ func convSeconds(b backend.Backend, s backend.Conv2DSpec) (times [len(cpu.ConvPa
 		return times, err
 	}
 	infer := s
-	infer.BatchNorm, infer.ReLU, infer.Inference, infer.Constant = false, true, true, true
+	infer.BatchNorm, infer.Function, infer.Inference, infer.Constant = false, tensor.Rectifier(), true, true
 	constant, err := b.Conv2D(infer)
 	if err != nil {
 		return times, err
@@ -76,8 +77,8 @@ func convSeconds(b backend.Backend, s backend.Conv2DSpec) (times [len(cpu.ConvPa
 	t := tensors{backend: b}
 	x, y := t.activations(s.N, s.H, s.W, s.In), t.activations(s.N, s.H, s.W, s.Out)
 	dx, dy := t.activations(s.N, s.H, s.W, s.In), t.activations(s.N, s.H, s.W, s.Out)
-	w, bias := t.kernel(s.Kernel, s.Kernel, s.In, s.Out), t.parameters(s.Out)
-	dw, dbias := t.parameters(s.Kernel, s.Kernel, s.In, s.Out), t.parameters(s.Out)
+	w, bias := t.kernel(s.Window.Height, s.Window.Height, s.In, s.Out), t.parameters(s.Out)
+	dw, dbias := t.parameters(s.Window.Height, s.Window.Height, s.In, s.Out), t.parameters(s.Out)
 	for i, f := range []func(){
 		func() { plan.Forward(y, x, w, bias) },
 		func() { plan.BackwardData(dx, dy, w) },

@@ -16,8 +16,8 @@ func (p *profile) activationBytes(n int) float64 { return p.element * float64(n)
 // Conv2D makes a plan of the next layer.
 func (p *profile) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	plan, err := p.Backend.Conv2D(s)
-	detail := fmt.Sprintf("%dx%d %d→%d, %dx%d", s.H, s.W, s.In, s.Out, s.Kernel, s.Kernel)
-	bytes := p.activationBytes(s.N*s.H*s.W*(s.In+s.Out)) + floatBytes(s.Kernel*s.Kernel*s.In*s.Out)
+	detail := fmt.Sprintf("%dx%d %d→%d, %dx%d", s.H, s.W, s.In, s.Out, s.Window.Height, s.Window.Width)
+	bytes := p.activationBytes(s.N*s.H*s.W*(s.In+s.Out)) + floatBytes(s.Window.Height*s.Window.Height*s.In*s.Out)
 	return p.linear(plan, "conv", detail, cost{flop: flop(s), bytes: bytes}), err
 }
 
@@ -69,7 +69,7 @@ type batchNorm struct {
 func (p *profile) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) {
 	plan, err := p.Backend.BatchNorm(s)
 	x, y, detail := s.Shape.Size(), s.Shape.Size(), pixels(s.Shape)
-	if s.ReLU {
+	if s.Function.IsRectifier() {
 		detail += ", ReLU"
 	}
 	if s.Pool {
@@ -119,12 +119,13 @@ type activation struct {
 	forward, backward *call
 }
 
-// MaxPool makes a plan that belongs to the layer before it. In training, batch
-// normalization includes the pool.
-func (p *profile) MaxPool(shape tensor.Shape) (backend.Activation, error) {
-	plan, err := p.Backend.MaxPool(shape)
-	n, h, w, c := shape.NHWC()
-	forward, backward := p.passes("max pool", pixels(shape), shape.Size(), n*(h/2)*(w/2)*c)
+// Pool makes a plan that belongs to the layer before it. In training, batch
+// normalization includes a 2x2 max pool.
+func (p *profile) Pool(s backend.PoolSpec) (backend.Activation, error) {
+	plan, err := p.Backend.Pool(s)
+	n, h, w, c := s.Shape.NHWC()
+	h, w = s.Window.Output(h, w)
+	forward, backward := p.passes("pool", pixels(s.Shape), s.Shape.Size(), n*h*w*c)
 	return &activation{plan, forward, backward}, err
 }
 
@@ -160,9 +161,9 @@ type loss struct {
 	forward, backward *call
 }
 
-// SoftmaxLoss makes a plan that belongs to all of the network.
-func (p *profile) SoftmaxLoss(s backend.LossSpec) (backend.Loss, error) {
-	plan, err := p.Backend.SoftmaxLoss(s)
+// Loss makes a plan that belongs to all of the network.
+func (p *profile) Loss(s backend.LossSpec) (backend.Loss, error) {
+	plan, err := p.Backend.Loss(s)
 	of := func(pass string, elements int) *call {
 		return p.call(name{kind: "loss", pass: pass}, cost{bytes: floatBytes(s.N) + p.activationBytes(elements)})
 	}
@@ -193,7 +194,7 @@ func (p *profile) SGD(s backend.SGDSpec) (backend.Optimizer, error) {
 		cost{bytes: floatBytes(5 * s.Size)})}, err
 }
 
-func (o *sgd) Step(w, v, g tensor.Tensor) {
+func (o *sgd) Step(w tensor.Tensor, state []tensor.Tensor, g tensor.Tensor) {
 	defer o.update.since(time.Now())
-	o.Optimizer.Step(w, v, g)
+	o.Optimizer.Step(w, state, g)
 }

@@ -74,7 +74,7 @@ func TestStepTable(t *testing.T) {
 		profileOf := func(training bool, steps [][3]time.Duration) *profile {
 			p := newProfile(b, buildSmall(t), "fp32")
 			// An image is 2x2 pixels: 16 taps on them, 64 elements in, 96 out.
-			spec := backend.Conv2DSpec{N: 1000, H: 2, W: 2, In: 16, Out: 24, Kernel: 3}
+			spec := backend.Conv2DSpec{N: 1000, H: 2, W: 2, In: 16, Out: 24, Window: tensor.Centered(3)}
 			first, err := p.Conv2D(spec)
 			if err != nil {
 				t.Fatal(err)

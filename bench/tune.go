@@ -8,6 +8,7 @@ import (
 	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/internal/device"
 	"github.com/lamina-go/lamina/ops"
+	"github.com/lamina-go/lamina/tensor"
 )
 
 // openTuned opens the engine with the algorithms that [Tune] stored for the level, if any.
@@ -46,7 +47,7 @@ func Tune(o *Options, w io.Writer) error {
 			continue
 		}
 		spec := backend.Conv2DSpec{N: o.Batch, H: c.size, W: c.size, In: c.in, Out: c.out,
-			Kernel: c.kernel, BatchNorm: true, NoInputGrad: c.in == 3}
+			Window: tensor.Centered(c.kernel), BatchNorm: true, NoInputGrad: c.in == 3}
 		times := map[string]map[string]float64{}  // seconds, by pass and what computes it
 		for i := range o.Runs * len(algorithms) { // alternating: another program may disturb one
 			if err := timeConv(times, level, o.Threads, spec, algorithms[i%len(algorithms)]); err != nil {
@@ -113,5 +114,5 @@ func timeConv(times map[string]map[string]float64, level ops.Level, threads int,
 }
 
 func convShape(s backend.Conv2DSpec) ops.ConvShape {
-	return ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Kernel: s.Kernel}
+	return ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Kernel: s.Window.Height}
 }

@@ -33,8 +33,11 @@ func (a *activation) Backward(dx, dy, x tensor.Tensor) {
 	a.backward(address(dx, a.x), address(dy, a.y), address(x, a.x))
 }
 
-// ReLU makes a plan of max(0, x).
-func (b *Backend) ReLU(shape tensor.Shape) (backend.Activation, error) {
+// Function makes a plan of an activation function.
+func (b *Backend) Function(shape tensor.Shape, f tensor.Function) (backend.Activation, error) {
+	if !f.IsRectifier() {
+		return nil, errUnsupported
+	}
 	shape.NHWC()
 	n := shape.Size()
 	return &activation{shape, shape,
@@ -62,8 +65,12 @@ func extents(shape tensor.Shape) []argument {
 	return []argument{integer(n), integer(h), integer(w), integer(c)}
 }
 
-// MaxPool makes a plan of a 2x2 max pool.
-func (b *Backend) MaxPool(shape tensor.Shape) (backend.Activation, error) {
+// Pool makes a plan of a pool.
+func (b *Backend) Pool(s backend.PoolSpec) (backend.Activation, error) {
+	if s.Window != tensor.Square(2, 2) || s.Kind != backend.MaxPool {
+		return nil, errUnsupported
+	}
+	shape := s.Shape
 	_, _, _, c := shape.NHWC()
 	whole, all := windows(shape)
 	return &activation{shape, pooled(shape),

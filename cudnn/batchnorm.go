@@ -88,7 +88,7 @@ func (p *batchNorm) arguments(rows int, pointers ...argument) []argument {
 	} else {
 		pointers = append(pointers, count(rows), integer(p.c[0]))
 	}
-	return append(pointers, flag(p.spec.ReLU))
+	return append(pointers, flag(p.spec.Function.IsRectifier()))
 }
 
 // Backward computes the gradients of the last Forward.

@@ -66,10 +66,10 @@ func newSmallNetwork(t *testing.T, b *Backend) *smallNetwork {
 	c, dc := weight(classes)
 	mean, variance := b.View(statistics, 0, tensor.Shape{channels}), b.View(statistics, channels, tensor.Shape{channels})
 
-	conv, err := b.Conv2D(backend.Conv2DSpec{N: batch, H: size, W: size, In: 3, Out: channels, Kernel: 3, BatchNorm: true, NoInputGrad: true})
+	conv, err := b.Conv2D(backend.Conv2DSpec{N: batch, H: size, W: size, In: 3, Out: channels, Window: tensor.Centered(3), BatchNorm: true, NoInputGrad: true})
 	must(t, conv, err)
 	x := activations(batch, size, size, channels)
-	norm, err := b.BatchNorm(backend.BatchNormSpec{Shape: x.Shape(), Epsilon: 1e-3, Momentum: 0.9, ReLU: true, Pool: true})
+	norm, err := b.BatchNorm(backend.BatchNormSpec{Shape: x.Shape(), Epsilon: 1e-3, Momentum: 0.9, Function: tensor.Rectifier(), Pool: true})
 	must(t, norm, err)
 	y := activations(batch, size/2, size/2, channels)
 	flatten, err := b.Flatten(y.Shape())
@@ -81,7 +81,7 @@ func newSmallNetwork(t *testing.T, b *Backend) *smallNetwork {
 	dense, err := b.Dense(backend.DenseSpec{N: batch, In: features, Out: classes})
 	must(t, dense, err)
 	logits := activations(batch, classes)
-	loss, err := b.SoftmaxLoss(backend.LossSpec{N: batch, Classes: classes})
+	loss, err := b.Loss(backend.LossSpec{N: batch, Classes: classes})
 	must(t, loss, err)
 	sgd, err := b.SGD(backend.SGDSpec{Size: parameters, Decay: []backend.Decay{{Offset: 0, Size: 216, Lambda: 0.01}}, Momentum: 0.9, Nesterov: true})
 	must(t, sgd, err)
@@ -99,7 +99,7 @@ func newSmallNetwork(t *testing.T, b *Backend) *smallNetwork {
 		flatten.Backward(y, row, y)
 		norm.Backward(x, dgamma, dbeta, y, x, gamma, beta)
 		conv.BackwardFilter(dw, dbias, x, n.images)
-		sgd.Step(n.all, n.v, n.g)
+		sgd.Step(n.all, []tensor.Tensor{n.v}, n.g)
 	}
 	n.trained = b.Record(n.run)
 	return n
@@ -275,7 +275,7 @@ func TestNewPlansAfterRecording(t *testing.T) {
 	if n.trained.(*step).graph == nil {
 		t.Fatal("no graph")
 	}
-	if _, err := b.Conv2D(backend.Conv2DSpec{N: 64, H: 32, W: 32, In: 64, Out: 64, Kernel: 3}); err != nil {
+	if _, err := b.Conv2D(backend.Conv2DSpec{N: 64, H: 32, W: 32, In: 64, Out: 64, Window: tensor.Centered(3)}); err != nil {
 		t.Fatal(err)
 	}
 	if n.trained.(*step).graph != nil {
@@ -299,7 +299,7 @@ func TestNoMemoryForAnotherScope(t *testing.T) {
 	before := b.memory
 	free, _ := b.memoryInfo()
 	scope := b.Scope()
-	s := backend.Conv2DSpec{N: 64, H: 32, W: 32, In: 64, Out: 64, Kernel: 3}
+	s := backend.Conv2DSpec{N: 64, H: 32, W: 32, In: 64, Out: 64, Window: tensor.Centered(3)}
 	taken, err := scope.Parameters(tensor.Shape{int(free/4) - 1<<10})
 	must(t, taken, err)
 	if _, err := scope.Conv2D(s); !errors.Is(err, backend.ErrMemory) {
@@ -440,7 +440,7 @@ func TestWeightsArePackedOnce(t *testing.T) {
 	t.Setenv("FAKE_LOG", log)
 	for _, precision := range []string{"fp32", "bf16"} {
 		b := openFake(t, Options{Precision: precision})
-		conv, err := b.Conv2D(backend.Conv2DSpec{N: 2, H: 3, W: 3, In: 8, Out: 8, Kernel: 3, BatchNorm: true})
+		conv, err := b.Conv2D(backend.Conv2DSpec{N: 2, H: 3, W: 3, In: 8, Out: 8, Window: tensor.Centered(3), BatchNorm: true})
 		must(t, conv, err)
 		dense, err := b.Dense(backend.DenseSpec{N: 2, In: 128, Out: 8, BatchNorm: true})
 		must(t, dense, err)

@@ -12,8 +12,6 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-const errKernel = "cudnn: kernel of a convolution is neither 1x1 nor 3x3"
-
 // conv2D is a convolution. cuDNN's order of the kernel differs from that of parameters, so Forward
 // packs the kernel, also for BackwardData, and BackwardFilter unpacks its gradient.
 //
@@ -49,8 +47,9 @@ type layout struct{ w, x, y, end int64 }
 
 // Conv2D makes a plan of a convolution.
 func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
-	if s.Kernel != 1 && s.Kernel != 3 {
-		panic(errKernel)
+	s.Window.Check(s.H, s.W)
+	if k := s.Window.Height; s.Window != tensor.Centered(k) || k != 1 && k != 3 {
+		return nil, errUnsupported
 	}
 	leave := b.enter()
 	defer leave()
@@ -109,7 +108,7 @@ func (b *Backend) newConv2D(s backend.Conv2DSpec) *conv2D {
 	return &conv2D{
 		b: b, spec: s, channels: channels,
 		x: tensor.Shape{s.N, s.H, s.W, s.In}, y: tensor.Shape{s.N, s.H, s.W, s.Out},
-		kernel: tensor.Shape{s.Kernel, s.Kernel, s.In, s.Out}, bias: tensor.Shape{s.Out},
+		kernel: tensor.Shape{s.Window.Height, s.Window.Height, s.In, s.Out}, bias: tensor.Shape{s.Out},
 		nchw: b.options.Precision == "fp32",
 	}
 }
@@ -134,7 +133,7 @@ func (p *pass) describe(b *Backend, plan *conv2D) error {
 	b.free = append(b.free, func() { p.close(b) })
 	c := &p.c
 	c.handle = b.cudnn
-	n, h, w, in, out, k := C.int(s.N), C.int(s.H), C.int(s.W), C.int(plan.channels), C.int(s.Out), C.int(s.Kernel)
+	n, h, w, in, out, k := C.int(s.N), C.int(s.H), C.int(s.W), C.int(plan.channels), C.int(s.Out), C.int(s.Window.Height)
 	for _, step := range []struct {
 		call string
 		do   func() C.lamina_enum
@@ -191,7 +190,7 @@ func (p *pass) close(b *Backend) {
 // String returns "conv 3x3, 128x32x32x3 to 64".
 func (c *conv2D) String() string {
 	s := &c.spec
-	return fmt.Sprintf("conv %dx%d, %dx%dx%dx%d to %d", s.Kernel, s.Kernel, s.N, s.H, s.W, s.In, s.Out)
+	return fmt.Sprintf("conv %dx%d, %dx%dx%dx%d to %d", s.Window.Height, s.Window.Height, s.N, s.H, s.W, s.In, s.Out)
 }
 
 // run enqueues a pass, with the packed kernel at w and activations in the layout of cuDNN.
@@ -276,7 +275,7 @@ func (c *conv2D) repacked(w C.CUdeviceptr) C.CUdeviceptr {
 // reorder packs a kernel, or unpacks its gradient.
 func (c *conv2D) reorder(name string, pointers ...argument) {
 	s := &c.spec
-	taps := s.Kernel * s.Kernel
+	taps := s.Window.Height * s.Window.Height
 	c.b.transpose(name, 1, taps*c.channels, s.Out,
 		append(pointers, integer(taps), integer(s.In), integer(c.channels), integer(s.Out), flag(c.nchw))...)
 }
@@ -287,7 +286,7 @@ func (c *conv2D) Forward(y, x, w, b tensor.Tensor) {
 	packed := c.pack(wAt)
 	c.run(C.LAMINA_FORWARD, c.input(xAt), c.dst(yAt, c.packed.y), packed)
 	c.out(yAt, c.packed.y, c.spec.Out)
-	c.b.addBias(yAt, bias, c.spec.N*c.spec.H*c.spec.W, c.spec.Out, c.spec.ReLU)
+	c.b.addBias(yAt, bias, c.spec.N*c.spec.H*c.spec.W, c.spec.Out, c.spec.Function.IsRectifier())
 }
 
 // BackwardFilter computes dw and db.

@@ -148,12 +148,12 @@ func (d *dense) Forward(y, x, w, b tensor.Tensor) {
 	yAt, xAt, wAt, bias := address(y, d.y), address(x, d.x), address(w, d.w), address(b, d.c)
 	if !d.b.bf16 {
 		d.product(matrix{yAt, s.Out, false}, matrix{xAt, s.In, false}, matrix{wAt, s.Out, false}, s.N, s.Out, s.In, true)
-		d.b.addBias(yAt, bias, s.N, s.Out, s.ReLU)
+		d.b.addBias(yAt, bias, s.N, s.Out, s.Function.IsRectifier())
 		return
 	}
 	sums := d.b.memory.packed.at + C.CUdeviceptr(d.sums)
 	d.product(matrix{sums, s.Out, false}, matrix{xAt, s.In, false}, matrix{d.convert(wAt), s.Out, false}, s.N, s.Out, s.In, true)
-	d.b.rows("bias_of", s.N, s.Out, pointer(yAt), pointer(sums), pointer(bias), count(s.N), integer(s.Out), flag(s.ReLU))
+	d.b.rows("bias_of", s.N, s.Out, pointer(yAt), pointer(sums), pointer(bias), count(s.N), integer(s.Out), flag(s.Function.IsRectifier()))
 }
 
 // BackwardFilter computes dw = xᵀ·dy and db.

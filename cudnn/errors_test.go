@@ -141,7 +141,7 @@ func TestReason(t *testing.T) {
 	b := openFake(t, Options{})
 	defer b.Close()
 	t.Setenv("FAKE_FAIL", "cudnnSetTensor4dDescriptor:1:3")
-	_, err := b.Conv2D(backend.Conv2DSpec{N: 1, H: 4, W: 4, In: 3, Out: 4, Kernel: 3})
+	_, err := b.Conv2D(backend.Conv2DSpec{N: 1, H: 4, W: 4, In: 3, Out: 4, Window: tensor.Centered(3)})
 	says(t, err, "cudnnSetTensor4dDescriptor failed: CUDNN_STATUS_BAD_PARAM (3): Error: as FAKE_FAIL says; Reason: it is a test, for conv 3x3")
 }
 
@@ -172,7 +172,7 @@ func TestOutOfMemory(t *testing.T) {
 	if _, err := b.Activations(tensor.Shape{128, 32, 32, 3}); err != nil {
 		t.Error(err)
 	}
-	if _, err := b.Conv2D(backend.Conv2DSpec{N: 2, H: 4, W: 4, In: 3, Out: 5, Kernel: 3}); err != nil {
+	if _, err := b.Conv2D(backend.Conv2DSpec{N: 2, H: 4, W: 4, In: 3, Out: 5, Window: tensor.Centered(3)}); err != nil {
 		t.Error(err)
 	}
 }

@@ -55,7 +55,7 @@ func TestReLUKernels(t *testing.T) {
 			inf := float32(math.Inf(1))
 			copy(x, []float32{0, float32(math.Copysign(0, -1)), 1e-30, -1e-30, 1e-45, -1e-45, inf, -inf})
 			shape := tensor.Shape{1, n}
-			m.activationCase(func(b backend.Backend) (backend.Activation, error) { return b.ReLU(shape) }, shape, shape, x,
+			m.activationCase(func(b backend.Backend) (backend.Activation, error) { return b.Function(shape, tensor.Rectifier()) }, shape, shape, x,
 				func(y, x *activations) { m.launch("relu", m.elements(n), y, x, int64(n)) },
 				func(dx, dy, x *activations) { m.launch("relu_grad", m.elements(n), dx, dy, x, int64(n)) })
 			x[n-1] = float32(math.NaN())
@@ -84,7 +84,9 @@ func TestMaxPoolKernels(t *testing.T) {
 			forward := func(y, x *activations) {
 				m.launch("max_pool", m.columns(n*(h/2)*(w/2), c, false), y, x, n, h, w, c)
 			}
-			m.activationCase(func(b backend.Backend) (backend.Activation, error) { return b.MaxPool(xs) }, xs, ys, x, forward,
+			m.activationCase(func(b backend.Backend) (backend.Activation, error) {
+				return b.Pool(backend.PoolSpec{Shape: xs, Window: tensor.Square(2, 2)})
+			}, xs, ys, x, forward,
 				func(dx, dy, x *activations) {
 					m.launch("max_pool_grad", m.columns(n*((h+1)/2)*((w+1)/2), c, false), dx, dy, x, n, h, w, c)
 				})

@@ -27,9 +27,9 @@ func (p *normPlan) rows() int { return p.n * p.h * p.w }
 
 func (p *normPlan) apply(y, x *activations) {
 	if p.Pool {
-		p.launch("bn_apply_pool", p.columns(p.n*(p.h/2)*(p.w/2), p.c, false), y, x, p.saved, p.n, p.h, p.w, p.c, p.ReLU)
+		p.launch("bn_apply_pool", p.columns(p.n*(p.h/2)*(p.w/2), p.c, false), y, x, p.saved, p.n, p.h, p.w, p.c, p.Function.IsRectifier())
 	} else {
-		p.launch("bn_apply", p.columns(p.rows(), p.c, false), y, x, p.saved, int64(p.rows()), p.c, p.ReLU)
+		p.launch("bn_apply", p.columns(p.rows(), p.c, false), y, x, p.saved, int64(p.rows()), p.c, p.Function.IsRectifier())
 	}
 }
 
@@ -48,14 +48,14 @@ func (p *normPlan) infer(y, x *activations, gamma, beta, mean, variance *floats)
 func (p *normPlan) backward(dx *activations, dgamma, dbeta *floats, dy, x *activations) {
 	if p.Pool {
 		g := p.columns(p.n*(p.h/2)*(p.w/2), p.c, true)
-		p.launch("bn_grad_sums_pool", g, dgamma, dbeta, p.saved, dy, x, p.partials(g, p.c), p.counters, p.n, p.h, p.w, p.c, p.ReLU)
+		p.launch("bn_grad_sums_pool", g, dgamma, dbeta, p.saved, dy, x, p.partials(g, p.c), p.counters, p.n, p.h, p.w, p.c, p.Function.IsRectifier())
 		g = p.columns(p.n*((p.h+1)/2)*((p.w+1)/2), p.c, false)
-		p.launch("bn_grad_pool", g, dx, dy, x, p.saved, p.n, p.h, p.w, p.c, p.ReLU)
+		p.launch("bn_grad_pool", g, dx, dy, x, p.saved, p.n, p.h, p.w, p.c, p.Function.IsRectifier())
 		return
 	}
 	g := p.columns(p.rows(), p.c, true)
-	p.launch("bn_grad_sums", g, dgamma, dbeta, p.saved, dy, x, p.partials(g, p.c), p.counters, int64(p.rows()), p.c, p.ReLU)
-	p.launch("bn_grad", p.columns(p.rows(), p.c, false), dx, dy, x, p.saved, int64(p.rows()), p.c, p.ReLU)
+	p.launch("bn_grad_sums", g, dgamma, dbeta, p.saved, dy, x, p.partials(g, p.c), p.counters, int64(p.rows()), p.c, p.Function.IsRectifier())
+	p.launch("bn_grad", p.columns(p.rows(), p.c, false), dx, dy, x, p.saved, int64(p.rows()), p.c, p.Function.IsRectifier())
 }
 
 // normShapes has channels on both sides of vectors and of blocks of columns, and odd images.
@@ -74,7 +74,10 @@ func TestNormKernels(t *testing.T) {
 					if pool && (len(shape) == 2 || shape[1] == 1) {
 						continue
 					}
-					spec := backend.BatchNormSpec{Shape: shape, Epsilon: 1e-3, Momentum: 0.9, Unbiased: i%2 == 0, ReLU: relu, Pool: pool}
+					spec := backend.BatchNormSpec{Shape: shape, Epsilon: 1e-3, Momentum: 0.9, Unbiased: i%2 == 0, Pool: pool}
+					if relu {
+						spec.Function = tensor.Rectifier()
+					}
 					m.Run(fmt.Sprintf("%v_relu_%t_pool_%t", shape, relu, pool), func(t *testing.T) {
 						one := *m
 						one.T = t

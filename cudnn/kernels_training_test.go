@@ -59,7 +59,7 @@ func TestLossKernels(t *testing.T) {
 func (m *machine) loss(n, classes int, logits, labels []float32) {
 	m.Helper()
 	ref, shape := newReference(m.T), tensor.Shape{n, classes}
-	plan, err := ref.SoftmaxLoss(backend.LossSpec{N: n, Classes: classes})
+	plan, err := ref.Loss(backend.LossSpec{N: n, Classes: classes})
 	if err != nil {
 		m.Fatal(err)
 	}

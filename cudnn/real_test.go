@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/tensor"
 )
 
 // TestRealLibraries fills every descriptor of the VGG networks' convolutions with the real cuDNN,
@@ -33,7 +34,7 @@ func TestRealLibraries(t *testing.T) {
 			for _, size := range sizes {
 				for _, in := range channels {
 					for _, kernel := range []int{1, 3} {
-						c := b.newConv2D(backend.Conv2DSpec{N: batch, H: size, W: size, In: in, Out: max(64, in), Kernel: kernel})
+						c := b.newConv2D(backend.Conv2DSpec{N: batch, H: size, W: size, In: in, Out: max(64, in), Window: tensor.Centered(kernel)})
 						if err := new(pass).describe(b, c); err != nil {
 							t.Fatal(err)
 						}

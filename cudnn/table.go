@@ -26,7 +26,7 @@ const choiceFormat = "algorithm %d, math type %d"
 func (b *Backend) passName(which C.int, plan *conv2D) string {
 	s := plan.spec
 	return fmt.Sprintf("%s, cuDNN %s, %s: %s %dx%dx%d %d→%d %dx%d", b.Name(), b.version(), b.options.Precision,
-		passNames[which], s.N, s.H, s.W, s.In, s.Out, s.Kernel, s.Kernel)
+		passNames[which], s.N, s.H, s.W, s.In, s.Out, s.Window.Height, s.Window.Height)
 }
 
 // parse takes the algorithm from the words.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/tensor"
 )
 
 // TestAlgorithms looks at which algorithm is taken: of those that work and fit, the fastest, or the
@@ -31,7 +32,7 @@ func TestAlgorithms(t *testing.T) {
 		defer b.Close()
 		lines(t, log)
 		for range 2 {
-			conv, err := b.Conv2D(backend.Conv2DSpec{N: 2, H: 5, W: 4, In: 3, Out: 7, Kernel: 3})
+			conv, err := b.Conv2D(backend.Conv2DSpec{N: 2, H: 5, W: 4, In: 3, Out: 7, Window: tensor.Centered(3)})
 			must(t, conv, err)
 		}
 		for _, line := range lines(t, log) {

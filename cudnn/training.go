@@ -21,8 +21,8 @@ type loss struct {
 	losses, correct C.CUdeviceptr // of each image
 }
 
-// SoftmaxLoss makes a plan of the loss.
-func (b *Backend) SoftmaxLoss(s backend.LossSpec) (backend.Loss, error) {
+// Loss makes a plan of the loss.
+func (b *Backend) Loss(s backend.LossSpec) (backend.Loss, error) {
 	leave := b.enter()
 	defer leave()
 	l := &loss{b: b, logits: tensor.Shape{s.N, s.Classes}, labels: tensor.Shape{s.N}}
@@ -108,9 +108,9 @@ func split(s backend.SGDSpec) (ranges []paramRange) {
 	return ranges
 }
 
-// Step updates w and v and measures the penalty of the old w.
-func (o *sgd) Step(w, v, g tensor.Tensor) {
-	o.launch("sgd_step", pointer(address(w, o.size)), pointer(address(v, o.size)), pointer(address(g, o.size)),
+// Step updates w and its velocity and measures the penalty of the old w.
+func (o *sgd) Step(w tensor.Tensor, state []tensor.Tensor, g tensor.Tensor) {
+	o.launch("sgd_step", pointer(address(w, o.size)), pointer(address(state[0], o.size)), pointer(address(g, o.size)),
 		pointer(o.table), pointer(o.penalties), pointer(o.b.state.metrics), pointer(o.b.state.card), pointer(o.b.kernels.counters),
 		number(o.spec.Momentum), flag(o.spec.Nesterov))
 }

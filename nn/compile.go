@@ -57,6 +57,14 @@ func (net *Network) nodes(inference bool) []node {
 	return nodes
 }
 
+// function returns the fused activation function.
+func (n node) function() tensor.Function {
+	if n.relu {
+		return tensor.Rectifier()
+	}
+	return tensor.Function{}
+}
+
 // follows reports whether the layer after layer i is an L.
 func follows[L Layer](net *Network, i int) bool {
 	if i+1 == len(net.Layers) {
@@ -129,8 +137,8 @@ func (c *compiler) node(n node, y, x tensor.Tensor, first bool) (forward, backwa
 	switch l := n.layer.(type) {
 	case Conv2D:
 		p, err := c.backend.Conv2D(backend.Conv2DSpec{
-			N: c.n, H: n.in[0], W: n.in[1], In: n.in[2], Out: l.Filters, Kernel: l.Kernel,
-			BatchNorm: n.norm, ReLU: n.relu, Inference: c.inference, Constant: c.constant, NoInputGrad: first})
+			N: c.n, H: n.in[0], W: n.in[1], In: n.in[2], Out: l.Filters, Window: tensor.Centered(l.Kernel),
+			BatchNorm: n.norm, Function: n.function(), Inference: c.inference, Constant: c.constant, NoInputGrad: first})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -142,7 +150,7 @@ func (c *compiler) node(n node, y, x tensor.Tensor, first bool) (forward, backwa
 	case Dense:
 		spec := backend.DenseSpec{
 			N: c.n, In: n.in[0], Out: l.Units,
-			BatchNorm: n.norm, ReLU: n.relu, Inference: c.inference, Constant: c.constant, NoInputGrad: first}
+			BatchNorm: n.norm, Function: n.function(), Inference: c.inference, Constant: c.constant, NoInputGrad: first}
 		p, err := c.backend.Dense(spec)
 		if err != nil {
 			return nil, nil, err
@@ -219,7 +227,7 @@ func (c *compiler) batchNorm(l BatchNorm, n node, y, x tensor.Tensor) (forward, 
 		Shape: x.Shape(), Epsilon: l.epsilon(), Momentum: l.momentum(),
 		// Keras 2's fused kernel for images does this.
 		Unbiased: len(n.in) == 3,
-		ReLU:     n.relu, Pool: n.pool, Inference: c.inference,
+		Function: n.function(), Pool: n.pool, Inference: c.inference,
 	}
 	if !c.inference {
 		spec.Fresh = c.backend.View(c.fresh, n.batchNorm, tensor.Shape{1})
@@ -241,9 +249,9 @@ func (c *compiler) batchNorm(l BatchNorm, n node, y, x tensor.Tensor) (forward, 
 func (c *compiler) activation(n node, x tensor.Shape) (backend.Activation, error) {
 	switch l := n.layer.(type) {
 	case ReLU:
-		return c.backend.ReLU(x)
+		return c.backend.Function(x, tensor.Rectifier())
 	case MaxPool:
-		return c.backend.MaxPool(x)
+		return c.backend.Pool(backend.PoolSpec{Shape: x, Window: tensor.Square(2, 2)})
 	case Flatten:
 		return c.backend.Flatten(x)
 	case Dropout:

@@ -78,8 +78,8 @@ func (f *failing) Flatten(s tensor.Shape) (backend.Activation, error) {
 	return try(f, func() (backend.Activation, error) { return f.Backend.Flatten(s) })
 }
 
-func (f *failing) SoftmaxLoss(s backend.LossSpec) (backend.Loss, error) {
-	return try(f, func() (backend.Loss, error) { return f.Backend.SoftmaxLoss(s) })
+func (f *failing) Loss(s backend.LossSpec) (backend.Loss, error) {
+	return try(f, func() (backend.Loss, error) { return f.Backend.Loss(s) })
 }
 
 func (f *failing) SGD(s backend.SGDSpec) (backend.Optimizer, error) {

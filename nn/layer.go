@@ -1,33 +1,79 @@
 package nn
 
-import (
-	"cmp"
-	"errors"
-	"fmt"
+import "github.com/lamina-go/lamina/tensor"
 
-	"github.com/lamina-go/lamina/tensor"
-)
-
-// Layer is one layer of a Sequential: a Conv2D, BatchNorm, ReLU, MaxPool, Flatten, Dense or
-// Dropout. An empty Name becomes the name that Keras would choose: the class in lower case,
-// numbered from the second on, skipping names that other layers have.
+// Layer is one layer of a Sequential: one of the types of this package that have its methods. An
+// empty Name becomes the name that Keras would choose: the class in lower case, numbered from the
+// second on, skipping names that other layers have.
 type Layer interface {
 	// class returns Keras's name of the class, and the base of its layers' default names.
 	class() (class, base string)
 	// name returns the layer's name, "" if it has none.
 	name() string
-	// output returns the shape of the layer's output for one image.
-	output(in tensor.Shape) (tensor.Shape, error)
+	// output returns the shape of the layer's output for one image, given those of its inputs.
+	output(in ...tensor.Shape) (tensor.Shape, error)
 	// weights returns the layer's weights, in Keras's order.
 	weights(in tensor.Shape) []Weight
 }
 
-// Conv2D is a convolution of stride 1 with padding "same" and a bias.
+// Padding says what surrounds an image when a window moves over it.
+type Padding string
+
+// The paddings, as in Keras: Same pads so that the output has ⌈size/stride⌉ pixels, with the larger
+// half below and to the right, and Valid not at all.
+const (
+	Same  Padding = "same"
+	Valid Padding = "valid"
+)
+
+// Conv2D is a convolution.
 type Conv2D struct {
-	Name    string  `json:"name,omitempty"`
-	Filters int     `json:"filters"`
-	Kernel  int     `json:"kernel"`       // 3 or 1
-	L2      float32 `json:"l2,omitempty"` // λ of the penalty λ·Σw² on the kernel
+	Name        string  `json:"name,omitempty"`
+	Filters     int     `json:"filters"`
+	Kernel      int     `json:"kernel"`                 // height
+	KernelWidth int     `json:"kernel_width,omitempty"` // 0 means Kernel
+	Stride      int     `json:"stride,omitempty"`       // 0 means 1
+	StrideWidth int     `json:"stride_width,omitempty"` // 0 means Stride
+	Padding     Padding `json:"padding,omitempty"`      // "" means Same
+	NoBias      bool    `json:"no_bias,omitempty"`
+	L2          float32 `json:"l2,omitempty"` // λ of the penalty λ·Σw² on the kernel
+}
+
+// DepthwiseConv2D is a convolution of each channel by itself, with Multiplier outputs.
+type DepthwiseConv2D struct {
+	Name        string  `json:"name,omitempty"`
+	Multiplier  int     `json:"multiplier,omitempty"` // 0 means 1
+	Kernel      int     `json:"kernel"`
+	KernelWidth int     `json:"kernel_width,omitempty"`
+	Stride      int     `json:"stride,omitempty"`
+	StrideWidth int     `json:"stride_width,omitempty"`
+	Padding     Padding `json:"padding,omitempty"` // "" means Same
+	NoBias      bool    `json:"no_bias,omitempty"`
+	L2          float32 `json:"l2,omitempty"`
+}
+
+// SeparableConv2D is a DepthwiseConv2D without a bias, then a 1x1 Conv2D, with a name and weights
+// in common.
+type SeparableConv2D struct {
+	Name        string  `json:"name,omitempty"`
+	Filters     int     `json:"filters"`
+	Multiplier  int     `json:"multiplier,omitempty"` // 0 means 1
+	Kernel      int     `json:"kernel"`
+	KernelWidth int     `json:"kernel_width,omitempty"`
+	Stride      int     `json:"stride,omitempty"`
+	StrideWidth int     `json:"stride_width,omitempty"`
+	Padding     Padding `json:"padding,omitempty"` // "" means Same
+	NoBias      bool    `json:"no_bias,omitempty"`
+	L2          float32 `json:"l2,omitempty"` // on both kernels
+}
+
+// ZeroPadding surrounds an image with rows and columns of zeros.
+type ZeroPadding struct {
+	Name   string `json:"name,omitempty"`
+	Top    int    `json:"top,omitempty"`
+	Bottom int    `json:"bottom,omitempty"`
+	Left   int    `json:"left,omitempty"`
+	Right  int    `json:"right,omitempty"`
 }
 
 // BatchNorm normalizes each channel by the mean and variance of the batch, or in inference by the
@@ -35,8 +81,13 @@ type Conv2D struct {
 // new training, a running statistic keeps at most the share t/(t + 10) of its value.
 type BatchNorm struct {
 	Name     string  `json:"name,omitempty"`
-	Momentum float32 `json:"momentum,omitempty"` // of the running statistics; 0 means 0.99
-	Epsilon  float32 `json:"epsilon,omitempty"`  // added to the variance; 0 means 0.001
+	Momentum float32 `json:"momentum,omitempty"`  // of the running statistics; 0 means 0.99
+	Epsilon  float32 `json:"epsilon,omitempty"`   // added to the variance; 0 means 0.001
+	NoScale  bool    `json:"no_scale,omitempty"`  // γ is 1
+	NoCenter bool    `json:"no_center,omitempty"` // β is 0
+	// Inference is for a layer that normalizes by its running statistics in training, too, and
+	// leaves them as they are, while γ and β train. A frozen BatchNorm does so anyway.
+	Inference bool `json:"inference,omitempty"`
 }
 
 // ReLU is max(0, x).
@@ -44,9 +95,48 @@ type ReLU struct {
 	Name string `json:"name,omitempty"`
 }
 
-// MaxPool takes the maximum of 2x2 pixels, stride 2; odd last rows and columns are dropped.
-type MaxPool struct {
+// Activation applies a function to each element.
+type Activation struct {
+	Name     string          `json:"name,omitempty"`
+	Function tensor.Function `json:"function"`
+}
+
+// Softmax makes the channels of each pixel, or the elements of a vector, positive values of sum 1.
+// The softmax of a classifier's output is not a layer: it follows the last one.
+type Softmax struct {
 	Name string `json:"name,omitempty"`
+}
+
+// MaxPool takes the maximum of the pixels of a window.
+type MaxPool struct {
+	Name        string  `json:"name,omitempty"`
+	Size        int     `json:"size,omitempty"`         // height of the window; 0 means 2
+	SizeWidth   int     `json:"size_width,omitempty"`   // 0 means Size
+	Stride      int     `json:"stride,omitempty"`       // 0 means Size
+	StrideWidth int     `json:"stride_width,omitempty"` // 0 means Stride, and SizeWidth without one
+	Padding     Padding `json:"padding,omitempty"`      // "" means Valid: last rows and columns may be dropped
+}
+
+// AveragePool takes the mean of the pixels of a window that are inside the image.
+type AveragePool struct {
+	Name        string  `json:"name,omitempty"`
+	Size        int     `json:"size,omitempty"` // as in MaxPool
+	SizeWidth   int     `json:"size_width,omitempty"`
+	Stride      int     `json:"stride,omitempty"`
+	StrideWidth int     `json:"stride_width,omitempty"`
+	Padding     Padding `json:"padding,omitempty"`
+}
+
+// GlobalAveragePool takes the mean of each channel: a vector, or an image of one pixel.
+type GlobalAveragePool struct {
+	Name     string `json:"name,omitempty"`
+	KeepDims bool   `json:"keep_dims,omitempty"` // an image
+}
+
+// GlobalMaxPool takes the maximum of each channel: a vector, or an image of one pixel.
+type GlobalMaxPool struct {
+	Name     string `json:"name,omitempty"`
+	KeepDims bool   `json:"keep_dims,omitempty"`
 }
 
 // Flatten reshapes an image to a vector.
@@ -54,146 +144,45 @@ type Flatten struct {
 	Name string `json:"name,omitempty"`
 }
 
-// Dense is a fully connected layer with a bias.
+// Dense is a fully connected layer.
 type Dense struct {
-	Name  string  `json:"name,omitempty"`
-	Units int     `json:"units"`
-	L2    float32 `json:"l2,omitempty"` // λ of the penalty λ·Σw² on the kernel
+	Name   string  `json:"name,omitempty"`
+	Units  int     `json:"units"`
+	NoBias bool    `json:"no_bias,omitempty"`
+	L2     float32 `json:"l2,omitempty"` // λ of the penalty λ·Σw² on the kernel
 }
 
-// Dropout sets elements of a vector to zero with probability Rate in training, and scales the
-// others by 1/(1 − Rate). In inference it does nothing. On images, before Flatten, it is supported
-// in inference only.
+// Dropout sets elements to zero with probability Rate in training, and scales the others by
+// 1/(1 − Rate). In inference it does nothing.
 type Dropout struct {
-	Name string  `json:"name,omitempty"`
-	Rate float32 `json:"rate"`
+	Name    string  `json:"name,omitempty"`
+	Rate    float32 `json:"rate"`
+	Spatial bool    `json:"spatial,omitempty"` // whole channels of an image
 }
 
-// softmax is the last layer of every Sequential. It is computed from the logits, with the loss.
-type softmax struct{}
-
-func (Conv2D) class() (string, string)    { return "Conv2D", "conv2d" }
-func (BatchNorm) class() (string, string) { return "BatchNormalization", "batch_normalization" }
-func (ReLU) class() (string, string)      { return "Activation", "activation" }
-func (MaxPool) class() (string, string)   { return "MaxPooling2D", "max_pooling2d" }
-func (Flatten) class() (string, string)   { return "Flatten", "flatten" }
-func (Dense) class() (string, string)     { return "Dense", "dense" }
-func (Dropout) class() (string, string)   { return "Dropout", "dropout" }
-func (softmax) class() (string, string)   { return "Activation", "activation" }
-
-func (l Conv2D) name() string    { return l.Name }
-func (l BatchNorm) name() string { return l.Name }
-func (l ReLU) name() string      { return l.Name }
-func (l MaxPool) name() string   { return l.Name }
-func (l Flatten) name() string   { return l.Name }
-func (l Dense) name() string     { return l.Name }
-func (l Dropout) name() string   { return l.Name }
-func (softmax) name() string     { return "" }
-
-const (
-	needsImage  = "needs an image (height, width, channels): put it before Flatten"
-	needsVector = "needs a vector: put a Flatten before it"
-)
-
-func (l Conv2D) output(in tensor.Shape) (tensor.Shape, error) {
-	switch {
-	case len(in) != 3:
-		return nil, errors.New(needsImage)
-	case l.Filters < 1:
-		return nil, fmt.Errorf("%d filters: must be at least 1", l.Filters)
-	case l.Kernel != 1 && l.Kernel != 3:
-		return nil, fmt.Errorf("kernel of size %d: must be 3 or 1", l.Kernel)
-	}
-	return tensor.Shape{in[0], in[1], l.Filters}, checkL2(l.L2)
+// Add is the sum of the outputs of the layers with these names, of one shape. The empty name stands
+// for the layer before it, and "input" for the images.
+type Add struct {
+	Name   string   `json:"name,omitempty"`
+	Inputs []string `json:"inputs"`
 }
 
-func (l BatchNorm) output(in tensor.Shape) (tensor.Shape, error) {
-	switch {
-	case !(l.Momentum >= 0 && l.Momentum < 1):
-		return nil, fmt.Errorf("momentum %g: must be at least 0 and below 1", l.Momentum)
-	case !(l.Epsilon >= 0) || l.Epsilon > 1:
-		return nil, fmt.Errorf("epsilon %g: must be from 0 to 1", l.Epsilon)
-	}
-	return in, nil
+// Concatenate has the channels of the outputs of the layers with these names, in their order. Names
+// mean the same as in Add.
+type Concatenate struct {
+	Name   string   `json:"name,omitempty"`
+	Inputs []string `json:"inputs"`
 }
 
-func (l BatchNorm) epsilon() float32  { return cmp.Or(l.Epsilon, 1e-3) }
-func (l BatchNorm) momentum() float32 { return cmp.Or(l.Momentum, 0.99) }
-
-func (l ReLU) output(in tensor.Shape) (tensor.Shape, error) { return in, nil }
-
-func (l MaxPool) output(in tensor.Shape) (tensor.Shape, error) {
-	switch {
-	case len(in) != 3:
-		return nil, errors.New(needsImage)
-	case in[0] < 2 || in[1] < 2:
-		return nil, fmt.Errorf("an image of %dx%d is too small for a 2x2 max pool: use larger images or fewer pools", in[0], in[1])
-	}
-	return tensor.Shape{in[0] / 2, in[1] / 2, in[2]}, nil
+// From applies a layer to the output of the layer named Input, in place of that of the layer before
+// it. "input" stands for the images.
+type From struct {
+	Input string
+	Layer Layer
 }
 
-func (l Flatten) output(in tensor.Shape) (tensor.Shape, error) {
-	if len(in) != 3 {
-		return nil, errors.New(needsImage)
-	}
-	return tensor.Shape{in.Size()}, nil
+// Residual is the sum of what Layers and Shortcut make of its input. An empty Shortcut is the input
+// itself. A Residual is not a layer of the built network: its layers and an Add are.
+type Residual struct {
+	Layers, Shortcut []Layer
 }
-
-func (l Dense) output(in tensor.Shape) (tensor.Shape, error) {
-	switch {
-	case len(in) != 1:
-		return nil, errors.New(needsVector)
-	case l.Units < 1:
-		return nil, fmt.Errorf("%d units: must be at least 1", l.Units)
-	}
-	return tensor.Shape{l.Units}, checkL2(l.L2)
-}
-
-func (l Dropout) output(in tensor.Shape) (tensor.Shape, error) {
-	if !(l.Rate >= 0 && l.Rate < 1) {
-		return nil, fmt.Errorf("rate %g: must be at least 0 and below 1", l.Rate)
-	}
-	return in, nil
-}
-
-func (softmax) output(in tensor.Shape) (tensor.Shape, error) { return in, nil }
-
-func checkL2(lambda float32) error {
-	if !(lambda >= 0 && lambda < 1) {
-		return fmt.Errorf("L2 penalty %g: must be at least 0 and below 1", lambda)
-	}
-	return nil
-}
-
-func (l Conv2D) weights(in tensor.Shape) []Weight {
-	taps := l.Kernel * l.Kernel
-	return []Weight{
-		{Name: "kernel", Shape: tensor.Shape{l.Kernel, l.Kernel, in[2], l.Filters}, Trainable: true,
-			FanIn: taps * in[2], FanOut: taps * l.Filters, L2: l.L2},
-		{Name: "bias", Shape: tensor.Shape{l.Filters}, Trainable: true},
-	}
-}
-
-func (l BatchNorm) weights(in tensor.Shape) []Weight {
-	channels := tensor.Shape{in[len(in)-1]}
-	return []Weight{
-		{Name: "gamma", Shape: channels, Trainable: true, start: 1},
-		{Name: "beta", Shape: channels, Trainable: true},
-		{Name: "moving_mean", Shape: channels},
-		{Name: "moving_variance", Shape: channels, start: 1},
-	}
-}
-
-func (l Dense) weights(in tensor.Shape) []Weight {
-	return []Weight{
-		{Name: "kernel", Shape: tensor.Shape{in[0], l.Units}, Trainable: true,
-			FanIn: in[0], FanOut: l.Units, L2: l.L2},
-		{Name: "bias", Shape: tensor.Shape{l.Units}, Trainable: true},
-	}
-}
-
-func (l ReLU) weights(tensor.Shape) []Weight    { return nil }
-func (l MaxPool) weights(tensor.Shape) []Weight { return nil }
-func (l Flatten) weights(tensor.Shape) []Weight { return nil }
-func (l Dropout) weights(tensor.Shape) []Weight { return nil }
-func (softmax) weights(tensor.Shape) []Weight   { return nil }

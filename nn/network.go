@@ -8,11 +8,16 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Sequential is a network as data: a sequence of layers, followed by a softmax.
+// Sequential is a network as data: a sequence of layers. Each takes the output of the one before it,
+// except where From, Add, Concatenate or Residual says otherwise.
 type Sequential struct {
 	Input   tensor.Shape // of one image: (height, width, channels)
-	Classes int          // the size of the last layer's output
+	Classes int
 	Layers  []Layer
+	// Output says how the last layer's output, the logits, becomes probabilities.
+	Output Output
+	// Frozen names the layers that do not train. A frozen BatchNorm is in inference mode.
+	Frozen []string
 
 	// Labels are the names of the classes, nil if unknown.
 	Labels []string
@@ -20,6 +25,16 @@ type Sequential struct {
 	// 255 becomes (p − Mean)/Std. Both are nil if unknown.
 	Mean, Std []float32
 }
+
+// Output is how logits become the probabilities of the classes.
+type Output string
+
+// The outputs.
+const (
+	SoftmaxOutput Output = ""        // a logit for each class, then their softmax
+	SigmoidOutput Output = "sigmoid" // two classes and one logit, whose sigmoid is the probability of class 1
+	LogitsOutput  Output = "logits"  // as SoftmaxOutput, but files have no softmax
+)
 
 // Network is a checked Sequential. It does not change.
 type Network struct {
@@ -38,7 +53,10 @@ type Network struct {
 type LayerInfo struct {
 	Name    string       // unique in the network
 	Class   string       // Keras's
+	Layer   Layer        // never a From or a Residual
+	Inputs  []int        // rows whose outputs it takes; −1 is the images
 	Output  tensor.Shape // of one image
+	Frozen  bool
 	Weights []Weight
 }
 

@@ -16,7 +16,8 @@ import (
 type paramGroup struct {
 	from, to  int // of the parameters
 	optimizer backend.Optimizer
-	w, v, g   tensor.Tensor
+	w, g      tensor.Tensor
+	state     []tensor.Tensor // of the optimizer
 }
 
 // paramGroups cover all parameters, last to first.
@@ -63,7 +64,7 @@ func (all paramGroups) slices(kernel Weight) (rows []backend.Rows) {
 }
 
 // step updates the group's parameters.
-func (g *paramGroup) step() { g.optimizer.Step(g.w, g.v, g.g) }
+func (g *paramGroup) step() { g.optimizer.Step(g.w, g.state, g.g) }
 
 func (g *paramGroup) penalty() { g.optimizer.Penalty(g.w) }
 
@@ -93,7 +94,8 @@ func (t *Trainer) makeGroups() (err error) {
 	for i := range t.groups {
 		g := &t.groups[i]
 		shape := tensor.Shape{g.to - g.from}
-		g.w, g.v = m.backend.View(m.parameters, g.from, shape), m.backend.View(t.velocities, g.from, shape)
+		g.w = m.backend.View(m.parameters, g.from, shape)
+		g.state = []tensor.Tensor{m.backend.View(t.velocities, g.from, shape)}
 		g.g = m.backend.View(t.gradients, 0, shape)
 		g.optimizer, err = m.backend.SGD(backend.SGDSpec{
 			Size: shape.Size(), Decay: m.decay(g.from, g.to), Momentum: t.config.Momentum, Nesterov: true})

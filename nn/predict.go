@@ -142,7 +142,7 @@ func (p *Predictor) program(n int) (*inference, error) {
 	if err != nil {
 		return nil, err
 	}
-	loss, err := b.SoftmaxLoss(backend.LossSpec{N: n, Classes: p.model.Classes})
+	loss, err := b.Loss(backend.LossSpec{N: n, Classes: p.model.Classes})
 	if err != nil {
 		return nil, err
 	}

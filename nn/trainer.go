@@ -176,7 +176,7 @@ func (t *Trainer) program(n int) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	loss, err := b.SoftmaxLoss(backend.LossSpec{N: n, Classes: m.Classes})
+	loss, err := b.Loss(backend.LossSpec{N: n, Classes: m.Classes})
 	if err != nil {
 		return nil, err
 	}

@@ -1,5 +1,5 @@
-// Package tensor defines the two types that every layer of the engine shares: Shape, and Tensor, an
-// array in the memory of its backend.
+// Package tensor defines the types that every layer of the engine shares: Shape, Tensor (an array in
+// the memory of its backend), Window (how convolutions and pools move) and Function (activations).
 package tensor
 
 import (
@@ -14,6 +14,7 @@ const (
 	errTooLarge = "tensor: number of elements overflows int"
 	errShape    = "tensor: shapes differ"
 	errRank     = "tensor: wrong number of dimensions"
+	errWindow   = "tensor: the window does not fit the image"
 )
 
 // Shape is the length of each axis in the order that users see: (N, H, W, C) for images, (kernel

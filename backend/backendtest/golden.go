@@ -173,12 +173,12 @@ func (g *goldenCase) unrounded(plan backend.Activation, err error) {
 }
 
 func (g *goldenCase) relu() {
-	plan, err := g.ReLU(g.shape("x"))
+	plan, err := g.Function(g.shape("x"), tensor.Rectifier())
 	g.unrounded(plan, err)
 }
 
 func (g *goldenCase) maxPool() {
-	plan, err := g.MaxPool(g.shape("x"))
+	plan, err := g.Pool(backend.PoolSpec{Shape: g.shape("x"), Window: tensor.Square(2, 2)})
 	g.unrounded(plan, err)
 }
 

@@ -53,7 +53,7 @@ func goldenSGD(t *testing.T, open func(t *testing.T) backend.Backend) {
 					return join(func(i int) string { return fmt.Sprintf("step%d/w%d/%s", k+1, i, what) })
 				}
 				d.write(g, at("grad"))
-				d.replay("step", backend.StepValues{LearningRate: lr}, func() { p.Step(w, v, g) })
+				d.replay("step", backend.StepValues{LearningRate: lr}, func() { p.Step(w, []tensor.Tensor{v}, g) })
 				if nesterov {
 					golden.Within(t, fmt.Sprintf("weights after step %d", k+1), d.read(w), at("weight"), optimizerTolerance)
 					golden.Within(t, fmt.Sprintf("velocities after step %d", k+1), d.read(v), at("velocity"), optimizerTolerance)

@@ -93,11 +93,18 @@ func (a *activation) Backward(dx, dy, x tensor.Tensor) {
 	a.backward(a.ref.arg(dx, a.x), a.ref.arg(dy, a.y), a.ref.arg(x, a.x))
 }
 
-func (r *reference) ReLU(shape tensor.Shape) (backend.Activation, error) {
+func (r *reference) Function(shape tensor.Shape, f tensor.Function) (backend.Activation, error) {
+	if !f.IsRectifier() {
+		return nil, errUnsupported
+	}
 	return &activation{r, shape, shape, relu, reluBackward}, nil
 }
 
-func (r *reference) MaxPool(shape tensor.Shape) (backend.Activation, error) {
+func (r *reference) Pool(s backend.PoolSpec) (backend.Activation, error) {
+	if s.Window != tensor.Square(2, 2) || s.Kind == backend.AveragePool {
+		return nil, errUnsupported
+	}
+	shape := s.Shape
 	return &activation{r, shape, pooled(shape),
 		func(y, x []float64) { maxPool(y, x, shape) },
 		func(dx, dy, x []float64) { maxPoolBackward(dx, dy, x, shape) }}, nil

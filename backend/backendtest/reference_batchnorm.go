@@ -38,7 +38,7 @@ func (b *batchNorm) normalise(x, gamma, beta, mean, rstd []float64) []float64 {
 
 // follow writes to y what becomes of z by the ReLU and the pool that follow.
 func (b *batchNorm) follow(y, z []float64) {
-	if b.ReLU {
+	if b.Function.IsRectifier() {
 		relu(z, z)
 	}
 	if b.Pool {
@@ -102,14 +102,14 @@ func (b *batchNorm) Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor
 	dz := dyv
 	if b.Pool {
 		after := z
-		if b.ReLU {
+		if b.Function.IsRectifier() {
 			after = make([]float64, len(z))
 			relu(after, z)
 		}
 		dz = make([]float64, len(z))
 		maxPoolBackward(dz, dyv, after, b.Shape)
 	}
-	if b.ReLU {
+	if b.Function.IsRectifier() {
 		masked := make([]float64, len(z))
 		reluBackward(masked, dz, z)
 		dz = masked

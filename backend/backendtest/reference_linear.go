@@ -15,25 +15,24 @@ type linear struct {
 }
 
 func (r *reference) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
-	if s.Kernel != 1 && s.Kernel != 3 {
-		panic(errKernel)
-	}
-	if s.ReLU && !s.Inference {
-		panic(errFusedReLU)
+	s.Window.Check(s.H, s.W)
+	if s.Function != (tensor.Function{}) && !s.Inference {
+		panic(errFusedFunction)
 	}
 	if s.Constant && !s.Inference {
 		panic(errConstant)
 	}
+	h, w := s.Window.Output(s.H, s.W)
 	return &linear{r, s,
 		tensor.Shape{s.N, s.H, s.W, s.In},
-		tensor.Shape{s.N, s.H, s.W, s.Out},
-		tensor.Shape{s.Kernel, s.Kernel, s.In, s.Out},
+		tensor.Shape{s.N, h, w, s.Out},
+		tensor.Shape{s.Window.Height, s.Window.Width, s.In, s.Out},
 		backend.Rows{From: 0, To: s.In}}, nil
 }
 
 func (r *reference) Dense(s backend.DenseSpec) (backend.Dense, error) {
-	if s.ReLU && !s.Inference {
-		panic(errFusedReLU)
+	if s.Function != (tensor.Function{}) && !s.Inference {
+		panic(errFusedFunction)
 	}
 	if s.Constant && !s.Inference {
 		panic(errConstant)
@@ -42,8 +41,8 @@ func (r *reference) Dense(s backend.DenseSpec) (backend.Dense, error) {
 	if rows.From < 0 || rows.To > s.In || rows.Len() <= 0 || rows.From%backend.SliceRows != 0 || rows.To%backend.SliceRows != 0 && rows.To != s.In {
 		panic(errSlice)
 	}
-	c := backend.Conv2DSpec{N: s.N, H: 1, W: 1, In: s.In, Out: s.Out, Kernel: 1,
-		BatchNorm: s.BatchNorm, ReLU: s.ReLU, Inference: s.Inference, Constant: s.Constant, NoInputGrad: s.NoInputGrad}
+	c := backend.Conv2DSpec{N: s.N, H: 1, W: 1, In: s.In, Out: s.Out, Window: tensor.Square(1, 1),
+		BatchNorm: s.BatchNorm, Function: s.Function, Inference: s.Inference, Constant: s.Constant, NoInputGrad: s.NoInputGrad}
 	return &linear{r, c,
 		tensor.Shape{s.N, s.In},
 		tensor.Shape{s.N, s.Out},
@@ -54,15 +53,16 @@ func (r *reference) Dense(s backend.DenseSpec) (backend.Dense, error) {
 // eachTap calls f for each pixel of y and each tap of the kernel that meets a pixel of
 // x there. Pixels are counted in the order n, h, w, taps in the order r, s.
 func (l *linear) eachTap(f func(yPixel, xPixel, tap int)) {
-	k := l.Kernel
+	win := l.Window
+	height, width := win.Output(l.H, l.W)
 	for n := range l.N {
-		for h := range l.H {
-			for w := range l.W {
-				for r := range k {
-					for s := range k {
-						xh, xw := h+r-k/2, w+s-k/2
+		for h := range height {
+			for w := range width {
+				for r := range win.Height {
+					for s := range win.Width {
+						xh, xw := h*win.StrideH+r-win.Top, w*win.StrideW+s-win.Left
 						if xh >= 0 && xh < l.H && xw >= 0 && xw < l.W {
-							f((n*l.H+h)*l.W+w, (n*l.H+xh)*l.W+xw, r*k+s)
+							f((n*height+h)*width+w, (n*l.H+xh)*l.W+xw, r*win.Width+s)
 						}
 					}
 				}
@@ -87,9 +87,12 @@ func (l *linear) Forward(y, x, w, b tensor.Tensor) {
 		panic(errForward)
 	}
 	yv, xv, wv := l.ref.arg(y, l.y), l.ref.arg(x, l.x), l.weights(w)
-	bv := l.ref.arg(b, tensor.Shape{l.Out})
-	for i := range yv {
-		yv[i] = bv[i%l.Out]
+	clear(yv)
+	if b != nil {
+		bv := l.ref.arg(b, tensor.Shape{l.Out})
+		for i := range yv {
+			yv[i] = bv[i%l.Out]
+		}
 	}
 	l.eachTap(func(yPixel, xPixel, tap int) {
 		yRow := yv[yPixel*l.Out:][:l.Out]
@@ -100,7 +103,7 @@ func (l *linear) Forward(y, x, w, b tensor.Tensor) {
 			}
 		}
 	})
-	if l.ReLU {
+	if l.Function.IsRectifier() {
 		for i := range yv {
 			yv[i] = max(0, yv[i])
 		}
@@ -112,7 +115,7 @@ func (l *linear) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 		panic(errInference)
 	}
 	dwv, dyv, xv := l.ref.arg(dw, l.w), l.ref.arg(dy, l.y), l.ref.arg(x, l.x)
-	if db != nil || !l.isPart() {
+	if db != nil {
 		dbv := l.ref.arg(db, tensor.Shape{l.Out})
 		clear(dbv)
 		if !l.BatchNorm { // which takes any constant away again

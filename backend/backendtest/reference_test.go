@@ -89,9 +89,9 @@ func TestReferenceBatchNormGradients(t *testing.T) {
 	for _, spec := range []backend.BatchNormSpec{
 		{Shape: tensor.Shape{5, 3}},
 		{Shape: tensor.Shape{2, 3, 2, 3}},
-		{Shape: tensor.Shape{5, 3}, ReLU: true},
+		{Shape: tensor.Shape{5, 3}, Function: tensor.Rectifier()},
 		{Shape: tensor.Shape{2, 5, 4, 3}, Pool: true},
-		{Shape: tensor.Shape{2, 4, 5, 3}, ReLU: true, Pool: true},
+		{Shape: tensor.Shape{2, 4, 5, 3}, Function: tensor.Rectifier(), Pool: true},
 	} {
 		spec.Epsilon, spec.Momentum = 1e-3, 0.9
 		b := newTrial(t)
@@ -123,8 +123,10 @@ func TestReferenceActivationGradients(t *testing.T) {
 		xs, ys tensor.Shape
 		open   func(*trial) (backend.Activation, error)
 	}{
-		{"relu", shape, shape, func(b *trial) (backend.Activation, error) { return b.ReLU(shape) }},
-		{"maxpool", shape, pooled(shape), func(b *trial) (backend.Activation, error) { return b.MaxPool(shape) }},
+		{"relu", shape, shape, func(b *trial) (backend.Activation, error) { return b.Function(shape, tensor.Rectifier()) }},
+		{"maxpool", shape, pooled(shape), func(b *trial) (backend.Activation, error) {
+			return b.Pool(backend.PoolSpec{Shape: shape, Window: tensor.Square(2, 2)})
+		}},
 		{"flatten", shape, flat, func(b *trial) (backend.Activation, error) { return b.Flatten(shape) }},
 		{"dropout", flat, flat, func(b *trial) (backend.Activation, error) {
 			return b.Dropout(backend.DropoutSpec{Shape: flat, Rate: 0.4})
@@ -144,7 +146,7 @@ func TestReferenceActivationGradients(t *testing.T) {
 
 func TestReferenceLossGradients(t *testing.T) {
 	b := newTrial(t)
-	plan, err := b.SoftmaxLoss(backend.LossSpec{N: 3, Classes: 4})
+	plan, err := b.Loss(backend.LossSpec{N: 3, Classes: 4})
 	p := must(b.device, plan, err)
 	z, dz, labels := b.random(3, 4), b.random(3, 4), b.parameter(tensor.Shape{3}, []float32{0, 3, 1})
 	b.step(backend.StepValues{}, func() { p.Backward(dz, z, labels) })
@@ -162,7 +164,7 @@ func TestReferencePenaltyGradient(t *testing.T) {
 	p := must(b.device, plan, err)
 	w, v, g := b.random(6), b.random(6), b.parameter(tensor.Shape{6}, make([]float32, 6))
 	gradient := b.parameter(tensor.Shape{6}, b.read(w))
-	b.step(backend.StepValues{LearningRate: 1}, func() { p.Step(gradient, v, g) })
+	b.step(backend.StepValues{LearningRate: 1}, func() { p.Step(gradient, []tensor.Tensor{v}, g) })
 	for i, before := range own(w).data {
 		own(gradient).data[i] = before - own(gradient).data[i]
 	}

@@ -12,7 +12,7 @@ type loss struct {
 	backend.LossSpec
 }
 
-func (r *reference) SoftmaxLoss(s backend.LossSpec) (backend.Loss, error) {
+func (r *reference) Loss(s backend.LossSpec) (backend.Loss, error) {
 	return &loss{r, s}, nil
 }
 
@@ -87,9 +87,9 @@ func (r *reference) SGD(s backend.SGDSpec) (backend.Optimizer, error) {
 	return o, nil
 }
 
-func (o *sgd) Step(w, v, g tensor.Tensor) {
+func (o *sgd) Step(w tensor.Tensor, state []tensor.Tensor, g tensor.Tensor) {
 	o.Penalty(w)
-	wv, vv, gv := o.ref.arg(w, o.all), o.ref.arg(v, o.all), o.ref.arg(g, o.all)
+	wv, vv, gv := o.ref.arg(w, o.all), o.ref.arg(state[0], o.all), o.ref.arg(g, o.all)
 	lr, m := float64(o.ref.values.LearningRate), float64(o.Momentum)
 	for i := range wv {
 		move := -lr * (gv[i] + 2*o.lambda[i]*wv[i])

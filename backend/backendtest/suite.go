@@ -331,3 +331,11 @@ var (
 	batchSweep   = [...]int{1, 2, 3, 5, 7, 16, 33}
 	imageSweep   = [...][2]int{{1, 1}, {2, 2}, {3, 5}, {1, 4}, {5, 3}, {4, 4}, {7, 9}, {9, 1}, {8, 6}, {6, 7}, {2, 3}}
 )
+
+// rectifier returns max(0, x), or the identity.
+func rectifier(relu bool) tensor.Function {
+	if relu {
+		return tensor.Rectifier()
+	}
+	return tensor.Function{}
+}

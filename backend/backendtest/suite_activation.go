@@ -70,14 +70,16 @@ func (s *suite) relu() {
 		inf, minusZero := float32(math.Inf(1)), float32(math.Copysign(0, -1))
 		copy(x, []float32{0, minusZero, 1e-30, -1e-30, 1e-45, -1e-45, inf, -inf})
 		x[len(x)-1] = 0 // in what is left over by wide registers
-		open := func(b backend.Backend) (backend.Activation, error) { return b.ReLU(shape) }
+		open := func(b backend.Backend) (backend.Activation, error) { return b.Function(shape, tensor.Rectifier()) }
 		s.activationCase("relu", open, shape, shape, x)
 	}
 }
 
 func (s *suite) maxPool() {
 	for _, shape := range shapeSweep(2) {
-		open := func(b backend.Backend) (backend.Activation, error) { return b.MaxPool(shape) }
+		open := func(b backend.Backend) (backend.Activation, error) {
+			return b.Pool(backend.PoolSpec{Shape: shape, Window: tensor.Square(2, 2)})
+		}
 		x := s.normal(shape.Size(), 1)
 		s.activationCase("distinct", open, shape, pooled(shape), x)
 		ties := make([]float32, len(x)) // −2 to 2, and 0 as after a ReLU
@@ -199,10 +201,12 @@ func (s *suite) nan() {
 				return d.read(y)
 			}
 		}
-		check("relu", forward(shape, func(d *device) (backend.Activation, error) { return d.ReLU(shape) }))
-		check("maxpool", forward(pooled(shape), func(d *device) (backend.Activation, error) { return d.MaxPool(shape) }))
+		check("relu", forward(shape, func(d *device) (backend.Activation, error) { return d.Function(shape, tensor.Rectifier()) }))
+		check("maxpool", forward(pooled(shape), func(d *device) (backend.Activation, error) {
+			return d.Pool(backend.PoolSpec{Shape: shape, Window: tensor.Square(2, 2)})
+		}))
 		for _, fused := range []bool{false, true} {
-			spec := backend.BatchNormSpec{Shape: shape, Epsilon: 1e-3, Momentum: 0.9, ReLU: fused, Pool: fused}
+			spec := backend.BatchNormSpec{Shape: shape, Epsilon: 1e-3, Momentum: 0.9, Function: rectifier(fused), Pool: fused}
 			ones, ys := []float32{1, 1, 1, 1, 1, 1}, shape
 			if fused {
 				ys = pooled(shape)
@@ -223,7 +227,7 @@ func (s *suite) nan() {
 		}
 		for _, relu := range []bool{false, true} {
 			c := conv(3, 4, 5, 6, 7, 3)
-			c.Inference, c.ReLU = true, relu
+			c.Inference, c.Function = true, rectifier(relu)
 			_, _, ws := c.shapes()
 			w, b := s.normal(ws.Size(), 1), s.normal(7, 1)
 			check(fmt.Sprintf("conv_relu_%t", relu), func(d *device) []float32 {

@@ -165,9 +165,9 @@ func (k *normBounds) decide(dy []float32) (undecided int) {
 				best = i
 			}
 		}
-		dead := k.spec.ReLU && k.z[best] < -k.ofZ(best)
+		dead := k.spec.Function.IsRectifier() && k.z[best] < -k.ofZ(best)
 		constant := k.gamma[best%k.c] == 0 // then z is β to the bit
-		unclear := k.spec.ReLU && !constant && math.Abs(k.z[best]) <= k.ofZ(best)
+		unclear := k.spec.Function.IsRectifier() && !constant && math.Abs(k.z[best]) <= k.ofZ(best)
 		for _, i := range window {
 			different := k.x[i] != k.x[best] && !constant
 			unclear = unclear || different && !dead && k.z[best]-k.z[i] <= k.ofZ(best)+k.ofZ(i)
@@ -179,7 +179,7 @@ func (k *normBounds) decide(dy []float32) (undecided int) {
 	}
 	if k.spec.Pool {
 		eachWindow(k.spec.Shape, func(y int, x [4]int) { check(y, x[:]) })
-	} else if k.spec.ReLU {
+	} else if k.spec.Function.IsRectifier() {
 		for i := range dy {
 			check(i, []int{i})
 		}
@@ -270,13 +270,13 @@ func (s *suite) normCase(spec backend.BatchNormSpec, inPlace bool, fresh []float
 	if spec.Pool {
 		dz = make([]float64, len(in.x))
 		after := bounds.z
-		if spec.ReLU {
+		if spec.Function.IsRectifier() {
 			after = make([]float64, len(in.x))
 			relu(after, bounds.z)
 		}
 		maxPoolBackward(dz, widen(in.dy), after, spec.Shape)
 	}
-	if spec.ReLU {
+	if spec.Function.IsRectifier() {
 		masked := make([]float64, len(dz))
 		reluBackward(masked, dz, bounds.z)
 		dz = masked
@@ -292,7 +292,7 @@ func (s *suite) batchNorm() {
 	add := func(shape ...int) {
 		i := len(specs)
 		specs = append(specs, backend.BatchNormSpec{Shape: shape, Epsilon: 1e-3, Momentum: []float32{0.99, 0.9, 0}[i%3],
-			Unbiased: i%2 == 0, ReLU: i%4 < 2, Pool: i%3 > 0 && len(shape) == 4 && shape[1] > 1 && shape[2] > 1})
+			Unbiased: i%2 == 0, Function: rectifier(i%4 < 2), Pool: i%3 > 0 && len(shape) == 4 && shape[1] > 1 && shape[2] > 1})
 	}
 	for _, c := range channelSweep {
 		for range imageSweep {
@@ -317,7 +317,7 @@ func (s *suite) batchNorm() {
 	}
 	for i, spec := range specs {
 		spec.Inference = i%10 == 9
-		name := fmt.Sprintf("%v_relu_%t_pool_%t", spec.Shape, spec.ReLU, spec.Pool)
+		name := fmt.Sprintf("%v_relu_%t_pool_%t", spec.Shape, spec.Function.IsRectifier(), spec.Pool)
 		fresh := [][]float32{nil, {0}, {1}, {1}}[i%4]
 		s.run(name, func(s *suite) { s.normCase(spec, i%2 == 0, fresh, uint64(i)) })
 	}

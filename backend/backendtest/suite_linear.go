@@ -32,7 +32,7 @@ func (c linearCase) String() string {
 		}
 		return name
 	}
-	return fmt.Sprintf("n%d_h%d_w%d_in%d_out%d_k%d", c.N, c.H, c.W, c.In, c.Out, c.Kernel)
+	return fmt.Sprintf("n%d_h%d_w%d_in%d_out%d_k%d", c.N, c.H, c.W, c.In, c.Out, c.Window.Height)
 }
 
 func (c linearCase) shapes() (x, y, w tensor.Shape) {
@@ -40,7 +40,7 @@ func (c linearCase) shapes() (x, y, w tensor.Shape) {
 		return tensor.Shape{c.N, c.In}, tensor.Shape{c.N, c.Out}, tensor.Shape{c.In, c.Out}
 	}
 	return tensor.Shape{c.N, c.H, c.W, c.In}, tensor.Shape{c.N, c.H, c.W, c.Out},
-		tensor.Shape{c.Kernel, c.Kernel, c.In, c.Out}
+		tensor.Shape{c.Window.Height, c.Window.Height, c.In, c.Out}
 }
 
 // plan makes the plan on a backend. Conv2D and Dense have the same methods.
@@ -50,7 +50,7 @@ func (c linearCase) plan(d *device) backend.Dense { return c.planOf(d, backend.R
 func (c linearCase) planOf(d *device, slice backend.Rows) backend.Dense {
 	if c.dense {
 		p, err := d.Dense(backend.DenseSpec{N: c.N, In: c.In, Out: c.Out, BatchNorm: c.BatchNorm,
-			ReLU: c.ReLU, Inference: c.Inference, Constant: c.Constant, NoInputGrad: c.NoInputGrad, Slice: slice})
+			Function: c.Function, Inference: c.Inference, Constant: c.Constant, NoInputGrad: c.NoInputGrad, Slice: slice})
 		return must(d, p, err)
 	}
 	p, err := d.Conv2D(c.Conv2DSpec)
@@ -142,7 +142,7 @@ func (c linearCase) again(d *device, p backend.Dense, y, x, w, b tensor.Tensor, 
 func (s *suite) linear(c linearCase) {
 	d, ref := s.device(), s.reference()
 	xs, ys, ws := c.shapes()
-	fan := float64(c.Kernel * c.Kernel * c.In)
+	fan := float64(c.Window.Height * c.Window.Height * c.In)
 	in := linearData{
 		x:  rounded(d, s.normal(xs.Size(), 1), xs),
 		w:  s.normal(ws.Size(), math.Sqrt(2/fan)),
@@ -169,7 +169,7 @@ func (s *suite) linear(c linearCase) {
 		})
 	}
 	pixels := c.N * c.H * c.W
-	taps := c.Kernel * c.Kernel
+	taps := c.Window.Height * c.Window.Height
 	w := s.winograd(c)
 	var errorY, errorW, errorX float64
 	if w != nil {
@@ -226,7 +226,7 @@ func (s *suite) winograd(c linearCase) *Winograd {
 
 // conv is a case of a convolution.
 func conv(n, h, w, in, out, kernel int) linearCase {
-	return linearCase{Conv2DSpec: backend.Conv2DSpec{N: n, H: h, W: w, In: in, Out: out, Kernel: kernel}}
+	return linearCase{Conv2DSpec: backend.Conv2DSpec{N: n, H: h, W: w, In: in, Out: out, Window: tensor.Centered(kernel)}}
 }
 
 // denseCase is a case of a dense layer, whose backward passes are of the slices that end with these
@@ -321,10 +321,10 @@ func (s *suite) inference() {
 		denseCase(1, 65, 17), denseCase(5, 64, 100), denseCase(1, 1100, 1100),
 	} {
 		c.Inference = true
-		for _, c.ReLU = range []bool{false, true} {
-			c.BatchNorm = !c.ReLU // a fact that is of no use here
+		for _, relu := range []bool{false, true} {
+			c.Function, c.BatchNorm = rectifier(relu), !relu // a fact that is of no use here
 			for _, c.Constant = range []bool{false, true} {
-				s.run(fmt.Sprintf("%v_relu_%t_constant_%t", c, c.ReLU, c.Constant), func(s *suite) { s.linear(c) })
+				s.run(fmt.Sprintf("%v_relu_%t_constant_%t", c, relu, c.Constant), func(s *suite) { s.linear(c) })
 			}
 		}
 	}

@@ -114,7 +114,7 @@ func build(d *device, state *networkState, batch int, disturb disturbance) *netw
 	}
 	norm := func(x, y tensor.Tensor, relu, pool bool) {
 		_, _, _, c := x.Shape().NHWC()
-		spec := backend.BatchNormSpec{Shape: x.Shape(), Epsilon: 1e-3, Momentum: 0.9, Unbiased: len(x.Shape()) == 4, ReLU: relu, Pool: pool}
+		spec := backend.BatchNormSpec{Shape: x.Shape(), Epsilon: 1e-3, Momentum: 0.9, Unbiased: len(x.Shape()) == 4, Function: rectifier(relu), Pool: pool}
 		plan, err := d.BatchNorm(spec)
 		p := must(d, plan, err)
 		gamma, dgamma := weight(c)
@@ -146,14 +146,14 @@ func build(d *device, state *networkState, batch int, disturb disturbance) *netw
 	n2 := activation(n, 4, 4, 16)
 	norm(c2, n2, false, false)
 	r2 := activation(n, 4, 4, 16)
-	relu, err := d.ReLU(n2.Shape())
+	relu, err := d.Function(n2.Shape(), tensor.Rectifier())
 	simple(n2, r2, relu, err)
 	c3 := activation(n, 4, 4, 16)
 	linear(r2, c3, conv(n, 4, 4, 16, 16, 3), 3, 3, 16, 16)
 	n3 := activation(n, 4, 4, 16)
 	norm(c3, n3, true, false)
 	p3 := activation(n, 2, 2, 16)
-	pool, err := d.MaxPool(n3.Shape())
+	pool, err := d.Pool(backend.PoolSpec{Shape: n3.Shape(), Window: tensor.Square(2, 2)})
 	simple(n3, p3, pool, err)
 	flat := activation(n, 64)
 	flatten, err := d.Flatten(p3.Shape())
@@ -172,7 +172,7 @@ func build(d *device, state *networkState, batch int, disturb disturbance) *netw
 
 	labels, err := d.Parameters(tensor.Shape{n})
 	net.labels = must(d, labels, err)
-	loss, err := d.SoftmaxLoss(backend.LossSpec{N: n, Classes: networkClasses})
+	loss, err := d.Loss(backend.LossSpec{N: n, Classes: networkClasses})
 	net.loss = must(d, loss, err)
 	sgd, err := d.SGD(backend.SGDSpec{Size: parameters, Decay: decay, Momentum: 0.9, Nesterov: true})
 	net.optimizer = must(d, sgd, err)
@@ -192,7 +192,7 @@ func (net *network) train(v backend.StepValues, images, labels []float32) {
 		for i := len(net.backward) - 1; i >= 0; i-- {
 			net.backward[i]()
 		}
-		net.optimizer.Step(net.state.weights, net.state.velocity, net.state.gs)
+		net.optimizer.Step(net.state.weights, []tensor.Tensor{net.state.velocity}, net.state.gs)
 	})
 }
 

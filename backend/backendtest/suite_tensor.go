@@ -159,7 +159,9 @@ func (s *suite) panics() {
 	expect("view of activations too large", func(d *device) { d.View(d.empty(tensor.Shape{2, 3}), 0, tensor.Shape{3, 3}) })
 	expect("view of activations at an offset", func(d *device) { d.View(d.empty(tensor.Shape{2, 3}), 3, tensor.Shape{1, 3}) })
 	expect("activations of rank 3", func(d *device) { d.Activations(tensor.Shape{2, 3, 4}) })
-	expect("kernel of 2", func(d *device) { d.Conv2D(conv(1, 2, 2, 3, 4, 2).Conv2DSpec) })
+	expect("window larger than the image", func(d *device) {
+		d.Conv2D(backend.Conv2DSpec{N: 1, H: 2, W: 2, In: 3, Out: 4, Window: tensor.Square(3, 1)})
+	})
 
 	c := conv(2, 4, 4, 3, 5, 3)
 	xs, ys, ws := c.shapes()
@@ -183,13 +185,13 @@ func (s *suite) panics() {
 		d.step(backend.StepValues{}, func() { p.Forward(d.empty(shape), d.empty(shape), parameters(d, 4), three, three, three) })
 	})
 	expect("max pool into an image of the wrong size", func(d *device) {
-		plan, err := d.MaxPool(tensor.Shape{1, 5, 5, 3})
+		plan, err := d.Pool(backend.PoolSpec{Shape: tensor.Shape{1, 5, 5, 3}, Window: tensor.Square(2, 2)})
 		p := must(d, plan, err)
 		y, x := d.empty(tensor.Shape{1, 3, 3, 3}), d.empty(tensor.Shape{1, 5, 5, 3})
 		d.step(backend.StepValues{}, func() { p.Forward(y, x) })
 	})
 	expect("labels for another batch", func(d *device) {
-		plan, err := d.SoftmaxLoss(backend.LossSpec{N: 2, Classes: 3})
+		plan, err := d.Loss(backend.LossSpec{N: 2, Classes: 3})
 		p := must(d, plan, err)
 		z, l := d.activation(tensor.Shape{2, 3}, make([]float32, 6)), parameters(d, 3)
 		d.step(backend.StepValues{}, func() { p.Forward(z, l) })
@@ -198,6 +200,6 @@ func (s *suite) panics() {
 		plan, err := d.SGD(backend.SGDSpec{Size: 3})
 		p := must(d, plan, err)
 		t := parameters(d, 4)
-		d.step(backend.StepValues{}, func() { p.Step(t, t, t) })
+		d.step(backend.StepValues{}, func() { p.Step(t, []tensor.Tensor{t}, t) })
 	})
 }

@@ -13,7 +13,7 @@ import (
 // lossPasses runs Forward and Backward in one Run and returns what it measured.
 func lossPasses(d *device, n, classes int, logits, labels []float32, inPlace bool) (m backend.StepMetrics, dlogits []float32) {
 	shape := tensor.Shape{n, classes}
-	plan, err := d.SoftmaxLoss(backend.LossSpec{N: n, Classes: classes})
+	plan, err := d.Loss(backend.LossSpec{N: n, Classes: classes})
 	p := must(d, plan, err)
 	z, l := d.activation(shape, logits), d.parameter(tensor.Shape{n}, labels)
 	dz := z
@@ -102,7 +102,7 @@ func sgdStep(d *device, spec backend.SGDSpec, lr float32, w, v, g []float32) (w2
 	plan, err := d.SGD(spec)
 	p := must(d, plan, err)
 	wt, vt, gt := d.parameter(shape, w), d.parameter(shape, v), d.parameter(shape, g)
-	d.step(backend.StepValues{LearningRate: lr}, func() { p.Step(wt, vt, gt) })
+	d.step(backend.StepValues{LearningRate: lr}, func() { p.Step(wt, []tensor.Tensor{vt}, gt) })
 	m := d.measured()
 	return d.read(wt), d.read(vt), m[len(m)-1].Penalty
 }
@@ -147,7 +147,7 @@ func (s *suite) sgdCase(spec backend.SGDSpec) {
 	}
 	for _, lr := range []float32{0.1, 0.1, 0.003, 0} {
 		d.write(gt, g)
-		d.replay("step", backend.StepValues{LearningRate: lr}, func() { p.Step(wt, vt, gt) })
+		d.replay("step", backend.StepValues{LearningRate: lr}, func() { p.Step(wt, []tensor.Tensor{vt}, gt) })
 		wantW, wantV, wantPenalty := sgdStep(ref, spec, lr, w, v, g)
 		gotW, gotV, m := d.read(wt), d.read(vt), d.measured()
 		// Eight roundings of no more than all that is added up.
@@ -190,7 +190,7 @@ func (s *suite) sgdOfSlices() {
 		plan, err := d.SGD(spec)
 		p := must(d, plan, err)
 		steps = append(steps, func() {
-			p.Step(d.View(wt, slice.from, shape), d.View(vt, slice.from, shape), d.View(gt, 0, shape))
+			p.Step(d.View(wt, slice.from, shape), []tensor.Tensor{d.View(vt, slice.from, shape)}, d.View(gt, 0, shape))
 		})
 		sliceW, sliceV, penalty := sgdStep(ref, spec, lr, w[slice.from:slice.to], v[slice.from:slice.to], g[:shape.Size()])
 		copy(wantW[slice.from:], sliceW)
@@ -223,7 +223,7 @@ func (s *suite) metrics() {
 		var want backend.StepMetrics
 		var calls []func()
 		if n > 0 {
-			plan, err := d.SoftmaxLoss(backend.LossSpec{N: n, Classes: classes})
+			plan, err := d.Loss(backend.LossSpec{N: n, Classes: classes})
 			loss := must(d, plan, err)
 			labels := make([]float32, n)
 			labels[0] = 1

@@ -32,8 +32,11 @@ func (a *activation) Backward(dx, dy, x tensor.Tensor) {
 	a.b.pool.run(a.backwardJobs, a.backwardTask)
 }
 
-// ReLU makes a plan of max(0, x).
-func (b *Backend) ReLU(shape tensor.Shape) (backend.Activation, error) {
+// Function makes a plan of an activation function.
+func (b *Backend) Function(shape tensor.Shape, f tensor.Function) (backend.Activation, error) {
+	if !f.IsRectifier() {
+		return nil, errUnsupported
+	}
 	shape.NHWC()
 	size := shape.Size()
 	a := &activation{b: b, x: shape, y: shape}
@@ -56,8 +59,12 @@ func (b *Backend) ReLU(shape tensor.Shape) (backend.Activation, error) {
 	return a, b.reserveTemporaries(blockSize)
 }
 
-// MaxPool makes a plan of a 2x2 max pool.
-func (b *Backend) MaxPool(shape tensor.Shape) (backend.Activation, error) {
+// Pool makes a plan of a pool.
+func (b *Backend) Pool(s backend.PoolSpec) (backend.Activation, error) {
+	if s.Window != tensor.Square(2, 2) || s.Kind != backend.MaxPool {
+		return nil, errUnsupported
+	}
+	shape := s.Shape
 	n, h, w, c := shape.NHWC()
 	win := newWindows(n, h, w, c, blockSize)
 	a := &activation{b: b, x: shape, y: win.pooled(shape)}

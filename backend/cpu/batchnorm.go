@@ -45,7 +45,7 @@ func (b *Backend) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) 
 	n, h, w, c := s.Shape.NHWC()
 	p := &batchNorm{b: b, spec: s, y: s.Shape, c: tensor.Shape{c}, count: n * h * w, rows: rowsPerBlock(c)}
 	p.norm.Mean, p.norm.Scale = make([]float32, c), make([]float32, c)
-	if !s.ReLU {
+	if !s.Function.IsRectifier() {
 		p.norm.Floor = float32(math.Inf(-1))
 	}
 	p.jobBlocks = max(1, blockSize/(p.rows*c))

@@ -75,7 +75,7 @@ func BenchmarkBatchNorm(b *testing.B) {
 					for i := range p {
 						p[i] = t.parameter(c)
 					}
-					plan := must(t.BatchNorm(backend.BatchNormSpec{Shape: s.shape, Epsilon: 1e-3, Momentum: 0.99, ReLU: true, Pool: s.pool}))
+					plan := must(t.BatchNorm(backend.BatchNormSpec{Shape: s.shape, Epsilon: 1e-3, Momentum: 0.99, Function: tensor.Rectifier(), Pool: s.pool}))
 					plan.Forward(y, x, p[0], p[1], p[2], p[3])
 					if pass == "forward" {
 						b.SetBytes(int64(4 * bytes))
@@ -116,7 +116,7 @@ func BenchmarkSGD(b *testing.B) {
 				}))
 				b.SetBytes(int64(5 * 4 * size))
 				for b.Loop() {
-					plan.Step(w, v, g)
+					plan.Step(w, []tensor.Tensor{v}, g)
 				}
 			})
 		})

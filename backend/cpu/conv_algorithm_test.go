@@ -8,12 +8,13 @@ import (
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/ops"
+	"github.com/lamina-go/lamina/tensor"
 )
 
 // A table decides for "auto" what it names, and what was chosen makes another backend choose the
 // same.
 func TestConvTable(t *testing.T) {
-	spec := backend.Conv2DSpec{N: 4, H: 8, W: 8, In: 64, Out: 64, Kernel: 3}
+	spec := backend.Conv2DSpec{N: 4, H: 8, W: 8, In: 64, Out: 64, Window: tensor.Centered(3)}
 	shape := ops.ConvShape{N: 4, H: 8, W: 8, In: 64, Out: 64, Kernel: 3}
 	table := ConvTable{
 		ConvName(passForward, shape): "f2",
@@ -68,7 +69,7 @@ func TestConstantKernelsOfFewRows(t *testing.T) {
 		shape := ops.ConvShape{N: c.n, H: c.size, W: c.size, In: 64, Out: 64, Kernel: 3}
 		for _, constant := range []bool{false, true} {
 			must(b.Conv2D(backend.Conv2DSpec{
-				N: c.n, H: c.size, W: c.size, In: 64, Out: 64, Kernel: 3, Inference: true, Constant: constant,
+				N: c.n, H: c.size, W: c.size, In: 64, Out: 64, Window: tensor.Centered(3), Inference: true, Constant: constant,
 			}))
 		}
 		chosen := b.ConvTable()
@@ -80,7 +81,7 @@ func TestConstantKernelsOfFewRows(t *testing.T) {
 
 // An algorithm that does not fit a shape is ignored, an unknown one is rejected.
 func TestBadConvTable(t *testing.T) {
-	spec := backend.Conv2DSpec{N: 4, H: 8, W: 8, In: 64, Out: 64, Kernel: 3}
+	spec := backend.Conv2DSpec{N: 4, H: 8, W: 8, In: 64, Out: 64, Window: tensor.Centered(3)}
 	name := ConvName(passForward, ops.ConvShape{N: 4, H: 8, W: 8, In: 64, Out: 64, Kernel: 3})
 	b := open(t, Options{Table: ConvTable{name: "map2"}})
 	must(b.Conv2D(spec))

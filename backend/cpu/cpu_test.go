@@ -48,7 +48,7 @@ func TestConvAlgorithms(t *testing.T) {
 // winogradOf returns the matrices by which a convolution is computed if w was chosen.
 func winogradOf(w ops.Winograd, s backend.Conv2DSpec) *backendtest.Winograd {
 	switch {
-	case !w.Fits(ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Kernel: s.Kernel}):
+	case !w.Fits(ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Kernel: s.Window.Height}):
 		return nil
 	case s.H == 2 && s.W == 2:
 		return backendtest.Map2
@@ -63,7 +63,7 @@ func TestConvAllocatesNothing(t *testing.T) {
 	for _, conv := range ConvAlgorithms() {
 		b := open(t, Options{Threads: 2, Conv: conv})
 		for _, size := range []int{2, 5} {
-			spec := backend.Conv2DSpec{N: 40, H: size, W: size, In: 64, Out: 64, Kernel: 3}
+			spec := backend.Conv2DSpec{N: 40, H: size, W: size, In: 64, Out: 64, Window: tensor.Centered(3)}
 			p := must(b.Conv2D(spec))
 			x, y := must(b.Activations(tensor.Shape{40, size, size, 64})), must(b.Activations(tensor.Shape{40, size, size, 64}))
 			w, dw := must(b.Parameters(tensor.Shape{3, 3, 64, 64})), must(b.Parameters(tensor.Shape{3, 3, 64, 64}))
@@ -113,7 +113,7 @@ func TestConstantKernelsAreMadeOnce(t *testing.T) {
 			plan    backend.Dense
 		}{
 			{"conv", tensor.Shape{3, 4, 4, 32}, tensor.Shape{3, 4, 4, 80}, tensor.Shape{3, 3, 32, 80}, must(b.Conv2D(
-				backend.Conv2DSpec{N: 3, H: 4, W: 4, In: 32, Out: 80, Kernel: 3, Inference: true, Constant: true}))},
+				backend.Conv2DSpec{N: 3, H: 4, W: 4, In: 32, Out: 80, Window: tensor.Centered(3), Inference: true, Constant: true}))},
 			{"dense", tensor.Shape{3, 50}, tensor.Shape{3, 70}, tensor.Shape{50, 70}, must(b.Dense(
 				backend.DenseSpec{N: 3, In: 50, Out: 70, Inference: true, Constant: true}))},
 		} {

@@ -72,17 +72,17 @@ func newNetwork(b *Backend) *network {
 	flat, x4, y4, y5, logits := activation(n, qh*qw*c), activation(n, hidden), activation(n, hidden), activation(n, hidden), activation(n, classes)
 	fill(x, rng.NormFloat64)
 
-	conv := must(b.Conv2D(backend.Conv2DSpec{N: n, H: h, W: w, In: 3, Out: c, Kernel: 3, BatchNorm: true, NoInputGrad: true}))
-	norm := must(b.BatchNorm(backend.BatchNormSpec{Shape: x1.Shape(), Epsilon: 1e-3, Momentum: 0.9, Unbiased: true, ReLU: true, Pool: true}))
-	conv2 := must(b.Conv2D(backend.Conv2DSpec{N: n, H: ph, W: pw, In: c, Out: c, Kernel: 3}))
+	conv := must(b.Conv2D(backend.Conv2DSpec{N: n, H: h, W: w, In: 3, Out: c, Window: tensor.Centered(3), BatchNorm: true, NoInputGrad: true}))
+	norm := must(b.BatchNorm(backend.BatchNormSpec{Shape: x1.Shape(), Epsilon: 1e-3, Momentum: 0.9, Unbiased: true, Function: tensor.Rectifier(), Pool: true}))
+	conv2 := must(b.Conv2D(backend.Conv2DSpec{N: n, H: ph, W: pw, In: c, Out: c, Window: tensor.Centered(3)}))
 	norm2 := must(b.BatchNorm(backend.BatchNormSpec{Shape: x2.Shape(), Epsilon: 1e-3, Momentum: 0.9}))
-	pool := must(b.MaxPool(x2.Shape()))
+	pool := must(b.Pool(backend.PoolSpec{Shape: x2.Shape(), Window: tensor.Square(2, 2)}))
 	flatten := must(b.Flatten(y3.Shape()))
 	full := must(b.Dense(backend.DenseSpec{N: n, In: qh * qw * c, Out: hidden}))
-	relu := must(b.ReLU(x4.Shape()))
+	relu := must(b.Function(x4.Shape(), tensor.Rectifier()))
 	dropout := must(b.Dropout(backend.DropoutSpec{Shape: y4.Shape(), Rate: 0.5, Seed: 1}))
 	full2 := must(b.Dense(backend.DenseSpec{N: n, In: hidden, Out: classes}))
-	loss := must(b.SoftmaxLoss(backend.LossSpec{N: n, Classes: classes}))
+	loss := must(b.Loss(backend.LossSpec{N: n, Classes: classes}))
 	sgd := must(b.SGD(backend.SGDSpec{Size: size, Decay: []backend.Decay{{Offset: 0, Size: slots[kernel].Size(), Lambda: 0.01}}, Momentum: 0.9, Nesterov: true}))
 
 	net.step = b.Record(func() {
@@ -112,7 +112,7 @@ func newNetwork(b *Backend) *network {
 		conv2.BackwardData(y1, x2, p[kernel2])
 		norm.Backward(x1, g[gamma], g[beta], y1, x1, p[gamma], p[beta])
 		conv.BackwardFilter(g[kernel], g[bias], x1, x)
-		sgd.Step(net.params, net.speeds, net.grads)
+		sgd.Step(net.params, []tensor.Tensor{net.speeds}, net.grads)
 	})
 	return net
 }
@@ -173,7 +173,7 @@ func TestOneImageDoesNotDependOnThreads(t *testing.T) {
 		for _, threads := range []int{1, 2, 3, 5} {
 			o.Threads = threads
 			b := &benchTensors{open(t, o), rand.New(rand.NewPCG(1, 2))}
-			p := must(b.Conv2D(backend.Conv2DSpec{N: 1, H: 4, W: 4, In: in, Out: out, Kernel: 3, Inference: true, Constant: true}))
+			p := must(b.Conv2D(backend.Conv2DSpec{N: 1, H: 4, W: 4, In: in, Out: out, Window: tensor.Centered(3), Inference: true, Constant: true}))
 			y := b.activation(1, 4, 4, out)
 			p.Forward(y, b.activation(1, 4, 4, in), b.kernel(3, 3, in, out), b.parameter(out))
 			got := make([]float32, y.Shape().Size())

@@ -21,8 +21,8 @@ type loss struct {
 	gradTask       func(worker, job int)
 }
 
-// SoftmaxLoss makes a plan of softmax and cross-entropy.
-func (b *Backend) SoftmaxLoss(s backend.LossSpec) (backend.Loss, error) {
+// Loss makes a plan of softmax and cross-entropy.
+func (b *Backend) Loss(s backend.LossSpec) (backend.Loss, error) {
 	l := &loss{
 		b: b, logits: tensor.Shape{s.N, s.Classes}, labels: tensor.Shape{s.N},
 		rows:   max(1, 2048/s.Classes),
@@ -118,10 +118,10 @@ func (o *sgd) split(from, to int, lambda float32) {
 	}
 }
 
-// Step updates w and v and measures the penalty of the old w.
-func (o *sgd) Step(w, v, g tensor.Tensor) {
+// Step updates w and its velocity and measures the penalty of the old w.
+func (o *sgd) Step(w tensor.Tensor, state []tensor.Tensor, g tensor.Tensor) {
 	o.target = own(w)
-	o.w, o.v, o.g = data(w, o.size), output(v, o.size).f32, data(g, o.size)
+	o.w, o.v, o.g = data(w, o.size), output(state[0], o.size).f32, data(g, o.size)
 	o.b.pool.run(len(o.ranges), o.stepTask)
 	if len(o.target.root.copies) > 0 {
 		o.b.pool.run(len(o.ranges), o.acrossTask)

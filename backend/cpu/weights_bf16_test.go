@@ -43,7 +43,7 @@ func newLayerBF16(t *testing.T, o Options, conv bool) *layerBF16 {
 		var p backend.Dense
 		if conv {
 			x, y = tensor.Shape{n, 3, 2, in}, tensor.Shape{n, 3, 2, out}
-			p = must(l.Conv2D(backend.Conv2DSpec{N: n, H: 3, W: 2, In: in, Out: out, Kernel: 3, Inference: inference}))
+			p = must(l.Conv2D(backend.Conv2DSpec{N: n, H: 3, W: 2, In: in, Out: out, Window: tensor.Centered(3), Inference: inference}))
 		} else {
 			p = must(l.Dense(backend.DenseSpec{N: n, In: in, Out: out, Inference: inference, Constant: inference}))
 		}
@@ -88,7 +88,7 @@ func (l *layerBF16) step(from, to int) {
 	}
 	v, g := l.parameter(s.Size), l.parameter(s.Size)
 	plan := must(l.SGD(s))
-	step := l.Record(func() { plan.Step(l.View(l.parameters, from, tensor.Shape{s.Size}), v, g) })
+	step := l.Record(func() { plan.Step(l.View(l.parameters, from, tensor.Shape{s.Size}), []tensor.Tensor{v}, g) })
 	if err := step.Run(backend.StepValues{LearningRate: 0.1}); err != nil {
 		panic(err)
 	}
@@ -153,7 +153,7 @@ func TestWeightsOfBF16AreThoseOfNow(t *testing.T) {
 				check("a gradient")
 
 				plan := must(l.SGD(backend.SGDSpec{Size: whole}))
-				plan.Step(l.parameter(whole), l.parameters, l.parameter(whole))
+				plan.Step(l.parameter(whole), []tensor.Tensor{l.parameters}, l.parameter(whole))
 				check("a step whose velocities they were")
 
 				const c = 8
