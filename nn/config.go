@@ -55,15 +55,8 @@ func (c *Config) check(net *Network) error {
 	case c.Data == nil || c.Validation == nil:
 		return errors.New("nn: no training data or no validation data")
 	}
-	return errors.Join(net.trains(), net.fits(c.Data), net.fits(c.Validation))
-}
-
-// trains returns an error that names the first layer that supports inference only.
-func (net *Network) trains() error {
-	for i, l := range net.Layers {
-		if _, dropout := l.(Dropout); dropout && len(net.Table[i].Output) != 1 {
-			return fmt.Errorf("nn: layer %q, given %v: %s to train", net.Table[i].Name, net.Table[i].Output, needsVector)
-		}
+	if net.ParameterSize == 0 {
+		return errors.New("nn: a network without a layer to train: all that have weights are frozen")
 	}
-	return nil
+	return errors.Join(net.fits(c.Data), net.fits(c.Validation))
 }

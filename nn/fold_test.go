@@ -96,8 +96,8 @@ func TestFolded(t *testing.T) {
 			check()
 			setAll(t, m, 3)
 			left := 0
-			for _, l := range p.model.Layers {
-				if _, ok := l.(BatchNorm); ok {
+			for _, row := range p.model.Table {
+				if _, ok := row.Layer.(BatchNorm); ok {
 					left++
 				}
 			}

@@ -12,7 +12,7 @@ import (
 type Model struct {
 	*Network
 	backend    *scope
-	parameters tensor.Tensor // all trainable weights
+	parameters tensor.Tensor // all trainable weights; nil if there are none
 	statistics tensor.Tensor // the others; nil if there are none
 }
 
@@ -35,8 +35,10 @@ func NewModel(b backend.Backend, net *Network) (*Model, error) {
 func newModel(d *scope, net *Network) (*Model, error) {
 	m := &Model{Network: net, backend: d}
 	var err error
-	if m.parameters, err = d.Parameters(tensor.Shape{net.ParameterSize}); err != nil {
-		return nil, err
+	if net.ParameterSize > 0 {
+		if m.parameters, err = d.Parameters(tensor.Shape{net.ParameterSize}); err != nil {
+			return nil, err
+		}
 	}
 	if net.StatisticSize > 0 {
 		if m.statistics, err = d.Parameters(tensor.Shape{net.StatisticSize}); err != nil {
@@ -161,7 +163,7 @@ func (net *Network) decay(from, to int) []backend.Decay {
 	var all []backend.Decay
 	for _, w := range net.Weights {
 		first, end := max(from, w.Offset), min(to, w.Offset+w.Shape.Size())
-		if w.L2 > 0 && first < end {
+		if w.Trainable && w.L2 > 0 && first < end {
 			all = append(all, backend.Decay{Offset: first - from, Size: end - first, Lambda: w.L2})
 		}
 	}

@@ -35,10 +35,11 @@ var minGroupSize, maxSliceSize = 1 << 20, 1 << 22
 
 // starts returns the parameters of the node at which a group may begin.
 func (n node) starts() (starts []int) {
-	if len(n.weights) == 0 {
+	weights := n.trainable()
+	if len(weights) == 0 {
 		return nil
 	}
-	kernel := n.weights[0]
+	kernel := weights[0]
 	size := kernel.Shape.Size()
 	step := size
 	if l, ok := n.layer.(Dense); ok {

@@ -20,7 +20,8 @@ type Predictor struct {
 	constant []int // batch sizes for which the backend keeps packed weights, which never change
 	batch    int
 	nodes    []node
-	buffers  [2]tensor.Tensor   // the activations alternate between them
+	places   []int              // of each value among the buffers
+	buffers  []tensor.Tensor
 	labels   tensor.Tensor      // (batch,)
 	programs map[int]*inference // by number of images
 	metrics  []backend.StepMetrics
@@ -81,26 +82,16 @@ func (m *Model) newPredictor(d *scope, sizes []int) (*Predictor, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Each buffer has the size of its largest activation.
-	var largest [2]tensor.Shape
-	for i, s := range m.shapes(m.nodes(true), batch) {
-		if l := &largest[i%2]; *l == nil || s.Size() > l.Size() {
-			*l = s
-		}
-	}
-	var buffers []tensor.Tensor
-	for _, shape := range largest {
-		t, err := d.Activations(shape)
-		if err != nil {
-			return nil, err
-		}
-		buffers = append(buffers, t)
-	}
 	labels, err := d.Parameters(tensor.Shape{batch})
 	if err != nil {
 		return nil, err
 	}
-	p := m.predictor(batch, buffers, labels)
+	p, err := m.predictor(batch, labels, func(shapes []tensor.Shape) ([]tensor.Tensor, error) {
+		return d.activations(shapes, batch)
+	})
+	if err != nil {
+		return nil, err
+	}
 	p.constant = sizes
 	p.penalty = func() (float64, error) { return penalty, nil }
 	return p, nil
@@ -110,22 +101,45 @@ func (m *Model) newPredictor(d *scope, sizes []int) (*Predictor, error) {
 // return an error.
 func (p *Predictor) Close() error { return p.model.backend.Close() }
 
-// predictor returns a Predictor that reads the model's own weights as they change, and whose
-// activations use the two largest of the given tensors. The caller sets penalty.
-func (m *Model) predictor(batch int, workspace []tensor.Tensor, labels tensor.Tensor) *Predictor {
-	p := &Predictor{model: m, batch: batch, nodes: m.nodes(true), labels: labels, programs: map[int]*inference{}}
+// predictor returns a Predictor that reads the model's own weights as they change. buffers returns
+// tensors for activations of these shapes of one image, for a whole batch. The caller sets penalty.
+func (m *Model) predictor(batch int, labels tensor.Tensor, buffers func([]tensor.Shape) ([]tensor.Tensor, error)) (
+	p *Predictor, err error) {
+	p = &Predictor{model: m, batch: batch, nodes: m.nodes(true), labels: labels, programs: map[int]*inference{}}
+	var shapes []tensor.Shape
+	p.places, shapes = places(m.Input, p.nodes)
+	p.buffers, err = buffers(shapes)
+	return p, err
+}
+
+// activations makes tensors for a batch of activations of these shapes.
+func (d *scope) activations(shapes []tensor.Shape, n int) (all []tensor.Tensor, err error) {
+	for _, s := range shapes {
+		t, err := d.Activations(batch(n, s))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+// largest returns those of the workspace that hold activations of these shapes: the largest for the
+// largest, and so on. They hold all if the workspace has a tensor for each value of the network.
+func largest(workspace []tensor.Tensor, shapes []tensor.Shape) []tensor.Tensor {
 	bySize := func(a, b tensor.Tensor) int { return cmp.Compare(b.Shape().Size(), a.Shape().Size()) }
 	workspace = slices.Clone(workspace)
 	slices.SortStableFunc(workspace, bySize)
-	copy(p.buffers[:], workspace)
-	var need [2]int
-	for i, s := range m.shapes(p.nodes, batch) {
-		need[i%2] = max(need[i%2], s.Size())
+	order := make([]int, len(shapes))
+	for i := range order {
+		order[i] = i
 	}
-	if need[1] > need[0] {
-		slices.Reverse(p.buffers[:])
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(shapes[b].Size(), shapes[a].Size()) })
+	all := make([]tensor.Tensor, len(shapes))
+	for at, i := range order {
+		all[i] = workspace[at]
 	}
-	return p
+	return all
 }
 
 // program returns the passes for n images, which it makes at the first use.
@@ -134,25 +148,25 @@ func (p *Predictor) program(n int) (*inference, error) {
 		return made, nil
 	}
 	b := p.model.backend
-	c := &compiler{Model: p.model, n: n, inference: true, constant: slices.Contains(p.constant, n)}
-	for i, s := range p.model.shapes(p.nodes, n) {
-		c.flow = append(c.flow, b.View(p.buffers[i%2], 0, s))
+	c := &compiler{Model: p.model, n: n, inference: true, constant: slices.Contains(p.constant, n), nodes: p.nodes}
+	for i, s := range p.model.shapes(p.nodes) {
+		c.values = append(c.values, b.View(p.buffers[p.places[i]], 0, batch(n, s)))
 	}
-	forward, _, err := c.compile(p.nodes)
+	forward, _, err := c.compile()
 	if err != nil {
 		return nil, err
 	}
-	loss, err := b.Loss(backend.LossSpec{N: n, Classes: p.model.Classes})
+	loss, err := b.Loss(p.model.loss(n))
 	if err != nil {
 		return nil, err
 	}
-	logits, labels := c.flow[len(c.flow)-1], b.View(p.labels, 0, tensor.Shape{n})
+	images, logits, labels := c.values[0], c.values[len(c.values)-1], b.View(p.labels, 0, tensor.Shape{n})
 	made := &inference{
-		images: c.flow[0], labels: labels, logits: logits,
+		images: images, labels: labels, logits: logits,
 		predict: b.Record(forward.run),
 		measure: b.Record(func() {
 			if p.resident != nil {
-				p.resident.generate(c.flow[0])
+				p.resident.generate(images)
 			}
 			forward.run()
 			loss.Forward(logits, labels)

@@ -28,7 +28,9 @@ type Trainer struct {
 	config    Config
 	batch     int
 	data      *source
-	flow      []tensor.Tensor // at the largest batch
+	nodes     []node
+	values    []tensor.Tensor // of the nodes, at the largest batch
+	sides     []tensor.Tensor // for gradients, see flow
 	labels    tensor.Tensor
 	gradients tensor.Tensor // of one parameter group at a time
 	fresh     tensor.Tensor // of Position.Fresh; nil without a BatchNorm layer
@@ -91,14 +93,19 @@ func (c Config) trainer(d *scope, net *Network) (*Trainer, error) {
 			return nil, err
 		}
 	}
-	for _, shape := range net.shapes(net.nodes(false), t.batch) {
-		a, err := d.Activations(shape)
-		if err != nil {
-			return nil, err
-		}
-		t.flow = append(t.flow, a)
+	t.nodes = net.nodes(false)
+	if t.values, err = d.activations(net.shapes(t.nodes), t.batch); err != nil {
+		return nil, err
 	}
-	t.predictor = m.predictor(t.batch, t.flow, t.labels)
+	if t.sides, err = d.activations(newFlow(t.nodes).sides, t.batch); err != nil {
+		return nil, err
+	}
+	t.predictor, err = m.predictor(t.batch, t.labels, func(shapes []tensor.Shape) ([]tensor.Tensor, error) {
+		return largest(t.values, shapes), nil
+	})
+	if err != nil {
+		return nil, err
+	}
 	t.predictor.penalty = t.penalty()
 	// Making all programs now finds out whether the memory suffices, and measures algorithms.
 	for _, n := range sizes(c.Data.Len(), t.batch) {
@@ -167,22 +174,22 @@ func (t *Trainer) program(n int) (*program, error) {
 		return made, nil
 	}
 	b, m := t.Model.backend, t.Model
-	c := &compiler{Model: m, n: n, gradients: t.gradients, fresh: t.fresh, groups: t.groups, seed: t.Seed}
-	nodes := m.nodes(false)
-	for i, s := range m.shapes(nodes, n) {
-		c.flow = append(c.flow, b.View(t.flow[i], 0, s))
+	c := &compiler{Model: m, n: n, gradients: t.gradients, fresh: t.fresh, groups: t.groups, seed: t.Seed,
+		nodes: t.nodes, sides: t.sides}
+	for i, s := range m.shapes(t.nodes) {
+		c.values = append(c.values, b.View(t.values[i], 0, batch(n, s)))
 	}
-	forward, backward, err := c.compile(nodes)
+	forward, backward, err := c.compile()
 	if err != nil {
 		return nil, err
 	}
-	loss, err := b.Loss(backend.LossSpec{N: n, Classes: m.Classes})
+	loss, err := b.Loss(m.loss(n))
 	if err != nil {
 		return nil, err
 	}
-	logits, labels := c.flow[len(c.flow)-1], b.View(t.labels, 0, tensor.Shape{n})
-	made := &program{images: c.flow[0], labels: labels, step: b.Record(func() {
-		t.data.generate(c.flow[0])
+	images, logits, labels := c.values[0], c.values[len(c.values)-1], b.View(t.labels, 0, tensor.Shape{n})
+	made := &program{images: images, labels: labels, step: b.Record(func() {
+		t.data.generate(images)
 		forward.run()
 		loss.Forward(logits, labels)
 		loss.Backward(logits, logits, labels)
