@@ -30,6 +30,7 @@ const (
 	errInputGrad     = "backendtest: BackwardData of a plan made with NoInputGrad"
 	errRate          = "backendtest: dropout rate outside [0, 1)"
 	errSame          = "backendtest: x and y are the same tensor"
+	errPad           = "backendtest: negative padding"
 	errDecay         = "backendtest: decay ranges overlap or lie outside the parameters"
 )
 

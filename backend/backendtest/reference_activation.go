@@ -1,8 +1,6 @@
 package backendtest
 
 import (
-	"math"
-
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/internal/philox"
 	"github.com/lamina-go/lamina/tensor"
@@ -22,55 +20,6 @@ func reluBackward(dx, dy, x []float64) {
 		} else {
 			dx[i] = 0
 		}
-	}
-}
-
-// pooled returns the shape after a 2x2 max pool of stride 2.
-func pooled(x tensor.Shape) tensor.Shape {
-	n, h, w, c := x.NHWC()
-	return tensor.Shape{n, h / 2, w / 2, c}
-}
-
-// eachWindow calls f for each element of the pooled image, with the indices of the four
-// elements of x in its window, in row-major order.
-func eachWindow(shape tensor.Shape, f func(y int, x [4]int)) {
-	n, h, w, c := shape.NHWC()
-	y := 0
-	for n := range n {
-		for ph := range h / 2 {
-			for pw := range w / 2 {
-				for ch := range c {
-					first := ((n*h+2*ph)*w+2*pw)*c + ch
-					f(y, [4]int{first, first + c, first + w*c, first + w*c + c})
-					y++
-				}
-			}
-		}
-	}
-}
-
-// largest returns which of the four elements of x is the maximum, the first of equals,
-// where a NaN is above all other values.
-func largest(x []float64, window [4]int) int {
-	best := window[0]
-	for _, i := range window[1:] {
-		if x[i] > x[best] || math.IsNaN(x[i]) && !math.IsNaN(x[best]) {
-			best = i
-		}
-	}
-	return best
-}
-
-func maxPool(y, x []float64, shape tensor.Shape) {
-	eachWindow(shape, func(i int, window [4]int) { y[i] = x[largest(x, window)] })
-}
-
-func maxPoolBackward(dx, dy, x []float64, shape tensor.Shape) {
-	to := make([]int, len(dy)) // dx may be x
-	eachWindow(shape, func(i int, window [4]int) { to[i] = largest(x, window) })
-	clear(dx)
-	for i, d := range dy {
-		dx[to[i]] = d
 	}
 }
 
@@ -98,16 +47,6 @@ func (r *reference) Function(shape tensor.Shape, f tensor.Function) (backend.Act
 		return nil, errUnsupported
 	}
 	return &activation{r, shape, shape, relu, reluBackward}, nil
-}
-
-func (r *reference) Pool(s backend.PoolSpec) (backend.Activation, error) {
-	if s.Window != tensor.Square(2, 2) || s.Kind == backend.AveragePool {
-		return nil, errUnsupported
-	}
-	shape := s.Shape
-	return &activation{r, shape, pooled(shape),
-		func(y, x []float64) { maxPool(y, x, shape) },
-		func(dx, dy, x []float64) { maxPoolBackward(dx, dy, x, shape) }}, nil
 }
 
 func (r *reference) Flatten(shape tensor.Shape) (backend.Activation, error) {

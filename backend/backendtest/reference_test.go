@@ -85,6 +85,37 @@ func TestReferenceLinearGradients(t *testing.T) {
 	}
 }
 
+func TestReferenceDepthwiseGradients(t *testing.T) {
+	b := newTrial(t)
+	win := tensor.Window{Height: 3, Width: 2, StrideH: 2, StrideW: 1}.Same(5, 4)
+	plan, err := b.DepthwiseConv2D(backend.DepthwiseSpec{N: 2, H: 5, W: 4, C: 3, Multiplier: 2, Window: win})
+	p := must(b.device, plan, err)
+	x, w, bias, y, dy := b.random(2, 5, 4, 3), b.random(3, 2, 3, 2), b.random(6), b.random(2, 3, 4, 6), b.random(2, 3, 4, 6)
+	dx, dw, db := b.random(2, 5, 4, 3), b.random(3, 2, 3, 2), b.random(6)
+	b.step(backend.StepValues{}, func() {
+		p.BackwardFilter(dw, db, dy, x)
+		p.BackwardData(dx, dy, w)
+	})
+	derivatives(t, func() float64 { return b.once(y, dy, func() { p.Forward(y, x, w, bias) }) },
+		map[string]tensor.Tensor{"x": x, "w": w, "b": bias},
+		map[string]tensor.Tensor{"x": dx, "w": dw, "b": db})
+}
+
+// Of equal maxima SharedMaxPool gives the gradient to all, MaxPool to the first.
+func TestReferencePoolShares(t *testing.T) {
+	for kind, want := range map[backend.PoolKind][]float32{
+		backend.MaxPool: {0, 6, 0, 0, 0, 0}, backend.SharedMaxPool: {0, 2, 2, 0, 2, 0}, backend.AveragePool: {1, 1, 1, 1, 1, 1},
+	} {
+		b := newTrial(t)
+		shape := tensor.Shape{1, 2, 3, 1}
+		plan, err := b.Pool(backend.PoolSpec{Shape: shape, Window: tensor.Window{Height: 2, Width: 3, StrideH: 1, StrideW: 1}, Kind: kind})
+		p := must(b.device, plan, err)
+		x, dx, dy := b.parameter(shape, []float32{1, 5, 5, 4, 5, -1}), b.random(shape...), b.parameter(tensor.Shape{1, 1, 1, 1}, []float32{6})
+		b.step(backend.StepValues{}, func() { p.Backward(dx, dy, x) })
+		same(t, "dx", b.read(dx), want)
+	}
+}
+
 func TestReferenceBatchNormGradients(t *testing.T) {
 	for _, spec := range []backend.BatchNormSpec{
 		{Shape: tensor.Shape{5, 3}},
@@ -118,6 +149,7 @@ func TestReferenceBatchNormGradients(t *testing.T) {
 func TestReferenceActivationGradients(t *testing.T) {
 	shape := tensor.Shape{2, 5, 4, 3}
 	flat := tensor.Shape{2, 60}
+	overlapping := tensor.Window{Height: 3, Width: 2, StrideH: 2, StrideW: 1}.Same(5, 4)
 	for _, c := range []struct {
 		name   string
 		xs, ys tensor.Shape
@@ -126,6 +158,18 @@ func TestReferenceActivationGradients(t *testing.T) {
 		{"relu", shape, shape, func(b *trial) (backend.Activation, error) { return b.Function(shape, tensor.Rectifier()) }},
 		{"maxpool", shape, pooled(shape), func(b *trial) (backend.Activation, error) {
 			return b.Pool(backend.PoolSpec{Shape: shape, Window: tensor.Square(2, 2)})
+		}},
+		{"maxpool overlapping", shape, windowed(shape, overlapping), func(b *trial) (backend.Activation, error) {
+			return b.Pool(backend.PoolSpec{Shape: shape, Window: overlapping})
+		}},
+		{"shared maxpool", shape, windowed(shape, overlapping), func(b *trial) (backend.Activation, error) {
+			return b.Pool(backend.PoolSpec{Shape: shape, Window: overlapping, Kind: backend.SharedMaxPool})
+		}},
+		{"averagepool", shape, windowed(shape, overlapping), func(b *trial) (backend.Activation, error) {
+			return b.Pool(backend.PoolSpec{Shape: shape, Window: overlapping, Kind: backend.AveragePool})
+		}},
+		{"pad", shape, tensor.Shape{2, 8, 7, 3}, func(b *trial) (backend.Activation, error) {
+			return b.Pad(backend.PadSpec{Shape: shape, Top: 1, Bottom: 2, Left: 3})
 		}},
 		{"flatten", shape, flat, func(b *trial) (backend.Activation, error) { return b.Flatten(shape) }},
 		{"dropout", flat, flat, func(b *trial) (backend.Activation, error) {

@@ -9,13 +9,7 @@ import (
 
 var errUnsupported = errors.New("backendtest: this kind of plan is not supported")
 
-func (*reference) DepthwiseConv2D(backend.DepthwiseSpec) (backend.Conv2D, error) {
-	return nil, errUnsupported
-}
-
 func (*reference) Softmax(tensor.Shape) (backend.Activation, error) { return nil, errUnsupported }
-
-func (*reference) Pad(backend.PadSpec) (backend.Activation, error) { return nil, errUnsupported }
 
 func (*reference) Add(backend.AddSpec) (backend.Merge, error) { return nil, errUnsupported }
 
