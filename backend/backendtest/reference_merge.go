@@ -15,7 +15,7 @@ func (r *reference) Add(s backend.AddSpec) (backend.Merge, error) {
 	if err := s.Function.Check(); err != nil {
 		return nil, err
 	}
-	if s.Inputs < 1 {
+	if s.Inputs < 2 {
 		panic(errInputs)
 	}
 	return &add{r, s}, nil

@@ -161,48 +161,6 @@ func TestReferenceActivationGradients(t *testing.T) {
 	}
 }
 
-// functions are all kinds of functions, with parameters of each kind.
-var functions = []tensor.Function{
-	{},
-	tensor.Rectifier(),
-	{Kind: tensor.ReLU, Max: 6},
-	{Kind: tensor.ReLU, Alpha: 0.2},
-	{Kind: tensor.ReLU, Threshold: 0.5},
-	{Kind: tensor.ReLU, Alpha: 0.1, Max: 1, Threshold: -0.5},
-	{Kind: tensor.ELU, Alpha: 1},
-	{Kind: tensor.ELU, Alpha: 0.25},
-	{Kind: tensor.SELU},
-	{Kind: tensor.GELU},
-	{Kind: tensor.GELUTanh},
-	{Kind: tensor.SiLU},
-	{Kind: tensor.Sigmoid},
-	{Kind: tensor.Tanh},
-	{Kind: tensor.HardSigmoid, Alpha: 0.2},
-	{Kind: tensor.HardSigmoid, Alpha: 1.0 / 6},
-	{Kind: tensor.HardSiLU},
-	{Kind: tensor.Softplus},
-	{Kind: tensor.Softsign},
-	{Kind: tensor.Exponential},
-	{Kind: tensor.Mish},
-}
-
-// functionName returns a name for a case.
-func functionName(f tensor.Function) string {
-	name := string(f.Kind)
-	if name == "" {
-		name = "identity"
-	}
-	for _, p := range []struct {
-		name  string
-		value float32
-	}{{"alpha", f.Alpha}, {"max", f.Max}, {"threshold", f.Threshold}} {
-		if p.value != 0 {
-			name += fmt.Sprintf("_%s_%g", p.name, p.value)
-		}
-	}
-	return name
-}
-
 func TestReferenceFunctionGradients(t *testing.T) {
 	shape := tensor.Shape{50, 4}
 	for _, f := range functions {
