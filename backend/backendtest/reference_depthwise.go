@@ -50,7 +50,9 @@ func (d *depthwise) Forward(y, x, w, b tensor.Tensor) {
 	}
 	d.eachProduct(func(y, x, w int) { yv[y] += xv[x] * wv[w] })
 	if d.Function.IsRectifier() {
-		relu(yv, yv)
+		for i, v := range yv {
+			yv[i] = max(0, v)
+		}
 	}
 }
 
