@@ -1,3 +1,5 @@
+//go:build !amd64 || noasm
+
 package ops
 
 func (Level) depthwiseWide(_, _, _ []float32, _ []Tap, _ []float32, _ Block, _ bool) int { return 0 }

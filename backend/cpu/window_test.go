@@ -82,3 +82,63 @@ func TestWindowPlansGiveTheSameBitsForAnyThreads(t *testing.T) {
 		}
 	}
 }
+
+// The layers of a MobileNet on CIFAR-10 at batch 128.
+func BenchmarkDepthwise(b *testing.B) {
+	for _, s := range []struct{ h, c, stride int }{{32, 32, 1}, {32, 64, 2}, {16, 128, 1}, {8, 256, 1}, {4, 512, 1}, {2, 1024, 1}} {
+		win := tensor.Square(3, s.stride).Same(s.h, s.h)
+		h, _ := win.Output(s.h, s.h)
+		for _, pass := range []string{"forward", "kernel", "input"} {
+			b.Run(fmt.Sprintf("%dx%d_c%d_stride%d/%s", s.h, s.h, s.c, s.stride, pass), func(b *testing.B) {
+				eachBench(b, func(b *testing.B, t *benchTensors) {
+					p := must(t.DepthwiseConv2D(backend.DepthwiseSpec{N: 128, H: s.h, W: s.h, C: s.c, Multiplier: 1, Window: win, BatchNorm: true}))
+					x, y := t.activation(128, s.h, s.h, s.c), t.activation(128, h, h, s.c)
+					w, dw := t.parameter(3, 3, s.c, 1), t.parameter(3, 3, s.c, 1)
+					b.SetBytes(int64(4 * (x.Shape().Size() + y.Shape().Size())))
+					for b.Loop() {
+						switch pass {
+						case "forward":
+							p.Forward(y, x, w, nil)
+						case "kernel":
+							p.BackwardFilter(dw, nil, y, x)
+						default:
+							p.BackwardData(x, y, w)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+func BenchmarkPooling(b *testing.B) {
+	for _, s := range []struct {
+		name string
+		h, c int
+		win  tensor.Window
+		kind backend.PoolKind
+	}{
+		{"max3x3_stride2", 32, 64, tensor.Square(3, 2).Same(32, 32), backend.MaxPool},
+		{"average2x2", 32, 64, tensor.Square(2, 2), backend.AveragePool},
+		{"global_average", 8, 256, tensor.Square(8, 8), backend.AveragePool},
+		{"global_max", 8, 256, tensor.Square(8, 8), backend.SharedMaxPool},
+	} {
+		h, _ := s.win.Output(s.h, s.h)
+		for _, pass := range []string{"forward", "backward"} {
+			b.Run(s.name+"/"+pass, func(b *testing.B) {
+				eachBench(b, func(b *testing.B, t *benchTensors) {
+					x, y := t.activation(128, s.h, s.h, s.c), t.activation(128, h, h, s.c)
+					p := must(t.Pool(backend.PoolSpec{Shape: x.Shape(), Window: s.win, Kind: s.kind}))
+					b.SetBytes(int64(4 * (x.Shape().Size() + y.Shape().Size())))
+					for b.Loop() {
+						if pass == "forward" {
+							p.Forward(y, x)
+						} else {
+							p.Backward(x, y, x)
+						}
+					}
+				})
+			})
+		}
+	}
+}
