@@ -114,5 +114,5 @@ func timeConv(times map[string]map[string]float64, level ops.Level, threads int,
 }
 
 func convShape(s backend.Conv2DSpec) ops.ConvShape {
-	return ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Kernel: s.Window.Height}
+	return ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Window: s.Window}
 }
