@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"io"
 	"slices"
 
 	"github.com/lamina-go/lamina/internal/picture"
@@ -98,6 +99,17 @@ func (m *Model) result(probabilities []float32) (Result, error) {
 	}
 	slices.SortStableFunc(classes, func(a, b Class) int { return cmp.Compare(b.Probability, a.Probability) })
 	return Result{classes}, nil
+}
+
+// Decode decodes a PNG, JPEG, WebP or GIF image as the commands do: upright by its EXIF orientation,
+// and the first frame of an animation. It rejects files that take far more memory or work than their
+// size justifies, and ends soon after ctx. The file must be at its start.
+func Decode(ctx context.Context, file io.ReadSeeker) (image.Image, error) {
+	p, err := picture.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	return p.Decode(ctx)
 }
 
 // The channels of an image.

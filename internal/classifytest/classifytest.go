@@ -87,6 +87,15 @@ var trained = sync.OnceValues(func() (*trainedRun, error) {
 	return &trainedRun{dir, t.History[len(t.History)-1].Validation}, nil
 })
 
+// Folder is [Run] for examples, which have no testing.TB.
+func Folder() (string, error) {
+	r, err := trained()
+	if err != nil {
+		return "", err
+	}
+	return r.folder, nil
+}
+
 func run(t testing.TB) *trainedRun {
 	t.Helper()
 	r, err := trained()

@@ -104,11 +104,7 @@ func (f *imageFile) load(m *classify.Model) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := picture.Open(seekable)
-	if err != nil {
-		return nil, err
-	}
-	img, err := p.Decode(context.Background())
+	img, err := classify.Decode(context.Background(), seekable)
 	if err != nil {
 		return nil, err
 	}
