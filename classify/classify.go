@@ -307,7 +307,7 @@ func (m *Model) Guessed() Guessed { return m.guessed }
 func (m *Model) Notes() []string { return slices.Clone(m.notes) }
 
 // OnBatch sets a function that is called with the number of images of each batch before it is
-// computed, as for metrics.
+// computed, as for metrics. It must not wait for other calls of the model.
 func (m *Model) OnBatch(f func(images int)) { m.batcher.observe.Store(&f) }
 
 // batch returns how many images are computed together at most: fewer large ones, whose activations
