@@ -31,6 +31,7 @@ type batcher struct {
 type request struct {
 	ctx           context.Context
 	image         []float32
+	more          bool          // the caller is about to add another image
 	done          chan struct{} // closed when the following are set
 	probabilities []float32
 	err           error
@@ -50,8 +51,9 @@ func (b *batcher) close() {
 }
 
 // add queues an image, which belongs to the batcher from then on. It waits while the queue is full.
-func (b *batcher) add(ctx context.Context, image []float32) (*request, error) {
-	r := &request{ctx: ctx, image: image, done: make(chan struct{})}
+// More says that the caller is about to add another.
+func (b *batcher) add(ctx context.Context, image []float32, more bool) (*request, error) {
+	r := &request{ctx: ctx, image: image, more: more, done: make(chan struct{})}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -103,17 +105,14 @@ func (b *batcher) run() {
 	}
 }
 
-// gather adds the images of the queue to a batch and, with company, those that arrive within a
-// moment.
+// gather adds the images of the queue to a batch. With company, or while the caller of the last image
+// adds more, it adds those that arrive within a moment.
 func (b *batcher) gather(batch []*request, company bool) []*request {
 	for range min(len(b.queue), b.most-len(batch)) {
 		batch = append(batch, <-b.queue)
 	}
-	if !company {
-		return batch
-	}
 	late := time.After(b.linger)
-	for len(batch) < b.most {
+	for len(batch) < b.most && (company || batch[len(batch)-1].more) {
 		select {
 		case r := <-b.queue:
 			batch = append(batch, r)

@@ -16,7 +16,7 @@ func echo(images []float32) ([]float32, error) { return slices.Clone(images), ni
 
 // ask adds images of one value and waits for each.
 func ask(ctx context.Context, b *batcher, value float32) ([]float32, error) {
-	r, err := b.add(ctx, []float32{value})
+	r, err := b.add(ctx, []float32{value}, false)
 	if err != nil {
 		return nil, err
 	}
@@ -55,23 +55,41 @@ func TestTogether(t *testing.T) {
 	})
 }
 
-// A single image does not wait for others. After a batch of several, one waits for a moment.
+// A single image does not wait for others, and several of one caller wait for each other only. After a
+// batch of several, one waits for a moment.
 func TestLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBatcher(32, echo)
 		defer b.close()
+		var batches []int
+		observe := func(n int) { batches = append(batches, n) }
+		b.observe.Store(&observe)
 		began := time.Now()
 		for range 3 {
 			if _, err := ask(t.Context(), b, 1); err != nil {
 				t.Error(err)
 			}
 		}
-		if took := time.Since(began); took > 0 {
-			t.Errorf("single images waited %v", took)
+		const count = 40
+		var requests []*request
+		for i := range count {
+			r, err := b.add(t.Context(), []float32{float32(i)}, i < count-1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			requests = append(requests, r)
+			synctest.Wait()
 		}
-		batch := b.gather(nil, true)
-		if took := time.Since(began); len(batch) != 0 || took != b.linger {
-			t.Errorf("%d images after %v", len(batch), took)
+		if took := time.Since(began); took > 0 {
+			t.Errorf("waited %v", took)
+		}
+		for i, r := range requests {
+			if p, err := b.wait(r); err != nil || p[0] != float32(i) {
+				t.Errorf("image %d: %v, %v", i, p, err)
+			}
+		}
+		if took := time.Since(began); took != b.linger || !slices.Equal(batches, []int{1, 1, 1, 32, 8}) {
+			t.Errorf("batches %v after %v", batches, took)
 		}
 	})
 }

@@ -80,6 +80,44 @@ func TestConcurrentClassify(t *testing.T) {
 	group.Wait()
 }
 
+// A call ends with its context, even while its batch is computed.
+func TestCancelledCall(t *testing.T) {
+	m := open(t, classifytest.Run(t), classify.Options{})
+	computing, release := make(chan struct{}), make(chan struct{})
+	m.OnBatch(func(int) { computing <- struct{}{}; <-release })
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-computing; cancel() }()
+	if _, err := m.Classify(ctx, classifytest.Image(0), classifytest.Image(1)); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := m.Classify(ctx, classifytest.Image(0)); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	m.OnBatch(func(int) {})
+	close(release)
+	if _, err := m.Classify(t.Context(), classifytest.Image(0)); err != nil {
+		t.Error(err)
+	}
+}
+
+// Pixels of another size and images without pixels are errors.
+func TestBadImages(t *testing.T) {
+	m := open(t, classifytest.Run(t), classify.Options{})
+	good := classifytest.Image(0)
+	for _, bad := range []image.Image{nil, image.NewGray(image.Rectangle{})} {
+		if _, err := m.Classify(t.Context(), good, bad, good); err == nil || err.Error() != "image 2 of 3: the image has no pixels" {
+			t.Errorf("error %v", err)
+		}
+	}
+	_, err := m.ClassifyPrepared(t.Context(), make([]float32, 32*32))
+	if err == nil || !strings.Contains(err.Error(), "1024 values, but shapes takes (32, 32, 3)") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := classify.Decode(t.Context(), strings.NewReader("hello")); err == nil {
+		t.Error("a text is decoded")
+	}
+}
+
 // Large images, of which fewer are computed together, and none.
 func TestSizes(t *testing.T) {
 	for _, size := range []int{32, 224, 1024} {

@@ -71,7 +71,7 @@ func (m *Model) classify(ctx context.Context, n int, prepared func(i int) ([]flo
 		if err != nil {
 			return nil, of(i, err)
 		}
-		if requests[i], err = m.batcher.add(ctx, x); err != nil {
+		if requests[i], err = m.batcher.add(ctx, x, i < n-1); err != nil {
 			return nil, err
 		}
 	}
