@@ -157,7 +157,7 @@ func (b *batcher) guarded(n int) (probabilities []float32, err error) {
 			err = &PanicError{fault, debug.Stack()}
 		}
 	}()
-	if observe := b.observe.Load(); observe != nil {
+	if observe := b.observe.Load(); observe != nil && *observe != nil {
 		(*observe)(n)
 	}
 	return b.compute(b.images)

@@ -78,8 +78,8 @@ type Guessed struct {
 // Errors about a model.
 var (
 	ErrClosed  = errors.New("classify: the model is closed")
-	ErrLabels  = errors.New("wrong number of labels")
-	ErrClasses = errors.New("other classes")
+	ErrLabels  = errors.New("wrong number of labels") // in Options
+	ErrClasses = errors.New("other classes")          // of a dataset than of the model
 	// ErrNotFinite reports a model whose output is NaN or infinite.
 	ErrNotFinite = errors.New("the output of the model is not finite: mean or std differ from those of its training, " +
 		"its training diverged, or its file is damaged")
@@ -307,7 +307,7 @@ func (m *Model) Guessed() Guessed { return m.guessed }
 func (m *Model) Notes() []string { return slices.Clone(m.notes) }
 
 // OnBatch sets a function that is called with the number of images of each batch before it is
-// computed, as for metrics. It must not wait for other calls of the model.
+// computed, as for metrics; nil for none. It must not wait for other calls of the model.
 func (m *Model) OnBatch(f func(images int)) { m.batcher.observe.Store(&f) }
 
 // batch returns how many images are computed together at most: fewer large ones, whose activations

@@ -93,7 +93,7 @@ func TestCancelledCall(t *testing.T) {
 	if _, err := m.Classify(ctx, classifytest.Image(0)); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
-	m.OnBatch(func(int) {})
+	m.OnBatch(nil)
 	close(release)
 	if _, err := m.Classify(t.Context(), classifytest.Image(0)); err != nil {
 		t.Error(err)
