@@ -88,17 +88,13 @@ var (
 // Open opens the model at path: the folder of a run, a checkpoint (.lamina), or a whole model of
 // Keras or in safetensors. Close the model to free its memory.
 func Open(path string, o Options) (*Model, error) {
-	file, err := locate(path, os.Stat, filepath.Join)
-	if err != nil {
-		return nil, err
-	}
-	return open(path, o, func(b backend.Backend) (*nn.Model, *keras.LoadSummary, error) {
+	return source{os.Stat, filepath.Join, func(b backend.Backend, file string) (*nn.Model, *keras.LoadSummary, error) {
 		if isCheckpoint(file) {
 			m, err := nn.OpenModel(b, file) // which verifies the checksum too
-			return m, nil, err
+			return m, &keras.LoadSummary{}, err
 		}
 		return keras.OpenModel(b, file)
-	})
+	}}.open(path, o)
 }
 
 // OpenFS is [Open] for a file or folder of fsys, such as an embed.FS. A file that its file system
@@ -109,54 +105,43 @@ func OpenFS(fsys fs.FS, name string, o Options) (*Model, error) {
 			"with none at the beginning or end", name)
 	}
 	stat := func(name string) (fs.FileInfo, error) { return fs.Stat(fsys, name) }
-	file, err := locate(name, stat, path.Join)
-	if err != nil {
-		return nil, err
-	}
-	f, err := infile.OpenFS(fsys, file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return open(name, o, func(b backend.Backend) (*nn.Model, *keras.LoadSummary, error) {
+	return source{stat, path.Join, func(b backend.Backend, file string) (*nn.Model, *keras.LoadSummary, error) {
+		f, err := infile.OpenFS(fsys, file)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer f.Close()
 		if isCheckpoint(file) {
 			m, err := nn.ReadModel(b, f, f.Size, file)
-			return m, nil, err
+			return m, &keras.LoadSummary{}, err
 		}
 		return keras.ReadModel(b, f, f.Size, file)
-	})
-}
-
-// locate returns the file of the model at path, which may be the folder of a run.
-func locate(path string, stat func(string) (fs.FileInfo, error), join func(...string) string) (string, error) {
-	info, err := stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("%s does not exist: name the folder of a run, a checkpoint or a Keras file", path)
-	case err != nil:
-		return "", err
-	case !info.IsDir():
-		return path, nil
-	}
-	file := join(path, CheckpointName)
-	if _, err := stat(file); errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("%s is not the folder of a run with a checkpoint (no %s)", path, CheckpointName)
-	}
-	return file, nil
+	}}.open(name, o)
 }
 
 func isCheckpoint(file string) bool { return path.Ext(file) == path.Ext(CheckpointName) }
 
-// open opens a model by means of read, on the backend of the options or a CPU of its own.
-func open(path string, o Options, read func(backend.Backend) (*nn.Model, *keras.LoadSummary, error)) (*Model, error) {
+// source is where models are: the system's files, or others.
+type source struct {
+	stat func(name string) (fs.FileInfo, error)
+	join func(names ...string) string
+	read func(b backend.Backend, file string) (*nn.Model, *keras.LoadSummary, error)
+}
+
+// open opens a model on the backend of the options, or on a CPU of its own.
+func (s source) open(path string, o Options) (*Model, error) {
+	file, err := s.locate(path)
+	if err != nil {
+		return nil, err
+	}
 	if o.Backend != nil {
-		return prepare(o.Backend, path, o, read)
+		return s.openOn(o.Backend, path, file, o)
 	}
 	b, err := cpu.Open(cpu.Options{})
 	if err != nil {
 		return nil, err
 	}
-	m, err := prepare(b, path, o, read)
+	m, err := s.openOn(b, path, file, o)
 	if err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
@@ -165,8 +150,27 @@ func open(path string, o Options, read func(backend.Backend) (*nn.Model, *keras.
 	return m, nil
 }
 
-func prepare(b backend.Backend, path string, o Options, read func(backend.Backend) (*nn.Model, *keras.LoadSummary, error)) (*Model, error) {
-	m, summary, err := read(b)
+// locate returns the file of the model at path, which may be the folder of a run.
+func (s source) locate(path string) (string, error) {
+	info, err := s.stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("%s does not exist: name the folder of a run, a checkpoint or a Keras file", path)
+	case err != nil:
+		return "", err
+	case !info.IsDir():
+		return path, nil
+	}
+	file := s.join(path, CheckpointName)
+	if _, err := s.stat(file); errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%s is not the folder of a run with a checkpoint (no %s)", path, CheckpointName)
+	}
+	return file, nil
+}
+
+// openOn opens the model of a file, at path, on a backend.
+func (s source) openOn(b backend.Backend, path, file string, o Options) (*Model, error) {
+	m, summary, err := s.read(b, file)
 	if err != nil {
 		return nil, err
 	}
@@ -175,9 +179,7 @@ func prepare(b backend.Backend, path string, o Options, read func(backend.Backen
 	if err != nil {
 		return nil, err
 	}
-	if summary != nil {
-		opened.notes = slices.Concat(summary.NotFinite, summary.Notes)
-	}
+	opened.notes = slices.Concat(summary.NotFinite, summary.Notes)
 	return opened, nil
 }
 
