@@ -119,7 +119,7 @@ func OpenFS(fsys fs.FS, name string, o Options) (*Model, error) {
 	}}.open(name, o)
 }
 
-func isCheckpoint(file string) bool { return path.Ext(file) == path.Ext(CheckpointName) }
+func isCheckpoint(file string) bool { return filepath.Ext(file) == filepath.Ext(CheckpointName) }
 
 // source is where models are: the system's files, or others.
 type source struct {
