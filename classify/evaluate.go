@@ -33,9 +33,15 @@ func (m *Model) Evaluate(ctx context.Context, d *cifar.Dataset) (*Evaluation, er
 	data := d.Validation(normalization(m.mean, m.std))
 	var err error
 	e.Result, err = m.predictor.EvaluateEach(ctx, data, func(classes, logits []float32) {
-		width := len(logits) / len(classes)
 		for i, class := range classes {
-			e.Confusion[int(class)][predicted(logits[i*width:(i+1)*width])]++
+			row := logits[i*n : (i+1)*n]
+			predicted := 0
+			for j, v := range row { // slices.Max returns NaN if there is one
+				if v > row[predicted] {
+					predicted = j
+				}
+			}
+			e.Confusion[int(class)][predicted]++
 		}
 	})
 	if err == nil && !tensor.Finite(e.Loss) {
@@ -50,20 +56,6 @@ func normalization(mean, std []float32) (n cifar.Normalization) {
 	copy(n.Mean[:], mean)
 	copy(n.Std[:], std)
 	return n
-}
-
-// predicted returns the most probable class for the logits of an image. A single logit is that of
-// class 1, against class 0.
-func predicted(logits []float32) (class int) {
-	if len(logits) == 1 && logits[0] > 0 {
-		return 1
-	}
-	for i, v := range logits {
-		if v > logits[class] {
-			class = i
-		}
-	}
-	return class
 }
 
 // CheckClasses returns an error unless the classes of a dataset are those of the model. A model
