@@ -3,6 +3,7 @@ package keras
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/nn"
@@ -59,6 +60,15 @@ func OpenModel(b backend.Backend, path string) (*nn.Model, *LoadSummary, error) 
 		return nil, nil, err
 	}
 	defer f.Close()
+	return f.model(b)
+}
+
+// ReadModel is OpenModel for a file of size bytes that is open; errors contain its name.
+func ReadModel(b backend.Backend, file io.ReaderAt, size int64, name string) (*nn.Model, *LoadSummary, error) {
+	f, err := newFile(file, size, name)
+	if err != nil {
+		return nil, nil, err
+	}
 	return f.model(b)
 }
 

@@ -203,16 +203,30 @@ func (t *Trainer) Resume(path string) error {
 // OpenModel makes a model from a checkpoint. Close frees it.
 func OpenModel(b backend.Backend, path string) (m *Model, err error) {
 	err = withCheckpoint(path, func(c *checkpoint) error {
-		if m, err = NewModel(b, c.network); err != nil {
-			return err
-		}
-		if err := c.load(m, nil); err != nil {
-			return errors.Join(err, m.Close())
-		}
-		return nil
+		m, err = c.model(b)
+		return err
 	})
+	return m, err
+}
+
+// ReadModel is OpenModel for a checkpoint of size bytes that is open; errors contain its name.
+func ReadModel(b backend.Backend, file io.ReaderAt, size int64, name string) (*Model, error) {
+	var m *Model
+	c, err := readCheckpoint(file, size)
+	if err == nil {
+		m, err = c.model(b)
+	}
+	return m, ofCheckpoint(name, err)
+}
+
+// model makes the model.
+func (c *checkpoint) model(b backend.Backend) (*Model, error) {
+	m, err := NewModel(b, c.network)
 	if err != nil {
 		return nil, err
+	}
+	if err := c.load(m, nil); err != nil {
+		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
 }
@@ -228,10 +242,15 @@ func withCheckpoint(path string, f func(*checkpoint) error) error {
 	if err == nil {
 		err = f(c)
 	}
-	if err != nil {
-		return fmt.Errorf("checkpoint %s: %w", path, err)
+	return ofCheckpoint(path, err)
+}
+
+// ofCheckpoint names the file in an error about it; nil stays nil.
+func ofCheckpoint(name string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("checkpoint %s: %w", name, err)
 }
 
 // VerifyCheckpoint compares a checkpoint of size bytes with its checksum.

@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/classify"
 	"github.com/lamina-go/lamina/internal/atomicfile"
-	"github.com/lamina-go/lamina/internal/classify"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/device"
 	"github.com/lamina-go/lamina/report"
@@ -82,6 +82,7 @@ func (e *evaluate) run(*cli.Call) error {
 		return err
 	}
 	defer b.Close()
+	defer m.Close()
 	if e.data == "" { // a download that would be of no use
 		if err := m.CheckClasses(cifar.Classes()); err != nil {
 			return fmt.Errorf("without --data the dataset is CIFAR-10: %w: name another with --data", err)
@@ -106,7 +107,7 @@ func (e *evaluate) run(*cli.Call) error {
 	if err != nil {
 		return cli.Interruption(ctx, err)
 	}
-	if m.Guessed {
+	if m.Guessed().Preparation {
 		const images = 1000
 		if result.Preparations, err = m.ComparePreparations(ctx, d, images); err != nil {
 			return cli.Interruption(ctx, err)

@@ -15,8 +15,8 @@ import (
 
 	"github.com/klauspost/cpuid/v2"
 
+	"github.com/lamina-go/lamina/classify"
 	"github.com/lamina-go/lamina/internal/atomicfile"
-	"github.com/lamina-go/lamina/internal/classify"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/device"
 	"github.com/lamina-go/lamina/internal/filelock"
