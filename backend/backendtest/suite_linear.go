@@ -300,7 +300,7 @@ func (s *suite) conv2D() {
 	s.linears(slices.Concat(cases, windowCases()))
 }
 
-// windowed is a case of a convolution with another window.
+// convOf is a case of a convolution with another window.
 func convOf(n, h, w, in, out int, v tensor.Window) linearCase {
 	c := conv(n, h, w, in, out, 1)
 	c.Window = v
