@@ -278,8 +278,8 @@ func (m *Model) perChannel(name string, given, own []float32, neutral float32) (
 	case given == nil:
 		given = []float32{neutral}
 	case len(given) != 1 && len(given) != channels:
-		return nil, fmt.Errorf("option %s: %d values, but %s takes images of %d channels: want one value for all, or one for each",
-			name, len(given), m.name, channels)
+		return nil, fmt.Errorf("option %s: %d values, but %s takes images of %d channels: "+
+			"want one value for all, or one for each", name, len(given), m.name, channels)
 	}
 	for _, v := range given {
 		if !tensor.Finite(v) {
