@@ -67,11 +67,19 @@ func Open(b backend.Backend, path string, o Options) (*Model, error) {
 		return nil, err
 	case info.IsDir():
 		file = filepath.Join(path, CheckpointName)
-		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		_, last := os.Stat(file)
+		_, older := os.Stat(nn.PreviousCheckpoint(file))
+		if errors.Is(last, fs.ErrNotExist) && errors.Is(older, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%s is not the folder of a run with a checkpoint (no %s)", path, CheckpointName)
 		}
 	}
 	m, notes, err := openModel(b, file)
+	if info.IsDir() && (errors.Is(err, nn.ErrDamaged) || errors.Is(err, fs.ErrNotExist)) {
+		if older, _, failed := openModel(b, nn.PreviousCheckpoint(file)); failed == nil {
+			m, err = older, nil
+			notes = []string{file + " is damaged or missing: this is the model of the checkpoint before it"}
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

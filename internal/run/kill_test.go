@@ -412,6 +412,8 @@ func TestResumesFromThePreviousCheckpoint(t *testing.T) {
 		zero(t, last)
 		cut(t, previous)
 		fail(t, 1, []string{last, previous, "checksum"}, "--resume", dir)
+		fail(t, 1, []string{last, "or name " + previous},
+			small(filepath.Join(t.TempDir(), "other"), "--pretrained", dir)...)
 		os.Remove(last)
 		fail(t, 1, []string{last, previous, "checksum"}, "--resume", dir)
 		os.Remove(previous)
