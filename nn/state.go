@@ -166,6 +166,7 @@ func (m *Model) copyIn(r io.Reader, flat tensor.Tensor, weight Weight, buffer []
 // checkpoint is an open checkpoint with a correct checksum.
 type checkpoint struct {
 	file     io.ReaderAt
+	size     int64
 	header   *safetensors.Header
 	network  *Network
 	position Position
@@ -211,6 +212,9 @@ func (t *Trainer) Resume(path string) error {
 // OpenModel makes a model from a checkpoint. Close frees it.
 func OpenModel(b backend.Backend, path string) (m *Model, err error) {
 	err = withCheckpoint(path, func(c *checkpoint) error {
+		if err := c.network.CheckImages(c.size); err != nil {
+			return err
+		}
 		if m, err = NewModel(b, c.network); err != nil {
 			return err
 		}
@@ -281,7 +285,7 @@ func readCheckpoint(f io.ReaderAt, size int64) (*checkpoint, error) {
 	if v := header.Metadata[FormatKey]; v != formatVersion {
 		return nil, fmt.Errorf("its format is %q, want %q", v, formatVersion)
 	}
-	c := &checkpoint{file: f, header: header}
+	c := &checkpoint{file: f, size: size, header: header}
 	var s Sequential
 	if err := infile.JSON([]byte(header.Metadata[NetworkKey]), &s); err != nil {
 		return nil, fmt.Errorf("network: %w", err)
@@ -399,6 +403,23 @@ func (c *checkpoint) load(m *Model, velocities tensor.Tensor) error {
 		if err := copyIn(velocities, w); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// spareImages is the memory that one image may need whatever the size of the model.
+const spareImages = 64 << 20
+
+// CheckImages returns an error if an image of the network needs far more memory than the size of its
+// file justifies: such a file is not of a trained model.
+func (net *Network) CheckImages(fileSize int64) error {
+	largest := 0
+	for _, l := range net.Table {
+		largest = max(largest, l.Output.Size())
+	}
+	if need := 4 * (int64(net.Input.Size()) + int64(largest)); need > spareImages+8*fileSize {
+		return fmt.Errorf("one image of shape %v needs %d MB of memory, far more than a model of %d bytes justifies",
+			net.Input, need>>20, fileSize)
 	}
 	return nil
 }
