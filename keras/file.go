@@ -38,6 +38,7 @@ type layer struct {
 type weight struct {
 	name  string
 	shape []int
+	block int                                  // read elements by multiples of it, if that fits in memory
 	read  func(dst []float32, first int) error // reads len(dst) elements from first on
 }
 

@@ -104,8 +104,8 @@ func TestWriteVerifiedFullDisk(t *testing.T) {
 		}
 	}
 	t.Run("", func(t *testing.T) {
-		clitest.LimitFiles(t, 1000)
-		if err := WriteVerified(path, previous, text(strings.Repeat("x", 2000))); !errors.Is(err, syscall.EFBIG) {
+		clitest.LimitFiles(t, 1e6)
+		if err := WriteVerified(path, previous, text(strings.Repeat("x", 2e6))); !errors.Is(err, syscall.EFBIG) {
 			t.Errorf("error %v, want that the file is too large", err)
 		}
 	})

@@ -83,8 +83,8 @@ func Open(b backend.Backend, path string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer m.Close() // the predictor has a copy of the weights
-	opened, err := New(m, name(path), o)
+	defer m.Close()
+	opened, err := prepare(m, name(path), o, m.IntoPredictor)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +121,11 @@ func name(path string) string {
 // be closed. Classes without names are numbered. If nothing is known of the pixels, the mean of
 // [cifar.MeanOnly] is subtracted.
 func New(m *nn.Model, name string, o Options) (*Model, error) {
+	return prepare(m, name, o, m.NewPredictor)
+}
+
+// prepare is New with a method of m that makes the predictor.
+func prepare(m *nn.Model, name string, o Options, predictor func(batch int, fewer ...int) (*nn.Predictor, error)) (*Model, error) {
 	if n := m.Input[2]; n != Channels {
 		return nil, fmt.Errorf("%s takes images of %d channels, but image files have %d", name, n, Channels)
 	}
@@ -159,7 +164,7 @@ func New(m *nn.Model, name string, o Options) (*Model, error) {
 		}
 	}
 	var err error
-	known.predictor, err = m.NewPredictor(known.Batch(), known.sizes...)
+	known.predictor, err = predictor(known.Batch(), known.sizes...)
 	known.sizes = append(known.sizes, known.Batch())
 	return known, err
 }
