@@ -9,6 +9,7 @@ import (
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/backendtest"
+	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/internal/golden"
 	"github.com/lamina-go/lamina/ops"
 	"github.com/lamina-go/lamina/tensor"
@@ -111,7 +112,7 @@ func TestFolded(t *testing.T) {
 // A predictor that takes the weights of its model answers as one with a copy does, with less memory.
 func TestIntoPredictor(t *testing.T) {
 	data := tinyData(19)
-	onBackends(t, func(t *testing.T, b backend.Backend) {
+	test := func(t *testing.T, b backend.Backend) {
 		for _, net := range []*Network{foldNetwork(t), tinyNetwork(t, false), tinyNetwork(t, true)} {
 			m, err := NewModel(b, net)
 			if err != nil {
@@ -151,7 +152,9 @@ func TestIntoPredictor(t *testing.T) {
 				t.Errorf("error %v, want that the predictor is closed", err)
 			}
 		}
-	})
+	}
+	onBackends(t, test)
+	onPrecisions(t, func(t *testing.T, b *cpu.Backend) { test(t, b) })
 }
 
 // TestPredictorKeepsWeights changes the kernels of a Predictor after its first batches: it has
