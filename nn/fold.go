@@ -4,8 +4,9 @@ import (
 	"math"
 )
 
-// folded returns a copy of the model for inference on a scope, and the L2 penalty of m. The lock
-// is held. A BatchNorm that follows a Conv2D or a Dense is folded into their kernel and bias,
+// folded returns the model for inference, and the L2 penalty of m. It is a copy on the scope or,
+// if that is the model's own, uses the model's memory in its place. The lock is held. A BatchNorm
+// that follows a Conv2D or a Dense is folded into their kernel and bias,
 //
 //	w' = w·s    b' = b·s + β − mean·s    with s = γ/sqrt(variance + ε) of each channel.
 func (m *Model) folded(d *scope) (folded *Model, penalty float64, err error) {
@@ -21,7 +22,9 @@ func (m *Model) folded(d *scope) (folded *Model, penalty float64, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	if folded, err = newModel(d, net); err != nil {
+	if d == m.backend {
+		folded = m.within(net, kept)
+	} else if folded, err = newModel(d, net); err != nil {
 		return nil, 0, err
 	}
 	buffer := m.buffer()
@@ -41,6 +44,20 @@ func (m *Model) folded(d *scope) (folded *Model, penalty float64, err error) {
 		}
 	}
 	return folded, penalty, nil
+}
+
+// within returns a model of some of the layers of m in the memory of m. Their weights stay where
+// they are.
+func (m *Model) within(net *Network, layers []int) *Model {
+	net.Weights = nil
+	for at, i := range layers {
+		for k, w := range m.Table[i].Weights {
+			net.Table[at].Weights[k].Offset = w.Offset
+		}
+		net.Weights = append(net.Weights, net.Table[at].Weights...)
+	}
+	net.ParameterSize, net.StatisticSize = m.ParameterSize, m.StatisticSize
+	return &Model{Network: net, backend: m.backend, parameters: m.parameters, statistics: m.statistics}
 }
 
 // folds reports whether a BatchNorm is folded into layer i.
