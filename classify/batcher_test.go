@@ -55,8 +55,8 @@ func TestTogether(t *testing.T) {
 	})
 }
 
-// A single image does not wait for others, and several of one caller wait for each other only. After a
-// batch of several, one waits for a moment.
+// A single image does not wait for others, and several of one caller wait for each other only. After
+// a batch of several, one waits for a moment.
 func TestLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBatcher(32, echo)

@@ -162,7 +162,9 @@ func (s source) locate(path string) (string, error) {
 		return path, nil
 	}
 	file := s.join(path, CheckpointName)
-	if _, err := s.stat(file); errors.Is(err, fs.ErrNotExist) {
+	_, last := s.stat(file)
+	_, older := s.stat(nn.PreviousCheckpoint(file))
+	if errors.Is(last, fs.ErrNotExist) && errors.Is(older, fs.ErrNotExist) {
 		return "", fmt.Errorf("%s is not the folder of a run with a checkpoint (no %s)", path, CheckpointName)
 	}
 	return file, nil
@@ -171,11 +173,18 @@ func (s source) locate(path string) (string, error) {
 // openOn opens the model of a file, at path, on a backend.
 func (s source) openOn(b backend.Backend, path, file string, o Options) (*Model, error) {
 	m, summary, err := s.read(b, file)
+	if file != path && (errors.Is(err, nn.ErrDamaged) || errors.Is(err, fs.ErrNotExist)) { // a run keeps two
+		if older, _, failed := s.read(b, nn.PreviousCheckpoint(file)); failed == nil {
+			m, err = older, nil
+			summary = &keras.LoadSummary{Notes: []string{
+				file + " is damaged or missing: this is the model of the checkpoint before it"}}
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer m.Close() // the predictor has a copy of the weights
-	opened, err := New(m, nameOf(path), o)
+	defer m.Close()
+	opened, err := newModel(m, nameOf(path), o, m.IntoPredictor)
 	if err != nil {
 		return nil, err
 	}
@@ -198,6 +207,12 @@ func nameOf(path string) string {
 // New prepares a model for classification, such as that of a Trainer, under a name for display. It
 // copies the weights: m may be closed, or trained further. Close the result too.
 func New(m *nn.Model, name string, o Options) (*Model, error) {
+	return newModel(m, name, o, m.NewPredictor)
+}
+
+// newModel is New with a method of m that makes the predictor.
+func newModel(m *nn.Model, name string, o Options, predictor func(batch int, fewer ...int) (*nn.Predictor, error)) (
+	*Model, error) {
 	c := &Model{name: name, network: m.Network}
 	if err := c.setLabels(o.Labels); err != nil {
 		return nil, err
@@ -211,7 +226,7 @@ func New(m *nn.Model, name string, o Options) (*Model, error) {
 		}
 	}
 	var err error
-	if c.predictor, err = m.NewPredictor(c.batch(), c.sizes...); err != nil {
+	if c.predictor, err = predictor(c.batch(), c.sizes...); err != nil {
 		return nil, err
 	}
 	c.sizes = append(c.sizes, c.batch())
@@ -278,8 +293,8 @@ func (m *Model) perChannel(name string, given, own []float32, neutral float32) (
 	case given == nil:
 		given = []float32{neutral}
 	case len(given) != 1 && len(given) != channels:
-		return nil, fmt.Errorf("option %s: %d values, but %s takes images of %d channels: want one value for all, or one for each",
-			name, len(given), m.name, channels)
+		return nil, fmt.Errorf("option %s: %d values, but %s takes images of %d channels: "+
+			"want one value for all, or one for each", name, len(given), m.name, channels)
 	}
 	for _, v := range given {
 		if !tensor.Finite(v) {

@@ -109,3 +109,42 @@ func TestOpenFS(t *testing.T) {
 		}
 	}
 }
+
+// Of a run whose last checkpoint is damaged or missing, the one before is opened, with a note.
+func TestPreviousCheckpoint(t *testing.T) {
+	want := classifytest.Probabilities(t, 0, 1)
+	whole := readFile(t, classifytest.Checkpoint(t))
+	previous := "run/" + nn.PreviousCheckpoint(classify.CheckpointName)
+	b := classifytest.OpenCPU(t)
+	for _, files := range []fstest.MapFS{
+		{previous: {Data: whole}},
+		{previous: {Data: whole}, "run/" + classify.CheckpointName: {Data: whole[:len(whole)/2]}},
+	} {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, files); err != nil {
+			t.Fatal(err)
+		}
+		o := classify.Options{Backend: b}
+		inFS, err := classify.OpenFS(files, "run", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		onDisk, err := classify.Open(filepath.Join(dir, "run"), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range []*classify.Model{inFS, onDisk} {
+			if notes := m.Notes(); len(notes) != 1 || !strings.Contains(notes[0], "the checkpoint before it") {
+				t.Errorf("notes %q", notes)
+			}
+			results, err := m.Classify(t.Context(), classifytest.Image(0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			classifytest.Check(t, results[0].Top(3), 3, want[0])
+			if err := m.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"unicode/utf8"
@@ -17,6 +18,8 @@ import (
 	"github.com/lamina-go/lamina/internal/atomicfile"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/device"
+	"github.com/lamina-go/lamina/internal/infile"
+	"github.com/lamina-go/lamina/internal/run"
 	"github.com/lamina-go/lamina/report"
 )
 
@@ -47,7 +50,7 @@ func newEvaluate() *evaluate {
 // command binds the flags to e, whose values are the defaults.
 func (e *evaluate) command() *cli.Command {
 	g := cli.NewGroup("Evaluation")
-	g.StringVar(&e.data, "data", e.data, "`PATH` dataset, as for train --data (default CIFAR-10, downloaded)")
+	g.StringVar(&e.data, "data", e.data, "`PATH` dataset, as for train --data (default that of the run, else CIFAR-10, downloaded)")
 	g.IntVar(&e.limit, "limit", e.limit, "`N` use the first N images only")
 	g.BoolVar(&e.skipBad, "skip-bad", e.skipBad, "leave out image files of a folder that cannot be read")
 	g.StringVar(&e.confusion, "confusion", e.confusion,
@@ -76,6 +79,9 @@ func (e *evaluate) run(*cli.Call) error {
 		if err := atomicfile.Check(e.confusion); err != nil {
 			return fmt.Errorf("--confusion %w: name a file in a writable folder, or \"\" for none", err)
 		}
+	}
+	if err := e.dataOfRun(); err != nil {
+		return err
 	}
 	m, b, err := e.open("evaluate")
 	if err != nil {
@@ -127,6 +133,27 @@ func (e *evaluate) run(*cli.Call) error {
 	if !e.json {
 		cli.Stdout.Printf("\nconfusion matrix: %s\n", e.confusion)
 	}
+	return nil
+}
+
+// dataOfRun makes the dataset of a run the default for its model.
+func (e *evaluate) dataOfRun() error {
+	if _, err := os.Stat(filepath.Join(e.path, run.ConfigName)); err != nil || e.data != "" {
+		return nil // not a run
+	}
+	config, err := run.ReadConfig(e.path)
+	if err != nil {
+		return fmt.Errorf("the dataset of the run is unknown: %w, or name a dataset with --data", err)
+	}
+	s := config.Settings
+	if s.Data == "" || s.Data == cifar.BuiltIn {
+		e.data = s.Data
+		return nil
+	}
+	if _, err := os.Stat(s.Data); err != nil {
+		return fmt.Errorf("%s, the dataset of the run: %w: name it with --data", s.Data, infile.Cause(err))
+	}
+	e.data, e.skipBad = s.Data, e.skipBad || s.SkipBad
 	return nil
 }
 
