@@ -194,8 +194,14 @@ func TestConfigErrors(t *testing.T) {
 		"-1 epochs":                 func(c *Config) { c.Epochs = -1 },
 		"batch of 0":                func(c *Config) { c.Batch = 0 },
 		"momentum NaN":              func(c *Config) { c.Momentum = float32(math.NaN()) },
-		"no learning rate":          func(c *Config) { c.Schedule = Schedule{} },
-		"no training data":          func(c *Config) { c.Validation = nil },
+		"no learning rate":          func(c *Config) { c.Schedule = nil },
+		"no training data":          func(c *Config) { c.Data = nil },
+		"has its own":               func(c *Config) { c.Optimizer = AdamW{} },
+		"β 1":                       func(c *Config) { c.Optimizer, c.Momentum = AdamW{Beta2: 1}, 0 },
+		"weight decay of -1":        func(c *Config) { c.Optimizer, c.Momentum = AdamW{WeightDecay: -1}, 0 },
+		"label smoothing 1":         func(c *Config) { c.LabelSmoothing = 1 },
+		"2 class weights for 3":     func(c *Config) { c.ClassWeights = []float32{1, 2} },
+		"weight -1 of class 2":      func(c *Config) { c.ClassWeights = []float32{1, 2, -1} },
 		"images of shape (6, 7, 2)": func(c *Config) { c.Data = &Images{Height: 6, Width: 7, Channels: 2} },
 		"data of 4 classes":         func(c *Config) { c.Validation = &Images{Height: 7, Width: 6, Channels: 2, NumClasses: 4} },
 		"a dataset without images":  func(c *Config) { c.Data = tinyData(0) },
@@ -385,7 +391,7 @@ func TestWriteHistory(t *testing.T) {
 	})
 	want := "epoch,loss,accuracy,val_loss,val_accuracy,lr,images_per_s,cross_entropy,val_cross_entropy\n" +
 		"1,2.5,0.1,2.25,0.3333333333333333,0.01,123.5,2.3125,2.125\n" +
-		"2,1e-07,1,0,0,0.001,9.0,,\n"
+		"2,1e-07,1,,,0.001,9.0,,\n"
 	if err != nil || b.String() != want {
 		t.Errorf("%v, %q, want %q", err, b.String(), want)
 	}
