@@ -59,44 +59,6 @@ func (b *Backend) Function(shape tensor.Shape, f tensor.Function) (backend.Activ
 	return a, b.reserveTemporaries(blockSize)
 }
 
-// Pool makes a plan of a pool.
-func (b *Backend) Pool(s backend.PoolSpec) (backend.Activation, error) {
-	if s.Window != tensor.Square(2, 2) || s.Kind != backend.MaxPool {
-		return nil, errUnsupported
-	}
-	shape := s.Shape
-	n, h, w, c := shape.NHWC()
-	win := newWindows(n, h, w, c, blockSize)
-	a := &activation{b: b, x: shape, y: win.pooled(shape)}
-	a.forwardJobs, a.backwardJobs = win.jobs, win.jobs+win.restJobs
-	a.forwardTask = func(worker, job int) {
-		from, to, at := win.of(job)
-		y, x := a.yData.slice(from, to), a.xData.from(at)
-		if x.bf16 != nil {
-			b.level.MaxPoolBF16(y.bf16, x.bf16, win.Window)
-		} else {
-			b.level.MaxPool(y.f32, x.f32, win.Window)
-		}
-	}
-	a.backwardTask = func(worker, job int) {
-		if job < win.jobs {
-			from, to, at := win.of(job)
-			dx, dy, x := a.dx.from(at), a.dy.slice(from, to), a.xData.from(at)
-			if x.bf16 != nil {
-				b.level.MaxPoolGradBF16(dx.bf16, dy.bf16, x.bf16, win.Window, b.scratch(worker))
-			} else {
-				b.level.MaxPoolGrad(dx.f32, dy.f32, x.f32, win.Window)
-			}
-			return
-		}
-		from, to := win.rest(job - win.jobs)
-		dx := a.dx.dst(b.scratch(worker), from, to)
-		clear(dx)
-		a.dx.store(b.level, dx, from)
-	}
-	return a, b.reserveTemporaries(win.size)
-}
-
 // Flatten makes a plan that transposes HWNC to the rows of a matrix.
 func (b *Backend) Flatten(shape tensor.Shape) (backend.Activation, error) {
 	n, h, w, c := shape.NHWC()

@@ -9,13 +9,7 @@ import (
 
 var errUnsupported = errors.New("cpu: this kind of plan is not supported")
 
-func (*Backend) DepthwiseConv2D(backend.DepthwiseSpec) (backend.Conv2D, error) {
-	return nil, errUnsupported
-}
-
 func (*Backend) Softmax(tensor.Shape) (backend.Activation, error) { return nil, errUnsupported }
-
-func (*Backend) Pad(backend.PadSpec) (backend.Activation, error) { return nil, errUnsupported }
 
 func (*Backend) Add(backend.AddSpec) (backend.Merge, error) { return nil, errUnsupported }
 

@@ -1,0 +1,7 @@
+//go:build !amd64 || noasm
+
+package ops
+
+func (Level) depthwiseWide(_, _, _ []float32, _ []Tap, _ []float32, _ Block, _ bool) int { return 0 }
+func (Level) depthwiseGradWide(_, _, _ []float32, _ []Tap, _ Block) int                  { return 0 }
+func (Level) maxTapsWide(_, _ []float32, _ []Tap, _ bool) int                            { return 0 }
