@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"github.com/lamina-go/lamina/backend"
-	"github.com/lamina-go/lamina/tensor"
 )
 
 var errUnsupported = errors.New("backendtest: this kind of plan is not supported")
@@ -13,12 +12,4 @@ func (*reference) DepthwiseConv2D(backend.DepthwiseSpec) (backend.Conv2D, error)
 	return nil, errUnsupported
 }
 
-func (*reference) Softmax(tensor.Shape) (backend.Activation, error) { return nil, errUnsupported }
-
 func (*reference) Pad(backend.PadSpec) (backend.Activation, error) { return nil, errUnsupported }
-
-func (*reference) Add(backend.AddSpec) (backend.Merge, error) { return nil, errUnsupported }
-
-func (*reference) Concat(backend.ConcatSpec) (backend.Merge, error) { return nil, errUnsupported }
-
-func (*reference) AdamW(backend.AdamWSpec) (backend.Optimizer, error) { return nil, errUnsupported }

@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"github.com/lamina-go/lamina/backend"
-	"github.com/lamina-go/lamina/tensor"
 )
 
 var errUnsupported = errors.New("cpu: this kind of plan is not supported")
@@ -13,12 +12,4 @@ func (*Backend) DepthwiseConv2D(backend.DepthwiseSpec) (backend.Conv2D, error) {
 	return nil, errUnsupported
 }
 
-func (*Backend) Softmax(tensor.Shape) (backend.Activation, error) { return nil, errUnsupported }
-
 func (*Backend) Pad(backend.PadSpec) (backend.Activation, error) { return nil, errUnsupported }
-
-func (*Backend) Add(backend.AddSpec) (backend.Merge, error) { return nil, errUnsupported }
-
-func (*Backend) Concat(backend.ConcatSpec) (backend.Merge, error) { return nil, errUnsupported }
-
-func (*Backend) AdamW(backend.AdamWSpec) (backend.Optimizer, error) { return nil, errUnsupported }
