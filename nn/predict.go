@@ -16,17 +16,18 @@ import (
 // has a copy of the weights that the model had when the Predictor was made. It is safe for use by
 // multiple goroutines, which take turns batch by batch.
 type Predictor struct {
-	model    *Model
-	constant []int // batch sizes for which the backend keeps packed weights, which never change
-	batch    int
-	nodes    []node
-	places   []int // of each value among the buffers
-	buffers  []tensor.Tensor
-	labels   tensor.Tensor      // (batch,)
-	programs map[int]*inference // by number of images
-	metrics  []backend.StepMetrics
-	resident *source                 // generates the images of measure; nil if they are written
-	penalty  func() (float64, error) // the L2 penalty of the weights
+	model     *Model
+	constant  []int // batch sizes for which the backend keeps packed weights, which never change
+	batch     int
+	nodes     []node
+	places    []int // of each value among the buffers
+	buffers   []tensor.Tensor
+	labels    tensor.Tensor      // (batch,)
+	programs  map[int]*inference // by number of images
+	metrics   []backend.StepMetrics
+	resident  *source                 // generates the images of measure; nil if they are written
+	penalty   func() (float64, error) // the L2 penalty of the weights
+	smoothing float32                 // of labels, in measure
 }
 
 // inference is the forward pass for a number of images: alone, and with the loss.
@@ -175,7 +176,9 @@ func (p *Predictor) program(n int) (*inference, error) {
 	if err != nil {
 		return nil, err
 	}
-	loss, err := b.Loss(p.model.loss(n))
+	spec := p.model.loss(n)
+	spec.Smoothing = p.smoothing
+	loss, err := b.Loss(spec)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package nn
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -19,15 +20,17 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// State is all that training changes: weights and velocities on the backend, and the position in
-// the run. All random numbers derive from the seed and the position.
+// State is all that training changes: weights and the optimizer's state on the backend, and the
+// position in the run. All random numbers derive from the seed and the position.
 //
 // A checkpoint is a State in a safetensors file. It has a tensor for each weight, by its name, and
-// for each velocity, by VelocityPrefix and that name. The metadata have the network and the
+// for its velocity, or AdamW's mean of its gradient, by VelocityPrefix and that name. Those of AdamW
+// also have the mean of its gradient's square, by SquarePrefix and that name. The metadata have the network and the
 // position as JSON. The last 32 bytes are the tensor "sha256", the checksum of all bytes before it.
 type State struct {
 	Model      *Model
 	velocities tensor.Tensor
+	squares    tensor.Tensor // of AdamW; else nil
 	Position
 }
 
@@ -42,6 +45,8 @@ type Position struct {
 	Sums      sums    `json:"sums"`       // over these steps
 	Seconds   float64 `json:"seconds"`    // that they took
 	History   []Row   `json:"history"`
+
+	Optimizer string `json:"optimizer,omitempty"` // "adamw", or "" for SGD
 
 	// Settings are those of Config, nil if the checkpoint has none.
 	Settings map[string]string `json:"settings,omitempty"`
@@ -59,6 +64,7 @@ const (
 	NetworkKey     = "network"   // a Sequential as JSON
 	PositionKey    = "position"  // a Position as JSON
 	VelocityPrefix = "velocity/" // then the weight's name
+	SquarePrefix   = VelocityPrefix + "square/"
 )
 
 const (
@@ -66,23 +72,44 @@ const (
 	checksumName  = "sha256"
 )
 
-// entries lists the tensors of a checkpoint of the network.
-func (net *Network) entries() []safetensors.Entry {
+// states returns the tensors of the optimizer's state.
+func (s *State) states() []tensor.Tensor {
+	if s.squares == nil {
+		return []tensor.Tensor{s.velocities}
+	}
+	return []tensor.Tensor{s.velocities, s.squares}
+}
+
+// prefixes returns those of the names of the states in a checkpoint.
+func (p *Position) prefixes() []string {
+	if p.Optimizer == "" {
+		return []string{VelocityPrefix}
+	}
+	return []string{VelocityPrefix, SquarePrefix}
+}
+
+// entries lists the tensors of a checkpoint of the network, with states of these prefixes.
+func (net *Network) entries(prefixes []string) []safetensors.Entry {
 	var all []safetensors.Entry
 	for _, w := range net.Weights {
 		all = append(all, safetensors.Entry{Name: w.Name, Type: "F32", Shape: w.Shape})
 	}
-	for _, w := range net.Weights {
-		if w.Trainable {
-			all = append(all, safetensors.Entry{Name: VelocityPrefix + w.Name, Type: "F32", Shape: w.Shape})
+	for _, prefix := range prefixes {
+		for _, w := range net.Weights {
+			if w.Trainable {
+				all = append(all, safetensors.Entry{Name: prefix + w.Name, Type: "F32", Shape: w.Shape})
+			}
 		}
 	}
 	return append(all, safetensors.Entry{Name: checksumName, Type: "U8", Shape: []int{sha256.Size}})
 }
 
 // ReadVelocity copies elements of the velocity of a trainable weight, as Model.ReadPart those of
-// the weight.
+// the weight. AdamW has none.
 func (s *State) ReadVelocity(w Weight, dst []float32, first int) error {
+	if s.Optimizer != "" {
+		return fmt.Errorf("nn: a run of %s has no velocities", s.Optimizer)
+	}
 	return s.Model.readPart(s.velocities, w, dst, first)
 }
 
@@ -103,7 +130,7 @@ func (s *State) write(path, previous string) error {
 	}
 	header := &safetensors.Header{
 		Metadata: map[string]string{FormatKey: formatVersion, NetworkKey: string(network), PositionKey: string(position)},
-		Entries:  s.Model.entries(),
+		Entries:  s.Model.entries(s.prefixes()),
 	}
 	return atomicfile.WriteVerified(path, previous, func(file io.Writer) error {
 		hash := sha256.New()
@@ -117,12 +144,14 @@ func (s *State) write(path, previous string) error {
 				return err
 			}
 		}
-		for _, weight := range s.Model.Weights {
-			if !weight.Trainable {
-				continue
-			}
-			if err := s.Model.copyOut(w, s.velocities, weight, buffer); err != nil {
-				return err
+		for _, state := range s.states() {
+			for _, weight := range s.Model.Weights {
+				if !weight.Trainable {
+					continue
+				}
+				if err := s.Model.copyOut(w, state, weight, buffer); err != nil {
+					return err
+				}
 			}
 		}
 		_, err := file.Write(hash.Sum(nil))
@@ -194,12 +223,16 @@ func (t *Trainer) Resume(path string) error {
 				return fmt.Errorf("it is of a run with %s %v, not %v", x.what, x.file, x.now)
 			}
 		}
+		if p.Optimizer != t.Optimizer {
+			return fmt.Errorf("it is of a run with another optimizer than this one (%s, not %s)",
+				cmp.Or(p.Optimizer, "sgd"), cmp.Or(t.Optimizer, "sgd"))
+		}
 		for _, name := range slices.Sorted(maps.Keys(t.Settings)) {
 			if was, ok := p.Settings[name]; ok && was != t.Settings[name] {
 				return fmt.Errorf("it is of a run with %s %q, not %q: restore that, or start another run", name, was, t.Settings[name])
 			}
 		}
-		if err := c.load(t.Model, t.velocities); err != nil {
+		if err := c.load(t.Model, t.states()); err != nil {
 			return err
 		}
 		p.Settings = t.Settings
@@ -318,7 +351,7 @@ func readCheckpoint(f io.ReaderAt, size int64) (*checkpoint, error) {
 	if err := c.position.check(); err != nil {
 		return nil, err
 	}
-	want := c.network.entries()
+	want := c.network.entries(c.position.prefixes())
 	if len(header.Entries) != len(want) {
 		return nil, fmt.Errorf("%d tensors, its network has %d", len(header.Entries), len(want))
 	}
@@ -340,6 +373,9 @@ func readCheckpoint(f io.ReaderAt, size int64) (*checkpoint, error) {
 func (p *Position) check() error {
 	if p.Batch < 1 || p.Images < p.Batch || p.Epoch < 0 || p.EpochStep < 0 {
 		return errors.New("its position is not that of a run")
+	}
+	if p.Optimizer != "" && p.Optimizer != (AdamW{}).name() {
+		return fmt.Errorf("it is of a run with an unknown optimizer %q", p.Optimizer)
 	}
 	steps := (p.Images + p.Batch - 1) / p.Batch
 	if p.EpochStep > steps || p.Step != p.Epoch*steps+p.EpochStep || len(p.History) != p.Epoch ||
@@ -398,8 +434,8 @@ func (c *checkpoint) same(net *Network) error {
 	return nil
 }
 
-// load copies the weights to m and, unless velocities is nil, the velocities to that flat tensor.
-func (c *checkpoint) load(m *Model, velocities tensor.Tensor) error {
+// load copies the weights to m and, unless states is nil, the optimizer's state to those flat tensors.
+func (c *checkpoint) load(m *Model, states []tensor.Tensor) error {
 	buffer := m.buffer()
 	entries := c.header.Entries
 	copyIn := func(flat tensor.Tensor, w Weight) error {
@@ -412,15 +448,14 @@ func (c *checkpoint) load(m *Model, velocities tensor.Tensor) error {
 			return err
 		}
 	}
-	if velocities == nil {
-		return nil
-	}
-	for _, w := range m.Weights {
-		if !w.Trainable {
-			continue
-		}
-		if err := copyIn(velocities, w); err != nil {
-			return err
+	for _, state := range states {
+		for _, w := range m.Weights {
+			if !w.Trainable {
+				continue
+			}
+			if err := copyIn(state, w); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
