@@ -103,9 +103,9 @@ func (l *linear) Forward(y, x, w, b tensor.Tensor) {
 			}
 		}
 	})
-	if l.Function.IsRectifier() {
+	if l.Function != (tensor.Function{}) {
 		for i := range yv {
-			yv[i] = max(0, yv[i])
+			yv[i], _ = apply(l.Function, yv[i])
 		}
 	}
 }
