@@ -20,7 +20,7 @@ type Predictor struct {
 	constant []int // batch sizes for which the backend keeps packed weights, which never change
 	batch    int
 	nodes    []node
-	places   []int              // of each value among the buffers
+	places   []int // of each value among the buffers
 	buffers  []tensor.Tensor
 	labels   tensor.Tensor      // (batch,)
 	programs map[int]*inference // by number of images
@@ -176,8 +176,10 @@ func (p *Predictor) program(n int) (*inference, error) {
 	return made, nil
 }
 
-// Logits returns the output of the last layer, (N, Classes), for any number N of images: float32
-// pixels (N, H, W, C), normalized like those that the model was trained on.
+// Logits returns the logits of the classes, (N, Classes), for any number N of images: float32 pixels
+// (N, H, W, C), normalized like those that the model was trained on. They are the output of the last
+// layer. Of a network with a SigmoidOutput that is the logit of class 1, and the logit of class 0 is
+// 0. The softmax of both is the sigmoid.
 func (p *Predictor) Logits(images []float32) ([]float32, error) {
 	each := p.model.Input.Size()
 	if len(images)%each != 0 {
@@ -208,12 +210,27 @@ func (p *Predictor) predict(images, logits []float32) error {
 		err = q.predict.Run(backend.StepValues{})
 	}
 	if err == nil {
-		err = b.Read(logits, q.logits)
+		err = p.read(logits, q)
 	}
 	if err == nil {
 		p.metrics, err = q.predict.Metrics(p.metrics[:0]) // zeros, without a loss
 	}
 	return err
+}
+
+// read reads the logits of a batch, with the lock held.
+func (p *Predictor) read(logits []float32, q *inference) error {
+	if p.model.Output != SigmoidOutput {
+		return p.model.backend.Read(logits, q.logits)
+	}
+	n := len(logits) / 2
+	if err := p.model.backend.Read(logits[:n], q.logits); err != nil {
+		return err
+	}
+	for i := n - 1; i >= 0; i-- {
+		logits[2*i], logits[2*i+1] = 0, logits[i]
+	}
+	return nil
 }
 
 // Probabilities returns the softmax of the logits, (N, Classes): the model's probability of each
@@ -319,7 +336,7 @@ func (p *Predictor) measure(e *evaluation, data *source, images, labels, logits 
 	}
 	q.evaluations = append(q.evaluations, e)
 	if logits != nil {
-		if err := b.Read(logits, q.logits); err != nil {
+		if err := p.read(logits, q); err != nil {
 			return err
 		}
 	}

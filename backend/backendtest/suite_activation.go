@@ -238,7 +238,7 @@ func (s *suite) nan() {
 	for at := range 6 {
 		logits := poison(flat, 6+at)
 		check("loss", func(d *device) []float32 {
-			m, dlogits := lossPasses(d, 3, 6, rounded(d, logits, flat), []float32{0, 1, 2}, false)
+			m, dlogits := lossPasses(d, backend.LossSpec{N: 3, Classes: 6}, lossData{logits: rounded(d, logits, flat), labels: []float32{0, 1, 2}}, false)
 			return append(dlogits, float32(m.Loss))
 		})
 	}

@@ -269,18 +269,11 @@ func (s *suite) normCase(spec backend.BatchNormSpec, inPlace bool, fresh []float
 	dz := widen(in.dy)
 	if spec.Pool {
 		dz = make([]float64, len(in.x))
-		after := bounds.z
-		if spec.Function.IsRectifier() {
-			after = make([]float64, len(in.x))
-			relu(after, bounds.z)
-		}
+		after := make([]float64, len(in.x))
+		function(after, bounds.z, spec.Function)
 		maxPoolBackward(dz, widen(in.dy), after, spec.Shape)
 	}
-	if spec.Function.IsRectifier() {
-		masked := make([]float64, len(dz))
-		reluBackward(masked, dz, bounds.z)
-		dz = masked
-	}
+	functionBackward(dz, dz, bounds.z, spec.Function)
 	eDgamma, eDbeta, eDx := bounds.ofGradients(dz)
 	near(s.T, "dgamma", got.dgamma, want.dgamma, func(c int) float64 { return eDgamma[c] })
 	near(s.T, "dbeta", got.dbeta, want.dbeta, func(c int) float64 { return eDbeta[c] })
