@@ -9,9 +9,6 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// softmax is the last row of every Network. It is computed from the logits, with the loss.
-type softmax struct{}
-
 func (Conv2D) class() (string, string)          { return "Conv2D", "conv2d" }
 func (DepthwiseConv2D) class() (string, string) { return "DepthwiseConv2D", "depthwise_conv2d" }
 func (SeparableConv2D) class() (string, string) { return "SeparableConv2D", "separable_conv2d" }
@@ -31,7 +28,6 @@ func (Dense) class() (string, string)         { return "Dense", "dense" }
 func (Dropout) class() (string, string)       { return "Dropout", "dropout" }
 func (Add) class() (string, string)           { return "Add", "add" }
 func (Concatenate) class() (string, string)   { return "Concatenate", "concatenate" }
-func (softmax) class() (string, string)       { return "Activation", "activation" }
 func (l From) class() (string, string)        { return l.Layer.class() }
 func (Residual) class() (string, string)      { return "Add", "add" }
 
@@ -52,7 +48,6 @@ func (l Dense) name() string             { return l.Name }
 func (l Dropout) name() string           { return l.Name }
 func (l Add) name() string               { return l.Name }
 func (l Concatenate) name() string       { return l.Name }
-func (softmax) name() string             { return "" }
 func (l From) name() string              { return l.Layer.name() }
 func (Residual) name() string            { return "" }
 
@@ -284,9 +279,8 @@ func (l Concatenate) output(in ...tensor.Shape) (tensor.Shape, error) {
 	return out, nil
 }
 
-func (softmax) output(in ...tensor.Shape) (tensor.Shape, error) { return in[0], nil }
-func (From) output(...tensor.Shape) (tensor.Shape, error)       { return nil, errUnnested }
-func (Residual) output(...tensor.Shape) (tensor.Shape, error)   { return nil, errUnnested }
+func (From) output(...tensor.Shape) (tensor.Shape, error)     { return nil, errUnnested }
+func (Residual) output(...tensor.Shape) (tensor.Shape, error) { return nil, errUnnested }
 
 func checkL2(lambda float32) error {
 	if !(lambda >= 0 && lambda < 1) {
@@ -357,6 +351,5 @@ func (Flatten) weights(tensor.Shape) []Weight           { return nil }
 func (Dropout) weights(tensor.Shape) []Weight           { return nil }
 func (Add) weights(tensor.Shape) []Weight               { return nil }
 func (Concatenate) weights(tensor.Shape) []Weight       { return nil }
-func (softmax) weights(tensor.Shape) []Weight           { return nil }
 func (From) weights(tensor.Shape) []Weight              { return nil }
 func (Residual) weights(tensor.Shape) []Weight          { return nil }

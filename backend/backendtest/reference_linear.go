@@ -50,19 +50,18 @@ func (r *reference) Dense(s backend.DenseSpec) (backend.Dense, error) {
 		rows}, nil
 }
 
-// eachTap calls f for each pixel of y and each tap of the kernel that meets a pixel of
-// x there. Pixels are counted in the order n, h, w, taps in the order r, s.
-func (l *linear) eachTap(f func(yPixel, xPixel, tap int)) {
-	win := l.Window
-	height, width := win.Output(l.H, l.W)
-	for n := range l.N {
-		for h := range height {
-			for w := range width {
+// eachTap calls f for each pixel of y and each tap of the window that meets a pixel of x there.
+// Pixels are counted in the order n, h, w, taps in the order r, s.
+func eachTap(images, height, width int, win tensor.Window, f func(yPixel, xPixel, tap int)) {
+	outHeight, outWidth := win.Output(height, width)
+	for n := range images {
+		for h := range outHeight {
+			for w := range outWidth {
 				for r := range win.Height {
 					for s := range win.Width {
 						xh, xw := h*win.StrideH+r-win.Top, w*win.StrideW+s-win.Left
-						if xh >= 0 && xh < l.H && xw >= 0 && xw < l.W {
-							f((n*height+h)*width+w, (n*l.H+xh)*l.W+xw, r*win.Width+s)
+						if xh >= 0 && xh < height && xw >= 0 && xw < width {
+							f((n*outHeight+h)*outWidth+w, (n*height+xh)*width+xw, r*win.Width+s)
 						}
 					}
 				}
@@ -70,6 +69,8 @@ func (l *linear) eachTap(f func(yPixel, xPixel, tap int)) {
 		}
 	}
 }
+
+func (l *linear) eachTap(f func(yPixel, xPixel, tap int)) { eachTap(l.N, l.H, l.W, l.Window, f) }
 
 // isPart reports whether the plan is of some rows of a dense layer.
 func (l *linear) isPart() bool { return l.rows.Len() < l.In }
@@ -103,11 +104,7 @@ func (l *linear) Forward(y, x, w, b tensor.Tensor) {
 			}
 		}
 	})
-	if l.Function.IsRectifier() {
-		for i := range yv {
-			yv[i] = max(0, yv[i])
-		}
-	}
+	function(yv, yv, l.Function)
 }
 
 func (l *linear) BackwardFilter(dw, db, dy, x tensor.Tensor) {

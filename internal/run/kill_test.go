@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -368,6 +369,56 @@ func TestKeepsTheCheckpoint(t *testing.T) {
 			t.Fatal(err)
 		}
 		fail(t, 1, []string{checkpoint, "cut off"}, again...)
+	})
+}
+
+// A run whose last checkpoint is damaged resumes from the one before, to the same bits.
+func TestResumesFromThePreviousCheckpoint(t *testing.T) {
+	clitest.Once(t)
+	dir := filepath.Join(t.TempDir(), "run")
+	succeed(t, small(dir, "--save-every", "1ms")...)
+	want := read(t, dir)
+	last, previous := filepath.Join(dir, run.CheckpointName), filepath.Join(dir, run.PreviousName)
+	zero := func(t *testing.T, path string) {
+		all := size(t, path)
+		if err := errors.Join(os.Truncate(path, 0), os.Truncate(path, all)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cut := func(t *testing.T, path string) {
+		if err := os.Truncate(path, 100e6); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name, says string
+		damage     func(t *testing.T, path string)
+	}{
+		{"bit flipped", "is damaged", func(t *testing.T, path string) { flip(t, path, 100e6) }},
+		{"cut off", "is damaged", cut},
+		{"zeros", "is damaged", zero},
+		{"absent", "is missing", func(t *testing.T, path string) { os.Remove(path) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.damage(t, last)
+			text := succeed(t, "--resume", dir, "--save-every", "1ms")
+			if note := last + " " + c.says + ": the run resumes from " + run.PreviousName; strings.Count(text, note) != 1 {
+				t.Errorf("%q is not in what the program prints:\n%s", note, text)
+			}
+			same(t, dir, want)
+		})
+	}
+	t.Run("both damaged", func(t *testing.T) {
+		zero(t, last)
+		cut(t, previous)
+		fail(t, 1, []string{last, previous, "checksum"}, "--resume", dir)
+		fail(t, 1, []string{last, "or name " + previous},
+			small(filepath.Join(t.TempDir(), "other"), "--pretrained", dir)...)
+		os.Remove(last)
+		fail(t, 1, []string{last, previous, "checksum"}, "--resume", dir)
+		os.Remove(previous)
+		clitest.Put(t, nil, last)
+		fail(t, 1, []string{last, "damaged"}, "--resume", dir)
 	})
 }
 

@@ -136,7 +136,7 @@ func (s *Settings) Training(d *cifar.Dataset) (nn.Config, error) {
 	return nn.Config{
 		Data:       d.Training(s.normalization(), s.Augment, s.Seed),
 		Validation: d.Validation(s.normalization()),
-		Epochs:     s.Epochs, Batch: s.Batch, Schedule: schedule.WarmUp(s.Warmup),
+		Epochs:     s.Epochs, Batch: s.Batch, Schedule: nn.WarmUp(schedule, s.Warmup),
 		Momentum: s.Momentum, Init: init, Seed: s.Seed, Settings: s.fixed(),
 	}, nil
 }
