@@ -14,7 +14,7 @@ import (
 // Options say what to measure, and how.
 type Options struct {
 	Tables     []string // some of [Tables]
-	Models     []string // the networks of the table networks, of nn.VGGNames
+	Models     []string // the networks of the table networks, of nn.Names
 	StepModels []string // the networks of the table step, which takes long
 	Batch      int      // images per step; with 1, networks are measured in inference only
 	Threads    int

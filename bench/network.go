@@ -36,7 +36,7 @@ func Measure(o *Options, pass string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	net, err := buildVGG(o.Models[0])
+	net, err := buildNetwork(o.Models[0])
 	if err != nil {
 		return err
 	}
@@ -53,9 +53,9 @@ func Measure(o *Options, pass string, w io.Writer) error {
 	return json.NewEncoder(w).Encode(r)
 }
 
-// buildVGG returns a network of the VGG table as it is trained on CIFAR-10.
-func buildVGG(model string) (*nn.Network, error) {
-	network, err := nn.VGG(model, nn.VGGOptions{
+// buildNetwork returns a network of nn's tables as it is trained on CIFAR-10.
+func buildNetwork(model string) (*nn.Network, error) {
+	network, err := nn.Named(model, nn.VGGOptions{
 		Input: tensor.Shape{32, 32, 3}, Classes: 10, BatchNorm: true, Dropout: 0.5, L2: 5e-4})
 	if err != nil {
 		return nil, err

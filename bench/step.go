@@ -12,7 +12,7 @@ import (
 // inference.
 func printSteps(out *output, level ops.Level, p peak, commands [][]string, o *Options) error {
 	for _, model := range o.StepModels {
-		net, err := buildVGG(model)
+		net, err := buildNetwork(model)
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ type Row struct {
 	Epoch           int     `json:"epoch"` // from 1
 	Result                  // means over the epoch's images before each update, weighted by batch size
 	Validation      Result  `json:"validation"` // zero without Config.Validation
-	LearningRate    float64 `json:"lr"` // of the epoch's last step
+	LearningRate    float64 `json:"lr"`         // of the epoch's last step
 	ImagesPerSecond float64 `json:"images_per_s"`
 }
 

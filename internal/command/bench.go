@@ -49,7 +49,7 @@ const maxBatch = 1 << 16
 func (b *benches) command() *cli.Command {
 	g := cli.NewGroup("Measurement")
 	g.StringSliceVar(&b.Models, "models", []string{"vgg11", "vgg13", "vgg16", "vgg19"},
-		"`NAMES` networks, of "+strings.Join(nn.VGGNames(), ", ")+"; step measures vgg19 unless some are given")
+		"`NAMES` networks, of "+strings.Join(nn.Names(), ", ")+"; step measures vgg19 unless some are given")
 	g.IntVar(&b.Batch, "batch", 128, "`N` images per step; with 1, networks are measured in inference only")
 	g.IntVar(&b.Threads, "threads", runtime.GOMAXPROCS(0), "`N` threads")
 	g.StringVar(&b.Precision, "precision", "fp32",
@@ -83,7 +83,7 @@ func (b *benches) check(f *pflag.FlagSet) error {
 		return errors.New("--models: the list is empty")
 	}
 	for _, model := range b.Models {
-		if err := cli.OneOf("models", model, nn.VGGNames()...); err != nil {
+		if err := cli.OneOf("models", model, nn.Names()...); err != nil {
 			return err
 		}
 	}
