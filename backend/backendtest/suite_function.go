@@ -58,7 +58,8 @@ func functionErrors(f tensor.Function, z, ez float64) (value, derivative float64
 		ez += 4 * unit * (math.Abs(z) + 4) // where α·z + 1/2 meets a bend, for an α of 1/8 and more
 	}
 	y, d := apply(f, z)
-	for _, near := range []float64{z - ez, z + ez} {
+	bend := max(z-ez, min(float64(f.Threshold), z+ez)) // where a ReLU may jump
+	for _, near := range []float64{z - ez, z + ez, bend, max(z-ez, math.Nextafter(bend, math.Inf(-1)))} {
 		nearY, nearD := apply(f, near)
 		value, derivative = max(value, math.Abs(nearY-y)), max(derivative, math.Abs(nearD-d))
 	}
