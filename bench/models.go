@@ -14,7 +14,7 @@ const classes = 10
 // Networks returns the names of the networks that can be measured. bench/peers/networks.py has the
 // same.
 func Networks() []string {
-	return slices.Concat(nn.VGGNames(), nn.ResNetNames(), []string{"tutorial", "convnet", "separable", "vgg16-224"})
+	return append(nn.Names(), "tutorial", "convnet", "separable", "vgg16-224")
 }
 
 // buildNetwork returns a network as it is trained: the VGG table with all its tricks, the others as
@@ -22,15 +22,8 @@ func Networks() []string {
 func buildNetwork(name string) (*nn.Network, error) {
 	const l2 = 5e-4
 	input := tensor.Shape{32, 32, 3}
-	if slices.Contains(nn.VGGNames(), name) {
-		network, err := nn.VGG(name, nn.VGGOptions{Input: input, Classes: classes, BatchNorm: true, Dropout: 0.5, L2: l2})
-		if err != nil {
-			return nil, err
-		}
-		return nn.Build(network)
-	}
-	if slices.Contains(nn.ResNetNames(), name) {
-		network, err := nn.ResNet(name, nn.ResNetOptions{Input: input, Classes: classes, L2: l2})
+	if slices.Contains(nn.Names(), name) {
+		network, err := nn.Named(name, nn.VGGOptions{Input: input, Classes: classes, BatchNorm: true, Dropout: 0.5, L2: l2})
 		if err != nil {
 			return nil, err
 		}

@@ -162,7 +162,7 @@ func peers(all []peer, o *Options, model, pass string) (programs []*contender, e
 
 // exportNetwork writes a network as an ONNX model, with the layout that its readers prefer.
 func exportNetwork(model, path string) error {
-	b, err := cpu.New(cpu.Options{})
+	b, err := cpu.Open(cpu.Options{})
 	if err != nil {
 		return err
 	}

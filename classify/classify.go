@@ -87,14 +87,29 @@ var (
 
 // Open opens the model at path: the folder of a run, a checkpoint (.lamina), or a whole model of
 // Keras or in safetensors. Close the model to free its memory.
-func Open(path string, o Options) (*Model, error) {
+func Open(path string, o Options) (*Model, error) { return system().open(path, o) }
+
+// ReadModel reads the network that [Open] opens, with its weights, for training or export. It also
+// returns sentences that the user should know, see [Model.Notes]. Close the model to free its
+// memory.
+func ReadModel(b backend.Backend, path string) (*nn.Model, []string, error) {
+	s := system()
+	file, err := s.locate(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.model(b, path, file)
+}
+
+// system is where the system's files are.
+func system() source {
 	return source{os.Stat, filepath.Join, func(b backend.Backend, file string) (*nn.Model, *keras.LoadSummary, error) {
 		if isCheckpoint(file) {
 			m, err := nn.OpenModel(b, file) // which verifies the checksum too
 			return m, &keras.LoadSummary{}, err
 		}
 		return keras.OpenModel(b, file)
-	}}.open(path, o)
+	}}
 }
 
 // OpenFS is [Open] for a file or folder of fsys, such as an embed.FS. A file that its file system
@@ -172,14 +187,7 @@ func (s source) locate(path string) (string, error) {
 
 // openOn opens the model of a file, at path, on a backend.
 func (s source) openOn(b backend.Backend, path, file string, o Options) (*Model, error) {
-	m, summary, err := s.read(b, file)
-	if file != path && (errors.Is(err, nn.ErrDamaged) || errors.Is(err, fs.ErrNotExist)) { // a run keeps two
-		if older, _, failed := s.read(b, nn.PreviousCheckpoint(file)); failed == nil {
-			m, err = older, nil
-			summary = &keras.LoadSummary{Notes: []string{
-				file + " is damaged or missing: this is the model of the checkpoint before it"}}
-		}
-	}
+	m, notes, err := s.model(b, path, file)
 	if err != nil {
 		return nil, err
 	}
@@ -188,8 +196,23 @@ func (s source) openOn(b backend.Backend, path, file string, o Options) (*Model,
 	if err != nil {
 		return nil, err
 	}
-	opened.notes = slices.Concat(summary.NotFinite, summary.Notes)
+	opened.notes = notes
 	return opened, nil
+}
+
+// model reads the model of a file, at path, and what the user should know of it. Of a run whose last
+// checkpoint is damaged it reads the one before.
+func (s source) model(b backend.Backend, path, file string) (*nn.Model, []string, error) {
+	m, summary, err := s.read(b, file)
+	if file != path && (errors.Is(err, nn.ErrDamaged) || errors.Is(err, fs.ErrNotExist)) {
+		if older, _, failed := s.read(b, nn.PreviousCheckpoint(file)); failed == nil {
+			return older, []string{file + " is damaged or missing: this is the model of the checkpoint before it"}, nil
+		}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return m, slices.Concat(summary.NotFinite, summary.Notes), nil
 }
 
 // nameOf returns the name of a folder, or of a file without its extension.

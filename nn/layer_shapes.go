@@ -49,7 +49,7 @@ func (l Dropout) name() string           { return l.Name }
 func (l Add) name() string               { return l.Name }
 func (l Concatenate) name() string       { return l.Name }
 func (l From) name() string              { return l.Layer.name() }
-func (Residual) name() string            { return "" }
+func (l Residual) name() string          { return l.Name }
 
 const (
 	needsImage  = "needs an image (height, width, channels): put it before Flatten"

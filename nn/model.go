@@ -48,6 +48,25 @@ func newModel(d *scope, net *Network) (*Model, error) {
 	return m, nil
 }
 
+// Describe returns the model with other names of the classes and another normalization of pixels,
+// as in [Sequential]; nil ones stay as they are. It shares the weights with m, and either's Close
+// frees them.
+func (m *Model) Describe(labels []string, mean, std []float32) (*Model, error) {
+	net := *m.Network
+	if labels != nil {
+		net.Labels = labels
+	}
+	if mean != nil || std != nil {
+		net.Mean, net.Std = mean, std
+	}
+	if err := net.checkImages(); err != nil {
+		return nil, err
+	}
+	described := *m
+	described.Network = &net
+	return &described, nil
+}
+
 // Close waits for other goroutines' operations and frees the weights. Later operations return an
 // error. Predictors of the model are not affected, as they have copies of the weights. Close of the
 // model of a Trainer closes the Trainer, too.

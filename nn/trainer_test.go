@@ -126,7 +126,9 @@ func predict(t *testing.T, m *Model) []float32 {
 
 // TestBackendsAgree trains on the reference and on each level of the CPU.
 func TestBackendsAgree(t *testing.T) {
-	for name, net := range someNetworks(t) {
+	networks := someNetworks(t)
+	maps.Copy(networks, graphs(t))
+	for name, net := range networks {
 		t.Run(name, func(t *testing.T) {
 			train := func(t *testing.T, b backend.Backend) *Trainer {
 				c := tinyConfig()

@@ -102,13 +102,15 @@ func (g *graph) build(o Options) error {
 		}
 	}
 	g.values = []string{x}
-	layers := g.net.Table[:len(g.net.Table)-1] // the last row is the output's
-	for _, row := range layers {
+	for _, row := range g.net.Table {
+		if row.Layer == nil {
+			break // the row of the Output
+		}
 		if err := g.addRow(row); err != nil {
 			return err
 		}
 	}
-	logits := g.input(len(layers) - 1)
+	logits := g.values[len(g.values)-1]
 	if g.net.Output == nn.SigmoidOutput {
 		p := g.node("Sigmoid", []string{logits})
 		g.named("Concat", []string{g.node("Sub", []string{g.scalar(1), p}), p}, "probabilities", attribute{"axis", 1})

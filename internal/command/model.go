@@ -87,22 +87,31 @@ func assumption(command string, channels int) string {
 }
 
 func (m *model) openOn(b backend.Backend) (*classify.Model, error) {
-	o := classify.Options{Backend: b, Mean: m.mean, Std: m.std}
-	if m.labels != "" {
-		text, err := infile.ReadFile(m.labels)
-		if err != nil {
-			return nil, fmt.Errorf("--labels %s: %w", m.labels, infile.Cause(err))
-		}
-		o.Labels = []string{}
-		for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) { // a byte-order mark, as on Windows
-			if line = strings.TrimSpace(line); line != "" {
-				o.Labels = append(o.Labels, line)
-			}
-		}
+	labels, err := m.readLabels()
+	if err != nil {
+		return nil, err
 	}
-	opened, err := classify.Open(m.path, o)
+	opened, err := classify.Open(m.path, classify.Options{Backend: b, Mean: m.mean, Std: m.std, Labels: labels})
 	if errors.Is(err, classify.ErrLabels) {
 		err = fmt.Errorf("--labels %s: %w", m.labels, err)
 	}
 	return opened, err
+}
+
+// readLabels returns the lines of the file of --labels, nil without one.
+func (m *model) readLabels() ([]string, error) {
+	if m.labels == "" {
+		return nil, nil
+	}
+	text, err := infile.ReadFile(m.labels)
+	if err != nil {
+		return nil, fmt.Errorf("--labels %s: %w", m.labels, infile.Cause(err))
+	}
+	labels := []string{}
+	for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) { // a byte-order mark, as on Windows
+		if line = strings.TrimSpace(line); line != "" {
+			labels = append(labels, line)
+		}
+	}
+	return labels, nil
 }

@@ -12,9 +12,10 @@ import (
 
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/run"
+	"github.com/lamina-go/lamina/nn"
 )
 
-const trainUsage = `Train a VGG network to classify 32x32 images.
+const trainUsage = `Train a VGG or a ResNet to classify 32x32 images.
 
 Usage: lamina train [flags]
 
@@ -67,6 +68,12 @@ func (t *train) check(flags *pflag.FlagSet) error {
 	}
 	if err := cmp.Or(notEmpty(flags, "out", "resume"), aboveZero("save-every", t.saveEvery)); err != nil {
 		return err
+	}
+	if slices.Contains(nn.ResNetNames(), t.Model) {
+		if flags.Changed("dropout") && t.Dropout != 0 || !t.BatchNorm {
+			return fmt.Errorf("--model %s has batch normalization and no dropout: omit --dropout and --bn", t.Model)
+		}
+		t.Dropout = 0
 	}
 	if err := t.Absolute(); err != nil || t.resume != "" {
 		return err // flags are checked together with the settings of the run
