@@ -20,6 +20,8 @@ type File struct {
 	closer io.Closer
 	layers []layer
 	order  order
+	nodes  []*classNode // of a file by class without a model
+	leaves []string     // names of the network's layers with weights, in the order of the file
 	// rotated says that convolution kernels are rotated by 180°.
 	rotated bool
 	// network is nil in a file of weights only. networkError says why a model cannot be used.

@@ -106,12 +106,7 @@ func (f *File) pairsByName(net *nn.Network) []pair {
 
 // checkInOrder is check for the layers with weights, paired in order.
 func (f *File) checkInOrder(net *nn.Network, skip bool) (*transfer, error) {
-	var here []*nn.LayerInfo
-	for i := range net.Table {
-		if len(net.Table[i].Weights) > 0 {
-			here = append(here, &net.Table[i])
-		}
-	}
+	here := f.rows(net)
 	layers := f.weighted(net)
 	if len(here) != len(layers) {
 		return nil, f.wrap(fmt.Errorf("it has %d layers with weights, the network %d", len(layers), len(here)))
@@ -121,6 +116,29 @@ func (f *File) checkInOrder(net *nn.Network, skip bool) (*transfer, error) {
 		pairs = append(pairs, pair{here[i], &layers[i]})
 	}
 	return f.check(net, pairs, skip)
+}
+
+// rows returns the layers of a network that have weights: in the order of the file's, if they are
+// the same layers.
+func (f *File) rows(net *nn.Network) []*nn.LayerInfo {
+	var rows []*nn.LayerInfo
+	byName := map[string]*nn.LayerInfo{}
+	for i := range net.Table {
+		if row := &net.Table[i]; len(row.Weights) > 0 {
+			rows = append(rows, row)
+			byName[row.Name] = row
+		}
+	}
+	var ordered []*nn.LayerInfo
+	for _, name := range f.leaves {
+		if row := byName[name]; row != nil {
+			ordered = append(ordered, row)
+		}
+	}
+	if len(ordered) == len(rows) {
+		return ordered
+	}
+	return rows
 }
 
 // transfer is a checked list of weights to load.

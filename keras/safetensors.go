@@ -81,7 +81,7 @@ func noLayers(entries []safetensors.Entry) error {
 
 // rank returns the position of a weight in its layer. Other writers of safetensors sort by name.
 func rank(name string) int {
-	for i, names := range [][]string{{"kernel", "gamma"}, {"bias", "beta"}, {"moving_mean"}, {"moving_variance"}} {
+	for i, names := range [][]string{{"kernel", "gamma", "depthwise_kernel"}, {"pointwise_kernel"}, {"bias", "beta"}, {"moving_mean"}, {"moving_variance"}} {
 		if slices.Contains(names, name) {
 			return i
 		}
