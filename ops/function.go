@@ -91,7 +91,9 @@ func (l Level) generalReLUGrad(dx, dy, x []float32, r generalReLU) {
 }
 
 // formula is a function and its derivative. alpha is tensor.Function.Alpha.
-type formula struct{ value, derivative func(x, alpha float64) float64 }
+type formula struct {
+	value, derivative func(x, alpha float64) float64
+}
 
 // formulaOf returns the formula of a function other than the identity and ReLU.
 func formulaOf(kind tensor.FunctionKind) *formula {
