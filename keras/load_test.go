@@ -3,6 +3,7 @@ package keras
 import (
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -11,7 +12,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// A weight of several parts arrives whole from each kind of file.
+// A weight of several parts arrives whole from each kind of file, and is not in memory beside the
+// model.
 func TestLoadInParts(t *testing.T) {
 	b, err := cpu.Open(cpu.Options{})
 	if err != nil {
@@ -35,9 +37,16 @@ func TestLoadInParts(t *testing.T) {
 		if err := Save(path, m, nil); err != nil {
 			t.Fatal(err)
 		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		got, _, err := OpenModel(b, path)
 		if err != nil {
 			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		// Elsewhere the model itself is allocated by Go.
+		if n := after.TotalAlloc - before.TotalAlloc; n > 2*4*partSize && runtime.GOOS == "linux" {
+			t.Errorf("%s: %d bytes allocated besides the model, of a weight of %d", name, n, 4*m.Weights[0].Shape.Size())
 		}
 		sameWeights(t, got, m)
 	}

@@ -45,6 +45,16 @@ func (d *Folder) restore(t *nn.Trainer) (note string, err error) {
 	return fmt.Sprintf("%s is damaged: the run resumes from %s", last, PreviousName), nil
 }
 
+// undone returns the epochs after those of the checkpoint that the run had finished, and that it is
+// about to repeat.
+func (d *Folder) undone(saved []nn.Row) []nn.Row {
+	_, rows, err := Read(d.Path)
+	if err != nil || len(rows) < len(saved) {
+		return nil // the history is written again from the checkpoint
+	}
+	return rows[len(saved):]
+}
+
 // generations is the number of checkpoints that a run has at a time: the last, the one before, and
 // the next while it is written.
 const generations = 3

@@ -195,6 +195,28 @@ func sameAfterKills(t *testing.T, want result, took time.Duration, more ...strin
 	})
 }
 
+// A run that is killed in an epoch after some that were not saved repeats those to the same bits,
+// curves and best model.
+func TestKilledAfterUnsavedEpochs(t *testing.T) {
+	clitest.Once(t)
+	args := func(dir string) []string {
+		return small(dir, "--epochs", "4", "--tensorboard", dir, "--save", filepath.Join(dir, "best.h5"), "--save-best")
+	}
+	alone, dir := filepath.Join(t.TempDir(), "alone"), filepath.Join(t.TempDir(), "run")
+	succeed(t, args(alone)...)
+	p := start(t, args(dir)...)
+	p.Await("epoch 3/4")
+	p.Kill()
+	p.End()
+	t.Logf("the checkpoint is of epoch %d, after 3", read(t, dir).Position.Epoch)
+	succeed(t, "--resume", dir)
+	same(t, dir, read(t, alone))
+	sameEvents(t, dir)
+	if fingerprint(t, filepath.Join(dir, "best.h5")) != fingerprint(t, filepath.Join(alone, "best.h5")) {
+		t.Error("the best model is another")
+	}
+}
+
 // sameEvents compares the sizes of the TensorBoard files with those of files written at once.
 func sameEvents(t *testing.T, dir string) {
 	t.Helper()
@@ -376,7 +398,7 @@ func TestKeepsTheCheckpoint(t *testing.T) {
 func TestResumesFromThePreviousCheckpoint(t *testing.T) {
 	clitest.Once(t)
 	dir := filepath.Join(t.TempDir(), "run")
-	succeed(t, small(dir, "--save-every", "1ms")...)
+	succeed(t, small(dir, "--save-every", "1ms", "--tensorboard", dir)...)
 	want := read(t, dir)
 	last, previous := filepath.Join(dir, run.CheckpointName), filepath.Join(dir, run.PreviousName)
 	zero := func(t *testing.T, path string) {
@@ -408,6 +430,7 @@ func TestResumesFromThePreviousCheckpoint(t *testing.T) {
 			same(t, dir, want)
 		})
 	}
+	sameEvents(t, dir)
 	t.Run("both damaged", func(t *testing.T) {
 		zero(t, last)
 		cut(t, previous)

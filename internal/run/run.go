@@ -129,7 +129,7 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 		}
 	}
 	if path := j.Settings.TensorBoard; path != "" {
-		if board, err = report.OpenTensorBoard(path, t.History); err != nil {
+		if board, err = report.OpenTensorBoard(path, t.History, dir.undone(t.History)); err != nil {
 			return nil, fmt.Errorf("--tensorboard %w", err)
 		}
 		defer board.Close()
