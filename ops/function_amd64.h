@@ -70,6 +70,12 @@
 	VMINPS V4, V5, V0  \
 	EXP
 
+// EXPMINUSONE sets V0 = e^x − 1 after EXP, for x <= 0: 2^n·(e^r − 1) + (2^n − 1) does not cancel.
+#define EXPMINUSONE \
+	VMULPS      V2, V1, V1    \
+	VSUBPS      V11, V1, V0   \
+	VFMADD231PS V3, V1, V0
+
 // EXPABS sets V0 = e^−|a|.
 #define EXPABS(a) \
 	VORPS V9, a, V0   \
@@ -145,7 +151,7 @@
 // x, or α·(e^x − 1)
 #define ELU \
 	EXPNOTPOSITIVE        \
-	VSUBPS  V11, V0, V0   \
+	EXPMINUSONE           \
 	VMULPS  V8, V0, V0    \
 	POSITIVE(V4, V3)      \
 	VMOVAPS V4, V5        \
@@ -162,8 +168,8 @@
 // SELU's sides meet at 0, which is one with the positive: −0 + 0 = 0.
 #define SELU \
 	EXPNOTPOSITIVE        \
-	VSUBPS  V11, V0, V1   \
-	VMULPS  V8, V1, V1    \
+	EXPMINUSONE           \
+	VMULPS  V8, V0, V1    \
 	VMULPS  V7, V4, V0    \
 	VXORPS  V3, V3, V3    \
 	VADDPS  V4, V3, V3    \
