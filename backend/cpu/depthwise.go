@@ -6,8 +6,14 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// depthwiseBlock is about how many elements of the result a job computes.
-const depthwiseBlock = 1 << 13
+// depthwiseBlock returns about how many elements of a result of some pixels a job computes: less of
+// small images, all of whose pixels then stay in the cache.
+func depthwiseBlock(pixels int) int {
+	if pixels <= 64 {
+		return 1 << 11
+	}
+	return 1 << 13
+}
 
 // depthwiseColumns is how many channels of the kernel's gradient a job computes.
 const depthwiseColumns = 64
@@ -58,8 +64,8 @@ func (b *Backend) DepthwiseConv2D(s backend.DepthwiseSpec) (backend.Conv2D, erro
 	p.columns = p.images * channels
 	p.forwardTask, p.inputTask, p.sumTask, p.addTask = p.forwardJob, p.inputJob, p.sumJob, p.addJob
 	p.forward, p.backward = newWindowTaps(b, s.H, s.W, s.Window)
-	p.yJobs = newPixelJobs(h*w, s.N*channels, p.columns, depthwiseBlock)
-	p.xJobs = newPixelJobs(s.H*s.W, s.N*channels, p.columns, depthwiseBlock)
+	p.yJobs = newPixelJobs(h*w, s.N*channels, p.columns, depthwiseBlock(h*w))
+	p.xJobs = newPixelJobs(s.H*s.W, s.N*channels, p.columns, depthwiseBlock(s.H*s.W))
 	var err error
 	if p.xFloats, err = newFloatCopy(b, s.Multiplier); err != nil {
 		return nil, err

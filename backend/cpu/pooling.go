@@ -8,6 +8,9 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
+// poolBlock is about how many elements of dx a job computes.
+const poolBlock = 1 << 13
+
 // Pool makes a plan of a pool.
 func (b *Backend) Pool(s backend.PoolSpec) (backend.Activation, error) {
 	n, h, w, c := s.Shape.NHWC()
@@ -21,7 +24,7 @@ func (b *Backend) Pool(s backend.PoolSpec) (backend.Activation, error) {
 	p.covered, p.covering = newWindowTaps(b, h, w, s.Window)
 	// A job of a large window reads much and computes little.
 	most := max(blockSize/s.Window.Taps(), 4*ops.Lanes)
-	p.yJobs, p.xJobs = newPixelJobs(outH*outW, p.size, ops.Lanes, most), newPixelJobs(h*w, p.size, ops.Lanes, depthwiseBlock)
+	p.yJobs, p.xJobs = newPixelJobs(outH*outW, p.size, ops.Lanes, most), newPixelJobs(h*w, p.size, ops.Lanes, poolBlock)
 	if s.Kind == backend.AveragePool {
 		p.weigh()
 	}
