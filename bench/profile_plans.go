@@ -16,9 +16,9 @@ func (p *profile) activationBytes(n int) float64 { return p.element * float64(n)
 // Conv2D makes a plan of the next layer.
 func (p *profile) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	plan, err := p.Backend.Conv2D(s)
-	detail := fmt.Sprintf("%dx%d %d→%d, %dx%d", s.H, s.W, s.In, s.Out, s.Window.Height, s.Window.Width)
-	bytes := p.activationBytes(s.N*s.H*s.W*(s.In+s.Out)) + floatBytes(s.Window.Height*s.Window.Height*s.In*s.Out)
-	return p.linear(plan, "conv", detail, cost{flop: flop(s), bytes: bytes}), err
+	h, w := s.Window.Output(s.H, s.W)
+	bytes := p.activationBytes(s.N*(s.H*s.W*s.In+h*w*s.Out)) + floatBytes(s.Window.Taps()*s.In*s.Out)
+	return p.linear(plan, "conv", convName(s), cost{flop: flop(s), bytes: bytes}), err
 }
 
 // DepthwiseConv2D makes a plan of the next layer.

@@ -8,81 +8,22 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// node is a layer, or several that one plan computes.
-type node struct {
-	layer      Layer
-	in, out    tensor.Shape // of one image
-	weights    []Weight
-	norm       bool   // a BatchNorm follows
-	relu, pool bool   // fused: a ReLU, and then a 2x2 max pool
-	dropout    uint32 // number of the dropout layer
-	batchNorm  int    // number of the BatchNorm layer
-}
-
-// nodes returns the network as a backend computes it. Training does not fuse a ReLU with the
-// convolution before it, whose output its backward pass needs.
-func (net *Network) nodes(inference bool) []node {
-	var nodes []node
-	var dropouts uint32
-	var norms int
-	in := net.Input
-	for i := 0; i < len(net.Layers); i++ {
-		n := node{layer: net.Layers[i], in: in, weights: net.Table[i].Weights}
-		switch n.layer.(type) {
-		case Conv2D, Dense:
-			n.norm = follows[BatchNorm](net, i)
-			if n.relu = inference && follows[ReLU](net, i); n.relu {
-				i++
-			}
-		case BatchNorm:
-			n.batchNorm = norms
-			norms++
-			if n.relu = follows[ReLU](net, i); n.relu {
-				i++
-				if n.pool = follows[MaxPool](net, i); n.pool {
-					i++
-				}
-			}
-		case Dropout:
-			n.dropout = dropouts
-			dropouts++
-			if inference {
-				continue
-			}
-		}
-		n.out = net.Table[i].Output
-		nodes = append(nodes, n)
-		in = n.out
-	}
-	return nodes
-}
-
-// function returns the fused activation function.
-func (n node) function() tensor.Function {
-	if n.relu {
-		return tensor.Rectifier()
-	}
-	return tensor.Function{}
-}
-
-// follows reports whether the layer after layer i is an L.
-func follows[L Layer](net *Network, i int) bool {
-	if i+1 == len(net.Layers) {
-		return false
-	}
-	_, ok := net.Layers[i+1].(L)
-	return ok
-}
-
-// shapes returns the shapes of the activations for n images: the images, then each node's output.
-func (net *Network) shapes(nodes []node, n int) []tensor.Shape {
-	batch := func(s tensor.Shape) tensor.Shape { return slices.Insert(slices.Clone(s), 0, n) }
-	all := []tensor.Shape{batch(net.Input)}
+// shapes returns the shapes of the values for one image.
+func (net *Network) shapes(nodes []node) []tensor.Shape {
+	all := []tensor.Shape{net.Input}
 	for _, node := range nodes {
-		all = append(all, batch(node.out))
+		all = append(all, node.out)
 	}
 	return all
 }
+
+// loss returns the loss of n images.
+func (net *Network) loss(n int) backend.LossSpec {
+	return backend.LossSpec{N: n, Classes: net.Classes, Sigmoid: net.Output == SigmoidOutput}
+}
+
+// batch returns the shape of n images.
+func batch(n int, s tensor.Shape) tensor.Shape { return slices.Insert(slices.Clone(s), 0, n) }
 
 // pass is a list of plan calls.
 type pass []func()
@@ -102,102 +43,245 @@ type compiler struct {
 	gradients tensor.Tensor // of one parameter group at a time; nil in inference
 	fresh     tensor.Tensor // an element for each BatchNorm layer; nil in inference
 	groups    paramGroups
-	flow      []tensor.Tensor // the images, then each node's output
+	nodes     []node
+	flow      *flow
+	values    []tensor.Tensor
+	sides     []tensor.Tensor // flow.sides; nil in inference
 	seed      uint64          // of the dropout masks
 }
 
+// backwardPass returns the calls that compute the gradients of a node's inputs, nil where none is
+// wanted, and of its weights, from that of its output.
+type backwardPass func(dxs []tensor.Tensor, dy tensor.Tensor) (pass, error)
+
 // compile returns the forward pass and, in training, the backward pass, which also updates the
-// parameters. The backward pass expects the gradient of the last node's output in that output's
-// memory. Each node then writes the gradient of its input over the input.
-func (c *compiler) compile(nodes []node) (forward, backward pass, err error) {
-	first := slices.IndexFunc(nodes, func(n node) bool { return len(n.weights) > 0 })
-	for i, n := range nodes {
-		f, b, err := c.node(n, c.flow[i+1], c.flow[i], i == first)
+// parameters. The backward pass expects the gradient of the logits in their memory.
+func (c *compiler) compile() (forward, backward pass, err error) {
+	c.flow = newFlow(c.nodes)
+	passes := make([]backwardPass, len(c.nodes))
+	for i, n := range c.nodes {
+		var xs []tensor.Tensor
+		for _, v := range n.inputs {
+			xs = append(xs, c.values[v])
+		}
+		f, b, err := c.node(n, c.values[i+1], xs)
 		if err != nil {
 			return nil, nil, err
 		}
-		forward = append(forward, f)
-		if i < first || c.inference {
+		forward, passes[i] = append(forward, f), b
+	}
+	if !c.inference {
+		backward, err = c.backward(passes)
+	}
+	return forward, backward, err
+}
+
+// backward returns the backward pass of the network.
+func (c *compiler) backward(passes []backwardPass) (backward pass, err error) {
+	parts := make([][]tensor.Tensor, len(c.values)) // of each value's gradient
+	last := len(c.values) - 1
+	parts[last] = []tensor.Tensor{c.values[last]}
+	for i, n := range slices.Backward(c.nodes) {
+		if !c.flow.needed[i+1] {
 			continue
 		}
-		if len(n.weights) > 0 {
-			if g := c.groups.of(n.weights[0]); n.weights[0].Offset == g.from {
+		dxs := c.inputGradients(i, parts[i+1][0])
+		calls, err := passes[i](dxs, parts[i+1][0])
+		if err != nil {
+			return nil, err
+		}
+		backward = append(backward, calls...)
+		if weights := n.trainable(); len(weights) > 0 {
+			if g := c.groups.of(weights[0]); weights[0].Offset == g.from {
 				backward = append(backward, g.step)
 			}
 		}
-		backward = append(backward, b)
+		for k, v := range n.inputs {
+			if c.flow.needed[v] {
+				parts[v] = append(parts[v], dxs[k])
+			}
+		}
+		for _, v := range n.inputs {
+			if c.flow.first[v] != i || len(parts[v]) < 2 {
+				continue
+			}
+			sum, err := c.sum(c.values[v], parts[v])
+			if err != nil {
+				return nil, err
+			}
+			backward = append(backward, sum)
+			parts[v] = []tensor.Tensor{c.values[v]}
+		}
 	}
-	slices.Reverse(backward)
-	return forward, backward, nil
+	return backward, nil
 }
 
-// node returns the calls of one node, which computes y from x. The input of the first node with
-// weights needs no gradient.
-func (c *compiler) node(n node, y, x tensor.Tensor, first bool) (forward, backward func(), err error) {
+// inputGradients returns where the backward pass of node i leaves the gradients of its inputs, nil
+// where none is wanted, given where that of its output lies.
+func (c *compiler) inputGradients(i int, dy tensor.Tensor) (dxs []tensor.Tensor) {
+	n := c.nodes[i]
+	_, add := n.layer.(Add)
+	for k, v := range n.inputs {
+		var dx tensor.Tensor
+		switch side := c.flow.side[i][k]; {
+		case !c.flow.wanted(n, v):
+		case add && n.function == (tensor.Function{}):
+			dx = dy
+		case add:
+			dx = c.values[i+1]
+		case side >= 0:
+			dx = c.backend.View(c.sides[side], 0, c.values[v].Shape())
+		default:
+			dx = c.values[v]
+		}
+		dxs = append(dxs, dx)
+	}
+	return dxs
+}
+
+// sum returns a call that adds the parts of a gradient.
+func (c *compiler) sum(dx tensor.Tensor, parts []tensor.Tensor) (func(), error) {
+	p, err := c.backend.Add(backend.AddSpec{Shape: dx.Shape(), Inputs: len(parts)})
+	return func() { p.Forward(dx, parts) }, err
+}
+
+// node returns the calls of one node, which computes y from xs.
+func (c *compiler) node(n node, y tensor.Tensor, xs []tensor.Tensor) (forward func(), backward backwardPass, err error) {
+	x := xs[0]
+	still := !c.flow.needed[n.inputs[0]] // the input needs no gradient
 	switch l := n.layer.(type) {
 	case Conv2D:
 		p, err := c.backend.Conv2D(backend.Conv2DSpec{
-			N: c.n, H: n.in[0], W: n.in[1], In: n.in[2], Out: l.Filters, Window: tensor.Centered(l.Kernel),
-			BatchNorm: n.norm, Function: n.function(), Inference: c.inference, Constant: c.constant, NoInputGrad: first})
+			N: c.n, H: n.in[0], W: n.in[1], In: n.in[2], Out: l.Filters, Window: n.window,
+			BatchNorm: n.norm, Function: n.function, Inference: c.inference, Constant: c.constant, NoInputGrad: still})
 		if err != nil {
 			return nil, nil, err
 		}
-		w, forward, err := c.linear(p, n, y, x)
-		if err != nil || c.inference {
-			return forward, nil, err
+		return c.linear(p, n, y, x)
+	case DepthwiseConv2D:
+		p, err := c.backend.DepthwiseConv2D(backend.DepthwiseSpec{
+			N: c.n, H: n.in[0], W: n.in[1], C: n.in[2], Multiplier: l.multiplier(), Window: n.window,
+			BatchNorm: n.norm, Function: n.function, Inference: c.inference, Constant: c.constant, NoInputGrad: still})
+		if err != nil {
+			return nil, nil, err
 		}
-		return forward, c.backwardLinear(p, w, c.gradient(n.weights[0]), c.gradient(n.weights[1]), y, x, first), nil
+		return c.linear(p, n, y, x)
 	case Dense:
-		spec := backend.DenseSpec{
-			N: c.n, In: n.in[0], Out: l.Units,
-			BatchNorm: n.norm, Function: n.function(), Inference: c.inference, Constant: c.constant, NoInputGrad: first}
-		p, err := c.backend.Dense(spec)
-		if err != nil {
-			return nil, nil, err
-		}
-		w, forward, err := c.linear(p, n, y, x)
-		if err != nil || c.inference {
-			return forward, nil, err
-		}
-		if rows := c.groups.slices(n.weights[0]); len(rows) > 1 {
-			backward, err = c.denseInSlices(spec, rows, w, n.weights, y, x)
-			return forward, backward, err
-		}
-		return forward, c.backwardLinear(p, w, c.gradient(n.weights[0]), c.gradient(n.weights[1]), y, x, first), nil
+		return c.dense(l, n, y, x, still)
 	case BatchNorm:
 		return c.batchNorm(l, n, y, x)
+	case Add:
+		p, err := c.backend.Add(backend.AddSpec{Shape: y.Shape(), Inputs: len(xs), Function: n.function})
+		if err != nil {
+			return nil, nil, err
+		}
+		return func() { p.Forward(y, xs) }, func(dxs []tensor.Tensor, dy tensor.Tensor) (pass, error) {
+			if n.function == (tensor.Function{}) {
+				return nil, nil // dxs are dy
+			}
+			dz := make([]tensor.Tensor, len(xs))
+			dz[0] = y
+			return pass{func() { p.Backward(dz, dy, xs) }}, nil
+		}, nil
+	case Concatenate:
+		var spec backend.ConcatSpec
+		for _, x := range xs {
+			spec.Shapes = append(spec.Shapes, x.Shape())
+		}
+		p, err := c.backend.Concat(spec)
+		return func() { p.Forward(y, xs) }, func(dxs []tensor.Tensor, dy tensor.Tensor) (pass, error) {
+			return pass{func() { p.Backward(dxs, dy, xs) }}, nil
+		}, err
 	}
 	p, err := c.activation(n, x.Shape())
+	return func() { p.Forward(y, x) }, func(dxs []tensor.Tensor, dy tensor.Tensor) (pass, error) {
+		return pass{func() { p.Backward(dxs[0], dy, x) }}, nil
+	}, err
+}
+
+// linear returns the passes of a convolution or a dense layer.
+func (c *compiler) linear(p backend.Dense, n node, y, x tensor.Tensor) (forward func(), backward backwardPass, err error) {
+	w, err := c.kernel(n)
 	if err != nil {
 		return nil, nil, err
 	}
-	return func() { p.Forward(y, x) }, func() { p.Backward(x, y, x) }, nil
+	b := c.bias(n)
+	return func() { p.Forward(y, x, w, b) }, func(dxs []tensor.Tensor, dy tensor.Tensor) (pass, error) {
+		var dw, db tensor.Tensor
+		if n.weights[0].Trainable {
+			dw, db = c.gradient(n.weights[0]), c.biasGradient(n)
+		}
+		return pass{c.backwardLinear(p, w, dw, db, dxs[0], dy, x)}, nil
+	}, nil
 }
 
-// linear returns the kernel and the forward pass of a convolution or a dense layer.
-func (c *compiler) linear(p backend.Dense, n node, y, x tensor.Tensor) (w tensor.Tensor, forward func(), err error) {
-	w, err = c.backend.Kernel(c.parameters, n.weights[0].Offset, n.weights[0].Shape)
-	b := c.view(c.parameters, n.weights[1])
-	return w, func() { p.Forward(y, x, w, b) }, err
+// kernel returns the w of a convolution or a dense layer.
+func (c *compiler) kernel(n node) (tensor.Tensor, error) {
+	w := n.weights[0]
+	if _, depthwise := n.layer.(DepthwiseConv2D); depthwise {
+		return c.view(c.flat(w), w), nil
+	}
+	return c.backend.Kernel(c.flat(w), w.Offset, w.Shape)
 }
 
-// backwardLinear returns the backward passes of a convolution, a dense layer or a slice of one. The
-// first layer's input needs no gradient.
-func (c *compiler) backwardLinear(p backend.Dense, w, dw, db, y, x tensor.Tensor, first bool) func() {
+// bias returns the bias of a convolution or a dense layer, nil if there is none, and biasGradient its
+// gradient.
+func (c *compiler) bias(n node) tensor.Tensor {
+	if len(n.weights) == 1 {
+		return nil
+	}
+	return c.view(c.flat(n.weights[1]), n.weights[1])
+}
+
+func (c *compiler) biasGradient(n node) tensor.Tensor {
+	if len(n.weights) == 1 {
+		return nil
+	}
+	return c.gradient(n.weights[1])
+}
+
+// backwardLinear returns the backward passes of a convolution, a dense layer or a slice of one,
+// without that of the kernel if dw is nil, or of the input if dx is.
+func (c *compiler) backwardLinear(p backend.Dense, w, dw, db, dx, dy, x tensor.Tensor) func() {
 	return func() {
-		p.BackwardFilter(dw, db, y, x)
-		if !first {
-			p.BackwardData(x, y, w)
+		if dw != nil {
+			p.BackwardFilter(dw, db, dy, x)
+		}
+		if dx != nil {
+			p.BackwardData(dx, dy, w)
 		}
 	}
+}
+
+func (c *compiler) dense(l Dense, n node, y, x tensor.Tensor, still bool) (forward func(), backward backwardPass, err error) {
+	spec := backend.DenseSpec{
+		N: c.n, In: n.in[0], Out: l.Units,
+		BatchNorm: n.norm, Function: n.function, Inference: c.inference, Constant: c.constant, NoInputGrad: still}
+	p, err := c.backend.Dense(spec)
+	if err != nil {
+		return nil, nil, err
+	}
+	forward, backward, err = c.linear(p, n, y, x)
+	if err != nil || c.inference || !n.weights[0].Trainable {
+		return forward, backward, err
+	}
+	if rows := c.groups.slices(n.weights[0]); len(rows) > 1 {
+		backward = func(dxs []tensor.Tensor, dy tensor.Tensor) (pass, error) {
+			return c.denseInSlices(spec, rows, n, dxs[0], dy, x)
+		}
+	}
+	return forward, backward, nil
 }
 
 // denseInSlices returns the backward pass of a dense layer whose rows belong to several groups. It
 // updates each group but the last, which has the first rows, once its rows have added to the
 // input's gradient.
-func (c *compiler) denseInSlices(s backend.DenseSpec, all []backend.Rows, w tensor.Tensor, weights []Weight,
-	y, x tensor.Tensor) (backward func(), err error) {
-	db := c.gradient(weights[1])
+func (c *compiler) denseInSlices(s backend.DenseSpec, all []backend.Rows, n node, dx, dy, x tensor.Tensor) (pass, error) {
+	w, err := c.kernel(n)
+	if err != nil {
+		return nil, err
+	}
+	db := c.biasGradient(n)
 	var calls pass
 	for i, rows := range all {
 		s.Slice = rows
@@ -205,16 +289,16 @@ func (c *compiler) denseInSlices(s backend.DenseSpec, all []backend.Rows, w tens
 		if err != nil {
 			return nil, err
 		}
-		at, slice := rows.From*s.Out, weights[0]
+		at, slice := rows.From*s.Out, n.weights[0]
 		slice.Offset, slice.Shape = slice.Offset+at, tensor.Shape{rows.Len(), s.Out}
 		view, gradient := c.backend.View(w, at, slice.Shape), c.gradient(slice)
-		calls = append(calls, c.backwardLinear(p, view, gradient, db, y, x, s.NoInputGrad))
+		calls = append(calls, c.backwardLinear(p, view, gradient, db, dx, dy, x))
 		db = nil // the first slice has computed it
 		if i < len(all)-1 {
 			calls = append(calls, c.groups.of(slice).step)
 		}
 	}
-	return calls.run, nil
+	return calls, nil
 }
 
 // gradient returns a view of the gradient of a weight.
@@ -222,40 +306,59 @@ func (c *compiler) gradient(w Weight) tensor.Tensor {
 	return c.backend.View(c.gradients, w.Offset-c.groups.of(w).from, w.Shape)
 }
 
-func (c *compiler) batchNorm(l BatchNorm, n node, y, x tensor.Tensor) (forward, backward func(), err error) {
+func (c *compiler) batchNorm(l BatchNorm, n node, y, x tensor.Tensor) (forward func(), backward backwardPass, err error) {
 	spec := backend.BatchNormSpec{
 		Shape: x.Shape(), Epsilon: l.epsilon(), Momentum: l.momentum(),
 		// Keras 2's fused kernel for images does this.
 		Unbiased: len(n.in) == 3,
-		Function: n.function(), Pool: n.pool, Inference: c.inference,
+		Function: n.function, Pool: n.pool, Inference: c.inference, Frozen: n.fixed && !c.inference,
 	}
-	if !c.inference {
-		spec.Fresh = c.backend.View(c.fresh, n.batchNorm, tensor.Shape{1})
+	if !c.inference && !n.fixed {
+		spec.Fresh = c.backend.View(c.fresh, n.number, tensor.Shape{1})
 	}
 	p, err := c.backend.BatchNorm(spec)
 	if err != nil {
 		return nil, nil, err
 	}
-	gamma, beta := c.view(c.parameters, n.weights[0]), c.view(c.parameters, n.weights[1])
-	mean, variance := c.view(c.statistics, n.weights[2]), c.view(c.statistics, n.weights[3])
+	gamma, dgamma := c.weight(n, "gamma")
+	beta, dbeta := c.weight(n, "beta")
+	mean, _ := c.weight(n, "moving_mean")
+	variance, _ := c.weight(n, "moving_variance")
 	if c.inference {
 		return func() { p.Infer(y, x, gamma, beta, mean, variance) }, nil, nil
 	}
-	dgamma, dbeta := c.gradient(n.weights[0]), c.gradient(n.weights[1])
-	return func() { p.Forward(y, x, gamma, beta, mean, variance) },
-		func() { p.Backward(x, dgamma, dbeta, y, x, gamma, beta) }, nil
+	return func() { p.Forward(y, x, gamma, beta, mean, variance) }, func(dxs []tensor.Tensor, dy tensor.Tensor) (pass, error) {
+		return pass{func() { p.Backward(dxs[0], dgamma, dbeta, dy, x, gamma, beta) }}, nil
+	}, nil
+}
+
+// weight returns the weight of that name within its layer, and its gradient if it trains. They are
+// nil if the layer has none.
+func (c *compiler) weight(n node, name string) (value, gradient tensor.Tensor) {
+	w, ok := n.weight(name)
+	if !ok {
+		return nil, nil
+	}
+	if w.Trainable && !c.inference {
+		gradient = c.gradient(w)
+	}
+	return c.view(c.flat(w), w), gradient
 }
 
 func (c *compiler) activation(n node, x tensor.Shape) (backend.Activation, error) {
 	switch l := n.layer.(type) {
-	case ReLU:
-		return c.backend.Function(x, tensor.Rectifier())
-	case MaxPool:
-		return c.backend.Pool(backend.PoolSpec{Shape: x, Window: tensor.Square(2, 2)})
+	case ReLU, Activation:
+		return c.backend.Function(x, n.function)
+	case Softmax:
+		return c.backend.Softmax(x)
+	case MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool:
+		return c.backend.Pool(backend.PoolSpec{Shape: x, Window: n.window, Kind: n.kind})
+	case ZeroPadding:
+		return c.backend.Pad(backend.PadSpec{Shape: x, Top: l.Top, Bottom: l.Bottom, Left: l.Left, Right: l.Right})
 	case Flatten:
 		return c.backend.Flatten(x)
 	case Dropout:
-		return c.backend.Dropout(backend.DropoutSpec{Shape: x, Rate: l.Rate, Seed: c.seed, Layer: n.dropout})
+		return c.backend.Dropout(backend.DropoutSpec{Shape: x, Channels: l.Spatial, Rate: l.Rate, Seed: c.seed, Layer: uint32(n.number)})
 	}
 	panic(fmt.Sprintf("nn: no plan for a layer %T", n.layer))
 }

@@ -6,11 +6,11 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// batchNorms returns the names of the BatchNorm layers.
+// batchNorms returns the names of the BatchNorm layers whose running statistics change.
 func (net *Network) batchNorms() (names []string) {
-	for i, l := range net.Layers {
-		if _, ok := l.(BatchNorm); ok {
-			names = append(names, net.Table[i].Name)
+	for _, row := range net.Table {
+		if _, ok := row.Layer.(BatchNorm); ok && !row.fixed() {
+			names = append(names, row.Name)
 		}
 	}
 	return names

@@ -9,9 +9,6 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// softmax is the last row of every Network. It is computed from the logits, with the loss.
-type softmax struct{}
-
 func (Conv2D) class() (string, string)          { return "Conv2D", "conv2d" }
 func (DepthwiseConv2D) class() (string, string) { return "DepthwiseConv2D", "depthwise_conv2d" }
 func (SeparableConv2D) class() (string, string) { return "SeparableConv2D", "separable_conv2d" }
@@ -31,7 +28,6 @@ func (Dense) class() (string, string)         { return "Dense", "dense" }
 func (Dropout) class() (string, string)       { return "Dropout", "dropout" }
 func (Add) class() (string, string)           { return "Add", "add" }
 func (Concatenate) class() (string, string)   { return "Concatenate", "concatenate" }
-func (softmax) class() (string, string)       { return "Activation", "activation" }
 func (l From) class() (string, string)        { return l.Layer.class() }
 func (Residual) class() (string, string)      { return "Add", "add" }
 
@@ -52,9 +48,8 @@ func (l Dense) name() string             { return l.Name }
 func (l Dropout) name() string           { return l.Name }
 func (l Add) name() string               { return l.Name }
 func (l Concatenate) name() string       { return l.Name }
-func (softmax) name() string             { return "" }
 func (l From) name() string              { return l.Layer.name() }
-func (Residual) name() string            { return "" }
+func (l Residual) name() string          { return l.Name }
 
 const (
 	needsImage  = "needs an image (height, width, channels): put it before Flatten"
@@ -86,6 +81,25 @@ func window(in tensor.Shape, kernel, kernelWidth, stride, strideWidth int, paddi
 			in[0], in[1], w.Height, w.Width)
 	}
 	return w, nil
+}
+
+// WindowOf returns how the window of a convolution or a pool moves over an image of shape in. Other
+// layers have none.
+func WindowOf(l Layer, in tensor.Shape) (tensor.Window, error) {
+	switch l := l.(type) {
+	case Conv2D:
+		return l.window(in)
+	case DepthwiseConv2D:
+		return l.window(in)
+	case SeparableConv2D:
+		depthwise, _ := l.parts()
+		return depthwise.window(in)
+	case MaxPool:
+		return l.window(in)
+	case AveragePool:
+		return l.window(in)
+	}
+	return tensor.Window{}, errors.New("a layer without a window")
 }
 
 // windowOutput returns the shape of an image of some channels that a window has moved over.
@@ -169,8 +183,14 @@ func (l BatchNorm) output(in ...tensor.Shape) (tensor.Shape, error) {
 	return in[0], nil
 }
 
-func (l BatchNorm) epsilon() float32  { return cmp.Or(l.Epsilon, 1e-3) }
-func (l BatchNorm) momentum() float32 { return cmp.Or(l.Momentum, 0.99) }
+// What BatchNorm has where a field is 0.
+const (
+	DefaultEpsilon  = 1e-3
+	DefaultMomentum = 0.99
+)
+
+func (l BatchNorm) epsilon() float32  { return cmp.Or(l.Epsilon, DefaultEpsilon) }
+func (l BatchNorm) momentum() float32 { return cmp.Or(l.Momentum, DefaultMomentum) }
 
 func (l ReLU) output(in ...tensor.Shape) (tensor.Shape, error)    { return in[0], nil }
 func (l Softmax) output(in ...tensor.Shape) (tensor.Shape, error) { return in[0], nil }
@@ -259,9 +279,8 @@ func (l Concatenate) output(in ...tensor.Shape) (tensor.Shape, error) {
 	return out, nil
 }
 
-func (softmax) output(in ...tensor.Shape) (tensor.Shape, error) { return in[0], nil }
-func (From) output(...tensor.Shape) (tensor.Shape, error)       { return nil, errUnnested }
-func (Residual) output(...tensor.Shape) (tensor.Shape, error)   { return nil, errUnnested }
+func (From) output(...tensor.Shape) (tensor.Shape, error)     { return nil, errUnnested }
+func (Residual) output(...tensor.Shape) (tensor.Shape, error) { return nil, errUnnested }
 
 func checkL2(lambda float32) error {
 	if !(lambda >= 0 && lambda < 1) {
@@ -332,6 +351,5 @@ func (Flatten) weights(tensor.Shape) []Weight           { return nil }
 func (Dropout) weights(tensor.Shape) []Weight           { return nil }
 func (Add) weights(tensor.Shape) []Weight               { return nil }
 func (Concatenate) weights(tensor.Shape) []Weight       { return nil }
-func (softmax) weights(tensor.Shape) []Weight           { return nil }
 func (From) weights(tensor.Shape) []Weight              { return nil }
 func (Residual) weights(tensor.Shape) []Weight          { return nil }

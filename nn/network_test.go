@@ -135,7 +135,7 @@ func TestBuildErrors(t *testing.T) {
 		{"huge layer", in, []Layer{Flatten{}, Dense{Name: "d", Units: 1 << 62}}, `layer "d", given (192,), is too large`},
 		{"huge kernel", in, []Layer{Conv2D{Name: "c", Filters: 1 << 30, Kernel: 3}, Conv2D{Filters: 1 << 30, Kernel: 3}}, `layer "conv2d"`},
 		{"filters", in, []Layer{Conv2D{Name: "c", Kernel: 3}}, `layer "c", given (8, 8, 3): 0 filters`},
-		{"kernel", in, []Layer{Conv2D{Filters: 1, Kernel: 5}}, `layer "conv2d", given (8, 8, 3): kernel of size 5`},
+		{"kernel", in, []Layer{Conv2D{Filters: 1, Kernel: -5}}, `layer "conv2d", given (8, 8, 3): window of -5x-5 pixels`},
 		{"penalty", in, []Layer{Conv2D{Filters: 1, Kernel: 3, L2: -1}}, "L2 penalty -1"},
 		{"no flatten", in, []Layer{Dense{Name: "d", Units: 2}}, `layer "d", given (8, 8, 3): needs a vector`},
 		{"flatten twice", in, []Layer{Flatten{}, Flatten{}}, `layer "flatten_1", given (192,): needs an image`},

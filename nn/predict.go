@@ -16,16 +16,18 @@ import (
 // has a copy of the weights that the model had when the Predictor was made. It is safe for use by
 // multiple goroutines, which take turns batch by batch.
 type Predictor struct {
-	model    *Model
-	constant []int // batch sizes for which the backend keeps packed weights, which never change
-	batch    int
-	nodes    []node
-	buffers  [2]tensor.Tensor   // the activations alternate between them
-	labels   tensor.Tensor      // (batch,)
-	programs map[int]*inference // by number of images
-	metrics  []backend.StepMetrics
-	resident *source                 // generates the images of measure; nil if they are written
-	penalty  func() (float64, error) // the L2 penalty of the weights
+	model     *Model
+	constant  []int // batch sizes for which the backend keeps packed weights, which never change
+	batch     int
+	nodes     []node
+	places    []int // of each value among the buffers
+	buffers   []tensor.Tensor
+	labels    tensor.Tensor      // (batch,)
+	programs  map[int]*inference // by number of images
+	metrics   []backend.StepMetrics
+	resident  *source                 // generates the images of measure; nil if they are written
+	penalty   func() (float64, error) // the L2 penalty of the weights
+	smoothing float32                 // of labels, in measure
 }
 
 // inference is the forward pass for a number of images: alone, and with the loss.
@@ -56,51 +58,60 @@ func (r Result) Penalty() float64 {
 // for other sizes it packs them again in every batch. Close frees the copies. The model may be
 // closed before.
 func (m *Model) NewPredictor(batch int, fewer ...int) (*Predictor, error) {
-	sizes := append([]int{batch}, fewer...)
-	for _, n := range sizes {
-		if n < 1 || n > batch {
-			return nil, fmt.Errorf("nn: a predictor of %d images at a time, and of %d: want at least 1, the largest first", batch, n)
-		}
-	}
 	d := newScope(m.backend, "predictor")
-	var p *Predictor
-	err := m.backend.do(func() (err error) {
-		p, err = m.newPredictor(d, sizes)
-		return err
-	})
+	p, err := m.predictorOn(d, batch, fewer)
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return p, nil
 }
 
-// newPredictor makes a Predictor on a scope whose lock is held, with a copy of the weights.
+// IntoPredictor is NewPredictor without the copy, which large models have no memory for. It takes
+// the weights from the model, which is closed: no other goroutine may use it. Close of the Predictor
+// frees them. After an error the model can only be closed.
+func (m *Model) IntoPredictor(batch int, fewer ...int) (*Predictor, error) {
+	p, err := m.predictorOn(m.backend, batch, fewer)
+	if err != nil {
+		return nil, err
+	}
+	taken := m.backend
+	m.backend = newScope(taken, taken.owner)
+	taken.owner = "predictor"
+	return p, m.Close()
+}
+
+// predictorOn makes a Predictor on a scope.
+func (m *Model) predictorOn(d *scope, batch int, fewer []int) (p *Predictor, err error) {
+	sizes := append([]int{batch}, fewer...)
+	for _, n := range sizes {
+		if n < 1 || n > batch {
+			return nil, fmt.Errorf("nn: a predictor of %d images at a time, and of %d: want at least 1, the largest first", batch, n)
+		}
+	}
+	err = m.backend.do(func() (err error) {
+		p, err = m.newPredictor(d, sizes)
+		return err
+	})
+	return p, err
+}
+
+// newPredictor makes a Predictor on a scope whose lock is held, see folded.
 func (m *Model) newPredictor(d *scope, sizes []int) (*Predictor, error) {
 	batch := sizes[0]
 	m, penalty, err := m.folded(d)
 	if err != nil {
 		return nil, err
 	}
-	// Each buffer has the size of its largest activation.
-	var largest [2]tensor.Shape
-	for i, s := range m.shapes(m.nodes(true), batch) {
-		if l := &largest[i%2]; *l == nil || s.Size() > l.Size() {
-			*l = s
-		}
-	}
-	var buffers []tensor.Tensor
-	for _, shape := range largest {
-		t, err := d.Activations(shape)
-		if err != nil {
-			return nil, err
-		}
-		buffers = append(buffers, t)
-	}
 	labels, err := d.Parameters(tensor.Shape{batch})
 	if err != nil {
 		return nil, err
 	}
-	p := m.predictor(batch, buffers, labels)
+	p, err := m.predictor(batch, labels, func(shapes []tensor.Shape) ([]tensor.Tensor, error) {
+		return d.activations(shapes, batch)
+	})
+	if err != nil {
+		return nil, err
+	}
 	p.constant = sizes
 	p.penalty = func() (float64, error) { return penalty, nil }
 	return p, nil
@@ -110,22 +121,45 @@ func (m *Model) newPredictor(d *scope, sizes []int) (*Predictor, error) {
 // return an error.
 func (p *Predictor) Close() error { return p.model.backend.Close() }
 
-// predictor returns a Predictor that reads the model's own weights as they change, and whose
-// activations use the two largest of the given tensors. The caller sets penalty.
-func (m *Model) predictor(batch int, workspace []tensor.Tensor, labels tensor.Tensor) *Predictor {
-	p := &Predictor{model: m, batch: batch, nodes: m.nodes(true), labels: labels, programs: map[int]*inference{}}
+// predictor returns a Predictor that reads the model's own weights as they change. buffers returns
+// tensors for activations of these shapes of one image, for a whole batch. The caller sets penalty.
+func (m *Model) predictor(batch int, labels tensor.Tensor, buffers func([]tensor.Shape) ([]tensor.Tensor, error)) (
+	p *Predictor, err error) {
+	p = &Predictor{model: m, batch: batch, nodes: m.nodes(true), labels: labels, programs: map[int]*inference{}}
+	var shapes []tensor.Shape
+	p.places, shapes = places(m.Input, p.nodes)
+	p.buffers, err = buffers(shapes)
+	return p, err
+}
+
+// activations makes tensors for a batch of activations of these shapes.
+func (d *scope) activations(shapes []tensor.Shape, n int) (all []tensor.Tensor, err error) {
+	for _, s := range shapes {
+		t, err := d.Activations(batch(n, s))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+// largest returns those of the workspace that hold activations of these shapes: the largest for the
+// largest, and so on. They hold all if the workspace has a tensor for each value of the network.
+func largest(workspace []tensor.Tensor, shapes []tensor.Shape) []tensor.Tensor {
 	bySize := func(a, b tensor.Tensor) int { return cmp.Compare(b.Shape().Size(), a.Shape().Size()) }
 	workspace = slices.Clone(workspace)
 	slices.SortStableFunc(workspace, bySize)
-	copy(p.buffers[:], workspace)
-	var need [2]int
-	for i, s := range m.shapes(p.nodes, batch) {
-		need[i%2] = max(need[i%2], s.Size())
+	order := make([]int, len(shapes))
+	for i := range order {
+		order[i] = i
 	}
-	if need[1] > need[0] {
-		slices.Reverse(p.buffers[:])
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(shapes[b].Size(), shapes[a].Size()) })
+	all := make([]tensor.Tensor, len(shapes))
+	for at, i := range order {
+		all[i] = workspace[at]
 	}
-	return p
+	return all
 }
 
 // program returns the passes for n images, which it makes at the first use.
@@ -134,25 +168,27 @@ func (p *Predictor) program(n int) (*inference, error) {
 		return made, nil
 	}
 	b := p.model.backend
-	c := &compiler{Model: p.model, n: n, inference: true, constant: slices.Contains(p.constant, n)}
-	for i, s := range p.model.shapes(p.nodes, n) {
-		c.flow = append(c.flow, b.View(p.buffers[i%2], 0, s))
+	c := &compiler{Model: p.model, n: n, inference: true, constant: slices.Contains(p.constant, n), nodes: p.nodes}
+	for i, s := range p.model.shapes(p.nodes) {
+		c.values = append(c.values, b.View(p.buffers[p.places[i]], 0, batch(n, s)))
 	}
-	forward, _, err := c.compile(p.nodes)
+	forward, _, err := c.compile()
 	if err != nil {
 		return nil, err
 	}
-	loss, err := b.Loss(backend.LossSpec{N: n, Classes: p.model.Classes})
+	spec := p.model.loss(n)
+	spec.Smoothing = p.smoothing
+	loss, err := b.Loss(spec)
 	if err != nil {
 		return nil, err
 	}
-	logits, labels := c.flow[len(c.flow)-1], b.View(p.labels, 0, tensor.Shape{n})
+	images, logits, labels := c.values[0], c.values[len(c.values)-1], b.View(p.labels, 0, tensor.Shape{n})
 	made := &inference{
-		images: c.flow[0], labels: labels, logits: logits,
+		images: images, labels: labels, logits: logits,
 		predict: b.Record(forward.run),
 		measure: b.Record(func() {
 			if p.resident != nil {
-				p.resident.generate(c.flow[0])
+				p.resident.generate(images)
 			}
 			forward.run()
 			loss.Forward(logits, labels)
@@ -162,8 +198,10 @@ func (p *Predictor) program(n int) (*inference, error) {
 	return made, nil
 }
 
-// Logits returns the output of the last layer, (N, Classes), for any number N of images: float32
-// pixels (N, H, W, C), normalized like those that the model was trained on.
+// Logits returns the logits of the classes, (N, Classes), for any number N of images: float32 pixels
+// (N, H, W, C), normalized like those that the model was trained on. They are the output of the last
+// layer. Of a network with a SigmoidOutput that is the logit of class 1, and the logit of class 0 is
+// 0. The softmax of both is the sigmoid.
 func (p *Predictor) Logits(images []float32) ([]float32, error) {
 	each := p.model.Input.Size()
 	if len(images)%each != 0 {
@@ -194,12 +232,27 @@ func (p *Predictor) predict(images, logits []float32) error {
 		err = q.predict.Run(backend.StepValues{})
 	}
 	if err == nil {
-		err = b.Read(logits, q.logits)
+		err = p.read(logits, q)
 	}
 	if err == nil {
 		p.metrics, err = q.predict.Metrics(p.metrics[:0]) // zeros, without a loss
 	}
 	return err
+}
+
+// read reads the logits of a batch, with the lock held.
+func (p *Predictor) read(logits []float32, q *inference) error {
+	if p.model.Output != SigmoidOutput {
+		return p.model.backend.Read(logits, q.logits)
+	}
+	n := len(logits) / 2
+	if err := p.model.backend.Read(logits[:n], q.logits); err != nil {
+		return err
+	}
+	for i := n - 1; i >= 0; i-- {
+		logits[2*i], logits[2*i+1] = 0, logits[i]
+	}
+	return nil
 }
 
 // Probabilities returns the softmax of the logits, (N, Classes): the model's probability of each
@@ -305,7 +358,7 @@ func (p *Predictor) measure(e *evaluation, data *source, images, labels, logits 
 	}
 	q.evaluations = append(q.evaluations, e)
 	if logits != nil {
-		if err := b.Read(logits, q.logits); err != nil {
+		if err := p.read(logits, q); err != nil {
 			return err
 		}
 	}

@@ -41,6 +41,9 @@ func Golden(t *testing.T, open func(t *testing.T) backend.Backend) {
 		})
 	}
 	t.Run("SGD", func(t *testing.T) { goldenSGD(t, open) })
+	t.Run("AdamW", func(t *testing.T) { goldenAdamW(t, open) })
+	t.Run("Losses", func(t *testing.T) { goldenLosses(t, open) })
+	t.Run("Functions", func(t *testing.T) { goldenFunctions(t, open) })
 	t.Run("Dataset", func(t *testing.T) { goldenDataset(t, open) })
 }
 
@@ -215,7 +218,7 @@ func (g *goldenCase) dropout() {
 func (g *goldenCase) softmaxLoss() {
 	shape, labels := g.shape("logits"), g.get("labels")
 	n, classes := shape[0], shape[1]
-	m, dlogits := lossPasses(g.device, n, classes, g.get("logits"), labels, true)
+	m, dlogits := lossPasses(g.device, backend.LossSpec{N: n, Classes: classes}, lossData{logits: g.get("logits"), labels: labels}, true)
 	golden.Within(g.t, "dlogits", dlogits, g.get("dlogits"), 1e-6)
 	want := float64(g.get("loss")[0])
 	tolerance := 1e-6

@@ -6,23 +6,6 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// relu computes y = max(0, x). A NaN stays one.
-func relu(y, x []float64) {
-	for i, v := range x {
-		y[i] = max(0, v)
-	}
-}
-
-func reluBackward(dx, dy, x []float64) {
-	for i, v := range x {
-		if v > 0 {
-			dx[i] = dy[i]
-		} else {
-			dx[i] = 0
-		}
-	}
-}
-
 // activation is a plan from two functions on plain slices.
 type activation struct {
 	ref      *reference
@@ -42,13 +25,6 @@ func (a *activation) Backward(dx, dy, x tensor.Tensor) {
 	a.backward(a.ref.arg(dx, a.x), a.ref.arg(dy, a.y), a.ref.arg(x, a.x))
 }
 
-func (r *reference) Function(shape tensor.Shape, f tensor.Function) (backend.Activation, error) {
-	if !f.IsRectifier() {
-		return nil, errUnsupported
-	}
-	return &activation{r, shape, shape, relu, reluBackward}, nil
-}
-
 func (r *reference) Flatten(shape tensor.Shape) (backend.Activation, error) {
 	n, h, w, c := shape.NHWC()
 	return &activation{r, shape, tensor.Shape{n, h * w * c},
@@ -56,15 +32,38 @@ func (r *reference) Flatten(shape tensor.Shape) (backend.Activation, error) {
 		func(dx, dy, _ []float64) { copy(dx, dy) }}, nil
 }
 
+// maskIndex returns which element of the mask belongs to each element of x in row-major order.
+func maskIndex(s backend.DropoutSpec) []int {
+	n, h, w, c := s.Shape.NHWC()
+	var index []int
+	for image := range n {
+		for pixel := range h * w {
+			for ch := range c {
+				if s.Channels {
+					index = append(index, image*c+ch)
+				} else {
+					index = append(index, (pixel*n+image)*c+ch)
+				}
+			}
+		}
+	}
+	return index
+}
+
 func (r *reference) Dropout(s backend.DropoutSpec) (backend.Activation, error) {
 	if !(s.Rate >= 0 && s.Rate < 1) {
 		panic(errRate)
 	}
+	if s.Channels && len(s.Shape) != 4 {
+		panic(errChannels)
+	}
+	index := maskIndex(s)
 	mask := func(dst, src []float64) {
 		threshold, scale := philox.Threshold(s.Rate), float64(philox.Scale(s.Rate))
 		for i, v := range src {
-			words := philox.Dropout(s.Seed, s.Layer, r.values.Step, uint32(i/4))
-			if words[i%4] >= threshold {
+			at := index[i]
+			words := philox.Dropout(s.Seed, s.Layer, r.values.Step, uint32(at/4))
+			if words[at%4] >= threshold {
 				dst[i] = v * scale
 			} else {
 				dst[i] = 0

@@ -49,11 +49,7 @@ func (d *depthwise) Forward(y, x, w, b tensor.Tensor) {
 		}
 	}
 	d.eachProduct(func(y, x, w int) { yv[y] += xv[x] * wv[w] })
-	if d.Function.IsRectifier() {
-		for i, v := range yv {
-			yv[i] = max(0, v)
-		}
-	}
+	function(yv, yv, d.Function)
 }
 
 func (d *depthwise) BackwardFilter(dw, db, dy, x tensor.Tensor) {

@@ -104,11 +104,7 @@ func (l *linear) Forward(y, x, w, b tensor.Tensor) {
 			}
 		}
 	})
-	if l.Function.IsRectifier() {
-		for i := range yv {
-			yv[i] = max(0, yv[i])
-		}
-	}
+	function(yv, yv, l.Function)
 }
 
 func (l *linear) BackwardFilter(dw, db, dy, x tensor.Tensor) {

@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -123,6 +124,10 @@ func TestReferenceBatchNormGradients(t *testing.T) {
 		{Shape: tensor.Shape{5, 3}, Function: tensor.Rectifier()},
 		{Shape: tensor.Shape{2, 5, 4, 3}, Pool: true},
 		{Shape: tensor.Shape{2, 4, 5, 3}, Function: tensor.Rectifier(), Pool: true},
+		{Shape: tensor.Shape{2, 3, 2, 3}, Function: tensor.Function{Kind: tensor.SiLU}},
+		{Shape: tensor.Shape{2, 3, 2, 3}, Frozen: true},
+		{Shape: tensor.Shape{2, 5, 4, 3}, Function: tensor.Rectifier(), Pool: true, Frozen: true},
+		{Shape: tensor.Shape{5, 3}, Function: tensor.Function{Kind: tensor.GELU}, Frozen: true},
 	} {
 		spec.Epsilon, spec.Momentum = 1e-3, 0.9
 		b := newTrial(t)
@@ -133,7 +138,7 @@ func TestReferenceBatchNormGradients(t *testing.T) {
 			ys = pooled(ys)
 		}
 		x, y, dy, dx := b.random(spec.Shape...), b.random(ys...), b.random(ys...), b.random(spec.Shape...)
-		gamma, beta, mean, variance := b.random(3), b.random(3), b.random(3), b.random(3)
+		gamma, beta, mean, variance := b.random(3), b.random(3), b.random(3), b.parameter(tensor.Shape{3}, []float32{0.5, 2, 1})
 		dgamma, dbeta := b.random(3), b.random(3)
 		forward := func() float64 {
 			return b.once(y, dy, func() { p.Forward(y, x, gamma, beta, mean, variance) })
@@ -143,6 +148,12 @@ func TestReferenceBatchNormGradients(t *testing.T) {
 		derivatives(t, forward,
 			map[string]tensor.Tensor{"x": x, "gamma": gamma, "beta": beta},
 			map[string]tensor.Tensor{"x": dx, "gamma": dgamma, "beta": dbeta})
+
+		// Without γ and β, and without their gradients.
+		forward = func() float64 { return b.once(y, dy, func() { p.Forward(y, x, nil, nil, mean, variance) }) }
+		forward()
+		b.step(backend.StepValues{}, func() { p.Backward(dx, nil, nil, dy, x, nil, nil) })
+		derivatives(t, forward, map[string]tensor.Tensor{"x": x}, map[string]tensor.Tensor{"x": dx})
 	}
 }
 
@@ -155,17 +166,17 @@ func TestReferenceActivationGradients(t *testing.T) {
 		xs, ys tensor.Shape
 		open   func(*trial) (backend.Activation, error)
 	}{
-		{"relu", shape, shape, func(b *trial) (backend.Activation, error) { return b.Function(shape, tensor.Rectifier()) }},
+		{"softmax", shape, shape, func(b *trial) (backend.Activation, error) { return b.Softmax(shape) }},
 		{"maxpool", shape, pooled(shape), func(b *trial) (backend.Activation, error) {
 			return b.Pool(backend.PoolSpec{Shape: shape, Window: tensor.Square(2, 2)})
 		}},
-		{"maxpool overlapping", shape, windowed(shape, overlapping), func(b *trial) (backend.Activation, error) {
+		{"maxpool overlapping", shape, windowOutput(shape, overlapping), func(b *trial) (backend.Activation, error) {
 			return b.Pool(backend.PoolSpec{Shape: shape, Window: overlapping})
 		}},
-		{"shared maxpool", shape, windowed(shape, overlapping), func(b *trial) (backend.Activation, error) {
+		{"shared maxpool", shape, windowOutput(shape, overlapping), func(b *trial) (backend.Activation, error) {
 			return b.Pool(backend.PoolSpec{Shape: shape, Window: overlapping, Kind: backend.SharedMaxPool})
 		}},
-		{"averagepool", shape, windowed(shape, overlapping), func(b *trial) (backend.Activation, error) {
+		{"averagepool", shape, windowOutput(shape, overlapping), func(b *trial) (backend.Activation, error) {
 			return b.Pool(backend.PoolSpec{Shape: shape, Window: overlapping, Kind: backend.AveragePool})
 		}},
 		{"pad", shape, tensor.Shape{2, 8, 7, 3}, func(b *trial) (backend.Activation, error) {
@@ -174,6 +185,12 @@ func TestReferenceActivationGradients(t *testing.T) {
 		{"flatten", shape, flat, func(b *trial) (backend.Activation, error) { return b.Flatten(shape) }},
 		{"dropout", flat, flat, func(b *trial) (backend.Activation, error) {
 			return b.Dropout(backend.DropoutSpec{Shape: flat, Rate: 0.4})
+		}},
+		{"dropout_image", shape, shape, func(b *trial) (backend.Activation, error) {
+			return b.Dropout(backend.DropoutSpec{Shape: shape, Rate: 0.4})
+		}},
+		{"dropout_channels", shape, shape, func(b *trial) (backend.Activation, error) {
+			return b.Dropout(backend.DropoutSpec{Shape: shape, Rate: 0.4, Channels: true})
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -188,17 +205,142 @@ func TestReferenceActivationGradients(t *testing.T) {
 	}
 }
 
+func TestReferenceFunctionGradients(t *testing.T) {
+	shape := tensor.Shape{50, 4}
+	for _, f := range functions {
+		t.Run(functionName(f), func(t *testing.T) {
+			b := newTrial(t)
+			plan, err := b.Function(shape, f)
+			p := must(b.device, plan, err)
+			x, y, dy, dx := b.random(shape...), b.random(shape...), b.random(shape...), b.random(shape...)
+			for i := range own(x).data {
+				own(x).data[i] *= 3
+			}
+			b.step(backend.StepValues{}, func() { p.Backward(dx, dy, x) })
+			derivatives(t, func() float64 { return b.once(y, dy, func() { p.Forward(y, x) }) },
+				map[string]tensor.Tensor{"x": x}, map[string]tensor.Tensor{"x": dx})
+		})
+	}
+}
+
+// The values and derivatives at bends, and far from 0, as Keras has them. Its derivative of a
+// hard_sigmoid at a bend, though, depends on the release.
+func TestReferenceFunctionValues(t *testing.T) {
+	inf := math.Inf(1)
+	for _, c := range []struct {
+		f                   tensor.Function
+		x, want, derivative float64
+	}{
+		{tensor.Rectifier(), 0, 0, 0},
+		{tensor.Rectifier(), -inf, 0, 0},
+		{tensor.Function{Kind: tensor.ReLU, Max: 6}, 6, 6, 0},
+		{tensor.Function{Kind: tensor.ReLU, Max: 6}, 0, 0, 0},
+		{tensor.Function{Kind: tensor.ReLU, Alpha: 0.5}, 0, 0, 0.5},
+		{tensor.Function{Kind: tensor.ReLU, Alpha: 0.5}, -3, -1.5, 0.5},
+		{tensor.Function{Kind: tensor.ReLU, Alpha: 0.5, Threshold: 1, Max: 6}, 0, -0.5, 0.5},
+		{tensor.Function{Kind: tensor.ReLU, Alpha: 0.5, Threshold: 1, Max: 6}, 2, 2, 1},
+		{tensor.Function{Kind: tensor.ReLU, Alpha: 0.5, Threshold: 1, Max: 6}, 7, 6, 0},
+		{tensor.Function{Kind: tensor.ELU, Alpha: 1}, 0, 0, 1},
+		{tensor.Function{Kind: tensor.ELU, Alpha: 0.5}, 0, 0, 0.5},
+		{tensor.Function{Kind: tensor.SELU}, 0, 0, 1.05070099},
+		{tensor.Function{Kind: tensor.SELU}, -3, -1.67056873, 0.08753061},
+		{tensor.Function{Kind: tensor.GELU}, -3, -0.00404969, -0.01194565},
+		{tensor.Function{Kind: tensor.GELU}, 2.5, 2.48447584, 1.03761108},
+		{tensor.Function{Kind: tensor.HardSigmoid, Alpha: 0.25}, -2, 0, 0},
+		{tensor.Function{Kind: tensor.HardSigmoid, Alpha: 0.25}, 2, 1, 0},
+		{tensor.Function{Kind: tensor.HardSigmoid, Alpha: 0.2}, 1, 0.7, 0.2},
+		{tensor.Function{Kind: tensor.HardSiLU}, -4, 0, 0},
+		{tensor.Function{Kind: tensor.HardSiLU}, 4, 4, 1},
+		{tensor.Function{Kind: tensor.Softplus}, 2.5, 2.57888973, 0.92414182},
+		{tensor.Function{Kind: tensor.Softplus}, 1000, 1000, 1},
+		{tensor.Function{Kind: tensor.Softplus}, -1000, 0, 0},
+		{tensor.Function{Kind: tensor.SiLU}, -3, -0.14227762, -0.08810411},
+		{tensor.Function{Kind: tensor.SiLU}, 1000, 1000, 1},
+		{tensor.Function{Kind: tensor.Sigmoid}, -1000, 0, 0},
+		{tensor.Function{Kind: tensor.Mish}, -2.5, -0.1968162, -0.10974357},
+		{tensor.Function{Kind: tensor.Mish}, 1000, 1000, 1},
+	} {
+		y, d := apply(c.f, c.x)
+		if !(math.Abs(y-c.want) <= 1e-7) || !(math.Abs(d-c.derivative) <= 1e-7) {
+			t.Errorf("%s of %g is %g with derivative %g, want %g and %g", functionName(c.f), c.x, y, d, c.want, c.derivative)
+		}
+	}
+}
+
+func TestReferenceMergeGradients(t *testing.T) {
+	shapes := []tensor.Shape{{2, 3, 2, 3}, {2, 3, 2, 1}, {2, 3, 2, 4}}
+	same := []tensor.Shape{shapes[0], shapes[0], shapes[0]}
+	for _, c := range []struct {
+		name string
+		xs   []tensor.Shape
+		y    tensor.Shape
+		open func(*trial) (backend.Merge, error)
+	}{
+		{"add", same, shapes[0], func(b *trial) (backend.Merge, error) {
+			return b.Add(backend.AddSpec{Shape: shapes[0], Inputs: 3})
+		}},
+		{"add_relu", same[:2], shapes[0], func(b *trial) (backend.Merge, error) {
+			return b.Add(backend.AddSpec{Shape: shapes[0], Inputs: 2, Function: tensor.Rectifier()})
+		}},
+		{"add_tanh", same, shapes[0], func(b *trial) (backend.Merge, error) {
+			return b.Add(backend.AddSpec{Shape: shapes[0], Inputs: 3, Function: tensor.Function{Kind: tensor.Tanh}})
+		}},
+		{"concat", shapes, tensor.Shape{2, 3, 2, 8}, func(b *trial) (backend.Merge, error) {
+			return b.Concat(backend.ConcatSpec{Shapes: shapes})
+		}},
+		{"concat_matrices", []tensor.Shape{{3, 2}, {3, 5}}, tensor.Shape{3, 7}, func(b *trial) (backend.Merge, error) {
+			return b.Concat(backend.ConcatSpec{Shapes: []tensor.Shape{{3, 2}, {3, 5}}})
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newTrial(t)
+			plan, err := c.open(b)
+			p := must(b.device, plan, err)
+			y, dy := b.random(c.y...), b.random(c.y...)
+			xs, dxs := []tensor.Tensor{}, []tensor.Tensor{}
+			inputs, gradients := map[string]tensor.Tensor{}, map[string]tensor.Tensor{}
+			for i, shape := range c.xs {
+				xs, dxs = append(xs, b.random(shape...)), append(dxs, b.random(shape...))
+				name := fmt.Sprint("x", i)
+				inputs[name], gradients[name] = xs[i], dxs[i]
+				if c.name[:3] == "add" {
+					gradients[name] = dxs[0]
+				}
+			}
+			b.step(backend.StepValues{}, func() { p.Backward(dxs, dy, xs) })
+			derivatives(t, func() float64 { return b.once(y, dy, func() { p.Forward(y, xs) }) }, inputs, gradients)
+		})
+	}
+}
+
 func TestReferenceLossGradients(t *testing.T) {
-	b := newTrial(t)
-	plan, err := b.Loss(backend.LossSpec{N: 3, Classes: 4})
-	p := must(b.device, plan, err)
-	z, dz, labels := b.random(3, 4), b.random(3, 4), b.parameter(tensor.Shape{3}, []float32{0, 3, 1})
-	b.step(backend.StepValues{}, func() { p.Backward(dz, z, labels) })
-	b.measured()
-	derivatives(t, func() float64 {
-		b.step(backend.StepValues{}, func() { p.Forward(z, labels) })
-		return b.measured()[0].Loss
-	}, map[string]tensor.Tensor{"z": z}, map[string]tensor.Tensor{"z": dz})
+	for _, weighted := range []bool{false, true} {
+		for _, spec := range []backend.LossSpec{
+			{N: 3, Classes: 4},
+			{N: 3, Classes: 4, Smoothing: 0.1},
+			{N: 3, Classes: 2, Sigmoid: true},
+			{N: 3, Classes: 2, Sigmoid: true, Smoothing: 0.3},
+		} {
+			b := newTrial(t)
+			outputs := spec.Classes
+			if spec.Sigmoid {
+				outputs = 1
+			}
+			if weighted {
+				spec.Weights = b.parameter(tensor.Shape{spec.Classes}, []float32{0.5, 3, 0, 2}[:spec.Classes])
+			}
+			plan, err := b.Loss(spec)
+			p := must(b.device, plan, err)
+			last := float32(spec.Classes - 1)
+			z, dz, labels := b.random(3, outputs), b.random(3, outputs), b.parameter(tensor.Shape{3}, []float32{0, last, 1})
+			b.step(backend.StepValues{}, func() { p.Backward(dz, z, labels) })
+			b.measured()
+			derivatives(t, func() float64 {
+				b.step(backend.StepValues{}, func() { p.Forward(z, labels) })
+				return b.measured()[0].Loss
+			}, map[string]tensor.Tensor{"z": z}, map[string]tensor.Tensor{"z": dz})
+		}
+	}
 }
 
 // The gradient of the penalty is what a step by the rate 1 without momentum takes off.

@@ -47,6 +47,10 @@ func Run(t *testing.T, open func(t *testing.T) backend.Backend, o Options) {
 		{"Dense", (*suite).dense},
 		{"BatchNorm", (*suite).batchNorm},
 		{"ReLU", (*suite).relu},
+		{"Functions", (*suite).functions},
+		{"Softmax", (*suite).softmax},
+		{"Add", (*suite).add},
+		{"Concat", (*suite).concat},
 		{"MaxPool", (*suite).maxPool},
 		{"Pool", (*suite).pools},
 		{"Pad", (*suite).pad},
@@ -54,7 +58,9 @@ func Run(t *testing.T, open func(t *testing.T) backend.Backend, o Options) {
 		{"Flatten", (*suite).flatten},
 		{"Dropout", (*suite).dropout},
 		{"SoftmaxLoss", (*suite).softmaxLoss},
+		{"Losses", (*suite).losses},
 		{"SGD", (*suite).sgd},
+		{"AdamW", (*suite).adamW},
 		{"Metrics", (*suite).metrics},
 		{"Scopes", (*suite).scopes},
 		{"Dataset", (*suite).dataset},
@@ -79,6 +85,7 @@ func convolutions() []section {
 	return []section{
 		{"Conv2D", (*suite).conv2D},
 		{"Inference", (*suite).inference},
+		{"FusedFunctions", (*suite).fusedFunctions},
 		{"Network", (*suite).network},
 	}
 }
