@@ -43,7 +43,8 @@ func (f *File) openArchive(r io.ReaderAt) error {
 		return err
 	}
 	var added struct {
-		About json.RawMessage `json:"lamina"`
+		About   json.RawMessage `json:"lamina"`
+		Version string          `json:"keras_version"`
 	}
 	if a.entries[metadataName] != nil {
 		metadata, err := a.text(metadataName)
@@ -62,15 +63,15 @@ func (f *File) openArchive(r io.ReaderAt) error {
 	if err != nil {
 		return err
 	}
-	if err := f.openHDF5(h); err != nil {
+	if err := f.openWeights(h.Root()); err != nil {
 		return err
 	}
 	model, err := readModel(config, f.budget)
-	if err != nil {
-		return fmt.Errorf("%s: %w", configName, err)
+	f.setNetwork(model, err, isKeras3(added.Version, config), added.About)
+	if model == nil {
+		f.order = byClass
 	}
-	f.setNetwork(model, nil, added.About)
-	return f.nameLayers(model.Config.Layers)
+	return nil
 }
 
 // newArchive reads the directory of a zip file.
@@ -180,25 +181,4 @@ func (a *archive) open(name string) (io.ReaderAt, int64, error) {
 		return wrong(err)
 	}
 	return bytes.NewReader(data), n, nil
-}
-
-// nameLayers gives the layers of a .keras file, which are named by class and number, the order and
-// the names that they have in the configuration.
-func (f *File) nameLayers(layers []object) error {
-	var classes, names []string
-	for _, o := range layers {
-		var config struct {
-			Name string `json:"name"`
-		}
-		if err := infile.JSON(o.Config, &config); err != nil {
-			return fmt.Errorf("%s: a layer of class %s: %w", configName, o.Class, err)
-		}
-		classes, names = append(classes, o.Class), append(names, config.Name)
-	}
-	f.layers = f.sorted(classKeys(classes))
-	for i, name := range names {
-		f.layers[i].name = name
-	}
-	f.order = inOrder
-	return nil
 }

@@ -232,9 +232,10 @@ func TestLayerGroups(t *testing.T) {
 		{[]string{"_layer_checkpoint_dependencies/conv2d", "_layer_checkpoint_dependencies/conv2d_1"}, "conv2d conv2d_1"},
 		{[]string{`_layer_checkpoint_dependencies\conv2d`, `_layer_checkpoint_dependencies\conv2d_10`,
 			`_layer_checkpoint_dependencies\conv2d_2`}, "conv2d conv2d_2 conv2d_1"},
-		{[]string{"layers/sequential/layers/conv2d"}, `layer "sequential" is a nested model`},
-		{[]string{`layers\sequential\layers\conv2d`}, "is a nested model"},
-		{[]string{"_layer_checkpoint_dependencies/sequential/_layer_checkpoint_dependencies/conv2d"}, `layer "sequential" is a nested model`},
+		{[]string{"layers/sequential/layers/conv2d", "layers/sequential/layers/conv2d_1"}, "sequential/conv2d sequential/conv2d_1"},
+		{[]string{`layers\sequential\layers\conv2d`, `layers\conv2d`, `layers\sequential\layers\dense`}, "conv2d sequential/conv2d sequential/dense"},
+		{[]string{"_layer_checkpoint_dependencies/sequential/_layer_checkpoint_dependencies/conv2d",
+			"_layer_checkpoint_dependencies/sequential/_layer_checkpoint_dependencies/conv2d_2"}, "sequential/conv2d sequential/conv2d_1"},
 		{[]string{"layers/conv2d", `layers\conv2d`}, `two layers are named "conv2d"`},
 		{[]string{"layer/conv2d"}, "it has no weights"},
 	} {

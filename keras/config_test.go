@@ -34,7 +34,11 @@ func networkOf(text string) (s nn.Sequential, notes []string, err error) {
 	if err != nil {
 		return s, nil, err
 	}
-	return m.network(budget)
+	c, err := m.network(false, budget)
+	if err != nil {
+		return s, nil, err
+	}
+	return c.network, c.notes, nil
 }
 
 func TestReadNetwork(t *testing.T) {
@@ -133,7 +137,8 @@ func TestTrainingOnly(t *testing.T) {
 		}
 	}
 	for _, layer := range []string{`"GaussianNoise","config":{"name":"n","stddev":0.1}`, `"GaussianDropout","config":{"name":"n","rate":0.1}`,
-		`"AlphaDropout","config":{"name":"n","rate":0.1}`, `"SpatialDropout2D","config":{"name":"n","rate":0.1}`,
+		`"AlphaDropout","config":{"name":"n","rate":0.1}`, `"RandomFlip","config":{"name":"n","mode":"horizontal","seed":null}`,
+		`"RandomRotation","config":{"name":"n","factor":[-0.1,0.1],"fill_mode":"reflect"}`,
 		`"ActivityRegularization","config":{"name":"n","l1":0.1,"l2":0.0}`} {
 		for _, at := range []int{1, 2, 3, len(plain)} {
 			check(model(slices.Insert(slices.Clone(plain), at, `{"class_name":`+layer+`}`)...), `layer "n" (`)
@@ -155,32 +160,34 @@ func TestReadNetworkRejects(t *testing.T) {
 		want       string
 	}{
 		{"not JSON", `{"class_name"`, "configuration"},
-		{"functional", `{"class_name":"Functional","config":{}}`, `class "Functional", only Sequential`},
-		{"a word for layers", `{"class_name":"Sequential","config":{"layers":"none"}}`, `configuration: "config.layers" is a JSON string`},
-		{"a list for a layer", `{"class_name":"Sequential","config":[[]]}`, `configuration: "config" is a JSON array`},
+		{"a class of one's own", `{"class_name":"Mine","config":{}}`, `class "Mine", which is not supported, only Sequential and Functional`},
+		{"a registered class of one's own", `{"class_name":"Functional","registered_name":"Mine>Net","config":{}}`, `class "Mine>Net"`},
+		{"a word for layers", `{"class_name":"Sequential","config":{"layers":"none"}}`, `configuration: "layers" is a JSON string`},
+		{"a list for a layer", `{"class_name":"Sequential","config":[[]]}`, `configuration: it is a JSON array`},
 		{"a number for settings", `{"class_name":"Sequential","config":[{"class_name":"Flatten","config":7}]}`, "class Flatten: it is a JSON number"},
-		{"nothing", `null`, `class "", only Sequential`},
-		{"another layer", model(inputJSON, `{"class_name":"SeparableConv2D","config":{"name":"s"}}`), `layer "s" is a SeparableConv2D, which is not supported`},
+		{"nothing", `null`, `class "", which is not supported, only Sequential`},
+		{"another layer", model(inputJSON, `{"class_name":"GRU","config":{"name":"s"}}`), `layer "s" is a GRU, which is not supported: use the layers that docs/keras.md lists`},
+		{"code", model(inputJSON, `{"class_name":"Lambda","config":{"name":"s"}}`), `layer "s" is a Lambda, which is not supported: the file does not have its code`},
+		{"several layers", model(inputJSON, with(convJSON, `"dilation_rate":[2,2]`), `{"class_name":"Multiply","config":{"name":"m"}}`), `"c" (Conv2D): dilation_rate [2,2] is not supported, only [1,1] or 1; layer "m" is a Multiply`},
+		{"many layers", model(inputJSON, strings.Repeat(`{"class_name":"Multiply","config":{"name":"m"}},`, 6)+`{"class_name":"Multiply","config":{}}`), `; and 2 more layers`},
 		{"a layer of one's own", model(inputJSON, `{"class_name":"Dense","registered_name":"Mine>Dense","config":{"name":"s"}}`), `layer "s" is a Mine>Dense`},
-		{"stride", model(inputJSON, with(convJSON, `"strides":[2,2]`)), `layer "c" (Conv2D): strides [2,2] is not supported, only [1,1]`},
-		{"padding", model(inputJSON, strings.Replace(convJSON, "same", "valid", 1)), `layer "c" (Conv2D): padding "valid" is not supported, only "same"`},
-		{"size", model(inputJSON, strings.Replace(convJSON, "[3,3]", "[5,5]", 1)), `kernel_size [5,5]`},
-		{"oblong", model(inputJSON, strings.Replace(convJSON, "[3,3]", "[1,3]", 1)), `kernel_size [1,3]`},
+		{"padding", model(inputJSON, strings.Replace(convJSON, "same", "causal", 1)), `layer "c" (Conv2D): padding "causal" is not supported, only "same" or "valid"`},
+		{"no size", model(inputJSON, strings.Replace(convJSON, `"kernel_size":[3,3],`, "", 1), flattenJSON, denseJSON), `layer "c", given (4, 4, 2): window of 0x0`},
+		{"three sizes", model(inputJSON, strings.Replace(convJSON, "[3,3]", "[3,3,3]", 1)), `layer "c" (Conv2D): kernel_size [3,3,3] is not supported, only one number or two`},
+		{"larger than the image", model(inputJSON, strings.NewReplacer("[3,3]", "[5,5]", "same", "valid").Replace(convJSON), flattenJSON, denseJSON), `layer "c", given (4, 4, 2)`},
 		{"dilation", model(inputJSON, with(convJSON, `"dilation_rate":[2,2]`)), `dilation_rate [2,2]`},
 		{"groups", model(inputJSON, with(convJSON, `"groups":2`)), `groups 2`},
-		{"no bias", model(inputJSON, strings.Replace(convJSON, "true", "false", 1)), `use_bias false is not supported, only true`},
 		{"channels first", model(inputJSON, with(convJSON, `"data_format":"channels_first"`)), `data_format "channels_first"`},
-		{"activation", model(inputJSON, strings.Replace(convJSON, "linear", "gelu", 1)), `activation "gelu"`},
-		{"an activation that is no word", model(inputJSON, with(convJSON, `"activation":{"class_name":"LeakyReLU"}`)), `activation {"class_name":"LeakyReLU"}`},
+		{"channels first in Keras 1", model(inputJSON, with(convJSON, `"dim_ordering":"th"`)), `data_format "channels_first"`},
+		{"activation", model(inputJSON, strings.Replace(convJSON, "linear", "log_softmax", 1)), `activation "log_softmax" is not supported, only linear, relu`},
+		{"an activation of one's own", model(inputJSON, with(convJSON, `"activation":{"class_name":"function","config":"mine"}`)), `activation {"class_name":"function","config":"mine"} is not supported, only a name of Keras`},
 		{"axis", model(inputJSON, `{"class_name":"BatchNormalization","config":{"name":"b","axis":[1]}}`), `layer "b" (BatchNormalization): axis [1]`},
 		{"axis of a vector", model(inputJSON, flattenJSON, `{"class_name":"BatchNormalization","config":{"name":"b","axis":3}}`), `axis 3`},
-		{"no scale", model(inputJSON, `{"class_name":"BatchNormalization","config":{"name":"b","scale":false}}`), `scale false`},
+		{"axis of a softmax", model(inputJSON, `{"class_name":"Softmax","config":{"name":"s","axis":1}}`), `layer "s" (Softmax): axis 1`},
 		{"renorm", model(inputJSON, `{"class_name":"BatchNormalization","config":{"name":"b","renorm":true}}`), `renorm true`},
 		{"no momentum", model(inputJSON, `{"class_name":"BatchNormalization","config":{"name":"b","momentum":0.0}}`), `momentum 0`},
-		{"pool", model(inputJSON, `{"class_name":"MaxPooling2D","config":{"name":"p","pool_size":[3,3]}}`), `layer "p" (MaxPooling2D): pool_size [3,3]`},
-		{"pool with padding", model(inputJSON, `{"class_name":"MaxPooling2D","config":{"name":"p","padding":"same"}}`), `padding "same"`},
-		{"leaky", model(inputJSON, `{"class_name":"ReLU","config":{"name":"r","negative_slope":0.1}}`), `negative_slope 0.1`},
-		{"six", model(inputJSON, `{"class_name":"ReLU","config":{"name":"r","max_value":6.0}}`), `max_value 6.0`},
+		{"maximum", model(inputJSON, `{"class_name":"ReLU","config":{"name":"r","max_value":0.0}}`), `max_value 0`},
+		{"padding of three sides", model(inputJSON, `{"class_name":"ZeroPadding2D","config":{"name":"z","padding":[[1,1],[1]]}}`), `layer "z" (ZeroPadding2D): padding [[1,1],[1]] is not supported, only [[top,bottom],[left,right]]`},
 		{"type", model(inputJSON, with(convJSON, `"dtype":"float64"`)), `dtype float64`},
 		{"type of Keras 3", model(inputJSON, with(convJSON, `"dtype":{"class_name":"DTypePolicy","config":{"name":"bfloat16"}}`)), `dtype bfloat16`},
 		{"filters", model(inputJSON, strings.Replace(convJSON, `"filters":3`, `"filters":3.5`, 1)), `filters 3.5`},
@@ -188,9 +195,13 @@ func TestReadNetworkRejects(t *testing.T) {
 		{"input of any size", model(strings.Replace(inputJSON, "4,4", "null,null", 1)), `layer "in": batch_input_shape: images of any size`},
 		{"input of a vector", model(strings.Replace(inputJSON, "4,4,2", "7", 1)), "2 dimensions"},
 		{"input in the middle", model(convJSON, inputJSON), `layer "in" is an InputLayer after`},
-		{"no softmax", model(inputJSON, flattenJSON, strings.Replace(denseJSON, "softmax", "linear", 1)), `layer "d", the last, is not followed by a softmax`},
-		{"softmax in between", model(inputJSON, flattenJSON, denseJSON, flattenJSON), `layer "f" follows the softmax of "d"`},
+		{"images at the end", model(inputJSON, convJSON), `output is of shape (4, 4, 3), which is not supported, only a number for each class: add a GlobalAveragePooling2D or a Flatten`},
+		{"a sigmoid for each of several classes", model(inputJSON, flattenJSON, strings.Replace(denseJSON, "softmax", "sigmoid", 1)), `sigmoid of 5 outputs`},
+		{"late preparation", model(inputJSON, convJSON, `{"class_name":"Rescaling","config":{"name":"r","scale":0.5}}`), `layer "r" (Rescaling) follows other layers, which is not supported: it must come before all others`},
+		{"preparation of one axis", model(inputJSON, `{"class_name":"Normalization","config":{"name":"r","axis":[1]}}`), `layer "r" (Normalization): axis [1]`},
+		{"no layers", model(inputJSON), "no layers"},
 		{"a layer without settings", model(inputJSON, `{"class_name":"Flatten"}`), "Flatten"},
+		{"a model of one's own in a model", model(inputJSON, `{"class_name":"Functional","registered_name":"Mine>Net","config":{"name":"m"}}`), `layer "m" is a Mine>Net`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, _, err := networkOf(c.text)

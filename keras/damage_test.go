@@ -234,8 +234,8 @@ func TestGoldenArchive(t *testing.T) {
 		rejected(change(func(p map[string][]byte) { p[name] = nil }), name)
 	}
 	rejected(change(func(p map[string][]byte) {
-		p[configName] = []byte(`{"class_name":"Functional","config":{"layers":[]}}`)
-	}), "Functional")
+		p[configName] = []byte(`{"class_name":"Mine","config":{"layers":[]}}`)
+	}), `class "Mine"`)
 	classes := v.model.Classes
 	labels, err := json.Marshal(map[string]any{aboutKey: about{Labels: make([]string, classes+1)}})
 	if err != nil {

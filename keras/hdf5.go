@@ -1,6 +1,7 @@
 package keras
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -29,20 +30,30 @@ const (
 // openHDF5 lists the layers of an HDF5 file.
 func (f *File) openHDF5(h *hdf5.File) error {
 	root := h.Root()
-	if root.HasAttr(configAttribute) {
-		text, err := root.AttrString(configAttribute)
-		if err != nil {
+	if err := f.openWeights(root); err != nil {
+		return err
+	}
+	if !root.HasAttr(configAttribute) {
+		return nil
+	}
+	attributes := map[string]string{}
+	for _, name := range []string{configAttribute, aboutKey, versionAttribute} {
+		if !root.HasAttr(name) {
+			continue
+		}
+		var err error
+		if attributes[name], err = root.AttrString(name); err != nil {
 			return err
 		}
-		about := ""
-		if root.HasAttr(aboutKey) {
-			if about, err = root.AttrString(aboutKey); err != nil {
-				return err
-			}
-		}
-		model, err := readModel([]byte(text), f.budget)
-		f.setNetwork(model, err, []byte(about))
 	}
+	config := []byte(attributes[configAttribute])
+	model, err := readModel(config, f.budget)
+	f.setNetwork(model, err, isKeras3(attributes[versionAttribute], config), []byte(attributes[aboutKey]))
+	return nil
+}
+
+// openWeights lists the layers of an HDF5 file without a model's configuration.
+func (f *File) openWeights(root *hdf5.Group) error {
 	weights := root
 	if !hasNames(root.Object, layerNames) && root.Has(weightsGroup) {
 		var err error
@@ -57,19 +68,25 @@ func (f *File) openHDF5(h *hdf5.File) error {
 	if hasNames(weights.Object, layerNames) {
 		return f.readByName(weights)
 	}
-	groups, gaps, err := layerGroups(root)
-	if err != nil {
+	if f.nodes, err = f.readByClass(root); err != nil {
 		return err
 	}
-	if groups != nil {
-		err := f.readByClass(groups)
-		if gaps {
-			closeGaps(f.layers)
-		}
-		return err
+	if f.nodes != nil {
+		f.order, f.layers = byClass, flat(f.nodes, "")
+		return nil
 	}
 	return fmt.Errorf("it has no weights as Keras writes them: neither an attribute %q nor a group %q",
 		layerNames, layersGroup)
+}
+
+// isKeras3 reports whether a file is of Keras 3, given what it says of its version.
+func isKeras3(version string, config []byte) bool {
+	if version != "" {
+		major, _, _ := strings.Cut(version, ".")
+		n, err := strconv.Atoi(major)
+		return err == nil && n >= 3
+	}
+	return bytes.Contains(config, []byte(`"batch_shape"`))
 }
 
 // convolves reports whether an object's weights are of a backend that convolves in the mathematical
@@ -83,14 +100,27 @@ func convolves(o *hdf5.Object) (bool, error) {
 }
 
 // setNetwork converts a model's configuration, or keeps the error of reading it, and reads this
-// program's additions.
-func (f *File) setNetwork(model *modelConfig, err error, about []byte) {
+// program's additions. It gives the layers of the file the names that they have in the model.
+func (f *File) setNetwork(model *modelConfig, err error, keras3 bool, about []byte) {
 	f.network = new(nn.Sequential)
+	var c *converted
 	if err == nil {
-		*f.network, f.notes, err = model.network(f.budget)
+		if f.nodes != nil {
+			f.layers, f.nodes, f.order = named(model, f.nodes, ""), nil, inOrder
+		}
+		c, err = model.network(keras3, f.budget)
 	}
-	if err == nil && len(about) > 0 {
-		err = f.readAbout(about, f.network)
+	if err == nil && f.order != byClass {
+		err = f.distribute(c)
+	}
+	if err == nil {
+		err = f.settle(c)
+	}
+	if err == nil {
+		*f.network, f.notes = c.network, c.notes
+		if len(about) > 0 {
+			err = f.readAbout(about, f.network)
+		}
 	}
 	f.networkError = err
 }
@@ -178,78 +208,6 @@ func (f *File) add(l *layer, g *hdf5.Group, name string) error {
 	if err != nil {
 		return err
 	}
-	l.weights = append(l.weights, weight{name, d.Shape(), d.ReadFloats})
-	return nil
-}
-
-// classGroup is the group of a layer that is named by class and number.
-type classGroup struct {
-	name string
-	*hdf5.Group
-}
-
-// layerGroups returns the groups of the layers that a group has by class, nil if it has none. Keras
-// on Windows makes no group of the layers but joins the names by a backslash: "layers\\conv2d".
-// Gaps reports that numbers may be missing: Keras 2.12 and 2.13 count a layer with weights twice,
-// so conv2d is followed by conv2d_2; Keras 2.14, with the same name of the group, does not.
-func layerGroups(g *hdf5.Group) (groups []classGroup, gaps bool, err error) {
-	for _, name := range g.Children() {
-		parent, layer, windows := strings.Cut(name, `\`)
-		if parent != layersGroup && parent != layersGroup212 {
-			continue
-		}
-		gaps = parent == layersGroup212
-		group, err := g.Group(name)
-		if err != nil {
-			return nil, false, err
-		}
-		if windows {
-			groups = append(groups, classGroup{layer, group})
-			continue
-		}
-		if groups == nil {
-			groups = []classGroup{} // perhaps of a model without layers
-		}
-		for _, layer := range group.Children() {
-			child, err := group.Group(layer)
-			if err != nil {
-				return nil, false, err
-			}
-			groups = append(groups, classGroup{layer, child})
-		}
-	}
-	return groups, gaps, nil
-}
-
-// readByClass locates the weights in groups named by class and number.
-func (f *File) readByClass(groups []classGroup) error {
-	f.order = byClass
-	seen := map[string]bool{}
-	for _, group := range groups {
-		if seen[group.name] {
-			return fmt.Errorf("two layers are named %q", group.name)
-		}
-		seen[group.name] = true
-		nested, _, err := layerGroups(group.Group)
-		if err != nil {
-			return err
-		}
-		if nested != nil || strings.Contains(group.name, `\`) {
-			return fmt.Errorf("layer %q is a nested model, which is not supported", group.name)
-		}
-		l := layer{name: group.name}
-		if group.Has(varsGroup) {
-			vars, err := group.Group.Group(varsGroup)
-			if err != nil {
-				return err
-			}
-			for i := range vars.Children() {
-				if err := f.add(&l, vars, strconv.Itoa(i)); err != nil {
-					return err
-				}
-			}
-		}
-		f.layers = append(f.layers, l)
-	}
+	l.weights = append(l.weights, weight{name, d.Shape(), d.Block(), d.ReadFloats})
 	return nil
 }

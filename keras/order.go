@@ -41,11 +41,7 @@ func (f *File) weighted(net *nn.Network) []layer {
 		}
 		layers = f.sorted(names)
 	case byClass:
-		var classes []string
-		for _, l := range net.Table {
-			classes = append(classes, l.Class)
-		}
-		layers = f.sorted(classKeys(classes))
+		layers = named(configOf(net, f.nodes), f.nodes, "")
 	}
 	return slices.DeleteFunc(slices.Clone(layers), func(l layer) bool { return len(l.weights) == 0 })
 }
@@ -81,21 +77,23 @@ func splitKey(key string) (base string, n int) {
 	return key, 0
 }
 
-// closeGaps numbers the layers of each class from 0 on, in the same order.
-func closeGaps(layers []layer) {
-	classes := map[string][]*layer{}
-	for i := range layers {
-		base, _ := splitKey(layers[i].name)
-		classes[base] = append(classes[base], &layers[i])
+// closeGaps numbers the layers of each class from 0 on, in the same order: Keras 2.12 and 2.13 count
+// a layer with weights twice, so conv2d is followed by conv2d_2. Keras 2.14, with the same name of
+// the group, does not.
+func closeGaps(nodes []*classNode) {
+	classes := map[string][]*classNode{}
+	for _, n := range nodes {
+		base, _ := splitKey(n.key)
+		classes[base] = append(classes[base], n)
 	}
 	for base, all := range classes {
-		slices.SortFunc(all, func(a, b *layer) int {
-			_, m := splitKey(a.name)
-			_, n := splitKey(b.name)
+		slices.SortFunc(all, func(a, b *classNode) int {
+			_, m := splitKey(a.key)
+			_, n := splitKey(b.key)
 			return cmp.Compare(m, n)
 		})
 		for n, l := range all {
-			l.name = classKey(base, n)
+			l.key = classKey(base, n)
 		}
 	}
 }

@@ -51,7 +51,7 @@ func (f *File) openSafetensors(r io.ReaderAt) error {
 			return err
 		}
 		read := func(dst []float32, first int) error { return h.Floats(r, e, dst, first) }
-		f.layers[at].weights = append(f.layers[at].weights, weight{e.Name[slash+1:], e.Shape, read})
+		f.layers[at].weights = append(f.layers[at].weights, weight{e.Name[slash+1:], e.Shape, 1, read})
 	}
 	if len(f.layers) == 0 {
 		return noLayers(h.Entries)
@@ -81,7 +81,7 @@ func noLayers(entries []safetensors.Entry) error {
 
 // rank returns the position of a weight in its layer. Other writers of safetensors sort by name.
 func rank(name string) int {
-	for i, names := range [][]string{{"kernel", "gamma"}, {"bias", "beta"}, {"moving_mean"}, {"moving_variance"}} {
+	for i, names := range [][]string{{"kernel", "gamma", "depthwise_kernel"}, {"pointwise_kernel"}, {"bias", "beta"}, {"moving_mean"}, {"moving_variance"}} {
 		if slices.Contains(names, name) {
 			return i
 		}

@@ -13,5 +13,7 @@
 // gradients, and below the last trained layer there is no backward pass. Their L2 penalties do not
 // count, as in Keras 3.
 //
+// Package classify opens saved models, and classifies images with them.
+//
 // Models and Predictors are safe for use by multiple goroutines. Close frees the memory of each.
 package nn

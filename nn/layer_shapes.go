@@ -83,6 +83,25 @@ func window(in tensor.Shape, kernel, kernelWidth, stride, strideWidth int, paddi
 	return w, nil
 }
 
+// WindowOf returns how the window of a convolution or a pool moves over an image of shape in. Other
+// layers have none.
+func WindowOf(l Layer, in tensor.Shape) (tensor.Window, error) {
+	switch l := l.(type) {
+	case Conv2D:
+		return l.window(in)
+	case DepthwiseConv2D:
+		return l.window(in)
+	case SeparableConv2D:
+		depthwise, _ := l.parts()
+		return depthwise.window(in)
+	case MaxPool:
+		return l.window(in)
+	case AveragePool:
+		return l.window(in)
+	}
+	return tensor.Window{}, errors.New("a layer without a window")
+}
+
 // windowOutput returns the shape of an image of some channels that a window has moved over.
 func windowOutput(w tensor.Window, in tensor.Shape, channels int) tensor.Shape {
 	height, width := w.Output(in[0], in[1])
@@ -164,8 +183,14 @@ func (l BatchNorm) output(in ...tensor.Shape) (tensor.Shape, error) {
 	return in[0], nil
 }
 
-func (l BatchNorm) epsilon() float32  { return cmp.Or(l.Epsilon, 1e-3) }
-func (l BatchNorm) momentum() float32 { return cmp.Or(l.Momentum, 0.99) }
+// What BatchNorm has where a field is 0.
+const (
+	DefaultEpsilon  = 1e-3
+	DefaultMomentum = 0.99
+)
+
+func (l BatchNorm) epsilon() float32  { return cmp.Or(l.Epsilon, DefaultEpsilon) }
+func (l BatchNorm) momentum() float32 { return cmp.Or(l.Momentum, DefaultMomentum) }
 
 func (l ReLU) output(in ...tensor.Shape) (tensor.Shape, error)    { return in[0], nil }
 func (l Softmax) output(in ...tensor.Shape) (tensor.Shape, error) { return in[0], nil }

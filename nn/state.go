@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/internal/atomicfile"
@@ -111,9 +113,13 @@ func (s *State) ReadVelocity(w Weight, dst []float32, first int) error {
 	return s.Model.readPart(s.velocities, w, dst, first)
 }
 
-// Save writes the checkpoint. It replaces the file at path once the new one is complete on disk; if
-// anything fails, the old file stays. Weights that are not finite are an error.
-func (s *State) Save(path string) error {
+// Save writes the checkpoint. It replaces the file at path once the new one is complete on disk and
+// reads back as written; if anything fails, the old file stays. Weights that are not finite are an
+// error.
+func (s *State) Save(path string) error { return s.write(path, "") }
+
+// write is Save, which keeps the old file at previous unless that is empty.
+func (s *State) write(path, previous string) error {
 	network, err := json.Marshal(s.Model.Sequential)
 	if err != nil {
 		return err
@@ -126,7 +132,7 @@ func (s *State) Save(path string) error {
 		Metadata: map[string]string{FormatKey: formatVersion, NetworkKey: string(network), PositionKey: string(position)},
 		Entries:  s.Model.entries(s.prefixes()),
 	}
-	return atomicfile.Write(path, func(file io.Writer) error {
+	return atomicfile.WriteVerified(path, previous, func(file io.Writer) error {
 		hash := sha256.New()
 		w := io.MultiWriter(file, hash)
 		if err := safetensors.WriteHeader(w, header); err != nil {
@@ -189,6 +195,7 @@ func (m *Model) copyIn(r io.Reader, flat tensor.Tensor, weight Weight, buffer []
 // checkpoint is an open checkpoint with a correct checksum.
 type checkpoint struct {
 	file     io.ReaderAt
+	size     int64
 	header   *safetensors.Header
 	network  *Network
 	position Position
@@ -196,7 +203,8 @@ type checkpoint struct {
 
 // Resume sets the trainer's state to that of a checkpoint. It changes nothing unless the checkpoint
 // is intact and has this network, seed, batch and number of images. Settings that both have must be
-// the same.
+// the same. The error of a checkpoint that is not intact is ErrDamaged; then the one at
+// PreviousCheckpoint may be.
 func (t *Trainer) Resume(path string) error {
 	if !t.busy.CompareAndSwap(false, true) {
 		return errBusy
@@ -229,6 +237,7 @@ func (t *Trainer) Resume(path string) error {
 		}
 		p.Settings = t.Settings
 		t.Position = p
+		t.newest = path
 		return nil
 	})
 }
@@ -236,16 +245,33 @@ func (t *Trainer) Resume(path string) error {
 // OpenModel makes a model from a checkpoint. Close frees it.
 func OpenModel(b backend.Backend, path string) (m *Model, err error) {
 	err = withCheckpoint(path, func(c *checkpoint) error {
-		if m, err = NewModel(b, c.network); err != nil {
-			return err
-		}
-		if err := c.load(m, nil); err != nil {
-			return errors.Join(err, m.Close())
-		}
-		return nil
+		m, err = c.model(b)
+		return err
 	})
+	return m, err
+}
+
+// ReadModel is OpenModel for a checkpoint of size bytes that is open; errors contain its name.
+func ReadModel(b backend.Backend, file io.ReaderAt, size int64, name string) (*Model, error) {
+	var m *Model
+	c, err := readCheckpoint(file, size)
+	if err == nil {
+		m, err = c.model(b)
+	}
+	return m, ofCheckpoint(name, err)
+}
+
+// model makes the model.
+func (c *checkpoint) model(b backend.Backend) (*Model, error) {
+	if err := c.network.CheckImages(c.size); err != nil {
+		return nil, err
+	}
+	m, err := NewModel(b, c.network)
 	if err != nil {
 		return nil, err
+	}
+	if err := c.load(m, nil); err != nil {
+		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
 }
@@ -261,31 +287,43 @@ func withCheckpoint(path string, f func(*checkpoint) error) error {
 	if err == nil {
 		err = f(c)
 	}
-	if err != nil {
-		return fmt.Errorf("checkpoint %s: %w", path, err)
+	return ofCheckpoint(path, err)
+}
+
+// ofCheckpoint names the file in an error about it; nil stays nil.
+func ofCheckpoint(name string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("checkpoint %s: %w", name, err)
 }
 
 // VerifyCheckpoint compares a checkpoint of size bytes with its checksum.
 func VerifyCheckpoint(f io.ReaderAt, size int64) error {
 	if size < sha256.Size {
-		return fmt.Errorf("%d bytes: %s", size, damagedAdvice)
+		return fmt.Errorf("%d bytes: %w", size, ErrDamaged)
 	}
 	hash, sum := sha256.New(), make([]byte, sha256.Size)
 	if _, err := io.Copy(hash, io.NewSectionReader(f, 0, size-sha256.Size)); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", err, ErrDamaged)
 	}
 	if _, err := f.ReadAt(sum, size-sha256.Size); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", err, ErrDamaged)
 	}
 	if !bytes.Equal(sum, hash.Sum(nil)) {
-		return fmt.Errorf("its checksum is wrong: %s", damagedAdvice)
+		return fmt.Errorf("its checksum is wrong: %w", ErrDamaged)
 	}
 	return nil
 }
 
-const damagedAdvice = "the file is damaged or cut off, or is not a checkpoint: restore a copy, or delete it and train again"
+// ErrDamaged reports a file that is not as a checkpoint was written, or that cannot be read.
+var ErrDamaged = errors.New("the file is damaged or cut off, or is not a checkpoint: restore a copy, or delete it and train again")
+
+// PreviousCheckpoint returns the path at which Run keeps the checkpoint before the one at path.
+func PreviousCheckpoint(path string) string {
+	ext := filepath.Ext(path)
+	return strings.TrimSuffix(path, ext) + "-previous" + ext
+}
 
 // readCheckpoint checks a file of size bytes and reads all but its tensors.
 func readCheckpoint(f io.ReaderAt, size int64) (*checkpoint, error) {
@@ -299,7 +337,7 @@ func readCheckpoint(f io.ReaderAt, size int64) (*checkpoint, error) {
 	if v := header.Metadata[FormatKey]; v != formatVersion {
 		return nil, fmt.Errorf("its format is %q, want %q", v, formatVersion)
 	}
-	c := &checkpoint{file: f, header: header}
+	c := &checkpoint{file: f, size: size, header: header}
 	var s Sequential
 	if err := infile.JSON([]byte(header.Metadata[NetworkKey]), &s); err != nil {
 		return nil, fmt.Errorf("network: %w", err)
@@ -419,6 +457,23 @@ func (c *checkpoint) load(m *Model, states []tensor.Tensor) error {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// spareImages is the memory that one image may need whatever the size of the model.
+const spareImages = 64 << 20
+
+// CheckImages returns an error if an image of the network needs far more memory than the size of its
+// file justifies: such a file is not of a trained model.
+func (net *Network) CheckImages(fileSize int64) error {
+	largest := 0
+	for _, l := range net.Table {
+		largest = max(largest, l.Output.Size())
+	}
+	if need := 4 * (int64(net.Input.Size()) + int64(largest)); need > spareImages+8*fileSize {
+		return fmt.Errorf("one image of shape %v needs %d MB of memory, far more than a model of %d bytes justifies",
+			net.Input, need>>20, fileSize)
 	}
 	return nil
 }

@@ -45,7 +45,8 @@ type Trainer struct {
 	last      *program // of the last step
 	pending   int      // steps whose metrics collect has not seen
 	metrics   []backend.StepMetrics
-	saved     time.Time
+	saved     time.Time // the last checkpoint of this Run, or its beginning
+	newest    string    // the path of a checkpoint that is known to be intact: resumed from, or saved
 }
 
 // program is a training step on a number of images.
@@ -299,16 +300,38 @@ func (t *Trainer) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := t.save(); err != nil {
-			return err
-		}
-		if t.config.OnEpoch != nil {
-			if err := t.config.OnEpoch(t.History[len(t.History)-1]); err != nil {
+		saves := t.savesEpoch()
+		if saves {
+			if err := t.save(); err != nil {
 				return err
 			}
 		}
+		if t.config.OnEpoch == nil {
+			continue
+		}
+		if err := t.config.OnEpoch(t.History[len(t.History)-1]); err != nil {
+			if !saves {
+				if failed := t.save(); failed != nil {
+					return failed
+				}
+			}
+			return err
+		}
 	}
 	return nil
+}
+
+// epochInterval is the least time between the checkpoints of two epochs. Where an epoch takes a
+// second, saving each would take as long as training.
+const epochInterval = 30 * time.Second
+
+// savesEpoch reports whether the epoch that has just ended is to be saved.
+func (t *Trainer) savesEpoch() bool {
+	interval := epochInterval
+	if every := t.config.CheckpointEvery; every > 0 {
+		interval = min(interval, every)
+	}
+	return t.Epoch == 1 || t.Epoch == t.config.Epochs || time.Since(t.saved) >= interval
 }
 
 // epoch trains the rest of an epoch and evaluates the model.
@@ -401,12 +424,20 @@ const divergedAdvice = ": training has diverged; a smaller learning rate or a wa
 // speed returns the epoch's images per second of training.
 func (t *Trainer) speed() float64 { return float64(t.Sums.Images) / max(t.Seconds, 1e-9) }
 
-// save writes the checkpoint, if one is configured.
+// save writes the checkpoint, if one is configured. It keeps the one before, unless that may be
+// damaged: it must not replace an older one that is intact.
 func (t *Trainer) save() error {
-	if t.config.Checkpoint == "" {
+	path, previous := t.config.Checkpoint, ""
+	if path == "" {
 		return nil
 	}
-	err := t.Save(t.config.Checkpoint)
+	if path == t.newest {
+		previous = PreviousCheckpoint(path)
+	}
+	err := t.write(path, previous)
 	t.saved = time.Now()
+	if err == nil {
+		t.newest = path
+	}
 	return err
 }

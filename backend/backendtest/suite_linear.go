@@ -322,8 +322,8 @@ func (s *suite) conv2D() {
 	s.linears(slices.Concat(cases, windowCases()))
 }
 
-// windowed is a case of a convolution with another window.
-func windowed(n, h, w, in, out int, v tensor.Window) linearCase {
+// convOf is a case of a convolution with another window.
+func convOf(n, h, w, in, out int, v tensor.Window) linearCase {
 	c := conv(n, h, w, in, out, 1)
 	c.Window = v
 	return c
@@ -345,7 +345,7 @@ func windowCases() []linearCase {
 				if same {
 					v = v.Same(size[0], size[1])
 				}
-				cases = append(cases, windowed(batches[i%len(batches)], size[0], size[1], c[0], c[1], v))
+				cases = append(cases, convOf(batches[i%len(batches)], size[0], size[1], c[0], c[1], v))
 			}
 		}
 	}
@@ -357,23 +357,23 @@ func windowCases() []linearCase {
 		return tensor.Window{Height: height, Width: width, StrideH: down, StrideW: right}
 	}
 	cases = append(cases,
-		windowed(2, 5, 9, 8, 17, rectangle(1, 3, 1, 1).Same(5, 9)),
-		windowed(3, 9, 5, 17, 8, rectangle(3, 1, 2, 1)),
-		windowed(1, 6, 7, 5, 33, rectangle(3, 2, 1, 3).Same(6, 7)),
-		windowed(4, 7, 10, 64, 16, rectangle(2, 5, 3, 2).Same(7, 10)),
-		windowed(3, 14, 14, 16, 20, pad(tensor.Square(3, 2), 1, 1, 1, 1)),  // PyTorch's padding of a ResNet
-		windowed(2, 20, 20, 3, 64, pad(tensor.Square(7, 2), 3, 3, 3, 3)),   // and of its first layer
-		windowed(1, 20, 22, 3, 64, pad(tensor.Square(7, 2), 3, 3, 3, 3)),   //
-		windowed(2, 5, 5, 16, 32, pad(tensor.Square(3, 1), 2, 2, 2, 2)),    // padding as large as can be
-		windowed(3, 4, 6, 7, 9, pad(tensor.Square(3, 1), 0, 2, 1, 0)),      //
-		windowed(2, 3, 3, 16, 16, tensor.Square(3, 1)),                     // one pixel is left
-		windowed(5, 1, 1, 8, 8, pad(tensor.Square(5, 2), 2, 2, 2, 2)),      // one pixel is all
-		windowed(1, 13, 13, 64, 64, tensor.Square(3, 1)),                   // Winograd's without padding
-		windowed(8, 10, 9, 64, 64, tensor.Square(3, 1)),                    //
-		windowed(2, 14, 14, 128, 70, pad(tensor.Square(3, 2), 1, 1, 1, 1)), //
-		windowed(3, 4, 4, 256, 512, tensor.Square(1, 2)),                   // a ResNet's shortcut
-		windowed(130, 3, 3, 33, 20, tensor.Square(3, 2).Same(3, 3)),        // a batch of training
-		windowed(300, 2, 3, 3, 8, tensor.Square(2, 1)))                     // more images than a block has rows
+		convOf(2, 5, 9, 8, 17, rectangle(1, 3, 1, 1).Same(5, 9)),
+		convOf(3, 9, 5, 17, 8, rectangle(3, 1, 2, 1)),
+		convOf(1, 6, 7, 5, 33, rectangle(3, 2, 1, 3).Same(6, 7)),
+		convOf(4, 7, 10, 64, 16, rectangle(2, 5, 3, 2).Same(7, 10)),
+		convOf(3, 14, 14, 16, 20, pad(tensor.Square(3, 2), 1, 1, 1, 1)),  // PyTorch's padding of a ResNet
+		convOf(2, 20, 20, 3, 64, pad(tensor.Square(7, 2), 3, 3, 3, 3)),   // and of its first layer
+		convOf(1, 20, 22, 3, 64, pad(tensor.Square(7, 2), 3, 3, 3, 3)),   //
+		convOf(2, 5, 5, 16, 32, pad(tensor.Square(3, 1), 2, 2, 2, 2)),    // padding as large as can be
+		convOf(3, 4, 6, 7, 9, pad(tensor.Square(3, 1), 0, 2, 1, 0)),      //
+		convOf(2, 3, 3, 16, 16, tensor.Square(3, 1)),                     // one pixel is left
+		convOf(5, 1, 1, 8, 8, pad(tensor.Square(5, 2), 2, 2, 2, 2)),      // one pixel is all
+		convOf(1, 13, 13, 64, 64, tensor.Square(3, 1)),                   // Winograd's without padding
+		convOf(8, 10, 9, 64, 64, tensor.Square(3, 1)),                    //
+		convOf(2, 14, 14, 128, 70, pad(tensor.Square(3, 2), 1, 1, 1, 1)), //
+		convOf(3, 4, 4, 256, 512, tensor.Square(1, 2)),                   // a ResNet's shortcut
+		convOf(130, 3, 3, 33, 20, tensor.Square(3, 2).Same(3, 3)),        // a batch of training
+		convOf(300, 2, 3, 3, 8, tensor.Square(2, 1)))                     // more images than a block has rows
 	for i := range cases {
 		cases[i].noBias = i%2 == 1
 	}
@@ -440,8 +440,8 @@ func (s *suite) inference() {
 func (s *suite) fusedFunctions() {
 	cases := []linearCase{
 		conv(3, 5, 7, 17, 33, 3), denseCase(5, 64, 100), conv(9, 6, 6, 64, 64, 3), conv(2, 7, 7, 32, 130, 1), denseCase(1, 40, 70),
-		windowed(2, 9, 8, 16, 64, tensor.Square(3, 2)), conv(1, 4, 4, 130, 20, 3), denseCase(130, 600, 10), conv(1, 2, 2, 64, 64, 3),
-		windowed(1, 20, 20, 3, 64, tensor.Square(7, 2)),
+		convOf(2, 9, 8, 16, 64, tensor.Square(3, 2)), conv(1, 4, 4, 130, 20, 3), denseCase(130, 600, 10), conv(1, 2, 2, 64, 64, 3),
+		convOf(1, 20, 20, 3, 64, tensor.Square(7, 2)),
 	}
 	for i, f := range functions {
 		for j := range 2 {
