@@ -18,6 +18,7 @@ type sequentialJSON struct {
 	Labels  []string     `json:"labels,omitempty"`
 	Mean    []float32    `json:"mean,omitempty"`
 	Std     []float32    `json:"std,omitempty"`
+	Raw     bool         `json:"raw,omitempty"`
 }
 
 type layerJSON struct {
@@ -42,7 +43,7 @@ func (s Sequential) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(sequentialJSON{s.Input, s.Classes, layers, s.Output, s.Frozen, s.Labels, s.Mean, s.Std})
+	return json.Marshal(sequentialJSON{s.Input, s.Classes, layers, s.Output, s.Frozen, s.Labels, s.Mean, s.Std, s.Raw})
 }
 
 // UnmarshalJSON decodes what MarshalJSON encoded. It does not check the network; Build does.
@@ -55,7 +56,7 @@ func (s *Sequential) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return err
 	}
-	*s = Sequential{in.Input, in.Classes, layers, in.Output, in.Frozen, in.Labels, in.Mean, in.Std}
+	*s = Sequential{in.Input, in.Classes, layers, in.Output, in.Frozen, in.Labels, in.Mean, in.Std, in.Raw}
 	return nil
 }
 
