@@ -55,11 +55,18 @@ const (
 // spareImages is the memory that one image may need whatever the size of the model.
 const spareImages = 64 << 20
 
-// Open opens a file of any format. Weights are read on demand.
+// Open opens a file of any format. Weights are read on demand. Of a model's configuration in JSON,
+// such as model.json, they are in a file beside it: model.weights.h5, model.h5, model_weights.h5,
+// weights.h5, or the only .h5 file in the folder.
 func Open(path string) (*File, error) {
 	r, size, err := infile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("keras: %w", err)
+	}
+	var start [8]byte
+	if n, _ := r.ReadAt(start[:], 0); isJSON(start[:n]) {
+		defer r.Close()
+		return openPair(path, r, size)
 	}
 	f, err := newFile(r, size, path)
 	if err != nil {
@@ -84,6 +91,8 @@ func (f *File) open(r io.ReaderAt) error {
 		return err
 	case bytes.HasPrefix(start[:n], []byte("PK")):
 		return f.openArchive(r)
+	case isJSON(start[:n]):
+		return errors.New("it is a model's configuration without weights: open it by its path, with the weights beside it")
 	case start[8] == '{':
 		return f.openSafetensors(r)
 	}
@@ -125,7 +134,7 @@ func (f *File) Network() (*nn.Network, error) {
 	case f.networkError != nil:
 		return nil, f.wrap(f.networkError)
 	case f.network == nil:
-		return nil, f.wrap(errors.New("it has weights only, no model"))
+		return nil, f.wrap(errors.New("it has weights only, no model: put the model.json of the model beside it and open that"))
 	}
 	net, err := nn.Build(*f.network)
 	if err == nil {

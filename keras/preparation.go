@@ -31,10 +31,9 @@ func (r *networkReader) prepare(leaf *leaf, v value) (value, error) {
 		}
 		l.axis(false)
 		if mean, variance := l.numbers("mean", 0), l.numbers("variance", 1); l.has("mean") || l.has("variance") {
-			leaf.counts = []counts{{}}
 			s.normalize(mean, variance)
 		} else {
-			leaf.counts = []counts{{0, 3}} // the third counts the batches that were seen
+			leaf.counts = counts{0, 3} // the third counts the batches that were seen
 			s.leaf = leaf
 		}
 	}
@@ -148,6 +147,6 @@ func (c *converted) prepared(read func(leaf *leaf, weight, size int) ([]float64,
 		}
 		mean[i], std[i] = float32(-offset[i]/scale[i]), float32(1/scale[i])
 	}
-	c.network.Mean, c.network.Std = mean, std
+	c.network.Mean, c.network.Std, c.network.Raw = mean, std, true
 	return nil
 }
