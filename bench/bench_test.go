@@ -12,8 +12,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-func TestPeerCommandsNoPython(t *testing.T) {
-	_, err := peerCommands(t.TempDir(), ops.Generic, []string{"no-such-python"})
+func TestPeersNoPython(t *testing.T) {
+	_, err := findPeers(t.TempDir(), ops.Generic, []string{"no-such-python"})
 	if err == nil || !strings.Contains(err.Error(), "--peers no-such-python") {
 		t.Errorf("error %v does not name the flag", err)
 	}
@@ -32,15 +32,20 @@ func TestPeerFails(t *testing.T) {
 
 // The operations of a convolution are those of its definition.
 func TestFlop(t *testing.T) {
-	for _, kernel := range []int{1, 3} {
-		for h := 1; h <= 4; h++ {
-			for w := 1; w <= 4; w++ {
-				s := backend.Conv2DSpec{N: 2, H: h, W: w, In: 3, Out: 5, Window: tensor.Centered(kernel)}
+	for kernel := 1; kernel <= 4; kernel++ {
+		for stride := 1; stride <= 3; stride++ {
+			for size := range 25 {
+				s := backend.Conv2DSpec{N: 2, H: size/5 + 4, W: size%5 + 4, In: 3, Out: 5}
+				s.Window = tensor.Square(kernel, stride)
+				if size%2 == 0 {
+					s.Window = s.Window.Same(s.H, s.W)
+				}
+				h, w := s.Window.Output(s.H, s.W)
 				want := 0
 				for pixel := range h * w {
 					for tap := range kernel * kernel {
-						row, column := pixel/w+tap/kernel-kernel/2, pixel%w+tap%kernel-kernel/2
-						if row >= 0 && row < h && column >= 0 && column < w {
+						row, column := pixel/w*stride+tap/kernel-s.Window.Top, pixel%w*stride+tap%kernel-s.Window.Left
+						if row >= 0 && row < s.H && column >= 0 && column < s.W {
 							want += 2 * s.N * s.In * s.Out
 						}
 					}

@@ -9,13 +9,34 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// convolutions are the shapes in the VGG table: height and width, channels in and out, kernel.
-var convolutions = [...]struct{ size, in, out, kernel int }{
-	{32, 3, 64, 3}, {32, 64, 64, 3},
-	{16, 64, 128, 3}, {16, 128, 128, 3},
-	{8, 128, 256, 3}, {8, 256, 256, 3}, {8, 256, 256, 1},
-	{4, 256, 512, 3}, {4, 512, 512, 3}, {4, 512, 512, 1},
-	{2, 512, 512, 3}, {2, 512, 512, 1},
+// convolutions are the shapes in the VGG table, and those with a stride of a ResNet: height and
+// width, channels in and out, kernel, stride.
+var convolutions = [...]struct{ size, in, out, kernel, stride int }{
+	{32, 3, 64, 3, 1}, {32, 64, 64, 3, 1},
+	{16, 64, 128, 3, 1}, {16, 128, 128, 3, 1},
+	{8, 128, 256, 3, 1}, {8, 256, 256, 3, 1}, {8, 256, 256, 1, 1},
+	{4, 256, 512, 3, 1}, {4, 512, 512, 3, 1}, {4, 512, 512, 1, 1},
+	{2, 512, 512, 3, 1}, {2, 512, 512, 1, 1},
+	{32, 64, 128, 3, 2}, {32, 64, 128, 1, 2},
+	{16, 128, 256, 3, 2}, {16, 128, 256, 1, 2},
+	{8, 256, 512, 3, 2}, {8, 256, 512, 1, 2},
+}
+
+// convSpec returns shape number i of convolutions, as a layer in training.
+func convSpec(i, batch int) backend.Conv2DSpec {
+	c := convolutions[i]
+	return backend.Conv2DSpec{N: batch, H: c.size, W: c.size, In: c.in, Out: c.out,
+		Window: tensor.Square(c.kernel, c.stride).Same(c.size, c.size), BatchNorm: true, NoInputGrad: c.in == 3}
+}
+
+// convName describes a shape in a table.
+func convName(s backend.Conv2DSpec) string {
+	v := s.Window
+	name := fmt.Sprintf("%dx%d %d→%d, %dx%d", s.H, s.W, s.In, s.Out, v.Height, v.Width)
+	if v.StrideH > 1 || v.StrideW > 1 {
+		name += fmt.Sprintf("/%d", v.StrideH)
+	}
+	return name
 }
 
 // printConvolutions prints the rate of each pass by shape: as a layer in training, and in
@@ -25,24 +46,23 @@ func printConvolutions(out *output, level ops.Level, p peak, o *Options) error {
 		o.Batch, level, cores(o.Threads)),
 		"operations are those of the direct algorithm without padding: Winograd needs fewer and may exceed\n"+
 			"the peak")
-	columns := []column{text("shape", 20)}
+	columns := []column{text("shape", 22)}
 	for _, pass := range cpu.ConvPasses {
 		columns = append(columns, number(pass, 8), number("GFLOP/s", 12))
 	}
 	table := out.table(columns...)
-	for _, c := range convolutions {
+	for i := range convolutions {
 		b, err := openTuned(level, o)
 		if err != nil {
 			return err
 		}
-		spec := backend.Conv2DSpec{N: o.Batch, H: c.size, W: c.size, In: c.in, Out: c.out,
-			Window: tensor.Centered(c.kernel), BatchNorm: true, NoInputGrad: c.in == 3}
+		spec := convSpec(i, o.Batch)
 		times, err := convSeconds(b, spec)
 		b.Close()
 		if err != nil {
 			return err
 		}
-		cells := []string{fmt.Sprintf("%dx%d %d→%d, %dx%d", c.size, c.size, c.in, c.out, c.kernel, c.kernel)}
+		cells := []string{convName(spec)}
 		for _, t := range times {
 			if t == 0 {
 				cells = append(cells, "", "")
@@ -55,11 +75,20 @@ func printConvolutions(out *output, level ops.Level, p peak, o *Options) error {
 	return nil
 }
 
-// flop returns the floating-point operations of one pass. In each direction, taps of the first and
-// the last row that fall into the padding do not count.
+// flop returns the floating-point operations of one pass. Taps that fall into the padding do not
+// count.
 func flop(s backend.Conv2DSpec) float64 {
-	taps := func(size int) int { return size*s.Window.Height - (s.Window.Height - 1) }
-	return 2 * float64(s.N*s.In*s.Out) * float64(taps(s.H)*taps(s.W))
+	v := s.Window
+	h, w := v.Output(s.H, s.W)
+	taps := func(size, out, window, stride, pad int) (n int) {
+		for p := range out {
+			first := p*stride - pad
+			n += min(first+window, size) - max(first, 0)
+		}
+		return n
+	}
+	return 2 * float64(s.N*s.In*s.Out) *
+		float64(taps(s.H, h, v.Height, v.StrideH, v.Top)) * float64(taps(s.W, w, v.Width, v.StrideW, v.Left))
 }
 
 // convSeconds returns the times of cpu.ConvPasses, 0 for one that the layer lacks.
@@ -75,10 +104,11 @@ func convSeconds(b backend.Backend, s backend.Conv2DSpec) (times [len(cpu.ConvPa
 		return times, err
 	}
 	t := tensors{backend: b}
-	x, y := t.activations(s.N, s.H, s.W, s.In), t.activations(s.N, s.H, s.W, s.Out)
-	dx, dy := t.activations(s.N, s.H, s.W, s.In), t.activations(s.N, s.H, s.W, s.Out)
-	w, bias := t.kernel(s.Window.Height, s.Window.Height, s.In, s.Out), t.parameters(s.Out)
-	dw, dbias := t.parameters(s.Window.Height, s.Window.Height, s.In, s.Out), t.parameters(s.Out)
+	height, width := s.Window.Output(s.H, s.W)
+	x, y := t.activations(s.N, s.H, s.W, s.In), t.activations(s.N, height, width, s.Out)
+	dx, dy := t.activations(s.N, s.H, s.W, s.In), t.activations(s.N, height, width, s.Out)
+	w, bias := t.kernel(s.Window.Height, s.Window.Width, s.In, s.Out), t.parameters(s.Out)
+	dw, dbias := t.parameters(s.Window.Height, s.Window.Width, s.In, s.Out), t.parameters(s.Out)
 	for i, f := range []func(){
 		func() { plan.Forward(y, x, w, bias) },
 		func() { plan.BackwardData(dx, dy, w) },

@@ -20,7 +20,7 @@ func openTuned(level ops.Level, o *Options) (*cpu.Backend, error) {
 	return cpu.Open(cpu.Options{Threads: o.Threads, Level: level, BF16: o.Precision == "bf16", Table: table})
 }
 
-// Tune measures each pass of the 3x3 convolutions with every algorithm, prints the times, and
+// Tune measures each pass of the 3x3 convolutions of stride 1 with every algorithm, prints the times, and
 // stores the fastest. Backends use them for the same shapes and batch from then on.
 func Tune(o *Options, w io.Writer) error {
 	level, err := ops.Best()
@@ -42,12 +42,11 @@ func Tune(o *Options, w io.Writer) error {
 	}
 	t := out.table(append(heads, text("fastest", 0))...)
 	fastest := cpu.ConvTable{}
-	for _, c := range convolutions {
-		if c.kernel != 3 {
-			continue
+	for i := range convolutions {
+		spec := convSpec(i, o.Batch)
+		if spec.Window != tensor.Centered(3) {
+			continue // there is no choice
 		}
-		spec := backend.Conv2DSpec{N: o.Batch, H: c.size, W: c.size, In: c.in, Out: c.out,
-			Window: tensor.Centered(c.kernel), BatchNorm: true, NoInputGrad: c.in == 3}
 		times := map[string]map[string]float64{}  // seconds, by pass and what computes it
 		for i := range o.Runs * len(algorithms) { // alternating: another program may disturb one
 			if err := timeConv(times, level, o.Threads, spec, algorithms[i%len(algorithms)]); err != nil {
@@ -114,5 +113,5 @@ func timeConv(times map[string]map[string]float64, level ops.Level, threads int,
 }
 
 func convShape(s backend.Conv2DSpec) ops.ConvShape {
-	return ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Kernel: s.Window.Height}
+	return ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Window: s.Window}
 }

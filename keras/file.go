@@ -40,6 +40,7 @@ type layer struct {
 type weight struct {
 	name  string
 	shape []int
+	block int                                  // read elements by multiples of it, if that fits in memory
 	read  func(dst []float32, first int) error // reads len(dst) elements from first on
 }
 
@@ -51,9 +52,6 @@ const (
 	byName               // by the names of layers only
 	byClass              // by numbered classes: conv2d, conv2d_1
 )
-
-// spareImages is the memory that one image may need whatever the size of the model.
-const spareImages = 64 << 20
 
 // Open opens a file of any format. Weights are read on demand. Of a model's configuration in JSON,
 // such as model.json, they are in a file beside it: model.weights.h5, model.h5, model_weights.h5,
@@ -138,21 +136,7 @@ func (f *File) Network() (*nn.Network, error) {
 	}
 	net, err := nn.Build(*f.network)
 	if err == nil {
-		err = f.checkImages(net)
+		err = net.CheckImages(f.size)
 	}
 	return net, f.wrap(err)
-}
-
-// checkImages rejects a network whose images need far more memory than the size of its file
-// justifies.
-func (f *File) checkImages(net *nn.Network) error {
-	largest := 0
-	for _, l := range net.Table {
-		largest = max(largest, l.Output.Size())
-	}
-	if need := 4 * (int64(net.Input.Size()) + int64(largest)); need > spareImages+8*f.size {
-		return fmt.Errorf("one image of shape %v needs %d MB of memory, far more than a model of %d bytes justifies",
-			net.Input, need>>20, f.size)
-	}
-	return nil
 }

@@ -33,6 +33,7 @@ type fromJSON struct {
 }
 
 type residualJSON struct {
+	Name     string      `json:"name,omitempty"`
 	Layers   []layerJSON `json:"layers"`
 	Shortcut []layerJSON `json:"shortcut,omitempty"`
 }
@@ -83,7 +84,7 @@ func encodeLayer(l Layer) (out layerJSON, err error) {
 		config = fromJSON{l.Input, of}
 	case Residual:
 		out.Class = "Residual"
-		var both residualJSON
+		both := residualJSON{Name: l.Name}
 		if both.Layers, err = encodeLayers(l.Layers); err != nil {
 			return out, err
 		}
@@ -166,7 +167,7 @@ func decodeLayer(l layerJSON, depth int) (Layer, error) {
 		}
 		layers, err := decodeLayers(in.Layers, depth+1)
 		shortcut, other := decodeLayers(in.Shortcut, depth+1)
-		return Residual{layers, shortcut}, errors.Join(err, other)
+		return Residual{in.Name, layers, shortcut}, errors.Join(err, other)
 	}
 	return nil, fmt.Errorf("nn: unknown class of layer %q", l.Class)
 }

@@ -11,11 +11,11 @@ var DirectBF16 ConvAlgorithm[BF16] = directBF16{}
 type directBF16 struct{ direct }
 
 func (directBF16) Forward(l Level, s ConvShape, _ int) Pass[BF16] {
-	return newDirectPassBF16(l, s, false)
+	return newDirectPassBF16(l, s.forward(), false)
 }
 
 func (directBF16) InputGradient(l Level, s ConvShape, _ int) Pass[BF16] {
-	return newDirectPassBF16(l, s.transposed(), true)
+	return newDirectPassBF16(l, s.inputGradient(), true)
 }
 
 func (directBF16) KernelGradient(l Level, s ConvShape, _ int) Gradient[BF16] {
@@ -26,25 +26,29 @@ func (directBF16) KernelGradient(l Level, s ConvShape, _ int) Gradient[BF16] {
 // packed already.
 type directPassBF16 struct {
 	level   Level
-	shape   ConvShape
+	shape   convPass
 	rotated bool // the kernel, as in the input gradient
 	ranges  [][]convBlock
 }
 
-func newDirectPassBF16(l Level, s ConvShape, rotated bool) *directPassBF16 {
+func newDirectPassBF16(l Level, s convPass, rotated bool) *directPassBF16 {
+	s = s.flat()
 	return &directPassBF16{l, s, rotated, s.rangesBF16()}
 }
+
+// gathersBF16 reports whether a pass makes the im2col matrix.
+func (p *convPass) gathersBF16() bool { return p.In%depthBF16 != 0 }
 
 // rangeRowsBF16 is the largest number of rows of the im2col matrix that a job takes. It reads the
 // packed column block of the kernel once, which stays in the L2 cache.
 const rangeRowsBF16 = 1024
 
 // rangesBF16 divides the blocks of rows into ranges short enough that there are enough jobs.
-func (s ConvShape) rangesBF16() [][]convBlock {
+func (s *convPass) rangesBF16() [][]convBlock {
 	const enough = 16
 	most := min(s.rows()*s.columnBlocks()/enough, rangeRowsBF16)
 	var ranges [][]convBlock
-	blocks := s.blocks()
+	blocks := s.blocks(panelBF16, false)
 	for len(blocks) > 0 {
 		n, rows := 1, blocks[0].rows
 		for n < len(blocks) && rows+blocks[n].rows <= most {
@@ -101,7 +105,7 @@ func (p *directPassBF16) Pack(packed, kernel []BF16, job int, scratch []float32)
 func (p *directPassBF16) Scratch() int {
 	s := &p.shape
 	n := convRows*panelBF16 + p.level.scratchBF16()
-	if s.In%depthBF16 != 0 {
+	if s.gathersBF16() {
 		n += convRows * padBF16(s.depth()) / 2
 	}
 	return n
@@ -120,31 +124,40 @@ func (p *directPassBF16) Run(y, x, packed []BF16, e Epilogue, job int, scratch [
 	blocks := p.ranges[job/s.columnBlocks()]
 	for i := range blocks {
 		b := &blocks[i]
-		var array [maxTaps]segment
-		if s.In%depthBF16 != 0 {
+		out := y[b.first*s.Out+j:]
+		switch {
+		case len(b.segs) == 0: // of an input gradient
+			for r := range b.rows {
+				clear(out[r*s.Out:][:columns])
+			}
+		case s.gathersBF16():
+			var start [1]segment
 			depth := padBF16(s.depth())
 			rows := AsBF16(scratch)[:b.rows*depth]
-			l.gather(rows, x, s, b, depth)
-			l.panelRounded(y[b.first*s.Out+j:], s.Out, b.rows, columns, rows, depth,
-				panel, array[:1], depth, e, scratch[len(rows)/2:])
-			continue
+			l.gather(rows, depth, x[b.source*s.In:], s, b.down, b.right, b.rows)
+			l.panelRounded(out, s.Out, b.rows, columns, rows, depth, panel, start[:], depth, e, scratch[len(rows)/2:])
+		default:
+			l.panelRounded(out, s.Out, b.rows, columns, x[b.source*s.In:], s.rowStride()*s.In, panel, b.segs, s.In, e, scratch)
 		}
-		segs := array[:b.tapsInside]
-		for i, tap := range b.taps[:b.tapsInside] {
-			segs[i] = segment{a: tap.a * s.In, b: tap.b * s.In * panelBF16}
-		}
-		l.panelRounded(y[b.first*s.Out+j:], s.Out, b.rows, columns, x, s.In, panel, segs, s.In, e, scratch)
 	}
 }
 
-// gather makes the rows of the im2col matrix of a block, with stride depth and zeros for taps
-// outside the image.
-func (l Level) gather(rows, x []BF16, s *ConvShape, block *convBlock, depth int) {
+// gather makes n rows of the im2col matrix, with stride depth and zeros for taps outside the image. x
+// begins with what the first row sees by its first tap.
+func (l Level) gather(rows []BF16, depth int, x []BF16, s *convPass, down, right view, n int) {
 	clear(rows)
-	for _, tap := range block.taps[:block.tapsInside] { // in order: gatherWide writes zeros where the next begins
-		from, to := x[tap.a*s.In:], rows[tap.b*s.In:]
-		for i := l.gatherWide(to, depth, from, s.In, block.rows); i < block.rows; i++ {
-			copy(to[i*depth:], from[i*s.In:][:s.In])
+	stride := s.rowStride() * s.In
+	for i := range down.count {
+		for j := range right.count { // in order: gatherWide writes zeros where the next begins
+			from := x[(i*s.w.in+j)*s.N*s.In:]
+			to := rows[((down.tap+i*s.h.div)*s.w.taps+right.tap+j*s.w.div)*s.In:]
+			done := 0
+			if stride == s.In {
+				done = l.gatherWide(to, depth, from, s.In, n)
+			}
+			for r := done; r < n; r++ {
+				copy(to[r*depth:], from[r*stride:][:s.In])
+			}
 		}
 	}
 }

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/lamina-go/lamina/internal/fmapeak"
+	"github.com/lamina-go/lamina/tensor"
 )
 
 // checkBF16 is check for a sum that was rounded to bf16 at the end, by at most 2⁻⁸ of it.
@@ -27,21 +29,21 @@ func vggShapes() []ConvShape {
 		s.N = 3
 		shapes = append(shapes, s)
 	}
-	return append(shapes, ConvShape{3, 8, 8, 256, 256, 1}, ConvShape{3, 2, 2, 512, 512, 1})
+	return append(shapes, ConvShape{3, 8, 8, 256, 256, tensor.Centered(1)}, ConvShape{3, 2, 2, 512, 512, tensor.Centered(1)})
 }
 
 func TestConvBF16(t *testing.T) {
-	shapes := append(vggShapes(), convShapes...)
+	shapes := slices.Concat(vggShapes(), convShapes, windowShapes)
 	shapes = append(shapes,
-		ConvShape{5, 7, 6, 32, 64, 3},
-		ConvShape{5, 4, 3, 1, 64, 3}, // rows of few elements are copied by four
-		ConvShape{5, 3, 4, 2, 64, 3},
-		ConvShape{6, 3, 4, 4, 64, 3},
-		ConvShape{33, 3, 9, 64, 40, 3},
-		ConvShape{3, 3, 70, 32, 64, 3},   // a row of the image is transposed in blocks
-		ConvShape{2, 2, 600, 32, 40, 3},  // and of one image at a time
-		ConvShape{70, 2, 16, 64, 128, 3}, // a job sums images in blocks
-		ConvShape{130, 2, 3, 32, 9, 3},   // splits by images and by rows
+		ConvShape{5, 7, 6, 32, 64, tensor.Centered(3)},
+		ConvShape{5, 4, 3, 1, 64, tensor.Centered(3)}, // rows of few elements are copied by four
+		ConvShape{5, 3, 4, 2, 64, tensor.Centered(3)},
+		ConvShape{6, 3, 4, 4, 64, tensor.Centered(3)},
+		ConvShape{33, 3, 9, 64, 40, tensor.Centered(3)},
+		ConvShape{3, 3, 70, 32, 64, tensor.Centered(3)},   // a row of the image is transposed in blocks
+		ConvShape{2, 2, 600, 32, 40, tensor.Centered(3)},  // and of one image at a time
+		ConvShape{70, 2, 16, 64, 128, tensor.Centered(3)}, // a job sums images in blocks
+		ConvShape{130, 2, 3, 32, 9, tensor.Centered(3)},   // splits by images and by rows
 	)
 	eachBF16Level(t, func(t *testing.T, l Level) {
 		for _, s := range shapes {
@@ -69,74 +71,59 @@ func each(rng *rand.Rand, n, work int, f func(i int)) {
 // testConvBF16 compares the three passes with sums as in the definition.
 func testConvBF16(t *testing.T, l Level, s ConvShape) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	pixels := s.rows()
-	x, w, dy := randomBF16(rng, pixels*s.In), randomBF16(rng, s.depth()*s.Out), randomBF16(rng, pixels*s.Out)
+	sizeX, sizeY := s.N*s.H*s.W*s.In, s.rows()*s.Out
+	x, w, dy := randomBF16(rng, sizeX), randomBF16(rng, s.depth()*s.Out), randomBF16(rng, sizeY)
 	bias := random(rng, s.Out)
 	kernel := packedBF16(l, w, s.depth(), s.Out)
-	inside := func(h, w int) bool { return h >= 0 && h < s.H && w >= 0 && w < s.W }
-	// position returns where element i of an array HWNC is.
-	position := func(i, channels int) (h, w, n, c int) {
-		return i / channels / s.N / s.W, i / channels / s.N % s.W, i / channels % s.N, i % channels
-	}
-	at := func(x []BF16, channels, h, w, n, c int) float32 {
-		return x[((h*s.W+w)*s.N+n)*channels+c].Float32()
-	}
+	type pair struct{ row, tap int }
+	ofY, ofX, ofTap := make([][]pair, sizeY/s.Out), make([][]pair, sizeX/s.In), make([][]pair, s.taps())
+	convSum(s, func(y, x, tap int) {
+		ofY[y] = append(ofY[y], pair{x, tap})
+		ofX[x] = append(ofX[x], pair{y, tap})
+		ofTap[tap] = append(ofTap[tap], pair{y, x})
+	})
 
 	for _, e := range []Epilogue{{}, {Bias: bias, ReLU: true}} {
-		y := runPass(t, DirectBF16.Forward(l, s, 1), pixels*s.Out, x, kernel, e)
+		y := runPass(t, DirectBF16.Forward(l, s, 1), sizeY, x, kernel, e)
 		each(rng, len(y), s.depth(), func(i int) {
-			h, c, n, o := position(i, s.Out)
+			o := i % s.Out
 			want := sum{}
 			if e.Bias != nil {
 				want.add(bias[o], 1)
 			}
-			for tap := range s.taps() {
-				down, right := s.offset(tap)
-				if inside(h+down, c+right) {
-					for i := range s.In {
-						want.add(at(x, s.In, h+down, c+right, n, i), w[(tap*s.In+i)*s.Out+o].Float32())
-					}
+			for _, p := range ofY[i/s.Out] {
+				for i := range s.In {
+					want.add(x[p.row*s.In+i].Float32(), w[(p.tap*s.In+i)*s.Out+o].Float32())
 				}
 			}
 			if e.ReLU {
 				want.value = max(0, want.value)
 			}
-			want.checkBF16(t, y[i], "y", n, h, c, o)
+			want.checkBF16(t, y[i], "y", i)
 		})
 	}
 
-	dx := runPass(t, DirectBF16.InputGradient(l, s, 1), pixels*s.In, dy, kernel, Epilogue{})
-	each(rng, len(dx), s.taps()*s.Out, func(at0 int) {
-		h, c, n, i := position(at0, s.In)
+	dx := runPass(t, DirectBF16.InputGradient(l, s, 1), sizeX, dy, kernel, Epilogue{})
+	each(rng, len(dx), s.taps()*s.Out, func(at int) {
 		want := sum{}
-		for tap := range s.taps() {
-			down, right := s.offset(tap)
-			if inside(h-down, c-right) {
-				for o := range s.Out {
-					want.add(at(dy, s.Out, h-down, c-right, n, o), w[(tap*s.In+i)*s.Out+o].Float32())
-				}
+		for _, p := range ofX[at/s.In] {
+			for o := range s.Out {
+				want.add(dy[p.row*s.Out+o].Float32(), w[(p.tap*s.In+at%s.In)*s.Out+o].Float32())
 			}
 		}
-		want.checkBF16(t, dx[at0], "dx", n, h, c, i)
+		want.checkBF16(t, dx[at], "dx", at)
 	})
 
 	gradient := DirectBF16.KernelGradient(l, s, 1)
 	dw := added(runGradient(t, gradient, len(w), dy, x))
-	each(rng, len(w), pixels, func(at0 int) {
-		tap, i, o := at0/s.Out/s.In, at0/s.Out%s.In, at0%s.Out
-		down, right := s.offset(tap)
+	each(rng, len(w), s.rows(), func(at int) {
+		tap, i, o := at/s.Out/s.In, at/s.Out%s.In, at%s.Out
 		want := sum{}
-		for n := range s.N {
-			for h := range s.H {
-				for c := range s.W {
-					if inside(h+down, c+right) {
-						want.add(at(x, s.In, h+down, c+right, n, i), at(dy, s.Out, h, c, n, o))
-					}
-				}
-			}
+		for _, p := range ofTap[tap] { // of y and x
+			want.add(x[p.tap*s.In+i].Float32(), dy[p.row*s.Out+o].Float32())
 		}
 		want.terms += gradient.Splits()
-		want.check(t, dw[at0], "dw", tap, i, o)
+		want.check(t, dw[at], "dw", tap, i, o)
 	})
 }
 
@@ -195,7 +182,7 @@ func TestGemmBF16(t *testing.T) {
 // ReLU too.
 func TestConvBF16PassesNaN(t *testing.T) {
 	eachBF16Level(t, func(t *testing.T, l Level) {
-		for _, s := range []ConvShape{{33, 3, 3, 32, 64, 1}, {33, 3, 3, 3, 64, 1}, {2, 3, 3, 32, 10, 1}} {
+		for _, s := range []ConvShape{{33, 3, 3, 32, 64, tensor.Centered(1)}, {33, 3, 3, 3, 64, tensor.Centered(1)}, {2, 3, 3, 32, 10, tensor.Centered(1)}} {
 			pixels := s.rows()
 			rng := rand.New(rand.NewPCG(1, 2))
 			x, w := randomBF16(rng, pixels*s.In), make([]BF16, s.In*s.Out)
@@ -215,7 +202,7 @@ func TestConvBF16PassesNaN(t *testing.T) {
 // TestBF16AllocatesNothing runs the passes of a convolution with and without padded rows.
 func TestBF16AllocatesNothing(t *testing.T) {
 	eachBF16Level(t, func(t *testing.T, l Level) {
-		for _, s := range []ConvShape{{2, 3, 3, 3, 8, 3}, {2, 3, 3, 32, 64, 3}} {
+		for _, s := range []ConvShape{{2, 3, 3, 3, 8, tensor.Centered(3)}, {2, 3, 3, 32, 64, tensor.Centered(3)}, {2, 9, 9, 32, 64, tensor.Square(7, 2)}} {
 			forward, backward := forwardBF16(l, s), gradientBF16(l, s)
 			if n := testing.AllocsPerRun(5, func() { forward(); backward() }); n != 0 {
 				t.Errorf("%v: %g allocations", s, n)
@@ -227,7 +214,7 @@ func TestBF16AllocatesNothing(t *testing.T) {
 // forwardBF16 returns a forward pass with random operands.
 func forwardBF16(l Level, s ConvShape) func() {
 	rng := rand.New(rand.NewPCG(1, 2))
-	x, y := make([]BF16, s.rows()*s.In), make([]BF16, s.rows()*s.Out)
+	x, y := make([]BF16, s.N*s.H*s.W*s.In), make([]BF16, s.rows()*s.Out)
 	l.RoundBF16(x, relu(random(rng, len(x)))) // half are zero, as in a network
 	w := packedBF16(l, randomBF16(rng, s.depth()*s.Out), s.depth(), s.Out)
 	return benchPass(DirectBF16.Forward(l, s, 1), y, x, w)
@@ -241,7 +228,7 @@ func relu(x []float32) []float32 {
 // gradientBF16 returns a kernel gradient with random operands.
 func gradientBF16(l Level, s ConvShape) func() {
 	rng := rand.New(rand.NewPCG(1, 2))
-	x, dy := randomBF16(rng, s.rows()*s.In), randomBF16(rng, s.rows()*s.Out)
+	x, dy := randomBF16(rng, s.N*s.H*s.W*s.In), randomBF16(rng, s.rows()*s.Out)
 	return benchGradient(DirectBF16.KernelGradient(l, s, 1), s.depth()*s.Out, dy, x)
 }
 

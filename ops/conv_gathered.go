@@ -3,7 +3,7 @@ package ops
 // gathered reports whether the direct algorithm makes the im2col matrix, with zeros for the
 // padding. Few rows of a small image see the same taps, and a panel of the kernel takes longer to
 // read than to multiply. With the matrix each panel is read once, for all rows.
-func (s ConvShape) gathered() bool { return s.N == 1 && s.Kernel == 3 && s.H*s.W <= 64 }
+func (p *convPass) gathered() bool { return p.N == 1 && p.taps() > 1 && p.rows() <= 64 }
 
 // gatheredPass is a directPass that makes the im2col matrix, in each job for itself.
 type gatheredPass struct {
@@ -26,15 +26,16 @@ func (p *gatheredPass) Run(y, x, packed []float32, e Epilogue, job int, scratch 
 	s := &p.shape
 	rows, depth := s.rows(), s.depth()
 	matrix, scratch := scratch[:rows*depth], scratch[rows*depth:]
-	for h := range s.H {
-		for w := range s.W {
-			for t := range s.taps() {
-				to := matrix[((h*s.W+w)*s.taps()+t)*s.In:][:s.In]
-				down, right := s.offset(t)
-				if h, w := h+down, w+right; h < 0 || h >= s.H || w < 0 || w >= s.W {
-					clear(to)
-				} else {
-					copy(to, x[(h*s.W+w)*s.In:])
+	clear(matrix)
+	for h := range s.h.out {
+		down := s.h.view(h)
+		for w := range s.w.out {
+			right := s.w.view(w)
+			row := matrix[(h*s.w.out+w)*depth:][:depth]
+			for i := range down.count {
+				for j := range right.count {
+					tap := (down.tap+i*s.h.div)*s.w.taps + right.tap + j*s.w.div
+					copy(row[tap*s.In:][:s.In], x[((down.at+i)*s.w.in+right.at+j)*s.In:])
 				}
 			}
 		}

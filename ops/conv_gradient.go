@@ -2,7 +2,8 @@ package ops
 
 // The kernel gradient by the direct algorithm: for each tap the product of xᵀ, shifted by the tap,
 // and dy, over all pixels and images inside. In the layout HWNC these are rows of both matrices in
-// order, so x is read in place, and dy is packed once for all taps.
+// order, so x is read in place, and dy is packed once for all taps. With a stride, adjacent pixels
+// of dy see pixels of x that are apart.
 
 // gradientDepth is how many rows of dy are packed at a time, at least those of one pixel.
 const gradientDepth = 512
@@ -12,12 +13,13 @@ type directGradient struct {
 	unpacked[float32]
 	level  Level
 	shape  ConvShape
+	pass   convPass // the forward pass
 	jobs   []gradientJob
 	splits int
 }
 
 // gradientJob is a block of dw: some input channels and a column block, summed over some rows of
-// the image. The jobs of a split are all of dw, summed over the same rows.
+// the images of dy. The jobs of a split are all of dw, summed over the same rows.
 type gradientJob struct {
 	split, column  int // column is the first one
 	i0, i1, h0, h1 int
@@ -29,19 +31,20 @@ func newDirectGradient(l Level, s ConvShape) *directGradient {
 	// About 16 jobs at least, and as little traffic as possible: a job of all input channels reads
 	// x and dy once.
 	const enough = 16
-	splits := s.worthSplits(max(1, min(enough/s.columnBlocks(), s.H)))
+	h, _ := s.OutputSize()
+	splits := s.worthSplits(max(1, min(enough/s.columnBlocks(), h)))
 	ins := divUp(s.In, 64)
 	for ins*8 < s.In && ins*splits*s.columnBlocks() < enough {
 		ins++
 	}
-	g := &directGradient{level: l, shape: s, splits: splits}
+	g := &directGradient{level: l, shape: s, pass: s.forward(), splits: splits}
 	for split := range splits {
 		for in := range ins {
 			for j := 0; j < s.Out; j += columnBlock {
 				g.jobs = append(g.jobs, gradientJob{
 					split: split, column: j,
 					i0: s.In * in / ins, i1: s.In * (in + 1) / ins,
-					h0: s.H * split / splits, h1: s.H * (split + 1) / splits,
+					h0: h * split / splits, h1: h * (split + 1) / splits,
 				})
 			}
 		}
@@ -53,8 +56,8 @@ func (g *directGradient) Splits() int       { return g.splits }
 func (g *directGradient) Jobs() int         { return len(g.jobs) }
 func (g *directGradient) Split(job int) int { return g.jobs[job].split }
 
-// pixels returns how many pixels of a row of the image are packed at a time.
-func (g *directGradient) pixels() int { return max(1, min(g.shape.W, gradientDepth/g.shape.N)) }
+// pixels returns how many pixels of a row of dy are packed at a time.
+func (g *directGradient) pixels() int { return max(1, min(g.pass.w.out, gradientDepth/g.shape.N)) }
 
 func (g *directGradient) Scratch() int {
 	channels := 0
@@ -66,7 +69,7 @@ func (g *directGradient) Scratch() int {
 }
 
 func (g *directGradient) Run(dw, dy, x, _ []float32, job int, scratch []float32) {
-	l, s, block := g.level, &g.shape, &g.jobs[job]
+	l, s, pass, block := g.level, &g.shape, &g.pass, &g.jobs[job]
 	width := l.panelWidth()
 	j := block.column
 	columns := min(columnBlock, s.Out-j)
@@ -77,24 +80,37 @@ func (g *directGradient) Run(dw, dy, x, _ []float32, job int, scratch []float32)
 	sums := scratch[:panels*s.taps()*channels*width]
 	packed := scratch[len(sums):]
 	clear(sums)
+	var array [gradientDepth]segment
 	for h := block.h0; h < block.h1; h++ {
-		for w0 := 0; w0 < s.W; w0 += g.pixels() {
-			w1 := min(w0+g.pixels(), s.W)
+		for w0 := 0; w0 < pass.w.out; w0 += g.pixels() {
+			w1 := min(w0+g.pixels(), pass.w.out)
 			depth := (w1 - w0) * s.N
-			l.packPanels(packed, depth*width, dy[(h*s.W+w0)*s.N*s.Out+j:], s.Out, 1, depth, columns)
+			l.packPanels(packed, depth*width, dy[(h*pass.w.out+w0)*s.N*s.Out+j:], s.Out, 1, depth, columns)
 			for t := range s.taps() {
-				down, right := s.offset(t)
-				from, to := max(w0, -right), min(w1, s.W-right) // pixels whose tap is inside the image
-				if h+down < 0 || h+down >= s.H || from >= to {
+				row := h*pass.h.step + t/pass.w.taps - pass.h.pad
+				from, to := pass.w.inside(t % pass.w.taps)
+				from, to = max(w0, from), min(w1, to)
+				if row < 0 || row >= s.H || from >= to {
 					continue
 				}
-				seg := [1]segment{{
-					a: ((h+down)*s.W+from+right)*s.N*s.In + block.i0,
+				right := t%pass.w.taps - pass.w.pad
+				segs, stride, k := array[:1], s.In, (to-from)*s.N
+				segs[0] = segment{
+					a: (row*s.W+from*pass.w.step+right)*s.N*s.In + block.i0,
 					b: (from - w0) * s.N * width,
-				}}
+				}
+				switch {
+				case s.N == 1:
+					stride *= pass.w.step
+				case pass.w.step > 1:
+					segs, k = array[:to-from], s.N
+					for i := range segs[1:] {
+						segs[i+1] = segment{segs[i].a + pass.w.step*s.N*s.In, segs[i].b + s.N*width}
+					}
+				}
 				for p := range panels {
-					l.panel(sums[(p*s.taps()+t)*channels*width:], width, channels, x, 1, s.In,
-						packed[p*depth*width:], width, seg[:], (to-from)*s.N, nil, tileAdd, prefetch{})
+					l.panel(sums[(p*s.taps()+t)*channels*width:], width, channels, x, 1, stride,
+						packed[p*depth*width:], width, segs, k, nil, tileAdd, prefetch{})
 				}
 			}
 		}

@@ -1,5 +1,7 @@
 package ops
 
+import "github.com/lamina-go/lamina/tensor"
+
 // The kernel gradient on bf16. The sum is over images and pixels, so both operands are transposed
 // first: x to a block of (channels, images) for each pixel, and dy to pairs of images, padded with
 // zeros to a multiple of 32. A job does this itself, for some pixels of some images at a time, so
@@ -24,9 +26,10 @@ type gradientJobBF16 struct {
 	i0, i1, j0, j1, p0, p1, n0, n1 int
 }
 
-// The most channels that a job has.
+// The most channels that a job has; gradientTapBF16 is for a kernel of one tap.
 const (
 	gradientInBF16  = 64
+	gradientTapBF16 = 512
 	gradientOutBF16 = 2 * columnBlock
 )
 
@@ -39,17 +42,19 @@ const gradientDepthBF16 = 2048
 // time, and spend most of their time there anyway.
 func (l Level) imagesBF16(product ConvShape) int {
 	const most = 128
-	if l < AVX512BF16 || product.Kernel == 1 {
+	if l < AVX512BF16 || product.taps() == 1 {
 		return most
 	}
 	return min(padBF16(max(1, 512/product.W)), most)
 }
 
 // productBF16 returns s, or if its input channels would fill few rows, the 1x1 convolution whose
-// input channels are the taps of s.
+// input channels are the taps of s. A kernel of one tap needs no stride either.
 func (s ConvShape) productBF16() ConvShape {
-	if s.In < depthBF16 {
-		s.In, s.Kernel = s.depth(), 1
+	if s.In < depthBF16 || s.taps() == 1 {
+		s.In = s.depth()
+		s.H, s.W = s.OutputSize()
+		s.Window = tensor.Square(1, 1)
 	}
 	return s
 }
@@ -60,14 +65,18 @@ func newDirectGradientBF16(l Level, shape ConvShape) *directGradientBF16 {
 	const enough = 16
 	s := shape.productBF16()
 	ins, outs := 1, divUp(s.Out, gradientOutBF16)
-	if s.Kernel > 1 {
+	switch {
+	case s.taps() > 1:
 		ins = divUp(s.In, gradientInBF16)
+	case s.In == shape.In:
+		ins = divUp(s.In, gradientTapBF16)
 	}
 	splits := s.worthSplits(max(1, enough/(ins*outs)))
 	images := l.imagesBF16(s)
 	blocks := divUp(s.N, images)
 	byImage := min(splits, blocks) // rows of x at the edge of a split are transposed for both
-	byRow := min(splits/byImage, s.H)
+	height, width := s.OutputSize()
+	byRow := min(splits/byImage, height)
 	g := &directGradientBF16{level: l, shape: shape, product: s, images: images, splits: byImage * byRow}
 	for split := range g.splits {
 		n, h := split%byImage, split/byImage
@@ -77,7 +86,7 @@ func newDirectGradientBF16(l Level, shape ConvShape) *directGradientBF16 {
 					split: split,
 					i0:    s.In * in / ins, i1: s.In * (in + 1) / ins,
 					j0: out * gradientOutBF16, j1: min(s.Out, (out+1)*gradientOutBF16),
-					p0: s.H * h / byRow * s.W, p1: s.H * (h + 1) / byRow * s.W,
+					p0: height * h / byRow * width, p1: height * (h + 1) / byRow * width,
 					n0: blocks * n / byImage * images, n1: min(s.N, blocks*(n+1)/byImage*images),
 				})
 			}
@@ -97,7 +106,6 @@ type gradientBuffers struct {
 	slots    int // pixels of x, as many as those of dy see; pixel p is in slot p modulo slots
 	channels int // rows of a pixel of x
 	panels   int // of dy
-	reach    int // how many pixels away a tap is at most
 }
 
 func (g *directGradientBF16) buffers(job *gradientJobBF16) gradientBuffers {
@@ -106,18 +114,33 @@ func (g *directGradientBF16) buffers(job *gradientJobBF16) gradientBuffers {
 		images:   g.images,
 		channels: job.i1 - job.i0,
 		panels:   divUp(job.j1-job.j0, panelBF16),
-		reach:    s.Kernel / 2 * (s.W + 1),
 	}
-	r.pixels = min(gradientDepthBF16/r.images, s.H*s.W)
-	r.slots = min(r.pixels+2*r.reach, s.H*s.W)
+	height, width := s.OutputSize()
+	r.pixels = min(gradientDepthBF16/r.images, height*width)
+	for p := job.p0; p < job.p1; p += r.pixels {
+		from, to := s.seen(p, min(p+r.pixels, job.p1))
+		r.slots = max(r.slots, to-from)
+	}
 	if g.gathers() {
 		r.channels = padBF16(r.channels) // as gather makes them
 	}
 	return r
 }
 
+// seen returns the pixels of x that pixels p0 to p1 of y see: all of them are from from on and
+// before to, which both grow with the pixels.
+func (s *ConvShape) seen(p0, p1 int) (from, to int) {
+	_, width := s.OutputSize()
+	v := &s.Window
+	first := func(h, w int) int { return (h*v.StrideH-v.Top)*s.W + w*v.StrideW - v.Left } // pixel that y(h, w) sees
+	h, last := p0/width, (p1-1)/width
+	from = min(first(h, p0%width), first(h+1, 0))
+	to = max(first(last, (p1-1)%width), first(last-1, width-1)) + (v.Height-1)*s.W + v.Width
+	return max(0, from), min(to, s.H*s.W)
+}
+
 // gathers reports whether the input channels of the product are the taps of the shape.
-func (g *directGradientBF16) gathers() bool { return g.product != g.shape }
+func (g *directGradientBF16) gathers() bool { return g.product.In != g.shape.In }
 
 func (r *gradientBuffers) sizeX() int        { return r.slots * r.channels * r.images }
 func (r *gradientBuffers) sizeDY() int       { return r.panels * r.pixels * panelBF16 * r.images }
@@ -129,7 +152,8 @@ func (g *directGradientBF16) Scratch() int {
 		job := &g.jobs[i]
 		r := g.buffers(job)
 		sums := g.product.taps() * (job.i1 - job.i0) * r.panels * panelBF16
-		n = max(n, (r.sizeX()+r.sizeDY()+r.sizeGathered())/2+sums)
+		begun := (g.product.taps() + 15) &^ 15 // keeps what follows aligned
+		n = max(n, (r.sizeX()+r.sizeDY()+r.sizeGathered())/2+sums+begun)
 	}
 	return n + max(g.level.scratchBF16(), transposeScratchBF16(g.images))
 }
@@ -144,14 +168,17 @@ func (g *directGradientBF16) Run(dw []float32, dy, x, _ []BF16, jobIndex int, sc
 	ldc := r.panels * panelBF16 // of the sums, which stay in the cache until all are done
 	tap := channels * ldc
 	sums, scratch := scratch[:s.taps()*tap], scratch[s.taps()*tap:]
-	var begun [maxTaps]bool
+	begun, scratch := scratch[:s.taps()], scratch[(s.taps()+15)&^15:] // 1 for a tap whose sums are begun
+	clear(begun)
+	pass := s.forward()
 	for n := job.n0; n < job.n1; n += r.images {
 		images := min(r.images, job.n1-n)
 		depth := padBF16(images)
-		next := max(0, job.p0-r.reach) // pixel of x to transpose
+		next := 0 // pixel of x to transpose
 		for p0 := job.p0; p0 < job.p1; p0 += r.pixels {
 			p1 := min(p0+r.pixels, job.p1)
-			for ; next < min(p1+r.reach, s.H*s.W); next++ {
+			from, to := s.seen(p0, p1)
+			for next = max(next, from); next < to; next++ {
 				g.transposeX(transposedX[next%r.slots*r.channels*depth:], x, job, r.channels, next, n, images, scratch)
 			}
 			for i := range r.panels {
@@ -163,9 +190,9 @@ func (g *directGradientBF16) Run(dw []float32, dy, x, _ []BF16, jobIndex int, sc
 			for t := range s.taps() {
 				var array [gradientDepthBF16 / depthBF16]segment
 				segs := array[:0]
-				down, right := s.offset(t)
+				down, right := t/s.Window.Width-pass.h.pad, t%s.Window.Width-pass.w.pad
 				for p := p0; p < p1; p++ {
-					h, w := p/s.W+down, p%s.W+right
+					h, w := p/pass.w.out*pass.h.step+down, p%pass.w.out*pass.w.step+right
 					if h >= 0 && h < s.H && w >= 0 && w < s.W {
 						segs = append(segs, segment{a: (h*s.W + w) % r.slots * r.channels * depth, b: (p - p0) * panelBF16 * depth})
 					}
@@ -174,10 +201,10 @@ func (g *directGradientBF16) Run(dw []float32, dy, x, _ []BF16, jobIndex int, sc
 					continue
 				}
 				flags := 0
-				if begun[t] {
+				if begun[t] > 0 {
 					flags = tileAdd
 				}
-				begun[t] = true
+				begun[t] = 1
 				for i := range r.panels {
 					l.panelBF16(sums[t*tap+i*panelBF16:], ldc, channels, transposedX, depth,
 						transposedDY[i*r.pixels*panelBF16*depth:], segs, depth, flags, prefetchBF16{}, scratch)
@@ -187,7 +214,7 @@ func (g *directGradientBF16) Run(dw []float32, dy, x, _ []BF16, jobIndex int, sc
 	}
 	for t := range s.taps() {
 		from, to := sums[t*tap:][:tap], dw[(t*s.In+job.i0)*s.Out+job.j0:]
-		if !begun[t] {
+		if begun[t] == 0 {
 			clear(from)
 		}
 		if g.splits == 1 { // else it is read again soon
@@ -203,14 +230,18 @@ func (g *directGradientBF16) Run(dw []float32, dy, x, _ []BF16, jobIndex int, sc
 // transposeX transposes a job's channels of some images of a pixel of x.
 func (g *directGradientBF16) transposeX(to, x []BF16, job *gradientJobBF16, channels, pixel, n, images int, scratch []float32) {
 	l, s := g.level, &g.shape
-	first := pixel*s.N + n
-	if !g.gathers() {
-		l.transposeBF16(to, padBF16(images), x[first*s.In+job.i0:], s.In, images, channels, scratch)
+	if g.product == g.shape {
+		l.transposeBF16(to, padBF16(images), x[(pixel*s.N+n)*s.In+job.i0:], s.In, images, channels, scratch)
 		return
 	}
-	h, w := pixel/s.W, pixel%s.W
-	block := s.block(h, w, w+1).at(first, images)
+	pass := s.forward()
+	down, right := pass.h.view(pixel/pass.w.out), pass.w.view(pixel%pass.w.out)
+	x = x[((down.at*s.W+right.at)*s.N+n)*s.In:]
+	if !g.gathers() { // there is one tap
+		l.transposeBF16(to, padBF16(images), x[job.i0:], s.In, images, channels, scratch)
+		return
+	}
 	rows := AsBF16(scratch)[:images*channels]
-	l.gather(rows, x, s, &block, channels)
+	l.gather(rows, channels, x, &pass, down, right, images)
 	l.transposeBF16(to, padBF16(images), rows, channels, images, channels, scratch[channels*padBF16(images)/2:])
 }

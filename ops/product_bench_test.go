@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/lamina-go/lamina/internal/fmapeak"
+	"github.com/lamina-go/lamina/tensor"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/gonum"
 )
@@ -66,22 +67,23 @@ var benchShapes = []struct {
 	name  string
 	shape ConvShape
 }{
-	{"block1_conv1", ConvShape{128, 32, 32, 3, 64, 3}},
-	{"block1_conv2", ConvShape{128, 32, 32, 64, 64, 3}},
-	{"block2_conv1", ConvShape{128, 16, 16, 64, 128, 3}},
-	{"block2_conv2", ConvShape{128, 16, 16, 128, 128, 3}},
-	{"block3_conv1", ConvShape{128, 8, 8, 128, 256, 3}},
-	{"block3_conv2", ConvShape{128, 8, 8, 256, 256, 3}},
-	{"block4_conv1", ConvShape{128, 4, 4, 256, 512, 3}},
-	{"block4_conv2", ConvShape{128, 4, 4, 512, 512, 3}},
-	{"block5_conv1", ConvShape{128, 2, 2, 512, 512, 3}},
+	{"block1_conv1", ConvShape{128, 32, 32, 3, 64, tensor.Centered(3)}},
+	{"block1_conv2", ConvShape{128, 32, 32, 64, 64, tensor.Centered(3)}},
+	{"block2_conv1", ConvShape{128, 16, 16, 64, 128, tensor.Centered(3)}},
+	{"block2_conv2", ConvShape{128, 16, 16, 128, 128, tensor.Centered(3)}},
+	{"block3_conv1", ConvShape{128, 8, 8, 128, 256, tensor.Centered(3)}},
+	{"block3_conv2", ConvShape{128, 8, 8, 256, 256, tensor.Centered(3)}},
+	{"block4_conv1", ConvShape{128, 4, 4, 256, 512, tensor.Centered(3)}},
+	{"block4_conv2", ConvShape{128, 4, 4, 512, 512, tensor.Centered(3)}},
+	{"block5_conv1", ConvShape{128, 2, 2, 512, 512, tensor.Centered(3)}},
 }
 
 // usefulFlop returns the operations of a pass, without those on padding.
 func usefulFlop(s ConvShape) float64 {
 	taps := 0
-	for _, b := range s.blocks() {
-		taps += b.rows * b.tapsInside
+	p := s.forward()
+	for _, b := range p.blocks(1, false) {
+		taps += b.rows * len(b.segs)
 	}
 	return 2 * float64(taps) * float64(s.In) * float64(s.Out)
 }
@@ -115,7 +117,7 @@ func BenchmarkConvForward(b *testing.B) {
 func BenchmarkConvBackwardData(b *testing.B) {
 	benchConv(b, func(l Level, s ConvShape) func() {
 		rng := rand.New(rand.NewPCG(1, 2))
-		dx, dy, kernel := make([]float32, s.rows()*s.In), random(rng, s.rows()*s.Out), random(rng, s.depth()*s.Out)
+		dx, dy, kernel := make([]float32, s.N*s.H*s.W*s.In), random(rng, s.rows()*s.Out), random(rng, s.depth()*s.Out)
 		return benchPass(Direct.InputGradient(l, s, 1), dx, dy, kernel)
 	})
 }
@@ -126,12 +128,12 @@ func BenchmarkConvBackwardFilter(b *testing.B) {
 
 func forwardPass(a ConvAlgorithm[float32], l Level, s ConvShape) func() {
 	rng := rand.New(rand.NewPCG(1, 2))
-	x, y, kernel := random(rng, s.rows()*s.In), make([]float32, s.rows()*s.Out), random(rng, s.depth()*s.Out)
+	x, y, kernel := random(rng, s.N*s.H*s.W*s.In), make([]float32, s.rows()*s.Out), random(rng, s.depth()*s.Out)
 	return benchPass(a.Forward(l, s, 1), y, x, kernel)
 }
 
 func kernelGradient(a ConvAlgorithm[float32], l Level, s ConvShape) func() {
 	rng := rand.New(rand.NewPCG(1, 2))
-	x, dy := random(rng, s.rows()*s.In), random(rng, s.rows()*s.Out)
+	x, dy := random(rng, s.N*s.H*s.W*s.In), random(rng, s.rows()*s.Out)
 	return benchGradient(a.KernelGradient(l, s, 1), s.depth()*s.Out, dy, x)
 }

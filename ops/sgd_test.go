@@ -66,12 +66,12 @@ func TestSoftmax(t *testing.T) {
 				}
 			}
 			want := math.Log(sum) - float64(x[label])
-			loss, correct := SoftmaxLoss(x, label)
+			loss, correct := CrossEntropy{}.Loss(x, label)
 			if !(math.Abs(loss-want) <= 1e-12*(1+spread*spread)) || correct != (best == label) {
 				t.Errorf("%v, class %d: %v, %v, want %v, %v", x, label, loss, correct, want, best == label)
 			}
 			d := append([]float32(nil), x...)
-			SoftmaxGrad(d, d, label, 0.25)
+			CrossEntropy{}.Grad(d, d, label, 0.25)
 			for i, v := range x {
 				p := math.Exp(float64(v)) / sum
 				if i == label {
@@ -83,15 +83,15 @@ func TestSoftmax(t *testing.T) {
 			}
 		}
 	}
-	if loss, correct := SoftmaxLoss([]float32{100, 0, -100}, 2); loss != 200 || correct {
+	if loss, correct := (CrossEntropy{}).Loss([]float32{100, 0, -100}, 2); loss != 200 || correct {
 		t.Errorf("extreme logits: %v, %v, want 200, false", loss, correct)
 	}
 	for label, want := range []bool{false, true, false} {
-		if _, correct := SoftmaxLoss([]float32{1, 2, 2}, label); correct != want {
+		if _, correct := (CrossEntropy{}).Loss([]float32{1, 2, 2}, label); correct != want {
 			t.Errorf("class %d of equal logits: correct is %v", label, correct)
 		}
 	}
-	if loss, correct := SoftmaxLoss([]float32{0, float32(math.NaN())}, 0); !math.IsNaN(loss) || correct {
+	if loss, correct := (CrossEntropy{}).Loss([]float32{0, float32(math.NaN())}, 0); !math.IsNaN(loss) || correct {
 		t.Errorf("loss of a NaN is %v, %v", loss, correct)
 	}
 }

@@ -2,43 +2,36 @@ package ops
 
 import "math"
 
-const errLabel = "ops: label is not a class"
-
-// SoftmaxLoss returns the cross-entropy of the softmax of one row of logits against a class,
+// Softmax sets y to the softmax of a row x,
 //
-//	log Σ exp(logits[i]) − logits[label]
+//	y[i] = exp(x[i]) / Σ exp(x)
 //
-// and whether the largest logit, the first if several are equal, is that of the class.
-func SoftmaxLoss(logits []float32, label int) (loss float64, correct bool) {
-	if label < 0 || label >= len(logits) {
-		panic(errLabel)
+// y may be x.
+func (l Level) Softmax(y, x []float32) {
+	if len(y) != len(x) {
+		panic(errLength)
 	}
-	largest, sum := exponentials(logits)
-	for i, v := range logits {
-		if v == largest {
-			correct = i == label
-			break
-		}
+	largest, sum := exponentials(x)
+	for i, v := range x {
+		y[i] = float32(math.Exp(float64(v)-float64(largest)) / sum)
 	}
-	return math.Log(sum) - (float64(logits[label]) - float64(largest)), correct
 }
 
-// SoftmaxGrad sets d to scale times the gradient of SoftmaxLoss,
+// SoftmaxGrad sets dx to the gradient of a row x, from that of its softmax y,
 //
-//	softmax(logits)[i] − [i = label]
+//	dx[i] = y[i]·(dy[i] − Σ dy·y)
 //
-// d may be logits.
-func SoftmaxGrad(d, logits []float32, label int, scale float64) {
-	if label < 0 || label >= len(logits) {
-		panic(errLabel)
+// dx may be dy or y.
+func (l Level) SoftmaxGrad(dx, dy, y []float32) {
+	if len(dx) != len(y) || len(dy) != len(y) {
+		panic(errLength)
 	}
-	largest, sum := exponentials(logits)
-	for i, v := range logits {
-		p := math.Exp(float64(v)-float64(largest)) / sum
-		if i == label {
-			p--
-		}
-		d[i] = float32(p * scale)
+	mean := 0.0
+	for i, v := range y {
+		mean += float64(v) * float64(dy[i])
+	}
+	for i, v := range y {
+		dx[i] = float32(float64(v) * (float64(dy[i]) - mean))
 	}
 }
 

@@ -1,5 +1,7 @@
 package ops
 
+import "github.com/lamina-go/lamina/tensor"
+
 // Winograd is an algorithm of minimal filtering (https://arxiv.org/abs/1509.09308) for 3x3
 // convolutions: a tile of out×out outputs from in×in inputs by t×t products. With x the inputs, w
 // the kernel and ⊙ the product element by element, for each pair of channels
@@ -32,12 +34,12 @@ func (w Winograd) String() string { return [...]string{"f4", "f2", "map2"}[w] }
 
 // Forward plans a forward pass.
 func (w Winograd) Forward(l Level, s ConvShape, workers int) Pass[float32] {
-	return newWinogradPass(l, w, s, false, workers)
+	return newWinogradPass(l, w, s.forward(), false, workers)
 }
 
 // InputGradient plans an input gradient.
 func (w Winograd) InputGradient(l Level, s ConvShape, workers int) Pass[float32] {
-	return newWinogradPass(l, w, s.transposed(), true, workers)
+	return newWinogradPass(l, w, s.inputGradient(), true, workers)
 }
 
 // KernelGradient plans a kernel gradient.
@@ -45,18 +47,17 @@ func (w Winograd) KernelGradient(l Level, s ConvShape, workers int) Gradient[flo
 	return newWinogradGradient(l, w, s, workers)
 }
 
-// tile is the sides of a tile's inputs, products and outputs, how far its inputs begin before
-// its outputs, and which column of Aᵀ is all ones.
-type tile struct{ in, t, out, halo, ones int }
+// tile is the sides of a tile's inputs, products and outputs, and which column of Aᵀ is all ones.
+type tile struct{ in, t, out, ones int }
 
 func (w Winograd) tile() tile {
 	switch w {
 	case F4:
-		return tile{6, 6, 4, 1, 1}
+		return tile{6, 6, 4, 1}
 	case F2:
-		return tile{4, 4, 2, 1, 1}
+		return tile{4, 4, 2, 1}
 	}
-	return tile{2, 3, 2, 0, 0}
+	return tile{2, 3, 2, 0}
 }
 
 // products returns the number of products of a tile, t².
@@ -64,23 +65,26 @@ func (w Winograd) products() int { t := w.tile().t; return t * t }
 
 // Fits reports whether the algorithm can compute a convolution of that shape.
 func (w Winograd) Fits(s ConvShape) bool {
-	channels := s.Kernel == 3 && s.In%16 == 0 && s.Out%16 == 0
-	if w == Map2 {
-		return channels && s.H == 2 && s.W == 2
+	v := s.Window
+	if v.Height != 3 || v.Width != 3 || v.StrideH != 1 || v.StrideW != 1 || s.In%16 != 0 || s.Out%16 != 0 {
+		return false
 	}
-	return channels && s.H > 1 && s.W > 1
+	if w == Map2 {
+		return s.H == 2 && s.W == 2 && v == tensor.Centered(3)
+	}
+	return s.H > 1 && s.W > 1
 }
 
 // tiles returns the number of tiles in a row, and in all.
-func (w Winograd) tiles(s ConvShape) (wide, all int) {
+func (w Winograd) tiles(s convPass) (wide, all int) {
 	out := w.tile().out
-	wide = divUp(s.W, out)
-	return wide, wide * divUp(s.H, out)
+	wide = divUp(s.w.out, out)
+	return wide, wide * divUp(s.h.out, out)
 }
 
 // Rows returns the number of rows of the matrices: tiles of all images.
 func (w Winograd) Rows(s ConvShape) int {
-	_, all := w.tiles(s)
+	_, all := w.tiles(s.forward())
 	return all * s.N
 }
 
@@ -94,7 +98,7 @@ func (b *winogradBlock) rows() int { return b.tiles * b.images }
 
 // blocks divides the rows of the matrices into blocks of nearly the same size, about rows at most:
 // some images of one tile, or all images of several.
-func (w Winograd) blocks(s ConvShape, rows int) []winogradBlock {
+func (w Winograd) blocks(s convPass, rows int) []winogradBlock {
 	var blocks []winogradBlock
 	_, tiles := w.tiles(s)
 	byImage := divUp(s.N, rows)
@@ -123,18 +127,34 @@ func (p *planes) evenly(x []float32, n, stride int) {
 	}
 }
 
-// pixels sets p to the pixels of a side×side square of images of C channels, where it
-// begins halo before tile number i, for images from n on; what is outside is other.
-func (p *planes) pixels(x []float32, s ConvShape, w Winograd, i, side, halo, n, c int, other []float32) {
-	wide, _ := w.tiles(s)
+// inputs sets p to the pixels of x that tile number i sees, of images from n on; what is padding is
+// other.
+func (p *planes) inputs(x []float32, s *convPass, w Winograd, i, n int, other []float32) {
+	wide, _ := w.tiles(*s)
+	t := w.tile()
+	top, left := i/wide*t.out, i%wide*t.out
+	if w != Map2 { // whose tile has no padding
+		top, left = top-s.h.pad, left-s.w.pad
+	}
+	p.pixels(x, s.h.in, s.w.in, top, left, t.in, s.N, n, s.In, other)
+}
+
+// outputs sets p to the pixels of y of tile number i, of images from n on; what is outside is other.
+func (p *planes) outputs(y []float32, s *convPass, w Winograd, i, n int, other []float32) {
+	wide, _ := w.tiles(*s)
 	out := w.tile().out
-	top, left := i/wide*out-halo, i%wide*out-halo
+	p.pixels(y, s.h.out, s.w.out, i/wide*out, i%wide*out, out, s.N, n, s.Out, other)
+}
+
+// pixels sets p to the pixels of a square, for images from n on of all images of height x width
+// pixels and c channels; what is outside is other.
+func (p *planes) pixels(x []float32, height, width, top, left, side, images, n, c int, other []float32) {
 	for k := range side * side {
 		h, w := top+k/side, left+k%side
-		if h < 0 || h >= s.H || w < 0 || w >= s.W {
+		if h < 0 || h >= height || w < 0 || w >= width {
 			p[k] = other
 		} else {
-			p[k] = x[((h*s.W+w)*s.N+n)*c:]
+			p[k] = x[((h*width+w)*images+n)*c:]
 		}
 	}
 }

@@ -7,7 +7,7 @@ import "math"
 type winogradPass struct {
 	level     Level
 	algorithm Winograd
-	shape     ConvShape
+	shape     convPass
 	rotated   bool // the kernel, as in the input gradient
 	jobs      []winogradJob
 }
@@ -21,7 +21,7 @@ type winogradJob struct {
 // newWinogradPass divides a pass among workers. A job that computes all columns transforms its
 // inputs once, so the columns are divided only where there are fewer blocks of rows than workers.
 // The result doesn't depend on it.
-func newWinogradPass(l Level, w Winograd, s ConvShape, rotated bool, workers int) *winogradPass {
+func newWinogradPass(l Level, w Winograd, s convPass, rotated bool, workers int) *winogradPass {
 	p := &winogradPass{level: l, algorithm: w, shape: s, rotated: rotated}
 	blocks := w.blocks(s, winogradRows(s))
 	columns := max(1, s.columnBlocks()/divUp(workers, len(blocks))) * columnBlock
@@ -35,7 +35,7 @@ func newWinogradPass(l Level, w Winograd, s ConvShape, rotated bool, workers int
 
 // winogradRows returns about how many rows a block should have: with many the kernel is read less
 // often, with few the matrices V and M stay in L2.
-func winogradRows(s ConvShape) int {
+func winogradRows(s convPass) int {
 	switch {
 	case s.In <= 64:
 		return 48
@@ -120,7 +120,7 @@ func (p *winogradPass) Run(y, x, packed []float32, e Epilogue, job int, scratch 
 	var src, dst planes
 	clear(other)
 	for t := range b.tiles {
-		src.pixels(x, *s, w, b.tile+t, g.in, g.halo, b.n, s.In, other)
+		src.inputs(x, s, w, b.tile+t, b.n, other)
 		dst.evenly(v[t*b.images*s.In:], products, vStride)
 		l.apply(w, toInput, &dst, &src, b.images, s.In, s.In, s.In, 0, tmp)
 	}
@@ -154,7 +154,10 @@ func (p *winogradPass) Run(y, x, packed []float32, e Epilogue, job int, scratch 
 	}
 	for t := range b.tiles {
 		src.evenly(m[t*b.images*columns:], products, mStride)
-		dst.pixels(y[first:], *s, w, b.tile+t, g.out, 0, b.n, s.Out, other)
+		dst.outputs(y[first:], s, w, b.tile+t, b.n, other)
 		l.apply(w, toOutput, &dst, &src, b.images, j.columns, s.Out, columns, floor, tmp)
+		for _, pixel := range dst[:g.out*g.out] {
+			l.finish(blockC{pixel, s.Out, b.images, j.columns}, e.Function)
+		}
 	}
 }

@@ -6,7 +6,7 @@ type winogradGradient struct {
 	unpacked[float32]
 	level     Level
 	algorithm Winograd
-	shape     ConvShape
+	shape     convPass // the forward pass
 	jobs      []winogradGradientJob
 	splits    int
 }
@@ -23,7 +23,7 @@ type winogradGradientJob struct {
 // columns. How many these are depends on the workers, but the splits and the result don't.
 func newWinogradGradient(l Level, w Winograd, s ConvShape, workers int) *winogradGradient {
 	const enough = 16
-	blocks := w.blocks(s, winogradGradientRows)
+	blocks := w.blocks(s.forward(), winogradGradientRows)
 	splits := s.worthSplits(max(1, min(enough/s.columnBlocks(), len(blocks))))
 	// Two column blocks to a job, if that leaves two jobs to each worker and the sums of all
 	// workers stay in L3.
@@ -31,7 +31,7 @@ func newWinogradGradient(l Level, w Winograd, s ConvShape, workers int) *winogra
 	if s.In <= 256 && splits*s.columnBlocks() >= 4*workers {
 		columns = 2 * columnBlock
 	}
-	g := &winogradGradient{level: l, algorithm: w, shape: s, splits: splits}
+	g := &winogradGradient{level: l, algorithm: w, shape: s.forward(), splits: splits}
 	for split := range splits {
 		rows := blocks[len(blocks)*split/splits : len(blocks)*(split+1)/splits]
 		for j := 0; j < s.Out; j += columns {
@@ -70,7 +70,6 @@ func (g *winogradGradient) Scratch() int {
 
 func (g *winogradGradient) Run(dw, dy, x, _ []float32, jobIndex int, scratch []float32) {
 	l, w, s, job := g.level, g.algorithm, &g.shape, &g.jobs[jobIndex]
-	sides := w.tile()
 	products := w.products()
 	width := l.panelWidth()
 	rows := job.maxRows()
@@ -92,14 +91,14 @@ func (g *winogradGradient) Run(dw, dy, x, _ []float32, jobIndex int, scratch []f
 		b := &job.blocks[i]
 		rows := b.rows()
 		for t := range b.tiles {
-			src.pixels(dy[job.first:], *s, w, b.tile+t, sides.out, 0, b.n, s.Out, other)
+			src.outputs(dy[job.first:], s, w, b.tile+t, b.n, other)
 			dst.evenly(d[t*b.images*columns:], products, dStride)
 			l.apply(w, toGradient, &dst, &src, b.images, job.columns, columns, s.Out, 0, tmp)
 		}
 		for i0 := 0; i0 < s.In; i0 += columnBlock {
 			channels := min(columnBlock, s.In-i0)
 			for t := range b.tiles {
-				src.pixels(x[i0:], *s, w, b.tile+t, sides.in, sides.halo, b.n, s.In, other)
+				src.inputs(x[i0:], s, w, b.tile+t, b.n, other)
 				dst.evenly(v[t*b.images*channels:], products, vStride)
 				l.apply(w, toInput, &dst, &src, b.images, channels, channels, s.In, 0, tmp)
 			}

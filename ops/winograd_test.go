@@ -6,18 +6,22 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/lamina-go/lamina/tensor"
 )
 
 var winogradShapes = []ConvShape{
-	{1, 2, 2, 16, 16, 3},
-	{5, 2, 2, 32, 80, 3},
-	{3, 4, 4, 16, 64, 3},
-	{2, 7, 9, 48, 16, 3},
-	{70, 3, 5, 16, 32, 3},
-	{4, 8, 8, 80, 112, 3},
-	{1, 13, 6, 64, 64, 3},
-	{66, 4, 4, 80, 144, 3},
-	{130, 4, 4, 16, 144, 3}, // the kernel gradient in jobs of two column blocks and of one
+	{1, 2, 2, 16, 16, tensor.Centered(3)},
+	{5, 2, 2, 32, 80, tensor.Centered(3)},
+	{3, 4, 4, 16, 64, tensor.Centered(3)},
+	{2, 7, 9, 48, 16, tensor.Centered(3)},
+	{70, 3, 5, 16, 32, tensor.Centered(3)},
+	{4, 8, 8, 80, 112, tensor.Centered(3)},
+	{1, 13, 6, 64, 64, tensor.Centered(3)},
+	{66, 4, 4, 80, 144, tensor.Centered(3)},
+	{130, 4, 4, 16, 144, tensor.Centered(3)}, // the kernel gradient in jobs of two column blocks and of one
+	{3, 7, 9, 16, 32, tensor.Square(3, 1)},
+	{2, 6, 5, 32, 16, tensor.Window{Height: 3, Width: 3, StrideH: 1, StrideW: 1, Top: 2, Bottom: 1, Right: 2}},
 }
 
 func TestWinograd(t *testing.T) {
@@ -40,8 +44,8 @@ func TestWinograd(t *testing.T) {
 // elements may have several times that).
 func testWinograd(t *testing.T, l Level, w Winograd, s ConvShape) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	pixels := s.rows()
-	x, kernel, bias, dy := random(rng, pixels*s.In), random(rng, 9*s.In*s.Out), random(rng, s.Out), random(rng, pixels*s.Out)
+	sizeX, sizeY := s.N*s.H*s.W*s.In, s.rows()*s.Out
+	x, kernel, bias, dy := random(rng, sizeX), random(rng, 9*s.In*s.Out), random(rng, s.Out), random(rng, sizeY)
 	compare := func(what string, f func(a ConvAlgorithm[float32], workers int) []float32) {
 		got := f(w, 1)
 		checkRMS(t, what, got, f(Direct, 1))
@@ -51,11 +55,11 @@ func testWinograd(t *testing.T, l Level, w Winograd, s ConvShape) {
 	}
 	for _, e := range []Epilogue{{}, {Bias: bias, ReLU: true}} {
 		compare("y", func(a ConvAlgorithm[float32], workers int) []float32 {
-			return runPass(t, a.Forward(l, s, workers), pixels*s.Out, x, kernel, e)
+			return runPass(t, a.Forward(l, s, workers), sizeY, x, kernel, e)
 		})
 	}
 	compare("dx", func(a ConvAlgorithm[float32], workers int) []float32 {
-		return runPass(t, a.InputGradient(l, s, workers), pixels*s.In, dy, kernel, Epilogue{})
+		return runPass(t, a.InputGradient(l, s, workers), sizeX, dy, kernel, Epilogue{})
 	})
 	compare("dw", func(a ConvAlgorithm[float32], workers int) []float32 {
 		return added(runGradient(t, a.KernelGradient(l, s, workers), len(kernel), dy, x))

@@ -52,6 +52,9 @@ func Run(t *testing.T, open func(t *testing.T) backend.Backend, o Options) {
 		{"Add", (*suite).add},
 		{"Concat", (*suite).concat},
 		{"MaxPool", (*suite).maxPool},
+		{"Pool", (*suite).pools},
+		{"Pad", (*suite).pad},
+		{"DepthwiseConv2D", (*suite).depthwise},
 		{"Flatten", (*suite).flatten},
 		{"Dropout", (*suite).dropout},
 		{"SoftmaxLoss", (*suite).softmaxLoss},
@@ -82,6 +85,7 @@ func convolutions() []section {
 	return []section{
 		{"Conv2D", (*suite).conv2D},
 		{"Inference", (*suite).inference},
+		{"FusedFunctions", (*suite).fusedFunctions},
 		{"Network", (*suite).network},
 	}
 }

@@ -101,26 +101,43 @@ func (s *suite) flatten() {
 	}
 }
 
+// dropoutCase checks one layer against the reference, at several steps.
+func (s *suite) dropoutCase(spec backend.DropoutSpec) {
+	shape := spec.Shape
+	s.run(fmt.Sprintf("rate_%g_%v_channels_%t", spec.Rate, shape, spec.Channels), func(s *suite) {
+		d, ref := s.device(), s.reference()
+		x, dy := rounded(d, s.normal(shape.Size(), 1), shape), rounded(d, s.normal(shape.Size(), 1), shape)
+		passes := func(d *device, step uint64, inPlace bool) (y, dx []float32) {
+			p, err := d.Dropout(spec)
+			return activationPasses(d, must(d, p, err), shape, shape, step, x, dy, inPlace)
+		}
+		for _, step := range []uint64{0, 1, 1<<32 + 5} {
+			y, dx := passes(d, step, step == 1)
+			wantY, wantDx := passes(ref, step, step == 1)
+			near(s.T, "y", y, wantY, func(i int) float64 { return s.Unit * math.Abs(float64(wantY[i])) })
+			near(s.T, "dx", dx, wantDx, func(i int) float64 { return s.Unit * math.Abs(float64(wantDx[i])) })
+		}
+	})
+}
+
 func (s *suite) dropout() {
 	// Equality with the reference: the same elements, scaled by the same factor.
 	for i, rate := range []float32{0, 0.1, 0.25, 0.5, 0.9} {
-		for _, shape := range []tensor.Shape{{1, 1}, {3, 5}, {7, 17}, {5, 66}, {16, 100}, {2, 4096}, {128, 512}} {
-			spec := backend.DropoutSpec{Shape: shape, Rate: rate, Seed: 0x9876543210 * uint64(i+1), Layer: uint32(i) << 20}
-			s.run(fmt.Sprintf("rate_%g_%v", rate, shape), func(s *suite) {
-				d, ref := s.device(), s.reference()
-				x, dy := rounded(d, s.normal(shape.Size(), 1), shape), rounded(d, s.normal(shape.Size(), 1), shape)
-				passes := func(d *device, step uint64, inPlace bool) (y, dx []float32) {
-					p, err := d.Dropout(spec)
-					return activationPasses(d, must(d, p, err), shape, shape, step, x, dy, inPlace)
-				}
-				for _, step := range []uint64{0, 1, 1<<32 + 5} {
-					y, dx := passes(d, step, step == 1)
-					wantY, wantDx := passes(ref, step, step == 1)
-					near(s.T, "y", y, wantY, func(i int) float64 { return s.Unit * math.Abs(float64(wantY[i])) })
-					near(s.T, "dx", dx, wantDx, func(i int) float64 { return s.Unit * math.Abs(float64(wantDx[i])) })
-				}
-			})
+		spec := backend.DropoutSpec{Rate: rate, Seed: 0x9876543210 * uint64(i+1), Layer: uint32(i) << 20}
+		for _, spec.Shape = range []tensor.Shape{{1, 1}, {3, 5}, {7, 17}, {5, 66}, {16, 100}, {2, 4096}, {128, 512}} {
+			s.dropoutCase(spec)
 		}
+		for j, shape := range shapeSweep(1) {
+			if j%5 == i {
+				spec.Shape = shape
+				spec.Channels = false
+				s.dropoutCase(spec)
+				spec.Channels = true
+				s.dropoutCase(spec)
+			}
+		}
+		spec.Shape = tensor.Shape{64, 2, 3, 129} // a mask of channels that is more than a job
+		s.dropoutCase(spec)
 	}
 	s.run("independent", func(s *suite) {
 		const rate = 0.25
@@ -201,7 +218,10 @@ func (s *suite) nan() {
 				return d.read(y)
 			}
 		}
-		check("relu", forward(shape, func(d *device) (backend.Activation, error) { return d.Function(shape, tensor.Rectifier()) }))
+		for _, f := range functions {
+			check(functionName(f), forward(shape, func(d *device) (backend.Activation, error) { return d.Function(shape, f) }))
+		}
+		check("softmax", forward(shape, func(d *device) (backend.Activation, error) { return d.Softmax(shape) }))
 		check("maxpool", forward(pooled(shape), func(d *device) (backend.Activation, error) {
 			return d.Pool(backend.PoolSpec{Shape: shape, Window: tensor.Square(2, 2)})
 		}))

@@ -10,7 +10,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// linearData are the inputs of the three passes of a convolution or dense layer.
+// linearData are the inputs of the three passes of a convolution or dense layer; b is nil without a
+// bias.
 type linearData struct{ x, w, b, dy []float32 }
 
 // linearResults are their results; dx is nil where it is not wanted.
@@ -22,6 +23,7 @@ type linearCase struct {
 	dense   bool
 	slices  []backend.Rows // for the backward passes of a dense layer, a plan each, if not nil
 	inPlace bool           // dx is x
+	noBias  bool
 }
 
 func (c linearCase) String() string {
@@ -32,15 +34,24 @@ func (c linearCase) String() string {
 		}
 		return name
 	}
-	return fmt.Sprintf("n%d_h%d_w%d_in%d_out%d_k%d", c.N, c.H, c.W, c.In, c.Out, c.Window.Height)
+	v := c.Window
+	name := fmt.Sprintf("n%d_h%d_w%d_in%d_out%d_k%d", c.N, c.H, c.W, c.In, c.Out, v.Height)
+	if v != tensor.Centered(v.Height) {
+		name += fmt.Sprintf("x%d_stride%dx%d_pad%d,%d,%d,%d", v.Width, v.StrideH, v.StrideW, v.Top, v.Bottom, v.Left, v.Right)
+	}
+	if c.noBias {
+		name += "_nobias"
+	}
+	return name
 }
 
 func (c linearCase) shapes() (x, y, w tensor.Shape) {
 	if c.dense {
 		return tensor.Shape{c.N, c.In}, tensor.Shape{c.N, c.Out}, tensor.Shape{c.In, c.Out}
 	}
-	return tensor.Shape{c.N, c.H, c.W, c.In}, tensor.Shape{c.N, c.H, c.W, c.Out},
-		tensor.Shape{c.Window.Height, c.Window.Height, c.In, c.Out}
+	height, width := c.Window.Output(c.H, c.W)
+	return tensor.Shape{c.N, c.H, c.W, c.In}, tensor.Shape{c.N, height, width, c.Out},
+		tensor.Shape{c.Window.Height, c.Window.Width, c.In, c.Out}
 }
 
 // plan makes the plan on a backend. Conv2D and Dense have the same methods.
@@ -61,7 +72,7 @@ func (c linearCase) planOf(d *device, slice backend.Rows) backend.Dense {
 func (c linearCase) passes(d *device, in linearData) linearResults {
 	xs, ys, ws := c.shapes()
 	p := c.plan(d)
-	x, w, b := d.activation(xs, in.x), d.kernel(ws, in.w), d.parameter(tensor.Shape{c.Out}, in.b)
+	x, w, b := d.activation(xs, in.x), d.kernel(ws, in.w), c.bias(d, in.b)
 	y := d.empty(ys)
 	d.step(backend.StepValues{}, func() { p.Forward(y, x, w, b) })
 	out := linearResults{y: d.read(y)}
@@ -78,9 +89,12 @@ func (c linearCase) passes(d *device, in linearData) linearResults {
 	if !c.inPlace && !c.NoInputGrad {
 		dx = d.empty(xs)
 	}
-	dw, db := d.parameter(ws, in.w), d.parameter(tensor.Shape{c.Out}, in.b) // which must be forgotten
+	dw, db := d.parameter(ws, in.w), c.bias(d, in.b) // which must be forgotten
 	c.backward(d, p, dx, dw, db, dy, x, w)
-	out.dw, out.db = d.read(dw), d.read(db)
+	out.dw = d.read(dw)
+	if db != nil {
+		out.db = d.read(db)
+	}
 	if !c.NoInputGrad {
 		out.dx = d.read(dx)
 	}
@@ -89,8 +103,18 @@ func (c linearCase) passes(d *device, in linearData) linearResults {
 	}
 	d.unchanged("dy", dy, in.dy)
 	d.unchanged("w", w, in.w)
-	d.unchanged("b", b, in.b)
+	if b != nil {
+		d.unchanged("b", b, in.b)
+	}
 	return out
+}
+
+// bias makes a tensor of the size of the bias, nil without one.
+func (c linearCase) bias(d *device, b []float32) tensor.Tensor {
+	if c.noBias {
+		return nil
+	}
+	return d.parameter(tensor.Shape{c.Out}, b)
 }
 
 // backward runs the backward passes of the plan, or of those of slices, one slice after the other.
@@ -142,17 +166,22 @@ func (c linearCase) again(d *device, p backend.Dense, y, x, w, b tensor.Tensor, 
 func (s *suite) linear(c linearCase) {
 	d, ref := s.device(), s.reference()
 	xs, ys, ws := c.shapes()
-	fan := float64(c.Window.Height * c.Window.Height * c.In)
+	fan := float64(c.Window.Taps() * c.In)
 	in := linearData{
 		x:  rounded(d, s.normal(xs.Size(), 1), xs),
 		w:  s.normal(ws.Size(), math.Sqrt(2/fan)),
 		b:  s.normal(c.Out, 0.1),
 		dy: rounded(d, s.normal(ys.Size(), 1), ys),
 	}
+	if c.noBias {
+		clear(in.b)
+	}
 	got, want := c.passes(d, in), c.passes(ref, in)
 	// Σ|a||b| for each sum of products a·b is what the same passes make of the
 	// absolute values.
-	sums := c.passes(ref, linearData{absolute(in.x), absolute(in.w), absolute(in.b), absolute(in.dy)})
+	plain := c
+	plain.Function = tensor.Function{}
+	sums := plain.passes(ref, linearData{absolute(in.x), absolute(in.w), absolute(in.b), absolute(in.dy)})
 
 	relative := func(products int) float64 { return s.Products * (sumError(products) + 2*s.Unit) }
 	compare := func(what string, got, want, sums []float32, products int, stored, winograd float64) {
@@ -168,12 +197,20 @@ func (s *suite) linear(c linearCase) {
 			return relative(products)*max(float64(sums[i]), least) + stored*math.Abs(float64(want[i]))
 		})
 	}
-	pixels := c.N * c.H * c.W
-	taps := c.Window.Height * c.Window.Height
+	pixels, taps := ys.Size()/c.Out, c.Window.Taps()
 	w := s.winograd(c)
 	var errorY, errorW, errorX float64
 	if w != nil {
 		errorY, errorW, errorX = w.tolerances(c, in)
+	}
+	if c.Function != (tensor.Function{}) && !c.Function.IsRectifier() {
+		s.functionOf(c, got.y, want.y, plain.passes(ref, in).y, func(i int) float64 {
+			if w != nil {
+				return errorY
+			}
+			return relative(taps*c.In+1) * float64(sums.y[i])
+		})
+		return
 	}
 	compare("y", got.y, want.y, sums.y, taps*c.In+1, s.Unit, errorY)
 	if c.Inference {
@@ -213,6 +250,17 @@ func (s *suite) linear(c linearCase) {
 	if d := math.Abs(form - formW); !(d <= toleranceW) {
 		s.Errorf("<conv(x), dy> = %g but <w, dw> = %g: tolerance %.3g", form, formW, toleranceW)
 	}
+}
+
+// functionOf compares y = f(z) of a case, where z has an error of its own. It may be stored before f
+// is applied.
+func (s *suite) functionOf(c linearCase, got, want, z []float32, errorZ func(i int) float64) {
+	s.Helper()
+	near(s.T, "y", got, want, func(i int) float64 {
+		z := float64(z[i])
+		e, _ := functionErrors(c.Function, z, errorZ(i)+(unit+s.Unit)*math.Abs(z))
+		return e + s.Unit*math.Abs(float64(want[i]))
+	})
 }
 
 // winograd returns the algorithm of minimal filtering that the backend computes a case by, nil if
@@ -271,7 +319,65 @@ func (s *suite) conv2D() {
 	// The batches of training, and the last of an epoch.
 	cases = append(cases, conv(128, 4, 4, 16, 16, 3), conv(129, 2, 2, 33, 17, 3), conv(80, 3, 3, 24, 40, 3))
 	cases = append(cases, vggConvolutions()...)
-	s.linears(cases)
+	s.linears(slices.Concat(cases, windowCases()))
+}
+
+// convOf is a case of a convolution with another window.
+func convOf(n, h, w, in, out int, v tensor.Window) linearCase {
+	c := conv(n, h, w, in, out, 1)
+	c.Window = v
+	return c
+}
+
+// windowCases returns convolutions of every size, stride and padding: those of other networks, and
+// windows at the edges of what there can be.
+func windowCases() []linearCase {
+	var cases []linearCase
+	images := [...][2]int{{7, 7}, {8, 8}, {9, 8}, {7, 12}, {15, 7}}
+	channels := [...][2]int{{3, 16}, {1, 5}, {16, 32}, {33, 7}, {64, 65}, {17, 1}, {32, 64}}
+	batches := [...]int{1, 2, 5, 33, 3, 40}
+	for _, kernel := range []int{1, 2, 3, 5, 7} {
+		for stride := 1; stride <= 3; stride++ {
+			for _, same := range []bool{false, true} {
+				i := len(cases)
+				size, c := images[i%len(images)], channels[i%len(channels)]
+				v := tensor.Square(kernel, stride)
+				if same {
+					v = v.Same(size[0], size[1])
+				}
+				cases = append(cases, convOf(batches[i%len(batches)], size[0], size[1], c[0], c[1], v))
+			}
+		}
+	}
+	pad := func(v tensor.Window, top, bottom, left, right int) tensor.Window {
+		v.Top, v.Bottom, v.Left, v.Right = top, bottom, left, right
+		return v
+	}
+	rectangle := func(height, width, down, right int) tensor.Window {
+		return tensor.Window{Height: height, Width: width, StrideH: down, StrideW: right}
+	}
+	cases = append(cases,
+		convOf(2, 5, 9, 8, 17, rectangle(1, 3, 1, 1).Same(5, 9)),
+		convOf(3, 9, 5, 17, 8, rectangle(3, 1, 2, 1)),
+		convOf(1, 6, 7, 5, 33, rectangle(3, 2, 1, 3).Same(6, 7)),
+		convOf(4, 7, 10, 64, 16, rectangle(2, 5, 3, 2).Same(7, 10)),
+		convOf(3, 14, 14, 16, 20, pad(tensor.Square(3, 2), 1, 1, 1, 1)),  // PyTorch's padding of a ResNet
+		convOf(2, 20, 20, 3, 64, pad(tensor.Square(7, 2), 3, 3, 3, 3)),   // and of its first layer
+		convOf(1, 20, 22, 3, 64, pad(tensor.Square(7, 2), 3, 3, 3, 3)),   //
+		convOf(2, 5, 5, 16, 32, pad(tensor.Square(3, 1), 2, 2, 2, 2)),    // padding as large as can be
+		convOf(3, 4, 6, 7, 9, pad(tensor.Square(3, 1), 0, 2, 1, 0)),      //
+		convOf(2, 3, 3, 16, 16, tensor.Square(3, 1)),                     // one pixel is left
+		convOf(5, 1, 1, 8, 8, pad(tensor.Square(5, 2), 2, 2, 2, 2)),      // one pixel is all
+		convOf(1, 13, 13, 64, 64, tensor.Square(3, 1)),                   // Winograd's without padding
+		convOf(8, 10, 9, 64, 64, tensor.Square(3, 1)),                    //
+		convOf(2, 14, 14, 128, 70, pad(tensor.Square(3, 2), 1, 1, 1, 1)), //
+		convOf(3, 4, 4, 256, 512, tensor.Square(1, 2)),                   // a ResNet's shortcut
+		convOf(130, 3, 3, 33, 20, tensor.Square(3, 2).Same(3, 3)),        // a batch of training
+		convOf(300, 2, 3, 3, 8, tensor.Square(2, 1)))                     // more images than a block has rows
+	for i := range cases {
+		cases[i].noBias = i%2 == 1
+	}
+	return cases
 }
 
 // vggConvolutions returns every shape of convolution in the five VGG networks, with
@@ -326,6 +432,22 @@ func (s *suite) inference() {
 			for _, c.Constant = range []bool{false, true} {
 				s.run(fmt.Sprintf("%v_relu_%t_constant_%t", c, relu, c.Constant), func(s *suite) { s.linear(c) })
 			}
+		}
+	}
+}
+
+// fusedFunctions checks every function that a plan of inference may fuse.
+func (s *suite) fusedFunctions() {
+	cases := []linearCase{
+		conv(3, 5, 7, 17, 33, 3), denseCase(5, 64, 100), conv(9, 6, 6, 64, 64, 3), conv(2, 7, 7, 32, 130, 1), denseCase(1, 40, 70),
+		convOf(2, 9, 8, 16, 64, tensor.Square(3, 2)), conv(1, 4, 4, 130, 20, 3), denseCase(130, 600, 10), conv(1, 2, 2, 64, 64, 3),
+		convOf(1, 20, 20, 3, 64, tensor.Square(7, 2)),
+	}
+	for i, f := range functions {
+		for j := range 2 {
+			c := cases[(2*i+j)%len(cases)]
+			c.Inference, c.Constant, c.Function, c.noBias = true, i%2 == 0, f, i%3 == 0
+			s.run(fmt.Sprintf("%s_%v_constant_%t", functionName(f), c, c.Constant), func(s *suite) { s.linear(c) })
 		}
 	}
 }

@@ -71,7 +71,7 @@ var (
 // tolerances returns those of the elements of a case's results.
 func (w *Winograd) tolerances(c linearCase, in linearData) (y, dw, dx float64) {
 	products := func(n int, a, b []float32) float64 { return float64(n) * meanSquare(a) * meanSquare(b) }
-	taps, tiles, outputs := w.taps()*w.taps(), c.N*w.tiles(c.H, c.W), len(w.AT)*len(w.AT)
+	taps, tiles, outputs := w.taps()*w.taps(), c.N*w.tiles(c.Window.Output(c.H, c.W)), len(w.AT)*len(w.AT)
 	y = w.passError(c.In, math.Sqrt(products(taps*c.In, in.x, in.w)+meanSquare(in.b)))
 	dw = w.filterError(tiles, math.Sqrt(products(outputs*tiles, in.x, in.dy)))
 	dx = w.passError(c.Out, math.Sqrt(products(taps*c.Out, in.dy, in.w)))

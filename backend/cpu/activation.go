@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	errRate   = "cpu: dropout rate outside [0, 1)"
-	errMatrix = "cpu: shape is not a matrix (N, C)"
+	errRate     = "cpu: dropout rate outside [0, 1)"
+	errChannels = "cpu: whole channels dropped of a matrix"
 )
 
 // activation is common to the plans without parameters.
@@ -34,10 +34,10 @@ func (a *activation) Backward(dx, dy, x tensor.Tensor) {
 
 // Function makes a plan of an activation function.
 func (b *Backend) Function(shape tensor.Shape, f tensor.Function) (backend.Activation, error) {
-	if !f.IsRectifier() {
-		return nil, errUnsupported
+	if err := f.Check(); err != nil {
+		return nil, err
 	}
-	shape.NHWC()
+	shape.NHWC() // checks the rank
 	size := shape.Size()
 	a := &activation{b: b, x: shape, y: shape}
 	a.forwardJobs = blocks(size, blockSize)
@@ -46,55 +46,47 @@ func (b *Backend) Function(shape tensor.Shape, f tensor.Function) (backend.Activ
 		from, to := blockRange(size, blockSize, job)
 		tmp, _ := b.temporaries(worker, blockSize)
 		y := a.yData.dst(tmp, from, to)
-		b.level.ReLU(y, a.xData.load(b.level, tmp, from, to))
+		b.level.Function(y, a.xData.load(b.level, tmp, from, to), f)
 		a.yData.store(b.level, y, from)
 	}
 	a.backwardTask = func(worker, job int) {
 		from, to := blockRange(size, blockSize, job)
 		tmp, more := b.temporaries(worker, blockSize)
 		dx := a.dx.dst(tmp, from, to)
-		b.level.ReLUGrad(dx, a.dy.load(b.level, more, from, to), a.xData.load(b.level, tmp, from, to))
+		b.level.FunctionGrad(dx, a.dy.load(b.level, more, from, to), a.xData.load(b.level, tmp, from, to), f)
 		a.dx.store(b.level, dx, from)
 	}
 	return a, b.reserveTemporaries(blockSize)
 }
 
-// Pool makes a plan of a pool.
-func (b *Backend) Pool(s backend.PoolSpec) (backend.Activation, error) {
-	if s.Window != tensor.Square(2, 2) || s.Kind != backend.MaxPool {
-		return nil, errUnsupported
-	}
-	shape := s.Shape
-	n, h, w, c := shape.NHWC()
-	win := newWindows(n, h, w, c, blockSize)
-	a := &activation{b: b, x: shape, y: win.pooled(shape)}
-	a.forwardJobs, a.backwardJobs = win.jobs, win.jobs+win.restJobs
+// Softmax makes a plan of the softmax of the channels of each pixel.
+func (b *Backend) Softmax(shape tensor.Shape) (backend.Activation, error) {
+	_, _, _, c := shape.NHWC()
+	size := shape.Size()
+	block := max(1, blockSize/c) * c // elements of a job
+	a := &activation{b: b, x: shape, y: shape, forwardJobs: blocks(size, block)}
+	a.backwardJobs = a.forwardJobs
 	a.forwardTask = func(worker, job int) {
-		from, to, at := win.of(job)
-		y, x := a.yData.slice(from, to), a.xData.from(at)
-		if x.bf16 != nil {
-			b.level.MaxPoolBF16(y.bf16, x.bf16, win.Window)
-		} else {
-			b.level.MaxPool(y.f32, x.f32, win.Window)
+		from, to := blockRange(size, block, job)
+		tmp, _ := b.temporaries(worker, block)
+		y, x := a.yData.dst(tmp, from, to), a.xData.load(b.level, tmp, from, to)
+		for i := 0; i < len(x); i += c {
+			b.level.Softmax(y[i:i+c], x[i:i+c])
 		}
+		a.yData.store(b.level, y, from)
 	}
 	a.backwardTask = func(worker, job int) {
-		if job < win.jobs {
-			from, to, at := win.of(job)
-			dx, dy, x := a.dx.from(at), a.dy.slice(from, to), a.xData.from(at)
-			if x.bf16 != nil {
-				b.level.MaxPoolGradBF16(dx.bf16, dy.bf16, x.bf16, win.Window, b.scratch(worker))
-			} else {
-				b.level.MaxPoolGrad(dx.f32, dy.f32, x.f32, win.Window)
-			}
-			return
+		from, to := blockRange(size, block, job)
+		four, more := b.temporaries(worker, block)
+		x, dy := a.xData.load(b.level, four, from, to), a.dy.load(b.level, more, from, to)
+		dx, y := a.dx.dst(four, from, to), four[block:]
+		for i := 0; i < len(x); i += c {
+			b.level.Softmax(y[:c], x[i:i+c])
+			b.level.SoftmaxGrad(dx[i:i+c], dy[i:i+c], y[:c])
 		}
-		from, to := win.rest(job - win.jobs)
-		dx := a.dx.dst(b.scratch(worker), from, to)
-		clear(dx)
 		a.dx.store(b.level, dx, from)
 	}
-	return a, b.reserveTemporaries(win.size)
+	return a, b.reserveTemporaries(block)
 }
 
 // Flatten makes a plan that transposes HWNC to the rows of a matrix.
@@ -109,35 +101,59 @@ func (b *Backend) Flatten(shape tensor.Shape) (backend.Activation, error) {
 // dropoutBlock is the number of elements whose mask a job computes, a multiple of 8.
 const dropoutBlock = 1 << 13
 
-// Dropout makes a plan of a dropout layer. It keeps the mask, one bit per element.
+// Dropout makes a plan of a dropout layer. It keeps the mask, one bit per element: of the whole
+// tensor, or with Channels of one pixel.
 func (b *Backend) Dropout(s backend.DropoutSpec) (backend.Activation, error) {
 	if !(s.Rate >= 0 && s.Rate < 1) {
 		panic(errRate)
 	}
 	n, h, w, c := s.Shape.NHWC()
-	if h != 1 || w != 1 {
-		panic(errMatrix)
+	if s.Channels && len(s.Shape) != 4 {
+		panic(errChannels)
 	}
-	size := n * c
-	keep := make([]byte, (size+7)/8)
-	threshold, scale := philox.Threshold(s.Rate), philox.Scale(s.Rate)
-	a := &activation{b: b, x: s.Shape, y: s.Shape}
-	a.forwardJobs = blocks(size, dropoutBlock)
-	a.backwardJobs = a.forwardJobs
-	apply := func(worker int, y, x array, from, to int) {
-		tmp, _ := b.temporaries(worker, dropoutBlock)
+	size, pixels := n*h*w*c, 1 // of the mask, and how many use it
+	if s.Channels {
+		size, pixels = n*c, h*w
+	}
+	d := &dropout{activation{b: b, x: s.Shape, y: s.Shape}, s, size, pixels, max(1, dropoutBlock/size), make([]byte, (size+7)/8), nil}
+	splits := blocks(size, dropoutBlock)
+	d.maskTask = d.maskJob
+	d.forwardTask = func(worker, job int) { d.apply(worker, d.yData, d.xData, job/splits, job%splits) }
+	d.backwardTask = func(worker, job int) { d.apply(worker, d.dx, d.dy, job/splits, job%splits) }
+	d.forwardJobs = blocks(pixels, d.jobPixels) * splits
+	d.backwardJobs = d.forwardJobs
+	return d, b.reserveTemporaries(dropoutBlock)
+}
+
+type dropout struct {
+	activation
+	spec         backend.DropoutSpec
+	size, pixels int // of the mask, and how many use it
+	jobPixels    int // of a job
+	keep         []byte
+	maskTask     func(worker, job int)
+}
+
+// Forward makes the mask and computes y.
+func (d *dropout) Forward(y, x tensor.Tensor) {
+	d.b.pool.run(blocks(d.size, dropoutBlock), d.maskTask)
+	d.activation.Forward(y, x)
+}
+
+func (d *dropout) maskJob(_, job int) {
+	from, to := blockRange(d.size, dropoutBlock, job)
+	d.b.level.DropoutMask(d.keep[from/8:(to+7)/8], from, d.spec.Seed, d.spec.Layer, d.b.values.Step, philox.Threshold(d.spec.Rate))
+}
+
+// apply multiplies a range of some pixels by the mask.
+func (d *dropout) apply(worker int, y, x array, pixelBlock, split int) {
+	firstPixel, lastPixel := blockRange(d.pixels, d.jobPixels, pixelBlock)
+	first, last := blockRange(d.size, dropoutBlock, split)
+	tmp, _ := d.b.temporaries(worker, dropoutBlock)
+	for pixel := firstPixel; pixel < lastPixel; pixel++ {
+		from, to := pixel*d.size+first, pixel*d.size+last
 		out := y.dst(tmp, from, to)
-		b.level.Dropout(out, x.load(b.level, tmp, from, to), keep[from/8:(to+7)/8], scale)
-		y.store(b.level, out, from)
+		d.b.level.Dropout(out, x.load(d.b.level, tmp, from, to), d.keep[first/8:(last+7)/8], philox.Scale(d.spec.Rate))
+		y.store(d.b.level, out, from)
 	}
-	a.forwardTask = func(worker, job int) {
-		from, to := blockRange(size, dropoutBlock, job)
-		b.level.DropoutMask(keep[from/8:(to+7)/8], from, s.Seed, s.Layer, b.values.Step, threshold)
-		apply(worker, a.yData, a.xData, from, to)
-	}
-	a.backwardTask = func(worker, job int) {
-		from, to := blockRange(size, dropoutBlock, job)
-		apply(worker, a.dx, a.dy, from, to)
-	}
-	return a, b.reserveTemporaries(dropoutBlock)
 }

@@ -9,16 +9,13 @@ import (
 // Conv2D makes a plan of a convolution.
 func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	s.Window.Check(s.H, s.W)
-	if k := s.Window.Height; s.Window != tensor.Centered(k) || k != 1 && k != 3 {
-		return nil, errUnsupported
-	}
-	shape := ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Kernel: s.Window.Height}
+	shape := ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Window: s.Window}
 	h, w := shape.OutputSize()
 	spec := linearSpec{
 		x: tensor.Shape{s.N, s.H, s.W, s.In}, y: tensor.Shape{s.N, h, w, s.Out},
-		w: tensor.Shape{s.Window.Height, s.Window.Height, s.In, s.Out}, bias: tensor.Shape{s.Out},
-		rows:      s.Window.Height * s.Window.Height * s.In,
-		batchNorm: s.BatchNorm, relu: s.Function.IsRectifier(),
+		w: tensor.Shape{s.Window.Height, s.Window.Width, s.In, s.Out}, bias: tensor.Shape{s.Out},
+		rows:      s.Window.Taps() * s.In,
+		batchNorm: s.BatchNorm, function: s.Function,
 		inference: s.Inference, constant: s.Constant, noInputGrad: s.NoInputGrad,
 	}
 	if b.bf16 {

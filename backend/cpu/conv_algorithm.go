@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lamina-go/lamina/ops"
+	"github.com/lamina-go/lamina/tensor"
 )
 
 // convAlgorithms are the algorithms of convolutions in float32. The first one fits every shape.
@@ -45,9 +46,14 @@ const (
 )
 
 // ConvName is the name of a pass in a ConvTable: "forward 128x32x32 64→64", images first. s is the
-// shape of the forward pass.
+// shape of the forward pass. A window other than 3x3 of stride 1 and padding "same" follows.
 func ConvName(pass string, s ops.ConvShape) string {
-	return fmt.Sprintf("%s %dx%dx%d %d→%d", pass, s.N, s.H, s.W, s.In, s.Out)
+	name := fmt.Sprintf("%s %dx%dx%d %d→%d", pass, s.N, s.H, s.W, s.In, s.Out)
+	if v := s.Window; v != tensor.Centered(3) {
+		name += fmt.Sprintf(" %dx%d, stride %d %d, padding %d %d %d %d",
+			v.Height, v.Width, v.StrideH, v.StrideW, v.Top, v.Bottom, v.Left, v.Right)
+	}
+	return name
 }
 
 // convNamed returns the algorithm with a name.
@@ -76,15 +82,15 @@ func (t ConvTable) Check() error {
 	return nil
 }
 
-// ConvTable returns Options.Table with the algorithms of the 3x3 convolutions planned so far: as
-// Options.Table it makes another Backend choose the same. It has nothing of bf16, which is always
-// computed directly.
+// ConvTable returns Options.Table with the algorithms of the 3x3 convolutions of stride 1 planned so
+// far: as Options.Table it makes another Backend choose the same. It has nothing of bf16, which is
+// always computed directly.
 func (b *Backend) ConvTable() ConvTable { return maps.Clone(b.chosen) }
 
 // convAlgorithm returns the algorithm of a pass of a convolution, and notes it if there was a
 // choice. s is the shape of the forward pass.
 func (b *Backend) convAlgorithm(pass string, s ops.ConvShape) ops.ConvAlgorithm[float32] {
-	if s.Kernel == 1 {
+	if v := s.Window; v.Height != 3 || v.Width != 3 || v.StrideH != 1 || v.StrideW != 1 {
 		return ops.Direct
 	}
 	name := ConvName(pass, s)
@@ -92,7 +98,7 @@ func (b *Backend) convAlgorithm(pass string, s ops.ConvShape) ops.ConvAlgorithm[
 	switch {
 	case b.conv == automatic && !known:
 		a = b.fastest(pass, s)
-	case b.conv != automatic && b.conv != ops.Direct.String() && s.H == 2 && s.W == 2:
+	case b.conv != automatic && b.conv != ops.Direct.String() && ops.Map2.Fits(s):
 		a = ops.Map2
 	case b.conv != automatic:
 		a, _ = convNamed(b.conv)
@@ -121,13 +127,15 @@ func (b *Backend) convAlgorithm(pass string, s ops.ConvShape) ops.ConvAlgorithm[
 // generic level has no fast transforms.
 func (b *Backend) fastest(pass string, s ops.ConvShape) ops.ConvAlgorithm[float32] {
 	constant := pass == passConstant
+	h, w := s.OutputSize()
 	switch {
 	case b.level == ops.Generic || s.In < 64 || s.Out < 64:
 		return ops.Direct
-	case s.H == 2 && s.W == 2:
+	case ops.Map2.Fits(s):
 		if constant || ops.Map2.Rows(s) >= 32 {
 			return ops.Map2
 		}
+	case h*w <= 4: // a tile of F4 is mostly empty
 	case ops.F4.Rows(s) >= 32:
 		return ops.F4
 	case constant && ops.F2.Rows(s) >= 8:

@@ -15,7 +15,7 @@ import (
 // same.
 func TestConvTable(t *testing.T) {
 	spec := backend.Conv2DSpec{N: 4, H: 8, W: 8, In: 64, Out: 64, Window: tensor.Centered(3)}
-	shape := ops.ConvShape{N: 4, H: 8, W: 8, In: 64, Out: 64, Kernel: 3}
+	shape := ops.ConvShape{N: 4, H: 8, W: 8, In: 64, Out: 64, Window: tensor.Centered(3)}
 	table := ConvTable{
 		ConvName(passForward, shape): "f2",
 		ConvName(passInput, shape):   "im2col",
@@ -66,7 +66,7 @@ func TestConstantKernelsOfFewRows(t *testing.T) {
 		{8, 8, [2]string{"f4", "f4"}},
 	} {
 		b := open(t, Options{})
-		shape := ops.ConvShape{N: c.n, H: c.size, W: c.size, In: 64, Out: 64, Kernel: 3}
+		shape := ops.ConvShape{N: c.n, H: c.size, W: c.size, In: 64, Out: 64, Window: tensor.Centered(3)}
 		for _, constant := range []bool{false, true} {
 			must(b.Conv2D(backend.Conv2DSpec{
 				N: c.n, H: c.size, W: c.size, In: 64, Out: 64, Window: tensor.Centered(3), Inference: true, Constant: constant,
@@ -82,7 +82,7 @@ func TestConstantKernelsOfFewRows(t *testing.T) {
 // An algorithm that does not fit a shape is ignored, an unknown one is rejected.
 func TestBadConvTable(t *testing.T) {
 	spec := backend.Conv2DSpec{N: 4, H: 8, W: 8, In: 64, Out: 64, Window: tensor.Centered(3)}
-	name := ConvName(passForward, ops.ConvShape{N: 4, H: 8, W: 8, In: 64, Out: 64, Kernel: 3})
+	name := ConvName(passForward, ops.ConvShape{N: 4, H: 8, W: 8, In: 64, Out: 64, Window: tensor.Centered(3)})
 	b := open(t, Options{Table: ConvTable{name: "map2"}})
 	must(b.Conv2D(spec))
 	if chosen := b.ConvTable()[name]; chosen != ops.Direct.String() {

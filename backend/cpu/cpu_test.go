@@ -47,10 +47,11 @@ func TestConvAlgorithms(t *testing.T) {
 
 // winogradOf returns the matrices by which a convolution is computed if w was chosen.
 func winogradOf(w ops.Winograd, s backend.Conv2DSpec) *backendtest.Winograd {
+	shape := ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Window: s.Window}
 	switch {
-	case !w.Fits(ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Kernel: s.Window.Height}):
+	case !w.Fits(shape):
 		return nil
-	case s.H == 2 && s.W == 2:
+	case ops.Map2.Fits(shape):
 		return backendtest.Map2
 	case w == ops.F4:
 		return backendtest.F4
