@@ -3,21 +3,57 @@ package lamina_test
 import (
 	"context"
 	"fmt"
+	"image"
+	"image/color"
 	"log"
+	"os"
+	"path/filepath"
 
 	"github.com/lamina-go/lamina/backend/cpu"
+	"github.com/lamina-go/lamina/classify"
+	"github.com/lamina-go/lamina/keras"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Train a small network and classify an image with it. README.md shows this code.
+// Train a small network, save it for Keras, and classify an image with it. README.md shows this code.
 func Example() {
+	dir, err := os.MkdirTemp("", "example")
+	check(err)
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "model.keras")
+	train(path)
+	classifyBar(path)
+	// Output: horizontal true
+}
+
+// classifyBar classifies an image with the model at path.
+func classifyBar(path string) {
+	ctx := context.Background()
+	picture := image.NewGray(image.Rect(0, 0, 8, 8))
+	for x := range 8 {
+		picture.SetGray(x, 5, color.Gray{255})
+	}
+
+	model, err := classify.Open(path, classify.Options{}) // or OpenFS, for go:embed
+	check(err)
+	defer model.Close()
+	results, err := model.Classify(ctx, picture)
+	check(err)
+	fmt.Println(results[0].Label(), results[0].Probability() > 0.9)
+}
+
+// train trains a network to distinguish bars, and saves it at path.
+func train(path string) {
 	images, validation := bars(500), bars(100)
 
-	net, err := nn.Build(nn.Sequential{Input: tensor.Shape{8, 8, 1}, Classes: 2, Layers: []nn.Layer{
-		nn.Conv2D{Filters: 8, Kernel: 3}, nn.BatchNorm{}, nn.ReLU{}, nn.MaxPool{},
-		nn.Flatten{}, nn.Dense{Units: 2},
-	}})
+	net, err := nn.Build(nn.Sequential{
+		Input: tensor.Shape{8, 8, 1}, Classes: 2, Labels: []string{"horizontal", "vertical"},
+		Mean: []float32{0}, Std: []float32{255}, // of pixels from 0 to 255
+		Layers: []nn.Layer{
+			nn.Conv2D{Filters: 8, Kernel: 3}, nn.BatchNorm{}, nn.ReLU{}, nn.MaxPool{},
+			nn.Flatten{}, nn.Dense{Units: 2},
+		}})
 	check(err)
 	engine, err := cpu.Open(cpu.Options{})
 	check(err)
@@ -28,13 +64,7 @@ func Example() {
 	})
 	check(err)
 	check(trainer.Run(context.Background()))
-	predictor, err := trainer.Model.NewPredictor(1) // images at once
-	check(err)
-	probabilities, err := predictor.Probabilities(images.Pixels[:8*8])
-	check(err)
-
-	fmt.Printf("horizontal: %v\n", probabilities[0] > 0.9)
-	// Output: horizontal: true
+	check(keras.Save(path, trainer.Model, nil)) // for Keras, and for classify
 }
 
 // bars returns n images of 8x8 pixels with a bar each: horizontal, class 0, or vertical, class 1.

@@ -83,13 +83,15 @@ func TestLayout(t *testing.T) {
 
 // TestExampleIsInReadme keeps the code of README.md in step with Example, which compiles and runs.
 func TestExampleIsInReadme(t *testing.T) {
-	code := regexp.MustCompile("(?s)```go\n(.*?)```").FindStringSubmatch(read(t, "README.md"))
-	if code == nil {
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(read(t, "README.md"), -1)
+	if blocks == nil {
 		t.Fatal("README.md has no Go code")
 	}
-	body := regexp.MustCompile(`(?m)^(.)`).ReplaceAllString(code[1], "\t$1")
-	if !strings.Contains(read(t, "example_test.go"), body) {
-		t.Errorf("example_test.go does not have the code of README.md:\n%s", body)
+	for _, code := range blocks {
+		body := regexp.MustCompile(`(?m)^(.)`).ReplaceAllString(code[1], "\t$1")
+		if !strings.Contains(read(t, "example_test.go"), body) {
+			t.Errorf("example_test.go does not have the code of README.md:\n%s", body)
+		}
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package bench measures the engine on this machine: the peak of multiply-adds, matrix products,
-// convolutions by shape, the rates of the VGG networks, and the time of a training step by layer.
-// It can measure PyTorch and Keras beside it. It prints tables.
+// convolutions by shape, the rates of networks, and the time of a training step by layer. It can
+// measure PyTorch, Keras, ONNX Runtime and OpenVINO beside it. It prints tables.
 package bench
 
 import (
@@ -14,13 +14,13 @@ import (
 // Options say what to measure, and how.
 type Options struct {
 	Tables     []string // some of [Tables]
-	Models     []string // the networks of the table networks, of nn.VGGNames
+	Models     []string // the networks of the table networks, of [Networks]
 	StepModels []string // the networks of the table step, which takes long
 	Batch      int      // images per step; with 1, networks are measured in inference only
 	Threads    int
 	Precision  string   // of activations: fp32 or bf16
 	Runs       int      // of each network or algorithm, alternating with the others; the best counts
-	Peers      []string // Python interpreters with torch, or with tensorflow and keras
+	Peers      []string // Python interpreters with some of torch, keras, onnxruntime and openvino
 	Markdown   bool
 	Command    string   // the command of the user, for the Markdown
 	Self       []string // the command that calls Measure with the flags --models MODEL --measure PASS
@@ -40,7 +40,7 @@ func Run(o *Options, w io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	commands, err := peerCommands(dir, level, o.Peers)
+	all, err := findPeers(dir, level, o.Peers)
 	if err != nil {
 		return err
 	}
@@ -58,9 +58,9 @@ func Run(o *Options, w io.Writer) error {
 		case "conv":
 			err = printConvolutions(out, level, peaks[products], o)
 		case "networks":
-			err = printNetworks(out, commands, o)
+			err = printNetworks(out, all, o)
 		case "step":
-			err = printSteps(out, level, peaks[products], commands, o)
+			err = printSteps(out, level, peaks[products], all, o)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", table, err)

@@ -12,8 +12,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-func TestPeerCommandsNoPython(t *testing.T) {
-	_, err := peerCommands(t.TempDir(), ops.Generic, []string{"no-such-python"})
+func TestPeersNoPython(t *testing.T) {
+	_, err := findPeers(t.TempDir(), ops.Generic, []string{"no-such-python"})
 	if err == nil || !strings.Contains(err.Error(), "--peers no-such-python") {
 		t.Errorf("error %v does not name the flag", err)
 	}

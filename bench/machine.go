@@ -21,6 +21,9 @@ type peak struct{ oneCore, allCores float64 }
 func printMachine(out *output, level ops.Level, o *Options) {
 	c := cpuid.CPU
 	used := fmt.Sprintf("%d of %d cores", o.Threads, runtime.NumCPU())
+	if o.Threads > runtime.NumCPU() {
+		used = fmt.Sprintf("%d threads on %d cores", o.Threads, runtime.NumCPU())
+	}
 	platform := runtime.GOOS + "/" + runtime.GOARCH
 	if !out.markdown {
 		fmt.Fprintf(out, "%s, %s, %s, %s\n", c.BrandName, used, runtime.Version(), platform)
@@ -69,9 +72,13 @@ func printPeaks(out *output, threads int) map[ops.Level]peak {
 	return peaks
 }
 
+// cores says on how many cores threads run.
 func cores(threads int) string {
-	if threads == 1 {
+	switch {
+	case threads == 1:
 		return "1 core"
+	case threads > runtime.NumCPU():
+		return fmt.Sprintf("%d threads", threads)
 	}
 	return fmt.Sprintf("%d cores", threads)
 }

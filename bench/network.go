@@ -36,7 +36,7 @@ func Measure(o *Options, pass string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	net, err := buildVGG(o.Models[0])
+	net, err := buildNetwork(o.Models[0])
 	if err != nil {
 		return err
 	}
@@ -53,16 +53,6 @@ func Measure(o *Options, pass string, w io.Writer) error {
 	return json.NewEncoder(w).Encode(r)
 }
 
-// buildVGG returns a network of the VGG table as it is trained on CIFAR-10.
-func buildVGG(model string) (*nn.Network, error) {
-	network, err := nn.VGG(model, nn.VGGOptions{
-		Input: tensor.Shape{32, 32, 3}, Classes: 10, BatchNorm: true, Dropout: 0.5, L2: 5e-4})
-	if err != nil {
-		return nil, err
-	}
-	return nn.Build(network)
-}
-
 // imagesPerSecond returns the rate of one of passes, in whole steps for at least the given time.
 func imagesPerSecond(b backend.Backend, net *nn.Network, pass string, batch int, atLeast time.Duration) (float64, error) {
 	if pass == "train" {
@@ -72,22 +62,25 @@ func imagesPerSecond(b backend.Backend, net *nn.Network, pass string, batch int,
 }
 
 // sameBatch is a Data that repeats one batch of random images, for longer than a run.
-type sameBatch struct{ images, labels []float32 }
+type sameBatch struct {
+	shape          tensor.Shape // of an image
+	images, labels []float32
+}
 
-func newSameBatch(n int) *sameBatch {
+func newSameBatch(shape tensor.Shape, n int) *sameBatch {
 	r := rand.New(rand.NewPCG(1, 2))
-	d := &sameBatch{make([]float32, n*32*32*3), make([]float32, n)}
+	d := &sameBatch{shape, make([]float32, n*shape.Size()), make([]float32, n)}
 	for i := range d.images {
 		d.images[i] = float32(r.IntN(256)) - 115
 	}
 	for i := range d.labels {
-		d.labels[i] = float32(r.IntN(10))
+		d.labels[i] = float32(r.IntN(classes))
 	}
 	return d
 }
 
-func (d *sameBatch) Shape() (h, w, c int) { return 32, 32, 3 }
-func (d *sameBatch) Classes() int         { return 10 }
+func (d *sameBatch) Shape() (h, w, c int) { return d.shape[0], d.shape[1], d.shape[2] }
+func (d *sameBatch) Classes() int         { return classes }
 func (d *sameBatch) Len() int             { return len(d.labels) << 20 }
 
 func (d *sameBatch) Batches(_, _, _ int) iter.Seq2[[]float32, []float32] {
@@ -107,7 +100,7 @@ func trainingRate(b backend.Backend, net *nn.Network, batch int, atLeast time.Du
 	defer cancel(nil)
 	var start time.Time
 	first := 0
-	data := newSameBatch(batch)
+	data := newSameBatch(net.Input, batch)
 	t, err := nn.NewTrainer(b, net, nn.Config{
 		Data: data, Validation: data, Epochs: 1, Batch: batch,
 		Schedule: nn.Constant(0.01), Momentum: 0.9, Init: nn.HeNormal(),
@@ -147,7 +140,7 @@ func inferenceRate(b backend.Backend, net *nn.Network, batch int, atLeast time.D
 		return 0, err
 	}
 	defer p.Close()
-	images := newSameBatch(batch).images
+	images := newSameBatch(net.Input, batch).images
 	if _, err := p.Logits(images); err != nil {
 		return 0, err
 	}

@@ -11,7 +11,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/internal/infile"
+	"github.com/lamina-go/lamina/nn"
+	"github.com/lamina-go/lamina/onnx"
 	"github.com/lamina-go/lamina/ops"
 )
 
@@ -70,7 +73,7 @@ func (c *contender) label() string {
 
 // printNetworks prints images per second and peak memory of each network, in training and in
 // inference. Each turn of each program is a process of its own.
-func printNetworks(out *output, commands [][]string, o *Options) error {
+func printNetworks(out *output, all []peer, o *Options) error {
 	out.title(fmt.Sprintf("Networks, batch %d, %s, %s: best of %d × %v, and the peak memory of the process",
 		o.Batch, o.Precision, cores(o.Threads), o.Runs, runTime), "")
 	t := out.table(text("network", 8), text("pass", 5), text("program", 44), number("images/s", 8),
@@ -82,7 +85,11 @@ func printNetworks(out *output, commands [][]string, o *Options) error {
 	for _, model := range o.Models {
 		for _, pass := range measured {
 			contenders := []*contender{{command: append(slices.Clip(o.Self), "--models", model, "--measure", pass)}}
-			contenders = append(contenders, peers(commands, model, pass)...)
+			others, err := peers(all, o, model, pass)
+			if err != nil {
+				return err
+			}
+			contenders = append(contenders, others...)
 			for range o.Runs {
 				for _, c := range contenders {
 					if err := c.turn(o); err != nil {
@@ -110,18 +117,72 @@ func addContenders(t *table, model, pass string, contenders []*contender) {
 	}
 }
 
-// peers returns the programs of the given commands for one of passes.
-func peers(commands [][]string, model, pass string) (programs []*contender) {
-	for _, c := range commands {
-		programs = append(programs, &contender{command: append(c[:len(c):len(c)],
-			"--model", model, "--mode", pass, "--runs", "1", "--seconds", fmt.Sprint(runTime.Seconds()))})
-	}
-	return programs
+// peer is a framework of a Python that the user names.
+type peer struct {
+	python, framework string
+	dir               string // of the scripts, and of the ONNX models
+	isa               string
 }
 
-// peerCommands writes the scripts to a folder and returns a command for each Python: PyTorch's if
-// it is installed, else Keras's.
-func peerCommands(dir string, level ops.Level, pythons []string) (commands [][]string, err error) {
+// frameworks are the peers that a Python may have. Where PyTorch is installed, Keras does not count.
+var frameworks = []string{"torch", "keras", "onnxruntime", "openvino"}
+
+// runsONNX reports whether the framework runs ONNX models, and so measures inference only.
+func (p peer) runsONNX() bool { return p.framework == "onnxruntime" || p.framework == "openvino" }
+
+// program returns the program for one of passes.
+func (p peer) program(model, pass string) *contender {
+	script := func(name string) string { return filepath.Join(p.dir, "peers", name) }
+	command := []string{p.python, script(p.framework + "_peer.py")}
+	if p.runsONNX() {
+		command = []string{p.python, script("onnx_peer.py"), p.framework, p.model(model)}
+	}
+	return &contender{command: append(command, "--isa", p.isa,
+		"--model", model, "--mode", pass, "--runs", "1", "--seconds", fmt.Sprint(runTime.Seconds()))}
+}
+
+// model returns the path of a network as an ONNX model.
+func (p peer) model(name string) string { return filepath.Join(p.dir, name+".onnx") }
+
+// peers returns the programs of the peers that can measure one of passes.
+func peers(all []peer, o *Options, model, pass string) (programs []*contender, err error) {
+	for _, p := range all {
+		if p.runsONNX() && (pass == "train" || o.Precision != "fp32") {
+			continue
+		}
+		if p.runsONNX() {
+			if err := exportNetwork(model, p.model(model)); err != nil {
+				return nil, err
+			}
+		}
+		programs = append(programs, p.program(model, pass))
+	}
+	return programs, nil
+}
+
+// exportNetwork writes a network as an ONNX model, with the layout that its readers prefer.
+func exportNetwork(model, path string) error {
+	b, err := cpu.Open(cpu.Options{})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	net, err := buildNetwork(model)
+	if err != nil {
+		return err
+	}
+	m, err := nn.NewModel(b, net)
+	if err != nil {
+		return err
+	}
+	if err := m.Init(nn.HeNormal(), 1); err != nil {
+		return err
+	}
+	return onnx.Save(path, m, onnx.Options{Layout: onnx.NCHW})
+}
+
+// findPeers writes the scripts to a folder and returns what each Python has.
+func findPeers(dir string, level ops.Level, pythons []string) (all []peer, err error) {
 	if err := os.CopyFS(dir, scripts); err != nil {
 		return nil, err
 	}
@@ -130,16 +191,21 @@ func peerCommands(dir string, level ops.Level, pythons []string) (commands [][]s
 		isa = "avx2"
 	}
 	for _, python := range pythons {
-		found, err := exec.Command(python, "-c",
-			"from importlib.util import find_spec as f; print(f('torch') and 'torch' or f('keras') and 'keras')").Output()
-		framework := strings.TrimSpace(string(found))
-		if err == nil && framework == "None" {
-			err = errors.New("neither torch nor keras is installed: see bench/peers")
+		out, err := exec.Command(python, append([]string{"-c",
+			"import sys; from importlib.util import find_spec as f; print(*[n for n in sys.argv[1:] if f(n)])"}, frameworks...)...).Output()
+		found := strings.Fields(string(out))
+		if slices.Contains(found, "torch") {
+			found = slices.DeleteFunc(found, func(name string) bool { return name == "keras" })
+		}
+		if err == nil && len(found) == 0 {
+			err = errors.New("none of torch, keras, onnxruntime and openvino is installed: see bench/peers")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("--peers %s: %w", python, err)
 		}
-		commands = append(commands, []string{python, filepath.Join(dir, "peers", framework+"_vgg.py"), "--isa", isa})
+		for _, framework := range found {
+			all = append(all, peer{python, framework, dir, isa})
+		}
 	}
-	return commands, nil
+	return all, nil
 }

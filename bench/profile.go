@@ -73,7 +73,10 @@ func newProfile(b backend.Backend, net *nn.Network, precision string) *profile {
 		p.element = 2
 	}
 	for _, l := range net.Table {
-		if l.Class == "Conv2D" || l.Class == "Dense" {
+		switch l.Class {
+		case "SeparableConv2D": // two plans
+			p.layers = append(p.layers, l.Name, l.Name)
+		case "Conv2D", "DepthwiseConv2D", "Dense":
 			p.layers = append(p.layers, l.Name)
 		}
 	}

@@ -21,6 +21,16 @@ func (p *profile) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	return p.linear(plan, "conv", convName(s), cost{flop: flop(s), bytes: bytes}), err
 }
 
+// DepthwiseConv2D makes a plan of the next layer.
+func (p *profile) DepthwiseConv2D(s backend.DepthwiseSpec) (backend.Conv2D, error) {
+	plan, err := p.Backend.DepthwiseConv2D(s)
+	h, w := s.Window.Output(s.H, s.W)
+	out := s.N * h * w * s.C * s.Multiplier
+	detail := fmt.Sprintf("%dx%d %d, %dx%d", s.H, s.W, s.C, s.Window.Height, s.Window.Width)
+	work := cost{flop: 2 * float64(out*s.Window.Taps()), bytes: p.activationBytes(s.N*s.H*s.W*s.C + out)}
+	return p.linear(plan, "depthwise", detail, work), err
+}
+
 // Dense makes a plan of the next layer.
 func (p *profile) Dense(s backend.DenseSpec) (backend.Dense, error) {
 	plan, err := p.Backend.Dense(s)
@@ -125,7 +135,20 @@ func (p *profile) Pool(s backend.PoolSpec) (backend.Activation, error) {
 	plan, err := p.Backend.Pool(s)
 	n, h, w, c := s.Shape.NHWC()
 	h, w = s.Window.Output(h, w)
-	forward, backward := p.passes("pool", pixels(s.Shape), s.Shape.Size(), n*h*w*c)
+	kind := "max pool"
+	if s.Kind == backend.AveragePool {
+		kind = "average pool"
+	}
+	forward, backward := p.passes(kind, pixels(s.Shape), s.Shape.Size(), n*h*w*c)
+	return &activation{plan, forward, backward}, err
+}
+
+// Pad makes a plan that belongs to the layer before it.
+func (p *profile) Pad(s backend.PadSpec) (backend.Activation, error) {
+	plan, err := p.Backend.Pad(s)
+	n, h, w, c := s.Shape.NHWC()
+	forward, backward := p.passes("pad", pixels(s.Shape), s.Shape.Size(), n*(s.Top+h+s.Bottom)*(s.Left+w+s.Right)*c)
+	backward.work = forward.work // it does not read x
 	return &activation{plan, forward, backward}, err
 }
 

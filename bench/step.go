@@ -10,16 +10,21 @@ import (
 
 // printSteps prints for each network where the time of a training step goes, beside that of an
 // inference.
-func printSteps(out *output, level ops.Level, p peak, commands [][]string, o *Options) error {
+func printSteps(out *output, level ops.Level, p peak, all []peer, o *Options) error {
+	all = slices.DeleteFunc(slices.Clone(all), peer.runsONNX) // they do not train
 	for _, model := range o.StepModels {
-		net, err := buildVGG(model)
+		net, err := buildNetwork(model)
 		if err != nil {
 			return err
 		}
 		var best [len(passes)]*profile         // the fastest step of all runs
 		var programs [len(passes)][]*contender // ours, then the peers'
 		for i, pass := range passes {
-			programs[i] = append([]*contender{{}}, peers(commands, model, pass)...)
+			others, err := peers(all, o, model, pass)
+			if err != nil {
+				return err
+			}
+			programs[i] = append([]*contender{{}}, others...)
 		}
 		for range o.Runs {
 			for i, pass := range passes {

@@ -282,7 +282,7 @@ func must[T any](v T, err error) T {
 // A network trains to the same bits when it is profiled.
 func TestProfileChangesNothing(t *testing.T) {
 	net := buildSmall(t)
-	batch := newSameBatch(7)
+	batch := newSameBatch(net.Input, 7)
 	train := func(b backend.Backend) (weights [][]float32, history []nn.Row) {
 		data := &nn.Images{Height: 32, Width: 32, Channels: 3, NumClasses: 10, Pixels: batch.images, Labels: batch.labels}
 		trainer, err := nn.NewTrainer(b, net, nn.Config{Data: data, Validation: data, Epochs: 2, Batch: 4,

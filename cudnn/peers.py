@@ -9,8 +9,10 @@ import time
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [here, os.path.join(here, "..", "bench", "peers")]
 import harness
+import networks
 import torch
 from torch import nn
+from torch_networks import network
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--models", default="vgg11,vgg13,vgg16,vgg19")
@@ -22,31 +24,13 @@ args = parser.parse_args()
 ROUNDS = 5  # the median counts
 
 
-def network(model):
-    """The network of bench/peers/torch_vgg.py."""
-    layers, channels = [], 3
-    for c in harness.NETWORKS[model]:
-        if c == "M":
-            layers.append(nn.MaxPool2d(2))
-            continue
-        c, kernel = c if isinstance(c, tuple) else (c, 3)
-        layers += [nn.Conv2d(channels, c, kernel, padding=kernel // 2), nn.BatchNorm2d(c, eps=1e-3, momentum=0.01), nn.ReLU(inplace=True)]
-        channels = c
-    layers.append(nn.Flatten())
-    for features in (harness.DENSE, harness.DENSE):
-        layers += [nn.Linear(channels, features), nn.BatchNorm1d(features, eps=1e-3, momentum=0.01), nn.ReLU(inplace=True), nn.Dropout(0.5)]
-        channels = features
-    layers += [nn.Linear(channels, harness.CLASSES), nn.BatchNorm1d(harness.CLASSES, eps=1e-3, momentum=0.01)]
-    return nn.Sequential(*layers)
-
-
 def measure(model, precision):
     begin = time.perf_counter()
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-    net = network(model).cuda().to(memory_format=torch.channels_last)
+    net = network(model, True).cuda().to(memory_format=torch.channels_last)
     images = [torch.randn(args.batch, 3, 32, 32, device="cuda").to(memory_format=torch.channels_last) for _ in range(4)]
-    labels = torch.randint(0, harness.CLASSES, (args.batch,), device="cuda")
+    labels = torch.randint(0, networks.CLASSES, (args.batch,), device="cuda")
     optimizer = torch.optim.SGD(net.parameters(), lr=1e-4, momentum=0.9, nesterov=True, weight_decay=2 * harness.LAMBDA, fused=True)
     loss = nn.CrossEntropyLoss()
 

@@ -24,6 +24,9 @@ func (f *File) readAbout(text []byte, s *nn.Sequential) error {
 	if err := f.budget.JSON(text, &a); err != nil {
 		return fmt.Errorf("the description of the images, %q: %w", aboutKey, err)
 	}
-	s.Labels, s.Mean, s.Std = a.Labels, a.Mean, a.Std
+	s.Labels = a.Labels
+	if !s.Raw { // else the layers of the file say more
+		s.Mean, s.Std = a.Mean, a.Std
+	}
 	return nil
 }

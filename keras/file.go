@@ -40,6 +40,7 @@ type layer struct {
 type weight struct {
 	name  string
 	shape []int
+	block int                                  // read elements by multiples of it, if that fits in memory
 	read  func(dst []float32, first int) error // reads len(dst) elements from first on
 }
 
@@ -52,14 +53,18 @@ const (
 	byClass              // by numbered classes: conv2d, conv2d_1
 )
 
-// spareImages is the memory that one image may need whatever the size of the model.
-const spareImages = 64 << 20
-
-// Open opens a file of any format. Weights are read on demand.
+// Open opens a file of any format. Weights are read on demand. Of a model's configuration in JSON,
+// such as model.json, they are in a file beside it: model.weights.h5, model.h5, model_weights.h5,
+// weights.h5, or the only .h5 file in the folder.
 func Open(path string) (*File, error) {
 	r, size, err := infile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("keras: %w", err)
+	}
+	var start [8]byte
+	if n, _ := r.ReadAt(start[:], 0); isJSON(start[:n]) {
+		defer r.Close()
+		return openPair(path, r, size)
 	}
 	f, err := newFile(r, size, path)
 	if err != nil {
@@ -84,6 +89,8 @@ func (f *File) open(r io.ReaderAt) error {
 		return err
 	case bytes.HasPrefix(start[:n], []byte("PK")):
 		return f.openArchive(r)
+	case isJSON(start[:n]):
+		return errors.New("it is a model's configuration without weights: open it by its path, with the weights beside it")
 	case start[8] == '{':
 		return f.openSafetensors(r)
 	}
@@ -125,25 +132,11 @@ func (f *File) Network() (*nn.Network, error) {
 	case f.networkError != nil:
 		return nil, f.wrap(f.networkError)
 	case f.network == nil:
-		return nil, f.wrap(errors.New("it has weights only, no model"))
+		return nil, f.wrap(errors.New("it has weights only, no model: put the model.json of the model beside it and open that"))
 	}
 	net, err := nn.Build(*f.network)
 	if err == nil {
-		err = f.checkImages(net)
+		err = net.CheckImages(f.size)
 	}
 	return net, f.wrap(err)
-}
-
-// checkImages rejects a network whose images need far more memory than the size of its file
-// justifies.
-func (f *File) checkImages(net *nn.Network) error {
-	largest := 0
-	for _, l := range net.Table {
-		largest = max(largest, l.Output.Size())
-	}
-	if need := 4 * (int64(net.Input.Size()) + int64(largest)); need > spareImages+8*f.size {
-		return fmt.Errorf("one image of shape %v needs %d MB of memory, far more than a model of %d bytes justifies",
-			net.Input, need>>20, f.size)
-	}
-	return nil
 }

@@ -31,7 +31,8 @@ type goldenModel struct {
 }
 
 type goldenModelFile struct {
-	File string `json:"file"`
+	File  string `json:"file"`
+	Keras string `json:"keras"` // version
 }
 
 // goldenRow is the path, the class and the output shape of a layer.

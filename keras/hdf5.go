@@ -208,6 +208,6 @@ func (f *File) add(l *layer, g *hdf5.Group, name string) error {
 	if err != nil {
 		return err
 	}
-	l.weights = append(l.weights, weight{name, d.Shape(), d.ReadFloats})
+	l.weights = append(l.weights, weight{name, d.Shape(), d.Block(), d.ReadFloats})
 	return nil
 }

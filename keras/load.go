@@ -3,6 +3,7 @@ package keras
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/nn"
@@ -59,6 +60,15 @@ func OpenModel(b backend.Backend, path string) (*nn.Model, *LoadSummary, error) 
 		return nil, nil, err
 	}
 	defer f.Close()
+	return f.model(b)
+}
+
+// ReadModel is OpenModel for a file of size bytes that is open; errors contain its name.
+func ReadModel(b backend.Backend, file io.ReaderAt, size int64, name string) (*nn.Model, *LoadSummary, error) {
+	f, err := newFile(file, size, name)
+	if err != nil {
+		return nil, nil, err
+	}
 	return f.model(b)
 }
 
@@ -145,7 +155,7 @@ func (f *File) rows(net *nn.Network) []*nn.LayerInfo {
 type transfer struct {
 	file    *File
 	copies  []copying
-	buffer  []float32 // as large as the largest weight
+	buffer  []float32 // for a part of any weight
 	summary *LoadSummary
 }
 
@@ -183,15 +193,16 @@ func (f *File) check(net *nn.Network, pairs []pair, skip bool) (*transfer, error
 		return nil, f.wrap(err)
 	}
 	for _, c := range t.copies {
-		values, err := t.read(c)
-		if err != nil {
-			return nil, f.wrap(err)
-		}
 		n := 0
-		for _, v := range values {
-			if !tensor.Finite(v) {
-				n++
+		if err := t.read(c, func(part []float32, _ int) error {
+			for _, v := range part {
+				if !tensor.Finite(v) {
+					n++
+				}
 			}
+			return nil
+		}); err != nil {
+			return nil, err
 		}
 		if n > 0 {
 			t.summary.NotFinite = append(t.summary.NotFinite,
@@ -210,7 +221,7 @@ func (t *transfer) allocate() error {
 	all, largest := 0, 0
 	for _, c := range t.copies {
 		all += c.to.Shape.Size()
-		largest = max(largest, c.to.Shape.Size())
+		largest = max(largest, t.part(c))
 	}
 	if size := 4 * int64(all); size > 8*t.file.size+spareWeights {
 		return fmt.Errorf("its weights of %d bytes are far larger than the file of %d bytes justifies", size, t.file.size)
@@ -219,16 +230,38 @@ func (t *transfer) allocate() error {
 	return nil
 }
 
-// read returns the values of a weight of the file, valid until the next call.
-func (t *transfer) read(c copying) ([]float32, error) {
-	values := t.buffer[:c.to.Shape.Size()]
-	if err := c.from.read(values, 0); err != nil {
-		return nil, err
+// partSize is about how many elements of a weight are in memory beside the model.
+const partSize = 1 << 20
+
+// part returns how many elements of a weight are read at a time.
+func (t *transfer) part(c copying) int {
+	size := c.to.Shape.Size()
+	if t.rotates(c) {
+		return size
 	}
-	if t.file.rotated && c.convolution {
-		rotate(values, c.to.Shape[0]*c.to.Shape[1])
+	return min(size, c.from.block*max(1, partSize/c.from.block))
+}
+
+func (t *transfer) rotates(c copying) bool { return t.file.rotated && c.convolution }
+
+// read calls f with the values of a weight of the file, part by part, and with the index of the
+// first one. A part is valid until f returns.
+func (t *transfer) read(c copying, f func(part []float32, first int) error) error {
+	size := c.to.Shape.Size()
+	for at := 0; at < size; {
+		part := t.buffer[:min(t.part(c), size-at)]
+		if err := c.from.read(part, at); err != nil {
+			return t.file.wrap(err)
+		}
+		if t.rotates(c) {
+			rotate(part, c.to.Shape[0]*c.to.Shape[1])
+		}
+		if err := f(part, at); err != nil {
+			return err
+		}
+		at += len(part)
 	}
-	return values, nil
+	return nil
 }
 
 // rotate rotates a kernel with that many taps by 180°, in place.
@@ -262,11 +295,9 @@ func (p pair) match() (copies []copying, mismatches []string) {
 // into sets the weights of the model.
 func (t *transfer) into(m *nn.Model) (*LoadSummary, error) {
 	for _, c := range t.copies {
-		values, err := t.read(c)
-		if err != nil {
-			return nil, t.file.wrap(err)
-		}
-		if err := m.Set(c.to.Name, values); err != nil {
+		if err := t.read(c, func(part []float32, first int) error {
+			return m.WritePart(c.to, part, first)
+		}); err != nil {
 			return nil, err
 		}
 		t.summary.Loaded = append(t.summary.Loaded, c.to.Name)

@@ -148,6 +148,6 @@ func (c *converted) prepared(read func(leaf *leaf, weight, size int) ([]float64,
 		}
 		mean[i], std[i] = float32(-offset[i]/scale[i]), float32(1/scale[i])
 	}
-	c.network.Mean, c.network.Std = mean, std
+	c.network.Mean, c.network.Std, c.network.Raw = mean, std, true
 	return nil
 }

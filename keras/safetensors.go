@@ -51,7 +51,7 @@ func (f *File) openSafetensors(r io.ReaderAt) error {
 			return err
 		}
 		read := func(dst []float32, first int) error { return h.Floats(r, e, dst, first) }
-		f.layers[at].weights = append(f.layers[at].weights, weight{e.Name[slash+1:], e.Shape, read})
+		f.layers[at].weights = append(f.layers[at].weights, weight{e.Name[slash+1:], e.Shape, 1, read})
 	}
 	if len(f.layers) == 0 {
 		return noLayers(h.Entries)

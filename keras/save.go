@@ -13,9 +13,6 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-// version is the version of Keras that files claim as their writer.
-const version = "2.15.0"
-
 // Training is what Keras needs to continue the training of a saved model.
 type Training struct {
 	LearningRate float64
@@ -67,7 +64,11 @@ func Save(path string, m *nn.Model, t *Training) error {
 
 // writeModel writes a whole model as HDF5.
 func writeModel(w io.Writer, m *nn.Model, t *Training) error {
-	config, err := json.Marshal(map[string]any{"class_name": "Sequential", "config": sequentialJSON(m.Network, legacy)})
+	described, err := describe(m.Network, legacy)
+	if err != nil {
+		return err
+	}
+	config, err := json.Marshal(map[string]any{"class_name": described.class(), "config": described.configJSON(legacy)})
 	if err != nil {
 		return err
 	}
@@ -77,11 +78,11 @@ func writeModel(w io.Writer, m *nn.Model, t *Training) error {
 	}
 	root := hdf5.NewTree()
 	root.Attr(configAttribute, string(config))
-	root.Attr(versionAttribute, version)
+	root.Attr(versionAttribute, described.version)
 	root.Attr(backendAttribute, "tensorflow")
 	root.Attr(aboutKey, string(added))
 	if t != nil {
-		compiled := compileJSON()
+		compiled := compileJSON(m.Network, legacy)
 		compiled["optimizer_config"] = map[string]any{"class_name": "SGD", "config": sgdJSON(t)}
 		text, err := json.Marshal(compiled)
 		if err != nil {
@@ -90,18 +91,18 @@ func writeModel(w io.Writer, m *nn.Model, t *Training) error {
 		root.Attr(trainingAttribute, string(text))
 	}
 	g := root.Group(weightsGroup)
-	g.Attr(versionAttribute, version)
+	g.Attr(versionAttribute, described.version)
 	g.Attr(backendAttribute, "tensorflow")
 	var layers []string
-	for _, l := range m.Table {
-		if err := checkName(l.Name); err != nil {
+	for i, l := range described.rows {
+		if err := checkName(l.name); err != nil {
 			return err
 		}
-		layers = append(layers, l.Name)
-		group := g.Group(l.Name)
+		layers = append(layers, l.name)
+		group := g.Group(l.name)
 		var weights []string
-		for _, w := range l.Weights {
-			name := w.Name + ":0"
+		for _, w := range m.Table[i].Weights {
+			name := l.name + w.Name[strings.LastIndex(w.Name, "/"):] + ":0"
 			weights = append(weights, name)
 			group.Floats(name, w.Shape, reader(m, w))
 		}
@@ -113,7 +114,7 @@ func writeModel(w io.Writer, m *nn.Model, t *Training) error {
 
 // checkName rejects layer names that Keras and HDF5 do not allow.
 func checkName(name string) error {
-	if strings.Contains(name, "/") || name == "." || name == "" {
+	if name == "." || name == "" {
 		return fmt.Errorf("layer %q: Keras does not allow this name", name)
 	}
 	return nil
@@ -145,10 +146,14 @@ func putNames(t *hdf5.Tree, attribute string, names []string) {
 
 // writeWeights writes weights by class, and the optimizer's state.
 func writeWeights(w io.Writer, m *nn.Model, t *Training) error {
+	described, err := describe(m.Network, modules)
+	if err != nil {
+		return err
+	}
 	root := hdf5.NewTree()
 	var classes []string
-	for _, l := range m.Table {
-		classes = append(classes, l.Class)
+	for _, l := range described.rows {
+		classes = append(classes, l.class)
 	}
 	for i, key := range classKeys(classes) {
 		vars := root.Group(layersGroup + "/" + key + "/" + varsGroup)
@@ -180,16 +185,20 @@ func writeWeights(w io.Writer, m *nn.Model, t *Training) error {
 
 // writeArchive writes a whole model as .keras.
 func writeArchive(w io.Writer, m *nn.Model, t *Training) error {
-	model := map[string]any{"module": "keras", "class_name": "Sequential", "registered_name": nil,
-		"config":       sequentialJSON(m.Network, modules),
+	described, err := describe(m.Network, modules)
+	if err != nil {
+		return err
+	}
+	model := map[string]any{"module": "keras", "class_name": described.class(), "registered_name": nil,
+		"config":       described.configJSON(modules),
 		"build_config": map[string]any{"input_shape": batchShape(m.Network)}}
 	if t != nil {
-		compiled := compileJSON()
+		compiled := compileJSON(m.Network, modules)
 		compiled["optimizer"] = map[string]any{"module": "keras.optimizers", "class_name": "SGD",
 			"registered_name": nil, "config": sgdJSON(t)}
 		model["compile_config"] = compiled
 	}
-	metadata := map[string]any{versionAttribute: version, aboutKey: aboutOf(&m.Sequential)}
+	metadata := map[string]any{versionAttribute: described.version, aboutKey: aboutOf(&m.Sequential)}
 	z := zip.NewWriter(w)
 	for _, entry := range []struct {
 		name  string

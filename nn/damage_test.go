@@ -208,6 +208,34 @@ func withFourClasses(t *testing.T) *Network {
 	return mustBuild(t, s)
 }
 
+// A small file with a right checksum may declare images of gigabytes.
+func TestOpenModelOfHugeImages(t *testing.T) {
+	b := openCPU(t, ops.Generic)
+	for _, pools := range []int{4, 12, 14} {
+		s := Sequential{Input: tensor.Shape{1 << pools, 1 << pools, 3}, Classes: 2, Layers: []Layer{Conv2D{Filters: 4, Kernel: 1}}}
+		for range pools {
+			s.Layers = append(s.Layers, MaxPool{})
+		}
+		s.Layers = append(s.Layers, Flatten{}, Dense{Units: 2})
+		m, err := NewModel(b, mustBuild(t, s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "huge.lamina")
+		state := &State{Model: m, velocities: m.parameters, Position: Position{Batch: 1, Images: 1}}
+		if err := state.Save(path); err != nil {
+			t.Fatal(err)
+		}
+		_, err = OpenModel(b, path)
+		if pools == 4 && err != nil {
+			t.Error(err)
+		}
+		if pools > 4 && (err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "MB of memory, far more than")) {
+			t.Errorf("%d pools: error %v, want that an image needs too much memory", pools, err)
+		}
+	}
+}
+
 // FuzzCheckpoint looks for files with a right checksum that break the reader.
 func FuzzCheckpoint(f *testing.F) {
 	b := openCPU(f, ops.Generic)

@@ -7,5 +7,7 @@
 // Predictor classifies with it, a Trainer trains it. Names, order of weights and the loss are
 // Keras's.
 //
+// Package classify opens saved models, and classifies images with them.
+//
 // Models and Predictors are safe for use by multiple goroutines. Close frees the memory of each.
 package nn

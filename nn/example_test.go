@@ -3,12 +3,17 @@ package nn_test
 import (
 	"context"
 	"fmt"
+	"image"
+	"image/draw"
+	"image/png"
 	"log"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 
 	"github.com/lamina-go/lamina/backend/cpu"
+	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/classify"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
 )
@@ -33,6 +38,40 @@ func ExampleTrainer() {
 	last := trainer.History[len(trainer.History)-1]
 	fmt.Printf("epoch %d, validation accuracy %.0f %%\n", last.Epoch, 100*last.Validation.Accuracy)
 	// Output: epoch 3, validation accuracy 100 %
+}
+
+// Train a network of one's own on one's own images, train/CLASS/*.png and test/CLASS/*.png, and
+// classify another image with it.
+func Example_ownImages() {
+	ctx := context.Background()
+	folder := photos()
+	defer os.RemoveAll(folder)
+	d, err := cifar.Open(ctx, folder, cifar.Options{}) // resizes them to 32x32
+	check(err)
+	n, size := cifar.MeanOnly(), tensor.Shape{cifar.Size, cifar.Size, cifar.Channels}
+	net, err := nn.Build(nn.Sequential{
+		Input: size, Classes: len(d.Classes), Labels: d.Classes, Mean: n.Mean[:], Std: []float32{1, 1, 1},
+		Layers: []nn.Layer{
+			nn.Conv2D{Filters: 8, Kernel: 3}, nn.BatchNorm{}, nn.ReLU{}, nn.MaxPool{},
+			nn.Conv2D{Filters: 16, Kernel: 3}, nn.BatchNorm{}, nn.ReLU{}, nn.MaxPool{},
+			nn.Flatten{}, nn.Dense{Units: len(d.Classes)},
+		}})
+	check(err)
+	engine, err := cpu.Open(cpu.Options{})
+	check(err)
+	defer engine.Close()
+	trainer, err := nn.NewTrainer(engine, net, nn.Config{
+		Data: d.Training(n, cifar.WholePixel, 1), Validation: d.Validation(n),
+		Epochs: 5, Batch: 10, Schedule: nn.Constant(0.01), Momentum: 0.9,
+	})
+	check(err)
+	check(trainer.Run(ctx))
+	m, err := classify.New(trainer.Model, "bars", classify.Options{})
+	check(err)
+	results, err := m.Classify(ctx, photo(image.Rect(0, 20, 50, 30)))
+	check(err)
+	fmt.Println(d.Classes, results[0].Label())
+	// Output: [horizontal vertical] horizontal
 }
 
 // Classify an image with a saved model.
@@ -74,6 +113,34 @@ func bars(n int) *nn.Images {
 		d.Labels = append(d.Labels, float32(i%2))
 	}
 	return d
+}
+
+// photos makes a folder of photos of 50x50 pixels, each with a bar across.
+func photos() string {
+	dir, err := os.MkdirTemp("", "photos")
+	check(err)
+	for split, count := range map[string]int{"train": 50, "test": 10} {
+		for i := range count {
+			at := 40 * i / count
+			for class, bar := range map[string]image.Rectangle{
+				"horizontal": image.Rect(0, at, 50, at+10), "vertical": image.Rect(at, 0, at+10, 50)} {
+				folder := filepath.Join(dir, split, class)
+				check(os.MkdirAll(folder, 0o755))
+				f, err := os.Create(filepath.Join(folder, fmt.Sprintf("%d.png", i)))
+				check(err)
+				check(png.Encode(f, photo(bar)))
+				check(f.Close())
+			}
+		}
+	}
+	return dir
+}
+
+func photo(bar image.Rectangle) image.Image {
+	m := image.NewRGBA(image.Rect(0, 0, 50, 50))
+	draw.Draw(m, m.Bounds(), image.Black, image.Point{}, draw.Src)
+	draw.Draw(m, bar, image.White, image.Point{}, draw.Src)
+	return m
 }
 
 // trained trains as ExampleTrainer does and returns the path of the checkpoint.

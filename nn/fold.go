@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// folded returns a copy of the model for inference on a scope, and the L2 penalty of m. The lock
-// is held. A BatchNorm that alone takes the output of a convolution or a Dense is folded into their
-// kernel and bias,
+// folded returns the model for inference, and the L2 penalty of m. It is a copy on the scope or,
+// if that is the model's own, uses the model's memory in its place. The lock is held. A BatchNorm
+// that alone takes the output of a convolution or a Dense is folded into their kernel and bias,
 //
 //	w' = w·s    b' = b·s + β − mean·s    with s = γ/sqrt(variance + ε) of each channel.
 func (m *Model) folded(d *scope) (folded *Model, penalty float64, err error) {
@@ -15,7 +15,9 @@ func (m *Model) folded(d *scope) (folded *Model, penalty float64, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	if folded, err = newModel(d, net); err != nil {
+	if d == m.backend {
+		folded = m.within(net, rows, norms)
+	} else if folded, err = newModel(d, net); err != nil {
 		return nil, 0, err
 	}
 	buffer := m.buffer()
@@ -44,6 +46,26 @@ func (m *Model) folded(d *scope) (folded *Model, penalty float64, err error) {
 		}
 	}
 	return folded, penalty, nil
+}
+
+// within returns the model of a folded network in the memory of m. Weights stay where they are, and
+// the bias of a layer that had none takes the place of the mean that it includes.
+func (m *Model) within(net *Network, rows, norms []int) *Model {
+	net.Weights = nil
+	for at, i := range rows {
+		places := m.Table[i].Weights
+		if norms[at] >= 0 {
+			norm := m.Table[norms[at]].Weights
+			places = append(slices.Clip(places), norm[len(norm)-2])
+		}
+		targets := net.Table[at].Weights
+		for k := range targets {
+			targets[k].Offset, targets[k].Trainable = places[k].Offset, places[k].Trainable
+		}
+		net.Weights = append(net.Weights, targets...)
+	}
+	net.ParameterSize, net.StatisticSize = m.ParameterSize, m.StatisticSize
+	return &Model{Network: net, backend: m.backend, parameters: m.parameters, statistics: m.statistics}
 }
 
 // fold returns the network without the BatchNorm layers that are folded. It lists for each row the

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/backendtest"
+	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/internal/golden"
 	"github.com/lamina-go/lamina/ops"
 	"github.com/lamina-go/lamina/tensor"
@@ -106,6 +107,54 @@ func TestFolded(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A predictor that takes the weights of its model answers as one with a copy does, with less memory.
+func TestIntoPredictor(t *testing.T) {
+	data := tinyData(19)
+	test := func(t *testing.T, b backend.Backend) {
+		for _, net := range []*Network{foldNetwork(t), tinyNetwork(t, false), tinyNetwork(t, true)} {
+			m, err := NewModel(b, net)
+			if err != nil {
+				t.Fatal(err)
+			}
+			setAll(t, m, 3)
+			want, wantResult, err := answers(newPredictor(t, m, 4, 1), data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := m.IntoPredictor(4, 5); err == nil {
+				t.Error("fewer images than 5 are 4")
+			}
+			p, err := m.IntoPredictor(4, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.model.parameters != m.parameters {
+				t.Error("the weights are a copy")
+			}
+			for range 2 {
+				got, result, err := answers(p, data)
+				if err != nil || !slices.Equal(got, want) || result != wantResult {
+					t.Errorf("%v and %+v, want %v and %+v; %v", got, result, want, wantResult, err)
+				}
+				if err := m.Close(); err != nil { // frees nothing of the predictor's
+					t.Fatal(err)
+				}
+			}
+			if _, err := m.Get(m.Weights[0].Name); err == nil || err.Error() != "nn: the model is closed" {
+				t.Errorf("error %v, want that the model is closed", err)
+			}
+			if err := p.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := p.Logits(data.Pixels); err == nil || err.Error() != "nn: the predictor is closed" {
+				t.Errorf("error %v, want that the predictor is closed", err)
+			}
+		}
+	}
+	onBackends(t, test)
+	onPrecisions(t, func(t *testing.T, b *cpu.Backend) { test(t, b) })
 }
 
 // TestPredictorKeepsWeights changes the kernels of a Predictor after its first batches: it has

@@ -70,7 +70,6 @@ func (b *builder) collect(layers []Layer) error {
 			if err := errors.Join(b.collect(l.Layers), b.collect(l.Shortcut)); err != nil {
 				return err
 			}
-			continue
 		}
 		name := l.name()
 		if name != "" && b.given[name] {
@@ -108,7 +107,7 @@ func (b *builder) add(l Layer) (err error) {
 		if err := b.addAll(l.Shortcut); err != nil {
 			return err
 		}
-		err := b.row(Add{}, append(ends, b.at))
+		err := b.row(Add{Name: l.Name}, append(ends, b.at))
 		if err != nil && len(l.Shortcut) == 0 {
 			return fmt.Errorf("%w: give the Residual a Shortcut, such as a Conv2D of kernel 1", err)
 		}

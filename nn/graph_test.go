@@ -83,6 +83,16 @@ func graphs(t testing.TB) map[string]*Network {
 	return networks
 }
 
+// dataFor returns n images with the classes of a network.
+func dataFor(net *Network, n int) *Images {
+	d := tinyData(n)
+	d.NumClasses = net.Classes
+	for i := range d.Labels {
+		d.Labels[i] = float32(i % net.Classes)
+	}
+	return d
+}
+
 // plainly computes a network row by row, without fusion, each with tensors of its own, on a model of
 // the reference backend.
 func plainly(t *testing.T, m *Model, pixels []float32, training bool) (logits []float32) {
@@ -270,11 +280,7 @@ func plainly(t *testing.T, m *Model, pixels []float32, training bool) (logits []
 func TestGraphs(t *testing.T) {
 	for name, net := range graphs(t) {
 		t.Run(name, func(t *testing.T) {
-			d, c := tinyData(8), tinyConfig()
-			d.NumClasses = net.Classes
-			for i := range d.Labels {
-				d.Labels[i] = float32(i % net.Classes)
-			}
+			d, c := dataFor(net, 8), tinyConfig()
 			c.Data, c.Validation, c.Schedule = d, d, Constant(0)
 			for i, row := range net.Table { // masks are tested elsewhere
 				if l, ok := row.Layer.(Dropout); ok {

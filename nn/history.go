@@ -14,8 +14,8 @@ import (
 type Row struct {
 	Epoch           int     `json:"epoch"` // from 1
 	Result                  // means over the epoch's images before each update, weighted by batch size
-	Validation      Result  `json:"validation"`
-	LearningRate    float64 `json:"lr"` // of the epoch's last step
+	Validation      Result  `json:"validation"` // zero without Config.Validation
+	LearningRate    float64 `json:"lr"`         // of the epoch's last step
 	ImagesPerSecond float64 `json:"images_per_s"`
 }
 
@@ -25,14 +25,18 @@ const (
 	addedColumns  = ",cross_entropy,val_cross_entropy"
 )
 
-// WriteHistory writes a run's epochs as CSV, with all digits. An unknown cross-entropy is empty.
+// WriteHistory writes a run's epochs as CSV, with all digits. An unknown cross-entropy is empty, as
+// is a validation that is all zeros: there was none.
 func WriteHistory(w io.Writer, rows []Row) error {
 	var b strings.Builder
 	b.WriteString(historyHeader + addedColumns + "\n")
 	for _, r := range rows {
 		fmt.Fprint(&b, r.Epoch)
-		for _, v := range []float64{r.Loss, r.Accuracy, r.Validation.Loss, r.Validation.Accuracy, r.LearningRate} {
-			b.WriteString("," + strconv.FormatFloat(v, 'g', -1, 64))
+		for i, v := range []float64{r.Loss, r.Accuracy, r.Validation.Loss, r.Validation.Accuracy, r.LearningRate} {
+			b.WriteString(",")
+			if validation := i == 2 || i == 3; !validation || r.Validation != (Result{}) {
+				b.WriteString(strconv.FormatFloat(v, 'g', -1, 64))
+			}
 		}
 		fmt.Fprintf(&b, ",%.1f", r.ImagesPerSecond)
 		for _, v := range []float64{r.CrossEntropy, r.Validation.CrossEntropy} {
@@ -47,8 +51,8 @@ func WriteHistory(w io.Writer, rows []Row) error {
 	return err
 }
 
-// ReadHistory reads what WriteHistory wrote, in this version or one before the added columns. Epochs are in order, from 1, without gaps; no value is
-// negative, no accuracy above 1.
+// ReadHistory reads what WriteHistory wrote, in this version or one before the added columns. Epochs
+// are in order, from 1, without gaps; no value is negative, no accuracy above 1.
 func ReadHistory(r io.Reader) ([]Row, error) {
 	in := csv.NewReader(r)
 	header, err := in.Read()
@@ -69,7 +73,7 @@ func ReadHistory(r io.Reader) ([]Row, error) {
 		}
 		var v [9]float64
 		for i, field := range record {
-			if i >= 7 && field == "" {
+			if validation := i == 3 || i == 4; field == "" && (validation || i >= 7) {
 				continue
 			}
 			if v[i], err = strconv.ParseFloat(field, 64); err != nil || !tensor.Finite(v[i]) || v[i] < 0 {

@@ -18,6 +18,7 @@ type sequentialJSON struct {
 	Labels  []string     `json:"labels,omitempty"`
 	Mean    []float32    `json:"mean,omitempty"`
 	Std     []float32    `json:"std,omitempty"`
+	Raw     bool         `json:"raw,omitempty"`
 }
 
 type layerJSON struct {
@@ -32,6 +33,7 @@ type fromJSON struct {
 }
 
 type residualJSON struct {
+	Name     string      `json:"name,omitempty"`
 	Layers   []layerJSON `json:"layers"`
 	Shortcut []layerJSON `json:"shortcut,omitempty"`
 }
@@ -42,7 +44,7 @@ func (s Sequential) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(sequentialJSON{s.Input, s.Classes, layers, s.Output, s.Frozen, s.Labels, s.Mean, s.Std})
+	return json.Marshal(sequentialJSON{s.Input, s.Classes, layers, s.Output, s.Frozen, s.Labels, s.Mean, s.Std, s.Raw})
 }
 
 // UnmarshalJSON decodes what MarshalJSON encoded. It does not check the network; Build does.
@@ -55,7 +57,7 @@ func (s *Sequential) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return err
 	}
-	*s = Sequential{in.Input, in.Classes, layers, in.Output, in.Frozen, in.Labels, in.Mean, in.Std}
+	*s = Sequential{in.Input, in.Classes, layers, in.Output, in.Frozen, in.Labels, in.Mean, in.Std, in.Raw}
 	return nil
 }
 
@@ -82,7 +84,7 @@ func encodeLayer(l Layer) (out layerJSON, err error) {
 		config = fromJSON{l.Input, of}
 	case Residual:
 		out.Class = "Residual"
-		var both residualJSON
+		both := residualJSON{Name: l.Name}
 		if both.Layers, err = encodeLayers(l.Layers); err != nil {
 			return out, err
 		}
@@ -165,7 +167,7 @@ func decodeLayer(l layerJSON, depth int) (Layer, error) {
 		}
 		layers, err := decodeLayers(in.Layers, depth+1)
 		shortcut, other := decodeLayers(in.Shortcut, depth+1)
-		return Residual{layers, shortcut}, errors.Join(err, other)
+		return Residual{in.Name, layers, shortcut}, errors.Join(err, other)
 	}
 	return nil, fmt.Errorf("nn: unknown class of layer %q", l.Class)
 }

@@ -49,7 +49,7 @@ func (l Dropout) name() string           { return l.Name }
 func (l Add) name() string               { return l.Name }
 func (l Concatenate) name() string       { return l.Name }
 func (l From) name() string              { return l.Layer.name() }
-func (Residual) name() string            { return "" }
+func (l Residual) name() string          { return l.Name }
 
 const (
 	needsImage  = "needs an image (height, width, channels): put it before Flatten"
@@ -81,6 +81,25 @@ func window(in tensor.Shape, kernel, kernelWidth, stride, strideWidth int, paddi
 			in[0], in[1], w.Height, w.Width)
 	}
 	return w, nil
+}
+
+// WindowOf returns how the window of a convolution or a pool moves over an image of shape in. Other
+// layers have none.
+func WindowOf(l Layer, in tensor.Shape) (tensor.Window, error) {
+	switch l := l.(type) {
+	case Conv2D:
+		return l.window(in)
+	case DepthwiseConv2D:
+		return l.window(in)
+	case SeparableConv2D:
+		depthwise, _ := l.parts()
+		return depthwise.window(in)
+	case MaxPool:
+		return l.window(in)
+	case AveragePool:
+		return l.window(in)
+	}
+	return tensor.Window{}, errors.New("a layer without a window")
 }
 
 // windowOutput returns the shape of an image of some channels that a window has moved over.
@@ -164,8 +183,14 @@ func (l BatchNorm) output(in ...tensor.Shape) (tensor.Shape, error) {
 	return in[0], nil
 }
 
-func (l BatchNorm) epsilon() float32  { return cmp.Or(l.Epsilon, 1e-3) }
-func (l BatchNorm) momentum() float32 { return cmp.Or(l.Momentum, 0.99) }
+// What BatchNorm has where a field is 0.
+const (
+	DefaultEpsilon  = 1e-3
+	DefaultMomentum = 0.99
+)
+
+func (l BatchNorm) epsilon() float32  { return cmp.Or(l.Epsilon, DefaultEpsilon) }
+func (l BatchNorm) momentum() float32 { return cmp.Or(l.Momentum, DefaultMomentum) }
 
 func (l ReLU) output(in ...tensor.Shape) (tensor.Shape, error)    { return in[0], nil }
 func (l Softmax) output(in ...tensor.Shape) (tensor.Shape, error) { return in[0], nil }

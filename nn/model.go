@@ -48,6 +48,25 @@ func newModel(d *scope, net *Network) (*Model, error) {
 	return m, nil
 }
 
+// Describe returns the model with other names of the classes and another normalization of pixels,
+// as in [Sequential]; nil ones stay as they are. It shares the weights with m, and either's Close
+// frees them.
+func (m *Model) Describe(labels []string, mean, std []float32) (*Model, error) {
+	net := *m.Network
+	if labels != nil {
+		net.Labels = labels
+	}
+	if mean != nil || std != nil {
+		net.Mean, net.Std = mean, std
+	}
+	if err := net.checkImages(); err != nil {
+		return nil, err
+	}
+	described := *m
+	described.Network = &net
+	return &described, nil
+}
+
 // Close waits for other goroutines' operations and frees the weights. Later operations return an
 // error. Predictors of the model are not affected, as they have copies of the weights. Close of the
 // model of a Trainer closes the Trainer, too.
@@ -140,10 +159,26 @@ func (m *Model) ReadPart(w Weight, dst []float32, first int) error {
 
 // readPart is ReadPart from a flat tensor that has the weight, its velocity or its gradient.
 func (m *Model) readPart(flat tensor.Tensor, w Weight, dst []float32, first int) error {
-	if first < 0 || first+len(dst) > w.Shape.Size() {
-		return fmt.Errorf("nn: elements %d to %d of the weight %q of shape %v", first, first+len(dst), w.Name, w.Shape)
+	if err := w.checkPart(first, len(dst)); err != nil {
+		return err
 	}
 	return m.backend.do(func() error { return m.read(flat, w.Offset+first, dst) })
+}
+
+// WritePart sets len(src) elements of a weight, from element first on.
+func (m *Model) WritePart(w Weight, src []float32, first int) error {
+	if err := w.checkPart(first, len(src)); err != nil {
+		return err
+	}
+	return m.backend.do(func() error { return m.write(m.flat(w), w.Offset+first, src) })
+}
+
+// checkPart returns an error unless the weight has n elements from element first on.
+func (w Weight) checkPart(first, n int) error {
+	if first < 0 || n > w.Shape.Size() || first > w.Shape.Size()-n {
+		return fmt.Errorf("nn: elements %d to %d of the weight %q of shape %v", first, first+n, w.Name, w.Shape)
+	}
+	return nil
 }
 
 // Set sets the values of the weight of that full name, in the order of its shape.

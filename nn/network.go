@@ -19,6 +19,8 @@ type Sequential struct {
 	// Mean and Std, one value per channel, are the normalization of the input: a pixel p from 0 to
 	// 255 becomes (p − Mean)/Std. Both are nil if unknown.
 	Mean, Std []float32
+	// Raw says that the model does the normalization in Keras: its files have a layer for it.
+	Raw bool
 }
 
 // Output is how logits become the probabilities of the classes.

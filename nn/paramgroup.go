@@ -96,10 +96,11 @@ func (t *Trainer) makeGroups() (err error) {
 		g := &t.groups[i]
 		shape := tensor.Shape{g.to - g.from}
 		g.w = m.backend.View(m.parameters, g.from, shape)
-		g.state = []tensor.Tensor{m.backend.View(t.velocities, g.from, shape)}
+		for _, all := range t.states() {
+			g.state = append(g.state, m.backend.View(all, g.from, shape))
+		}
 		g.g = m.backend.View(t.gradients, 0, shape)
-		g.optimizer, err = m.backend.SGD(backend.SGDSpec{
-			Size: shape.Size(), Decay: m.decay(g.from, g.to), Momentum: t.config.Momentum, Nesterov: true})
+		g.optimizer, err = t.config.optimizer().plan(m.backend, shape.Size(), m.decay(g.from, g.to))
 		if err != nil {
 			return err
 		}

@@ -16,17 +16,18 @@ import (
 // has a copy of the weights that the model had when the Predictor was made. It is safe for use by
 // multiple goroutines, which take turns batch by batch.
 type Predictor struct {
-	model    *Model
-	constant []int // batch sizes for which the backend keeps packed weights, which never change
-	batch    int
-	nodes    []node
-	places   []int // of each value among the buffers
-	buffers  []tensor.Tensor
-	labels   tensor.Tensor      // (batch,)
-	programs map[int]*inference // by number of images
-	metrics  []backend.StepMetrics
-	resident *source                 // generates the images of measure; nil if they are written
-	penalty  func() (float64, error) // the L2 penalty of the weights
+	model     *Model
+	constant  []int // batch sizes for which the backend keeps packed weights, which never change
+	batch     int
+	nodes     []node
+	places    []int // of each value among the buffers
+	buffers   []tensor.Tensor
+	labels    tensor.Tensor      // (batch,)
+	programs  map[int]*inference // by number of images
+	metrics   []backend.StepMetrics
+	resident  *source                 // generates the images of measure; nil if they are written
+	penalty   func() (float64, error) // the L2 penalty of the weights
+	smoothing float32                 // of labels, in measure
 }
 
 // inference is the forward pass for a number of images: alone, and with the loss.
@@ -57,25 +58,44 @@ func (r Result) Penalty() float64 {
 // for other sizes it packs them again in every batch. Close frees the copies. The model may be
 // closed before.
 func (m *Model) NewPredictor(batch int, fewer ...int) (*Predictor, error) {
-	sizes := append([]int{batch}, fewer...)
-	for _, n := range sizes {
-		if n < 1 || n > batch {
-			return nil, fmt.Errorf("nn: a predictor of %d images at a time, and of %d: want at least 1, the largest first", batch, n)
-		}
-	}
 	d := newScope(m.backend, "predictor")
-	var p *Predictor
-	err := m.backend.do(func() (err error) {
-		p, err = m.newPredictor(d, sizes)
-		return err
-	})
+	p, err := m.predictorOn(d, batch, fewer)
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return p, nil
 }
 
-// newPredictor makes a Predictor on a scope whose lock is held, with a copy of the weights.
+// IntoPredictor is NewPredictor without the copy, which large models have no memory for. It takes
+// the weights from the model, which is closed: no other goroutine may use it. Close of the Predictor
+// frees them. After an error the model can only be closed.
+func (m *Model) IntoPredictor(batch int, fewer ...int) (*Predictor, error) {
+	p, err := m.predictorOn(m.backend, batch, fewer)
+	if err != nil {
+		return nil, err
+	}
+	taken := m.backend
+	m.backend = newScope(taken, taken.owner)
+	taken.owner = "predictor"
+	return p, m.Close()
+}
+
+// predictorOn makes a Predictor on a scope.
+func (m *Model) predictorOn(d *scope, batch int, fewer []int) (p *Predictor, err error) {
+	sizes := append([]int{batch}, fewer...)
+	for _, n := range sizes {
+		if n < 1 || n > batch {
+			return nil, fmt.Errorf("nn: a predictor of %d images at a time, and of %d: want at least 1, the largest first", batch, n)
+		}
+	}
+	err = m.backend.do(func() (err error) {
+		p, err = m.newPredictor(d, sizes)
+		return err
+	})
+	return p, err
+}
+
+// newPredictor makes a Predictor on a scope whose lock is held, see folded.
 func (m *Model) newPredictor(d *scope, sizes []int) (*Predictor, error) {
 	batch := sizes[0]
 	m, penalty, err := m.folded(d)
@@ -156,7 +176,9 @@ func (p *Predictor) program(n int) (*inference, error) {
 	if err != nil {
 		return nil, err
 	}
-	loss, err := b.Loss(p.model.loss(n))
+	spec := p.model.loss(n)
+	spec.Smoothing = p.smoothing
+	loss, err := b.Loss(spec)
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func TestSchedule(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := s.WarmUp(c.warmUp).At(c.step, 10, c.epochs); !(math.Abs(got-c.want) <= 1e-15) {
+		if got := WarmUp(s, c.warmUp).At(c.step, 10, c.epochs); !(math.Abs(got-c.want) <= 1e-15) {
 			t.Errorf("%s, warm-up %d, step %d of %d epochs: %v, want %v", c.text, c.warmUp, c.step, c.epochs, got, c.want)
 		}
 	}

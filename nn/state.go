@@ -2,13 +2,16 @@ package nn
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/internal/atomicfile"
@@ -17,15 +20,17 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// State is all that training changes: weights and velocities on the backend, and the position in
-// the run. All random numbers derive from the seed and the position.
+// State is all that training changes: weights and the optimizer's state on the backend, and the
+// position in the run. All random numbers derive from the seed and the position.
 //
 // A checkpoint is a State in a safetensors file. It has a tensor for each weight, by its name, and
-// for each velocity, by VelocityPrefix and that name. The metadata have the network and the
+// for its velocity, or AdamW's mean of its gradient, by VelocityPrefix and that name. Those of AdamW
+// also have the mean of its gradient's square, by SquarePrefix and that name. The metadata have the network and the
 // position as JSON. The last 32 bytes are the tensor "sha256", the checksum of all bytes before it.
 type State struct {
 	Model      *Model
 	velocities tensor.Tensor
+	squares    tensor.Tensor // of AdamW; else nil
 	Position
 }
 
@@ -40,6 +45,8 @@ type Position struct {
 	Sums      sums    `json:"sums"`       // over these steps
 	Seconds   float64 `json:"seconds"`    // that they took
 	History   []Row   `json:"history"`
+
+	Optimizer string `json:"optimizer,omitempty"` // "adamw", or "" for SGD
 
 	// Settings are those of Config, nil if the checkpoint has none.
 	Settings map[string]string `json:"settings,omitempty"`
@@ -57,6 +64,7 @@ const (
 	NetworkKey     = "network"   // a Sequential as JSON
 	PositionKey    = "position"  // a Position as JSON
 	VelocityPrefix = "velocity/" // then the weight's name
+	SquarePrefix   = VelocityPrefix + "square/"
 )
 
 const (
@@ -64,29 +72,54 @@ const (
 	checksumName  = "sha256"
 )
 
-// entries lists the tensors of a checkpoint of the network.
-func (net *Network) entries() []safetensors.Entry {
+// states returns the tensors of the optimizer's state.
+func (s *State) states() []tensor.Tensor {
+	if s.squares == nil {
+		return []tensor.Tensor{s.velocities}
+	}
+	return []tensor.Tensor{s.velocities, s.squares}
+}
+
+// prefixes returns those of the names of the states in a checkpoint.
+func (p *Position) prefixes() []string {
+	if p.Optimizer == "" {
+		return []string{VelocityPrefix}
+	}
+	return []string{VelocityPrefix, SquarePrefix}
+}
+
+// entries lists the tensors of a checkpoint of the network, with states of these prefixes.
+func (net *Network) entries(prefixes []string) []safetensors.Entry {
 	var all []safetensors.Entry
 	for _, w := range net.Weights {
 		all = append(all, safetensors.Entry{Name: w.Name, Type: "F32", Shape: w.Shape})
 	}
-	for _, w := range net.Weights {
-		if w.Trainable {
-			all = append(all, safetensors.Entry{Name: VelocityPrefix + w.Name, Type: "F32", Shape: w.Shape})
+	for _, prefix := range prefixes {
+		for _, w := range net.Weights {
+			if w.Trainable {
+				all = append(all, safetensors.Entry{Name: prefix + w.Name, Type: "F32", Shape: w.Shape})
+			}
 		}
 	}
 	return append(all, safetensors.Entry{Name: checksumName, Type: "U8", Shape: []int{sha256.Size}})
 }
 
 // ReadVelocity copies elements of the velocity of a trainable weight, as Model.ReadPart those of
-// the weight.
+// the weight. AdamW has none.
 func (s *State) ReadVelocity(w Weight, dst []float32, first int) error {
+	if s.Optimizer != "" {
+		return fmt.Errorf("nn: a run of %s has no velocities", s.Optimizer)
+	}
 	return s.Model.readPart(s.velocities, w, dst, first)
 }
 
-// Save writes the checkpoint. It replaces the file at path once the new one is complete on disk; if
-// anything fails, the old file stays. Weights that are not finite are an error.
-func (s *State) Save(path string) error {
+// Save writes the checkpoint. It replaces the file at path once the new one is complete on disk and
+// reads back as written; if anything fails, the old file stays. Weights that are not finite are an
+// error.
+func (s *State) Save(path string) error { return s.write(path, "") }
+
+// write is Save, which keeps the old file at previous unless that is empty.
+func (s *State) write(path, previous string) error {
 	network, err := json.Marshal(s.Model.Sequential)
 	if err != nil {
 		return err
@@ -97,9 +130,9 @@ func (s *State) Save(path string) error {
 	}
 	header := &safetensors.Header{
 		Metadata: map[string]string{FormatKey: formatVersion, NetworkKey: string(network), PositionKey: string(position)},
-		Entries:  s.Model.entries(),
+		Entries:  s.Model.entries(s.prefixes()),
 	}
-	return atomicfile.Write(path, func(file io.Writer) error {
+	return atomicfile.WriteVerified(path, previous, func(file io.Writer) error {
 		hash := sha256.New()
 		w := io.MultiWriter(file, hash)
 		if err := safetensors.WriteHeader(w, header); err != nil {
@@ -111,12 +144,14 @@ func (s *State) Save(path string) error {
 				return err
 			}
 		}
-		for _, weight := range s.Model.Weights {
-			if !weight.Trainable {
-				continue
-			}
-			if err := s.Model.copyOut(w, s.velocities, weight, buffer); err != nil {
-				return err
+		for _, state := range s.states() {
+			for _, weight := range s.Model.Weights {
+				if !weight.Trainable {
+					continue
+				}
+				if err := s.Model.copyOut(w, state, weight, buffer); err != nil {
+					return err
+				}
 			}
 		}
 		_, err := file.Write(hash.Sum(nil))
@@ -160,6 +195,7 @@ func (m *Model) copyIn(r io.Reader, flat tensor.Tensor, weight Weight, buffer []
 // checkpoint is an open checkpoint with a correct checksum.
 type checkpoint struct {
 	file     io.ReaderAt
+	size     int64
 	header   *safetensors.Header
 	network  *Network
 	position Position
@@ -167,7 +203,8 @@ type checkpoint struct {
 
 // Resume sets the trainer's state to that of a checkpoint. It changes nothing unless the checkpoint
 // is intact and has this network, seed, batch and number of images. Settings that both have must be
-// the same.
+// the same. The error of a checkpoint that is not intact is ErrDamaged; then the one at
+// PreviousCheckpoint may be.
 func (t *Trainer) Resume(path string) error {
 	if !t.busy.CompareAndSwap(false, true) {
 		return errBusy
@@ -186,16 +223,21 @@ func (t *Trainer) Resume(path string) error {
 				return fmt.Errorf("it is of a run with %s %v, not %v", x.what, x.file, x.now)
 			}
 		}
+		if p.Optimizer != t.Optimizer {
+			return fmt.Errorf("it is of a run with another optimizer than this one (%s, not %s)",
+				cmp.Or(p.Optimizer, "sgd"), cmp.Or(t.Optimizer, "sgd"))
+		}
 		for _, name := range slices.Sorted(maps.Keys(t.Settings)) {
 			if was, ok := p.Settings[name]; ok && was != t.Settings[name] {
 				return fmt.Errorf("it is of a run with %s %q, not %q: restore that, or start another run", name, was, t.Settings[name])
 			}
 		}
-		if err := c.load(t.Model, t.velocities); err != nil {
+		if err := c.load(t.Model, t.states()); err != nil {
 			return err
 		}
 		p.Settings = t.Settings
 		t.Position = p
+		t.newest = path
 		return nil
 	})
 }
@@ -203,16 +245,33 @@ func (t *Trainer) Resume(path string) error {
 // OpenModel makes a model from a checkpoint. Close frees it.
 func OpenModel(b backend.Backend, path string) (m *Model, err error) {
 	err = withCheckpoint(path, func(c *checkpoint) error {
-		if m, err = NewModel(b, c.network); err != nil {
-			return err
-		}
-		if err := c.load(m, nil); err != nil {
-			return errors.Join(err, m.Close())
-		}
-		return nil
+		m, err = c.model(b)
+		return err
 	})
+	return m, err
+}
+
+// ReadModel is OpenModel for a checkpoint of size bytes that is open; errors contain its name.
+func ReadModel(b backend.Backend, file io.ReaderAt, size int64, name string) (*Model, error) {
+	var m *Model
+	c, err := readCheckpoint(file, size)
+	if err == nil {
+		m, err = c.model(b)
+	}
+	return m, ofCheckpoint(name, err)
+}
+
+// model makes the model.
+func (c *checkpoint) model(b backend.Backend) (*Model, error) {
+	if err := c.network.CheckImages(c.size); err != nil {
+		return nil, err
+	}
+	m, err := NewModel(b, c.network)
 	if err != nil {
 		return nil, err
+	}
+	if err := c.load(m, nil); err != nil {
+		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
 }
@@ -228,31 +287,43 @@ func withCheckpoint(path string, f func(*checkpoint) error) error {
 	if err == nil {
 		err = f(c)
 	}
-	if err != nil {
-		return fmt.Errorf("checkpoint %s: %w", path, err)
+	return ofCheckpoint(path, err)
+}
+
+// ofCheckpoint names the file in an error about it; nil stays nil.
+func ofCheckpoint(name string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("checkpoint %s: %w", name, err)
 }
 
 // VerifyCheckpoint compares a checkpoint of size bytes with its checksum.
 func VerifyCheckpoint(f io.ReaderAt, size int64) error {
 	if size < sha256.Size {
-		return fmt.Errorf("%d bytes: %s", size, damagedAdvice)
+		return fmt.Errorf("%d bytes: %w", size, ErrDamaged)
 	}
 	hash, sum := sha256.New(), make([]byte, sha256.Size)
 	if _, err := io.Copy(hash, io.NewSectionReader(f, 0, size-sha256.Size)); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", err, ErrDamaged)
 	}
 	if _, err := f.ReadAt(sum, size-sha256.Size); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", err, ErrDamaged)
 	}
 	if !bytes.Equal(sum, hash.Sum(nil)) {
-		return fmt.Errorf("its checksum is wrong: %s", damagedAdvice)
+		return fmt.Errorf("its checksum is wrong: %w", ErrDamaged)
 	}
 	return nil
 }
 
-const damagedAdvice = "the file is damaged or cut off, or is not a checkpoint: restore a copy, or delete it and train again"
+// ErrDamaged reports a file that is not as a checkpoint was written, or that cannot be read.
+var ErrDamaged = errors.New("the file is damaged or cut off, or is not a checkpoint: restore a copy, or delete it and train again")
+
+// PreviousCheckpoint returns the path at which Run keeps the checkpoint before the one at path.
+func PreviousCheckpoint(path string) string {
+	ext := filepath.Ext(path)
+	return strings.TrimSuffix(path, ext) + "-previous" + ext
+}
 
 // readCheckpoint checks a file of size bytes and reads all but its tensors.
 func readCheckpoint(f io.ReaderAt, size int64) (*checkpoint, error) {
@@ -266,7 +337,7 @@ func readCheckpoint(f io.ReaderAt, size int64) (*checkpoint, error) {
 	if v := header.Metadata[FormatKey]; v != formatVersion {
 		return nil, fmt.Errorf("its format is %q, want %q", v, formatVersion)
 	}
-	c := &checkpoint{file: f, header: header}
+	c := &checkpoint{file: f, size: size, header: header}
 	var s Sequential
 	if err := infile.JSON([]byte(header.Metadata[NetworkKey]), &s); err != nil {
 		return nil, fmt.Errorf("network: %w", err)
@@ -280,7 +351,7 @@ func readCheckpoint(f io.ReaderAt, size int64) (*checkpoint, error) {
 	if err := c.position.check(); err != nil {
 		return nil, err
 	}
-	want := c.network.entries()
+	want := c.network.entries(c.position.prefixes())
 	if len(header.Entries) != len(want) {
 		return nil, fmt.Errorf("%d tensors, its network has %d", len(header.Entries), len(want))
 	}
@@ -302,6 +373,9 @@ func readCheckpoint(f io.ReaderAt, size int64) (*checkpoint, error) {
 func (p *Position) check() error {
 	if p.Batch < 1 || p.Images < p.Batch || p.Epoch < 0 || p.EpochStep < 0 {
 		return errors.New("its position is not that of a run")
+	}
+	if p.Optimizer != "" && p.Optimizer != (AdamW{}).name() {
+		return fmt.Errorf("it is of a run with an unknown optimizer %q", p.Optimizer)
 	}
 	steps := (p.Images + p.Batch - 1) / p.Batch
 	if p.EpochStep > steps || p.Step != p.Epoch*steps+p.EpochStep || len(p.History) != p.Epoch ||
@@ -360,8 +434,8 @@ func (c *checkpoint) same(net *Network) error {
 	return nil
 }
 
-// load copies the weights to m and, unless velocities is nil, the velocities to that flat tensor.
-func (c *checkpoint) load(m *Model, velocities tensor.Tensor) error {
+// load copies the weights to m and, unless states is nil, the optimizer's state to those flat tensors.
+func (c *checkpoint) load(m *Model, states []tensor.Tensor) error {
 	buffer := m.buffer()
 	entries := c.header.Entries
 	copyIn := func(flat tensor.Tensor, w Weight) error {
@@ -374,16 +448,32 @@ func (c *checkpoint) load(m *Model, velocities tensor.Tensor) error {
 			return err
 		}
 	}
-	if velocities == nil {
-		return nil
+	for _, state := range states {
+		for _, w := range m.Weights {
+			if !w.Trainable {
+				continue
+			}
+			if err := copyIn(state, w); err != nil {
+				return err
+			}
+		}
 	}
-	for _, w := range m.Weights {
-		if !w.Trainable {
-			continue
-		}
-		if err := copyIn(velocities, w); err != nil {
-			return err
-		}
+	return nil
+}
+
+// spareImages is the memory that one image may need whatever the size of the model.
+const spareImages = 64 << 20
+
+// CheckImages returns an error if an image of the network needs far more memory than the size of its
+// file justifies: such a file is not of a trained model.
+func (net *Network) CheckImages(fileSize int64) error {
+	largest := 0
+	for _, l := range net.Table {
+		largest = max(largest, l.Output.Size())
+	}
+	if need := 4 * (int64(net.Input.Size()) + int64(largest)); need > spareImages+8*fileSize {
+		return fmt.Errorf("one image of shape %v needs %d MB of memory, far more than a model of %d bytes justifies",
+			net.Input, need>>20, fileSize)
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func tinyConfig() Config {
 		panic(err)
 	}
 	return Config{Data: tinyData(30), Validation: tinyData(13), Epochs: 3, Batch: 8,
-		Schedule: schedule.WarmUp(1), Momentum: 0.9, Init: HeNormal(), Seed: 9}
+		Schedule: WarmUp(schedule, 1), Momentum: 0.9, Init: HeNormal(), Seed: 9}
 }
 
 func newTinyTrainer(t *testing.T, b backend.Backend, c Config) *Trainer {

@@ -17,7 +17,7 @@ var errBusy = errors.New("nn: the trainer is running")
 // have to wait for the device.
 const pollInterval = 50 * time.Millisecond
 
-// Trainer trains a network by stochastic gradient descent with Nesterov momentum.
+// Trainer trains a network step by step.
 //
 // One goroutine at a time may use a Trainer: Run and Resume return an error while either runs, and
 // its State may be read or saved only between them or in a callback. Its Model, and anything else
@@ -34,6 +34,7 @@ type Trainer struct {
 	labels    tensor.Tensor
 	gradients tensor.Tensor // of one parameter group at a time
 	fresh     tensor.Tensor // of Position.Fresh; nil without a BatchNorm layer
+	weights   tensor.Tensor // of the classes; nil if they are equal
 	groups    paramGroups
 	programs  map[int]*program // by number of images
 	predictor *Predictor
@@ -41,7 +42,8 @@ type Trainer struct {
 	last      *program // of the last step
 	pending   int      // steps whose metrics collect has not seen
 	metrics   []backend.StepMetrics
-	saved     time.Time
+	saved     time.Time // the last checkpoint of this Run, or its beginning
+	newest    string    // the path of a checkpoint that is known to be intact: resumed from, or saved
 }
 
 // program is a training step on a number of images.
@@ -62,6 +64,9 @@ func NewTrainer(b backend.Backend, net *Network, c Config) (*Trainer, error) {
 		t, err = c.trainer(d, net)
 		return err
 	})
+	if err == nil && c.From != nil {
+		err = t.Model.take(c.From)
+	}
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -81,6 +86,19 @@ func (c Config) trainer(d *scope, net *Network) (*Trainer, error) {
 	t.State = &State{Model: m, Position: Position{Seed: c.Seed, Batch: t.batch, Images: c.Data.Len(), Settings: c.Settings}}
 	if t.velocities, err = d.Parameters(tensor.Shape{net.ParameterSize}); err != nil {
 		return nil, err
+	}
+	if t.Optimizer = c.optimizer().name(); t.Optimizer != "" {
+		if t.squares, err = d.Parameters(tensor.Shape{net.ParameterSize}); err != nil {
+			return nil, err
+		}
+	}
+	if c.ClassWeights != nil {
+		if t.weights, err = d.Parameters(tensor.Shape{net.Classes}); err != nil {
+			return nil, err
+		}
+		if err := d.Write(t.weights, c.ClassWeights); err != nil {
+			return nil, err
+		}
 	}
 	if err := t.makeGroups(); err != nil {
 		return nil, err
@@ -107,20 +125,23 @@ func (c Config) trainer(d *scope, net *Network) (*Trainer, error) {
 		return nil, err
 	}
 	t.predictor.penalty = t.penalty()
+	t.predictor.smoothing = c.LabelSmoothing
 	// Making all programs now finds out whether the memory suffices, and measures algorithms.
 	for _, n := range sizes(c.Data.Len(), t.batch) {
 		if _, err = t.program(n); err != nil {
 			return nil, err
 		}
 	}
-	for _, n := range sizes(c.Validation.Len(), t.batch) {
-		if _, err = t.predictor.program(n); err != nil {
-			return nil, err
+	if c.Validation != nil {
+		for _, n := range sizes(c.Validation.Len(), t.batch) {
+			if _, err = t.predictor.program(n); err != nil {
+				return nil, err
+			}
 		}
 	}
 	// The images get only memory that is left: training works without it.
-	if t.data, err = newSource(d, c.Data, t.batch); err != nil {
-		return nil, err
+	if t.data, err = newSource(d, c.Data, t.batch); err != nil || c.Validation == nil {
+		return t, err
 	}
 	t.measured, err = newSource(d, c.Validation, t.batch)
 	t.predictor.resident = t.measured
@@ -183,7 +204,9 @@ func (t *Trainer) program(n int) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	loss, err := b.Loss(m.loss(n))
+	spec := m.loss(n)
+	spec.Smoothing, spec.Weights = t.config.LabelSmoothing, t.weights
+	loss, err := b.Loss(spec)
 	if err != nil {
 		return nil, err
 	}
@@ -229,8 +252,11 @@ func (t *Trainer) run(images, labels []float32) error {
 		}
 		t.last = p
 	}
-	v := backend.StepValues{LearningRate: float32(t.rate(t.Step)), Step: uint64(t.Step)}
-	return p.step.Run(v)
+	rate := t.rate(t.Step)
+	if !tensor.Finite(rate) || rate < 0 {
+		return fmt.Errorf("nn: the schedule gives a learning rate of %v in step %d: must be finite and at least 0", rate, t.Step)
+	}
+	return p.step.Run(backend.StepValues{LearningRate: float32(rate), Step: uint64(t.Step)})
 }
 
 func (t *Trainer) rate(step int) float64 {
@@ -260,16 +286,38 @@ func (t *Trainer) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := t.save(); err != nil {
-			return err
-		}
-		if t.config.OnEpoch != nil {
-			if err := t.config.OnEpoch(t.History[len(t.History)-1]); err != nil {
+		saves := t.savesEpoch()
+		if saves {
+			if err := t.save(); err != nil {
 				return err
 			}
 		}
+		if t.config.OnEpoch == nil {
+			continue
+		}
+		if err := t.config.OnEpoch(t.History[len(t.History)-1]); err != nil {
+			if !saves {
+				if failed := t.save(); failed != nil {
+					return failed
+				}
+			}
+			return err
+		}
 	}
 	return nil
+}
+
+// epochInterval is the least time between the checkpoints of two epochs. Where an epoch takes a
+// second, saving each would take as long as training.
+const epochInterval = 30 * time.Second
+
+// savesEpoch reports whether the epoch that has just ended is to be saved.
+func (t *Trainer) savesEpoch() bool {
+	interval := epochInterval
+	if every := t.config.CheckpointEvery; every > 0 {
+		interval = min(interval, every)
+	}
+	return t.Epoch == 1 || t.Epoch == t.config.Epochs || time.Since(t.saved) >= interval
 }
 
 // epoch trains the rest of an epoch and evaluates the model.
@@ -277,12 +325,15 @@ func (t *Trainer) epoch(ctx context.Context) error {
 	if err := t.train(ctx); err != nil {
 		return err
 	}
-	val, err := t.predictor.evaluate(ctx, t.measured, nil)
-	if err != nil {
-		return err
-	}
-	if !tensor.Finite(val.Loss) {
-		return fmt.Errorf("epoch %d: the validation loss is %v%s", t.Epoch+1, val.Loss, divergedAdvice)
+	var val Result
+	if t.measured != nil {
+		var err error
+		if val, err = t.predictor.evaluate(ctx, t.measured, nil); err != nil {
+			return err
+		}
+		if !tensor.Finite(val.Loss) {
+			return fmt.Errorf("epoch %d: the validation loss is %v%s", t.Epoch+1, val.Loss, divergedAdvice)
+		}
 	}
 	t.History = append(t.History, Row{
 		Epoch: t.Epoch + 1, Result: t.Sums.result(), Validation: val,
@@ -302,7 +353,7 @@ func (t *Trainer) train(ctx context.Context) error {
 		if err := t.step(images, labels); err != nil {
 			return err
 		}
-		if t.pending < backend.MaxPending/2 && time.Since(last) < pollInterval {
+		if !t.config.EveryStep && t.pending < backend.MaxPending/2 && time.Since(last) < pollInterval {
 			continue
 		}
 		if err := t.collect(&last); err != nil {
@@ -359,12 +410,20 @@ const divergedAdvice = ": training has diverged; a smaller learning rate or a wa
 // speed returns the epoch's images per second of training.
 func (t *Trainer) speed() float64 { return float64(t.Sums.Images) / max(t.Seconds, 1e-9) }
 
-// save writes the checkpoint, if one is configured.
+// save writes the checkpoint, if one is configured. It keeps the one before, unless that may be
+// damaged: it must not replace an older one that is intact.
 func (t *Trainer) save() error {
-	if t.config.Checkpoint == "" {
+	path, previous := t.config.Checkpoint, ""
+	if path == "" {
 		return nil
 	}
-	err := t.Save(t.config.Checkpoint)
+	if path == t.newest {
+		previous = PreviousCheckpoint(path)
+	}
+	err := t.write(path, previous)
 	t.saved = time.Now()
+	if err == nil {
+		t.newest = path
+	}
 	return err
 }

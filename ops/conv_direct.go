@@ -1,5 +1,7 @@
 package ops
 
+import "github.com/lamina-go/lamina/tensor"
+
 // The direct algorithm: implicit im2col and a matrix product. The im2col matrix has a row for each
 // output pixel, and In columns for each tap. It is not in memory (but see gatheredPass): in the
 // layout HWNC those columns of adjacent rows are rows of the image itself, with stride In, and a
@@ -122,12 +124,16 @@ func (p *directPass) addTaps(y, x, packed []float32, block *convBlock, first, la
 	if from > 0 {
 		flags |= tileAdd
 	}
-	if e.ReLU && to == len(segs) {
+	if to < len(segs) {
+		e.Function = tensor.Function{}
+	} else if e.ReLU {
 		flags |= tileReLU
 	}
 	x = x[block.source*s.In:]
+	all := blockC{y[block.first*s.Out+j:], s.Out, block.rows, end - j}
 	for width := l.panelWidth(); j < end; j += width {
 		out := blockC{y[block.first*s.Out+j:], s.Out, block.rows, min(width, end-j)}
 		l.panelOf(out, x, s.rowStride()*s.In, 1, packed[j*s.depth():], segs[from:to], block.depth, e.bias(j), flags, prefetch{}, scratch)
 	}
+	l.finish(all, e.Function)
 }

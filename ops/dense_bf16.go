@@ -67,6 +67,7 @@ func (p *denseForwardBF16) Run(y, packed, w []BF16, e Epilogue, job int, scratch
 		if e.ReLU {
 			l.ReLU(row, row)
 		}
+		l.finish(blockC{row, columns, 1, columns}, e.Function)
 		l.RoundBF16(y[n*s.Out+j:][:columns], row)
 	}
 }

@@ -2,19 +2,19 @@
 
 package ops
 
-func (Level) maxTapsWide(_, _ []float32, _ []Tap, _ bool) int { return 0 }
-
 // tapArgs are the arguments of the kernels over taps: see taps_amd64.h. Unused taps repeat the
 // first.
 type tapArgs struct {
 	x, w    [tapGroup]*float32
 	y       *float32
-	bias    *float32
+	bias    *float32 // or nil; in of routeShares
+	other   *float32 // which or most of pools; of those of a tap the first
 	rows    int
 	columns int // bytes
 	stride  int // bytes from a row to the next
 	taps    int
-	column  int // of the kernel
+	column  int               // of the kernel
+	numbers [tapGroup]float32 // of the taps, in place of w
 }
 
 //go:noescape

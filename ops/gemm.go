@@ -1,6 +1,10 @@
 package ops
 
-import "math"
+import (
+	"math"
+
+	"github.com/lamina-go/lamina/tensor"
+)
 
 // Matrix is a matrix in a slice: element (i, j) is Data[i*RowStride + j*ColStride], and
 // one of the strides is 1. The transposed matrix has the strides exchanged.
@@ -39,11 +43,17 @@ type Epilogue struct {
 	add  bool      // add to what c holds; Bias is not used then
 	Bias []float32 // of n elements, added to each row; nil for none
 	ReLU bool      // then c = max(0, c)
+	// Function, any but max(0, c), is applied to c then: to each block while it is in the cache.
+	Function tensor.Function
 }
 
 // slice returns the epilogue of depth steps of the sum over k, from p0 on.
 func (e Epilogue) slice(p0, depth, k int) Epilogue {
-	return Epilogue{e.add || p0 > 0, e.Bias, e.ReLU && p0+depth == k}
+	e.add = e.add || p0 > 0
+	if p0+depth < k {
+		e.ReLU, e.Function = false, tensor.Function{}
+	}
+	return e
 }
 
 // from returns the epilogue of the columns from j on.
@@ -131,6 +141,7 @@ func (l Level) gemmBlock(c []float32, ldc int, a, b Matrix, packed []float32, m,
 		l.panelOf(blockC{c[j:], ldc, rows, columns}, block.Data, block.RowStride, block.ColStride, panel,
 			start[:], k, e.bias(j), e.flags(), next, scratch[rows*k:])
 	}
+	l.finish(blockC{c, ldc, rows, n}, e.Function)
 	if rows < m {
 		l.gemmPacked(c[rows*ldc:], ldc, a.from(rows, 0), packed, m-rows, n, k, e, scratch)
 	}
@@ -154,6 +165,7 @@ func (l Level) gemmPacked(c []float32, ldc int, a Matrix, packed []float32, m, n
 				l.panelOf(out, block.Data, block.RowStride, block.ColStride, packed[j*k+p0*width:],
 					start[:], depth, e.bias(j), e.flags(), next, edge)
 			}
+			l.finish(blockC{c[i*ldc:], ldc, rows, n}, e.Function)
 		}
 	}
 }
@@ -197,6 +209,20 @@ type blockC struct {
 	c             []float32
 	ldc           int
 	rows, columns int
+}
+
+// finish applies f to a block of C.
+func (l Level) finish(out blockC, f tensor.Function) {
+	if f.Kind == tensor.Identity {
+		return
+	}
+	if out.columns == out.ldc { // one long row
+		out.rows, out.columns = 1, out.rows*out.columns
+	}
+	for i := range out.rows {
+		row := out.c[i*out.ldc:][:out.columns]
+		l.Function(row, row, f)
+	}
 }
 
 // panelOf is panel for a C of at most a panel's width. If C is narrower, the panel is computed in

@@ -17,97 +17,125 @@ func (l Level) SumTaps(y, x, w []float32, taps []Tap) {
 	}
 }
 
-// MaxTaps sets y[i] to the largest x[t.X+i], a NaN if one is.
-func (l Level) MaxTaps(y, x []float32, taps []Tap) {
+// eachGroup calls f for as many taps as a kernel takes at a time.
+func eachGroup(taps []Tap, f func(taps []Tap, first bool)) {
 	for i := 0; i < len(taps); i += tapGroup {
-		l.maxTaps(y, x, taps[i:min(i+tapGroup, len(taps))], i > 0)
+		f(taps[i:min(i+tapGroup, len(taps))], i == 0)
 	}
 }
 
-// maxTaps is MaxTaps of at most tapGroup taps. If more is set, y is one of the values.
-func (l Level) maxTaps(y, x []float32, taps []Tap, more bool) {
-	checkTaps(x, taps, len(y))
-	from := l.maxTapsWide(y, x, taps, more)
-	rest := y[from:]
-	for k, t := range taps {
-		row := x[t.X+from:][:len(rest)]
-		if k == 0 && !more {
-			copy(rest, row)
-			continue
-		}
-		for i, v := range row {
-			rest[i] = max(rest[i], v)
-		}
-	}
-}
-
+// checkTaps panics unless x has n elements from each tap on.
 func checkTaps(x []float32, taps []Tap, n int) {
 	for _, t := range taps {
 		_ = x[t.X:][:n]
 	}
 }
 
+// MaxTaps sets y[i] to the largest x[t.X+i], a NaN if one is.
+func (l Level) MaxTaps(y, x []float32, taps []Tap) {
+	checkTaps(x, taps, len(y))
+	eachGroup(taps, func(taps []Tap, first bool) {
+		from := l.maxTapsWide(y, x, taps, !first)
+		rest := y[from:]
+		for k, t := range taps {
+			row := x[t.X+from:][:len(rest)]
+			if k == 0 && first {
+				copy(rest, row)
+				continue
+			}
+			for i, v := range row {
+				rest[i] = max(rest[i], v)
+			}
+		}
+	})
+}
+
 // FirstMax sets which[i] to the number t.W of the first tap with the largest x[t.X+i], and most[i]
-// to that. Where one is a NaN, it is one of the taps.
+// to that. A NaN is larger than nothing.
 func (l Level) FirstMax(which, most, x []float32, taps []Tap) {
 	if len(which) != len(most) {
 		panic(errLength)
 	}
-	for k, t := range taps {
-		row := x[t.X:][:len(most)]
-		if k == 0 {
-			copy(most, row)
-			for i := range which {
-				which[i] = float32(t.W)
-			}
-			continue
-		}
-		for i, v := range row {
-			if v > most[i] {
-				most[i], which[i] = v, float32(t.W)
-			}
-		}
+	checkTaps(x, taps, len(most))
+	copy(most, x[taps[0].X:])
+	for i := range which {
+		which[i] = float32(taps[0].W)
 	}
+	eachGroup(taps[1:], func(taps []Tap, _ bool) {
+		from := l.firstMaxWide(which, most, x, taps)
+		which, most := which[from:], most[from:]
+		for _, t := range taps {
+			for i, v := range x[t.X+from:][:len(most)] {
+				if v > most[i] {
+					most[i], which[i] = v, float32(t.W)
+				}
+			}
+		}
+	})
 }
 
 // RouteTaps sets dx[i] = Σ dy[t.X+i], over the taps t with which[t.X+i] = t.W.
 func (l Level) RouteTaps(dx, dy, which []float32, taps []Tap) {
+	checkTaps(dy, taps, len(dx))
+	checkTaps(which, taps, len(dx))
 	clear(dx)
-	for _, t := range taps {
-		d, w := dy[t.X:][:len(dx)], which[t.X:][:len(dx)]
-		for i := range dx {
-			if w[i] == float32(t.W) {
-				dx[i] += d[i]
-			}
-		}
-	}
-}
-
-// ShareMax sets share[i] to dy[i] divided by the number of taps t with x[t.X+i] = most[i].
-func ShareMax(share, dy, most, x []float32, taps []Tap) {
-	for i := range share {
-		count := float32(0)
+	eachGroup(taps, func(taps []Tap, _ bool) {
+		from := l.routeTapsWide(dx, dy, which, taps)
+		dx := dx[from:]
 		for _, t := range taps {
-			if alike(x[t.X+i], most[i]) {
-				count++
+			d, w := dy[t.X+from:][:len(dx)], which[t.X+from:][:len(dx)]
+			for i := range dx {
+				if w[i] == float32(t.W) {
+					dx[i] += d[i]
+				}
 			}
 		}
-		share[i] = dy[i] / count
-	}
+	})
 }
 
-// RouteShares sets dx[i] = Σ share[t.X+i], over the taps t with most[t.X+i] = x[i]. dx may be x.
-func RouteShares(dx, x, share, most []float32, taps []Tap) {
-	for i := range dx {
-		var sum float32
+// ShareMax sets share[i] to dy[i] divided by the number of taps t with x[t.X+i] = most[i]. share
+// and dy must not overlap.
+func (l Level) ShareMax(share, dy, most, x []float32, taps []Tap) {
+	if len(dy) != len(share) || len(most) != len(share) {
+		panic(errLength)
+	}
+	checkTaps(x, taps, len(share))
+	clear(share)
+	eachGroup(taps, func(taps []Tap, _ bool) {
+		from := l.countMaxWide(share, most, x, taps)
+		most, count := most[from:], share[from:]
 		for _, t := range taps {
-			if alike(most[t.X+i], x[i]) {
-				sum += share[t.X+i]
+			for i, v := range x[t.X+from:][:len(most)] {
+				if v == most[i] {
+					count[i]++
+				}
 			}
 		}
-		dx[i] = sum
+	})
+	for i, d := range dy {
+		share[i] = d / share[i]
 	}
 }
 
-// alike reports whether a and b are equal, or both NaN.
-func alike(a, b float32) bool { return a == b || a != a && b != b }
+// RouteShares sets dx[i] = Σ share[t.X+i], over the taps t with most[t.X+i] = x[i]. dx and x must
+// not overlap.
+func (l Level) RouteShares(dx, x, share, most []float32, taps []Tap) {
+	if len(dx) != len(x) {
+		panic(errLength)
+	}
+	checkTaps(share, taps, len(dx))
+	checkTaps(most, taps, len(dx))
+	clear(dx)
+	eachGroup(taps, func(taps []Tap, _ bool) {
+		from := l.routeSharesWide(dx, x, share, most, taps)
+		dx, x := dx[from:], x[from:]
+		for _, t := range taps {
+			s, m := share[t.X+from:][:len(dx)], most[t.X+from:][:len(dx)]
+			for i, v := range x {
+				if m[i] == v {
+					dx[i] += s[i]
+				}
+			}
+		}
+	})
+}

@@ -1,5 +1,7 @@
 package ops
 
+import "github.com/lamina-go/lamina/tensor"
+
 const errDepthBF16 = "ops: the depth of a bf16 product is not a multiple of 32"
 
 // prefetchBF16 is what the next calls read. A kernel that can prefetches it while it computes:
@@ -45,11 +47,11 @@ func checkPanelBF16(rows int, a []BF16, rs int, b []BF16, segs []segment, k int)
 //
 //	y = Σ over segs of a·b + p.Bias
 //
-// with the ReLU of p, as panelBF16 does, and rounds it. scratch has rows·64 floats plus what
+// with the ReLU or the function of p, as panelBF16 does, and rounds it. scratch has rows·64 floats plus what
 // panelBF16 needs.
 func (l Level) panelRounded(y []BF16, ldy, rows, columns int, a []BF16, rs int, b []BF16,
 	segs []segment, k int, p Epilogue, scratch []float32) {
-	if columns == panelBF16 && l.panelTilesRounded(y, ldy, rows, a, rs, b, segs, k, p, scratch) {
+	if columns == panelBF16 && p.Function.Kind == tensor.Identity && l.panelTilesRounded(y, ldy, rows, a, rs, b, segs, k, p, scratch) {
 		return
 	}
 	sums := scratch[:rows*panelBF16]
@@ -73,6 +75,7 @@ func (l Level) panelRounded(y []BF16, ldy, rows, columns int, a []BF16, rs int, 
 	if p.ReLU {
 		l.ReLU(sums, sums)
 	}
+	l.finish(blockC{sums, panelBF16, rows, columns}, p.Function)
 	for i := range rows {
 		l.RoundBF16(y[i*ldy:][:columns], sums[i*panelBF16:][:columns])
 	}

@@ -156,5 +156,8 @@ func (p *winogradPass) Run(y, x, packed []float32, e Epilogue, job int, scratch 
 		src.evenly(m[t*b.images*columns:], products, mStride)
 		dst.outputs(y[first:], s, w, b.tile+t, b.n, other)
 		l.apply(w, toOutput, &dst, &src, b.images, j.columns, s.Out, columns, floor, tmp)
+		for _, pixel := range dst[:g.out*g.out] {
+			l.finish(blockC{pixel, s.Out, b.images, j.columns}, e.Function)
+		}
 	}
 }

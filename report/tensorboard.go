@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,9 +26,10 @@ type TensorBoard struct {
 }
 
 // OpenTensorBoard opens the event files below dir, which it creates if needed, for a run with the
-// epochs of history. It continues files of this run, whole or cut off by a crash, and adds the
-// epochs that they lack. Events of another run are an error.
-func OpenTensorBoard(dir string, history []nn.Row) (*TensorBoard, error) {
+// epochs of history. It continues files of this run, whole or cut off by a crash, adds the epochs
+// that they lack, and removes those that a crash has undone, which came after history. Events of
+// another run are an error.
+func OpenTensorBoard(dir string, history, undone []nn.Row) (*TensorBoard, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, unwritable(dir, err)
 	}
@@ -44,7 +46,7 @@ func OpenTensorBoard(dir string, history []nn.Row) (*TensorBoard, error) {
 		name    string
 		records func(nn.Row) []record
 	}{{"train", training}, {"validation", validation}} {
-		f, err := openEvents(filepath.Join(dir, set.name), set.records, history)
+		f, err := openEvents(filepath.Join(dir, set.name), set.records, history, undone)
 		if err != nil {
 			t.Close()
 			return nil, err
@@ -98,8 +100,8 @@ type eventFile struct {
 	records func(nn.Row) []record // the records of an epoch
 }
 
-// openEvents opens the event file in dir, and adds the epochs that it lacks.
-func openEvents(dir string, records func(nn.Row) []record, history []nn.Row) (*eventFile, error) {
+// openEvents opens the event file in dir, adds the epochs that it lacks, and removes those undone.
+func openEvents(dir string, records func(nn.Row) []record, history, undone []nn.Row) (*eventFile, error) {
 	path, err := eventPath(dir)
 	if err != nil {
 		return nil, err
@@ -109,11 +111,14 @@ func openEvents(dir string, records func(nn.Row) []record, history []nn.Row) (*e
 		return nil, err
 	}
 	f := &eventFile{file, records}
-	all := []record{header}
+	kept, removed := []record{header}, []record(nil)
 	for _, row := range history {
-		all = append(all, records(row)...)
+		kept = append(kept, records(row)...)
 	}
-	if err := f.complete(all); err != nil {
+	for _, row := range undone {
+		removed = append(removed, records(row)...)
+	}
+	if err := f.complete(kept, removed); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -150,24 +155,28 @@ func anotherRun(path string) error {
 	return fmt.Errorf("%s has events of another run, or damaged ones: name another folder", path)
 }
 
-// complete appends the records that the file lacks. It may have the first ones, with other times,
-// the last of them cut off. Whole ones stay as they are, so that readers keep their offsets.
-func (f *eventFile) complete(all []record) error {
+// complete appends the records to keep that the file lacks, and removes others. The file may have
+// the first of both, with other times, the last of them cut off. Whole ones that are kept stay as
+// they are, so that readers keep their offsets.
+func (f *eventFile) complete(kept, removed []record) error {
 	data, err := os.ReadFile(f.Name())
 	if err != nil {
 		return err
 	}
-	end := 0
-	for len(all) > 0 && len(data)-end >= len(all[0](0)) {
-		rest := data[end:]
-		if written := all[0](wallTime(rest)); !bytes.HasPrefix(rest, written) {
+	all := slices.Concat(kept, removed)
+	n, at, end := 0, 0, 0 // whole records in the file, their bytes, and the bytes of those kept
+	for n < len(all) && len(data)-at >= len(all[n](0)) {
+		written := all[n](wallTime(data[at:]))
+		if !bytes.HasPrefix(data[at:], written) {
 			return anotherRun(f.Name())
 		}
-		end += len(all[0](0))
-		all = all[1:]
+		at += len(written)
+		if n++; n <= len(kept) {
+			end = at
+		}
 	}
-	cut := data[end:min(len(data), end+recordHead)]
-	if len(all) == 0 && len(cut) > 0 || len(all) > 0 && !bytes.HasPrefix(all[0](0), cut) {
+	cut := data[at:min(len(data), at+recordHead)]
+	if n == len(all) && len(cut) > 0 || n < len(all) && !bytes.HasPrefix(all[n](0), cut) {
 		return anotherRun(f.Name())
 	}
 	if err := f.Truncate(int64(end)); err != nil {
@@ -176,7 +185,7 @@ func (f *eventFile) complete(all []record) error {
 	if _, err := f.Seek(int64(end), 0); err != nil {
 		return err
 	}
-	return f.write(all)
+	return f.write(kept[min(n, len(kept)):])
 }
 
 // write appends records.

@@ -146,7 +146,7 @@ func check(t *testing.T, dir string) {
 
 func open(t *testing.T, dir string, history []nn.Row) *TensorBoard {
 	t.Helper()
-	b, err := OpenTensorBoard(dir, history)
+	b, err := OpenTensorBoard(dir, history, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,6 +202,39 @@ func TestTensorBoardContinues(t *testing.T) {
 	}
 }
 
+// TestTensorBoardRepeats undoes the last of three epochs, of files cut off at every length.
+func TestTensorBoardRepeats(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, dir, nil)
+	add(t, b, rows(3)...)
+	b.Close()
+	_, path := written(t, filepath.Join(dir, "train"))
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for length := range len(whole) + 1 {
+		if err := os.WriteFile(path, whole[:length], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		b, err := OpenTensorBoard(dir, rows(3)[:1], rows(3)[1:])
+		if err != nil {
+			t.Fatalf("of files cut off after %d bytes: %v", length, err)
+		}
+		add(t, b, rows(3)[1:]...)
+		b.Close()
+		check(t, dir)
+		if t.Failed() {
+			t.Fatalf("of files cut off after %d bytes", length)
+		}
+	}
+	other := rows(3)
+	other[2].Loss = float64(math.Nextafter32(1, 2))
+	if _, err := OpenTensorBoard(dir, rows(3)[:1], other[1:]); err == nil || !strings.Contains(err.Error(), "another run") {
+		t.Errorf("the error %v does not mention another run", err)
+	}
+}
+
 func TestTensorBoardOfAnotherRun(t *testing.T) {
 	other := rows(3)
 	other[1].Loss = float64(math.Nextafter32(1, 2))
@@ -239,10 +272,10 @@ func TestTensorBoardOfAnotherRun(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if _, err := OpenTensorBoard(dir, test.history); err == nil || !strings.Contains(err.Error(), "another run") {
+			if _, err := OpenTensorBoard(dir, test.history, nil); err == nil || !strings.Contains(err.Error(), "another run") {
 				t.Fatalf("the error %v does not mention another run", err)
 			}
-			if _, err := OpenTensorBoard(dir, test.history); err == nil || strings.Contains(err.Error(), "process") {
+			if _, err := OpenTensorBoard(dir, test.history, nil); err == nil || strings.Contains(err.Error(), "process") {
 				t.Fatalf("the lock was kept: %v", err)
 			}
 		})
@@ -252,7 +285,7 @@ func TestTensorBoardOfAnotherRun(t *testing.T) {
 func TestTensorBoardOfOneProcess(t *testing.T) {
 	dir := t.TempDir()
 	open(t, dir, nil)
-	if _, err := OpenTensorBoard(dir, nil); err == nil || !strings.Contains(err.Error(), "another process") {
+	if _, err := OpenTensorBoard(dir, nil, nil); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Fatalf("two runs at once: %v", err)
 	}
 }

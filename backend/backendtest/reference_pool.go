@@ -7,8 +7,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// windowed returns the shape of images of shape x over which a window has moved.
-func windowed(x tensor.Shape, win tensor.Window) tensor.Shape {
+// windowOutput returns the shape of images of shape x over which a window has moved.
+func windowOutput(x tensor.Shape, win tensor.Window) tensor.Shape {
 	n, h, w, c := x.NHWC()
 	win.Check(h, w)
 	h, w = win.Output(h, w)
@@ -19,7 +19,7 @@ func windowed(x tensor.Shape, win tensor.Window) tensor.Shape {
 // its window, in row-major order.
 func eachPool(x tensor.Shape, win tensor.Window, f func(y int, xs []int)) {
 	n, h, w, c := x.NHWC()
-	covered := make([][]int, windowed(x, win).Size()/c) // pixels of x, by pixel of y
+	covered := make([][]int, windowOutput(x, win).Size()/c) // pixels of x, by pixel of y
 	eachTap(n, h, w, win, func(yPixel, xPixel, _ int) { covered[yPixel] = append(covered[yPixel], xPixel) })
 	var xs []int
 	for yPixel, pixels := range covered {
@@ -87,7 +87,7 @@ func poolBackward(dx, dy, x []float64, s backend.PoolSpec) {
 }
 
 func (r *reference) Pool(s backend.PoolSpec) (backend.Activation, error) {
-	return &activation{r, s.Shape, windowed(s.Shape, s.Window),
+	return &activation{r, s.Shape, windowOutput(s.Shape, s.Window),
 		func(y, x []float64) { poolForward(y, x, s) },
 		func(dx, dy, x []float64) { poolBackward(dx, dy, x, s) }}, nil
 }

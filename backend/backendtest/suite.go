@@ -85,6 +85,7 @@ func convolutions() []section {
 	return []section{
 		{"Conv2D", (*suite).conv2D},
 		{"Inference", (*suite).inference},
+		{"FusedFunctions", (*suite).fusedFunctions},
 		{"Network", (*suite).network},
 	}
 }

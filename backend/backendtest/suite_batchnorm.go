@@ -9,11 +9,13 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// normData are the inputs of the passes of a BatchNorm plan, normResults their results.
+// normData are the inputs of the passes of a BatchNorm plan, normResults their results. A plan
+// without γ or β has nil for it and its gradient.
 type (
 	normData struct {
 		x, gamma, beta, mean, variance, dy []float32
 		fresh                              []float32 // of the spec, or nil
+		noParamGrads                       bool      // dγ and dβ are not wanted
 		step                               uint64
 	}
 	normResults struct{ y, mean, variance, inferred, dx, dgamma, dbeta []float32 }
@@ -32,7 +34,13 @@ func normPasses(d *device, spec backend.BatchNormSpec, in normData, inPlace bool
 	plan, err := d.BatchNorm(spec)
 	p := must(d, plan, err)
 	x, y := d.activation(spec.Shape, in.x), d.empty(ys)
-	gamma, beta := d.parameter(channel, in.gamma), d.parameter(channel, in.beta)
+	optional := func(x []float32) tensor.Tensor {
+		if x == nil {
+			return nil
+		}
+		return d.parameter(channel, x)
+	}
+	gamma, beta := optional(in.gamma), optional(in.beta)
 	mean, variance := d.parameter(channel, in.mean), d.parameter(channel, in.variance)
 	var out normResults
 
@@ -49,16 +57,33 @@ func normPasses(d *device, spec backend.BatchNormSpec, in normData, inPlace bool
 		if !inPlace {
 			dx = d.empty(spec.Shape)
 		}
-		dgamma, dbeta := d.parameter(channel, in.gamma), d.parameter(channel, in.gamma) // which must be forgotten
+		dgamma, dbeta := optional(in.gamma), optional(in.beta) // of old contents, which must be forgotten
+		if in.noParamGrads {
+			dgamma, dbeta = nil, nil
+		}
 		d.step(backend.StepValues{}, func() { p.Backward(dx, dgamma, dbeta, dy, x, gamma, beta) })
-		out.dx, out.dgamma, out.dbeta = d.read(dx), d.read(dgamma), d.read(dbeta)
+		out.dx = d.read(dx)
+		if dgamma != nil {
+			out.dgamma = d.read(dgamma)
+		}
+		if dbeta != nil {
+			out.dbeta = d.read(dbeta)
+		}
 		d.unchanged("dy", dy, in.dy)
 	}
 	if spec.Inference || !inPlace {
 		d.unchanged("x", x, in.x)
 	}
-	d.unchanged("gamma", gamma, in.gamma)
-	d.unchanged("beta", beta, in.beta)
+	if gamma != nil {
+		d.unchanged("gamma", gamma, in.gamma)
+	}
+	if beta != nil {
+		d.unchanged("beta", beta, in.beta)
+	}
+	if spec.Frozen {
+		d.unchanged("mean", mean, in.mean)
+		d.unchanged("variance", variance, in.variance)
+	}
 	return out
 }
 
@@ -83,7 +108,7 @@ type normBounds struct {
 // newNormBounds takes the statistics of the batch, or running ones, which are exact.
 func newNormBounds(spec backend.BatchNormSpec, in normData, running bool) *normBounds {
 	_, _, _, c := spec.Shape.NHWC()
-	k := &normBounds{spec: spec, c: c, m: len(in.x) / c, x: widen(in.x), gamma: widen(in.gamma),
+	k := &normBounds{spec: spec, c: c, m: len(in.x) / c, x: widen(in.x), gamma: orConstant(in.gamma, c, 1),
 		mean: widen(in.mean), rstd: make([]float64, c),
 		eMean: make([]float64, c), eVar: make([]float64, c), eRstd: make([]float64, c)}
 	m, e := float64(k.m), sumError(k.m)
@@ -108,10 +133,23 @@ func newNormBounds(spec backend.BatchNormSpec, in normData, running bool) *normB
 		k.eRstd[c] = k.eVar[c]/(2*variance) + 4*unit
 	}
 	k.z = make([]float64, len(k.x))
+	beta := orConstant(in.beta, k.c, 0)
 	for i := range k.z {
-		k.z[i] = k.gamma[i%k.c]*k.xhat(i) + float64(in.beta[i%k.c])
+		k.z[i] = k.gamma[i%k.c]*k.xhat(i) + beta[i%k.c]
 	}
 	return k
+}
+
+// orConstant returns the parameters x, or if they are nil c times v.
+func orConstant(x []float32, c int, v float64) []float64 {
+	if x != nil {
+		return widen(x)
+	}
+	y := make([]float64, c)
+	for i := range y {
+		y[i] = v
+	}
+	return y
 }
 
 func widen(x []float32) []float64 {
@@ -141,11 +179,11 @@ func (k *normBounds) ofZ(i int) float64 {
 	return g*k.ofXhat(i) + 4*unit*(math.Abs(beta)+g*math.Abs(k.xhat(i)))
 }
 
-// ofY bounds the error of the result: a ReLU and a maximum do not make it larger.
+// ofY bounds the error of the result: a maximum does not make it larger.
 func (k *normBounds) ofY() []float64 {
 	ez := make([]float64, len(k.z))
 	for i := range ez {
-		ez[i] = k.ofZ(i)
+		ez[i], _ = functionErrors(k.spec.Function, k.z[i], k.ofZ(i))
 	}
 	if !k.spec.Pool {
 		return ez
@@ -155,8 +193,8 @@ func (k *normBounds) ofY() []float64 {
 	return ey
 }
 
-// decide sets dy to 0 where rounding may decide where it goes: at the edge of the ReLU
-// and between almost equal elements of a window.
+// decide sets dy to 0 where rounding may decide where it goes: at the bends of the function and
+// between almost equal elements of a window.
 func (k *normBounds) decide(dy []float32) (undecided int) {
 	check := func(y int, window []int) {
 		best := window[0]
@@ -179,19 +217,40 @@ func (k *normBounds) decide(dy []float32) (undecided int) {
 	}
 	if k.spec.Pool {
 		eachWindow(k.spec.Shape, func(y int, x [4]int) { check(y, x[:]) })
-	} else if k.spec.Function.IsRectifier() {
-		for i := range dy {
-			check(i, []int{i})
+		return undecided
+	}
+	for i, z := range k.z {
+		_, below := apply(k.spec.Function, z-k.ofZ(i))
+		_, above := apply(k.spec.Function, z+k.ofZ(i))
+		if math.Abs(above-below) > 0.05 && k.gamma[i%k.c] != 0 { // if γ is 0, z is β to the bit
+			dy[i] = 0
+			undecided++
 		}
 	}
 	return undecided
 }
 
+// ofDz bounds the error of dz = dy·f'(z), for a function other than max(0, x): decide has left no
+// error to that.
+func (k *normBounds) ofDz(dy []float32) []float64 {
+	e := make([]float64, len(k.z))
+	if k.spec.Function.Kind == tensor.Identity || k.spec.Function.IsRectifier() {
+		return e
+	}
+	for i, d := range dy {
+		if d != 0 {
+			_, derivative := functionErrors(k.spec.Function, k.z[i], k.ofZ(i))
+			e[i] = derivative * math.Abs(float64(d))
+		}
+	}
+	return e
+}
+
 // ofGradients bounds the errors of dγ, dβ and dx, given dz, the gradient before the
-// ReLU and the pool:
+// function and the pool, and its errors:
 //
-//	dβ = Σdz, dγ = Σdz·x̂, dx = γ·r·(dz − dβ/m − x̂·dγ/m)
-func (k *normBounds) ofGradients(dz []float64) (eDgamma, eDbeta, eDx []float64) {
+//	dβ = Σdz, dγ = Σdz·x̂, dx = γ·r·(dz − dβ/m − x̂·dγ/m), or γ·r·dz if it is frozen
+func (k *normBounds) ofGradients(dz, eDz []float64) (eDgamma, eDbeta, eDx []float64) {
 	eDgamma, eDbeta, eDx = make([]float64, k.c), make([]float64, k.c), make([]float64, len(dz))
 	dgamma, dbeta := make([]float64, k.c), make([]float64, k.c)
 	e, m := sumError(k.m), float64(k.m)
@@ -199,22 +258,30 @@ func (k *normBounds) ofGradients(dz []float64) (eDgamma, eDbeta, eDx []float64) 
 		c := i % k.c
 		dbeta[c] += d
 		dgamma[c] += d * k.xhat(i)
-		eDbeta[c] += e * math.Abs(d)
-		eDgamma[c] += math.Abs(d) * (k.ofXhat(i) + e*k.shifted(i))
+		eDbeta[c] += e*math.Abs(d) + eDz[i]
+		eDgamma[c] += math.Abs(d)*(k.ofXhat(i)+e*k.shifted(i)) + eDz[i]*math.Abs(k.xhat(i))
 	}
 	for i, d := range dz {
 		c := i % k.c
-		xhat := math.Abs(k.xhat(i))
-		terms := math.Abs(d) + math.Abs(dbeta[c])/m + (xhat+k.shifted(i))*math.Abs(dgamma[c])/m
-		inner := eDbeta[c]/m + xhat*eDgamma[c]/m + k.ofXhat(i)*math.Abs(dgamma[c])/m + 4*unit*terms
-		eDx[i] = math.Abs(k.gamma[c]) * k.rstd[c] * (inner + k.eRstd[c]*terms)
+		terms, inner := math.Abs(d), eDz[i]
+		if !k.spec.Frozen {
+			xhat := math.Abs(k.xhat(i))
+			terms += math.Abs(dbeta[c])/m + (xhat+k.shifted(i))*math.Abs(dgamma[c])/m
+			inner += eDbeta[c]/m + xhat*eDgamma[c]/m + k.ofXhat(i)*math.Abs(dgamma[c])/m
+		}
+		eDx[i] = math.Abs(k.gamma[c]) * k.rstd[c] * (inner + 4*unit*terms + k.eRstd[c]*terms)
 	}
 	return eDgamma, eDbeta, eDx
 }
 
-// normCase checks one shape against the reference. fresh is the element of BatchNormSpec.Fresh, or
-// nil.
-func (s *suite) normCase(spec backend.BatchNormSpec, inPlace bool, fresh []float32, step uint64) {
+// normVariant is which parameters of a BatchNorm there are.
+type normVariant struct {
+	fresh                                   []float32 // the element of BatchNormSpec.Fresh, or nil
+	withoutGamma, withoutBeta, noParamGrads bool
+}
+
+// normCase checks one shape against the reference.
+func (s *suite) normCase(spec backend.BatchNormSpec, inPlace bool, v normVariant, step uint64) {
 	d, ref := s.device(), s.reference()
 	_, _, _, c := spec.Shape.NHWC()
 	ys := spec.Shape
@@ -226,12 +293,12 @@ func (s *suite) normCase(spec backend.BatchNormSpec, inPlace bool, fresh []float
 		gamma: s.normal(c, 1), beta: s.normal(c, 0.5), // negative γ too
 		mean: s.normal(c, 0.5), variance: s.normal(c, 0.5),
 		dy:    rounded(d, s.normal(ys.Size(), 1), ys),
-		fresh: fresh, step: step,
+		fresh: v.fresh, step: step, noParamGrads: v.noParamGrads,
 	}
 	offset := s.normal(c, 1)
 	for i := range in.x {
 		in.x[i] += offset[i%c]
-		if i%c == 1 { // a channel of one value, so of variance 0
+		if i%c == 1 && !v.withoutBeta { // a channel of one value, so of variance 0; without β at the bend of a ReLU
 			in.x[i] = offset[1]
 		}
 	}
@@ -242,7 +309,13 @@ func (s *suite) normCase(spec backend.BatchNormSpec, inPlace bool, fresh []float
 	if c > 2 {
 		in.gamma[2] = 0
 	}
-	bounds := newNormBounds(spec, in, false)
+	if v.withoutGamma {
+		in.gamma = nil
+	}
+	if v.withoutBeta {
+		in.beta = nil
+	}
+	bounds := newNormBounds(spec, in, spec.Frozen)
 	if n := bounds.decide(in.dy); n > 4+len(in.dy)/8 {
 		s.Errorf("the case proves little: rounding decides on %d of %d gradients", n, len(in.dy))
 	}
@@ -257,7 +330,7 @@ func (s *suite) normCase(spec backend.BatchNormSpec, inPlace bool, fresh []float
 	}
 	near(s.T, "y", got.y, want.y, activation(want.y, bounds.ofY()))
 	moved := 1 - float64(spec.Momentum)
-	if fresh != nil && fresh[0] != 0 {
+	if v.fresh != nil && v.fresh[0] != 0 {
 		moved = max(moved, 10/float64(step+10))
 	}
 	near(s.T, "mean", got.mean, want.mean, func(c int) float64 {
@@ -274,7 +347,7 @@ func (s *suite) normCase(spec backend.BatchNormSpec, inPlace bool, fresh []float
 		maxPoolBackward(dz, widen(in.dy), after, spec.Shape)
 	}
 	functionBackward(dz, dz, bounds.z, spec.Function)
-	eDgamma, eDbeta, eDx := bounds.ofGradients(dz)
+	eDgamma, eDbeta, eDx := bounds.ofGradients(dz, bounds.ofDz(in.dy))
 	near(s.T, "dgamma", got.dgamma, want.dgamma, func(c int) float64 { return eDgamma[c] })
 	near(s.T, "dbeta", got.dbeta, want.dbeta, func(c int) float64 { return eDbeta[c] })
 	near(s.T, "dx", got.dx, want.dx, activation(want.dx, eDx))
@@ -311,10 +384,26 @@ func (s *suite) batchNorm() {
 	for i, spec := range specs {
 		spec.Inference = i%10 == 9
 		name := fmt.Sprintf("%v_relu_%t_pool_%t", spec.Shape, spec.Function.IsRectifier(), spec.Pool)
-		fresh := [][]float32{nil, {0}, {1}, {1}}[i%4]
-		s.run(name, func(s *suite) { s.normCase(spec, i%2 == 0, fresh, uint64(i)) })
+		v := normVariant{fresh: [][]float32{nil, {0}, {1}, {1}}[i%4]}
+		s.run(name, func(s *suite) { s.normCase(spec, i%2 == 0, v, uint64(i)) })
+	}
+	for i, shape := range append(shapeSweep(2), tensor.Shape{128, 10}, tensor.Shape{2, 7}) {
+		spec := backend.BatchNormSpec{Shape: shape, Epsilon: 1e-3, Momentum: 0.9, Frozen: i%2 == 0, Function: functions[i%len(functions)]}
+		if spec.Function.Kind == tensor.Identity || spec.Function.IsRectifier() {
+			spec.Pool = len(shape) == 4
+		}
+		s.normVariants(spec, i)
+		spec.Function, spec.Pool = rectifier(i%3 > 0), len(shape) == 4 && i%4 > 1
+		s.normVariants(spec, i)
 	}
 	s.run("running statistics", (*suite).runningStatistics)
+}
+
+// normVariants checks a plan whose statistics are frozen, or that lacks parameters.
+func (s *suite) normVariants(spec backend.BatchNormSpec, i int) {
+	v := normVariant{withoutGamma: i%5 == 1 || i%5 == 2, withoutBeta: i%5 == 2 || i%5 == 3, noParamGrads: i%3 == 0}
+	name := fmt.Sprintf("%v_%s_pool_%t_frozen_%t_%+v", spec.Shape, functionName(spec.Function), spec.Pool, spec.Frozen, v)
+	s.run(name, func(s *suite) { s.normCase(spec, i%4 < 2, v, uint64(i)) })
 }
 
 // runningStatistics replays a step, whose number and Fresh are not those of its recording.

@@ -58,29 +58,27 @@ func functionErrors(f tensor.Function, z, ez float64) (value, derivative float64
 		ez += 4 * unit * (math.Abs(z) + 4) // where α·z + 1/2 meets a bend, for an α of 1/8 and more
 	}
 	y, d := apply(f, z)
-	for _, near := range []float64{z - ez, z + ez} {
+	bend := max(z-ez, min(float64(f.Threshold), z+ez)) // where a ReLU may jump
+	for _, near := range []float64{z - ez, z + ez, bend, max(z-ez, math.Nextafter(bend, math.Inf(-1)))} {
 		nearY, nearD := apply(f, near)
 		value, derivative = max(value, math.Abs(nearY-y)), max(derivative, math.Abs(nearD-d))
 	}
-	terms, slopes := 0.0, 1.0
+	terms, slopes := math.Abs(y), 1.0
 	switch f.Kind {
-	case tensor.Identity, tensor.ReLU:
-		terms, slopes = math.Abs(float64(f.Alpha))*(math.Abs(z)+math.Abs(float64(f.Threshold))), 0
-	case tensor.ELU:
-		terms = math.Abs(float64(f.Alpha))
-		slopes = 0
-	case tensor.SELU:
-		terms = seluScale * seluAlpha
-		slopes = 0
+	case tensor.Identity, tensor.ReLU: // rounded is the slope only
+		alpha := math.Abs(float64(f.Alpha))
+		terms, slopes = alpha*(math.Abs(z)+math.Abs(float64(f.Threshold))), alpha
+	case tensor.ELU, tensor.SELU:
+		terms, slopes = math.Abs(y)+2*max(float64(f.Alpha), 1), math.Abs(d)
 	case tensor.GELU, tensor.GELUTanh, tensor.Mish:
-		terms, slopes = math.Abs(z), 1+math.Abs(z)
+		terms, slopes = 2*math.Abs(z), 2+math.Abs(z)
 	case tensor.SiLU, tensor.HardSiLU:
-		slopes = 1 + math.Abs(z)
+		slopes = 2 + math.Abs(z)
 	case tensor.Tanh, tensor.Softplus, tensor.HardSigmoid:
-		terms = 1
+		terms = math.Abs(y) + 1
 	}
 	const smallest = 0x1p-126 // what is below may be 0
-	return value + 8*unit*(math.Abs(y)+terms) + smallest, derivative + 8*unit*(math.Abs(d)+slopes) + smallest
+	return value + 8*unit*terms + smallest, derivative + 8*unit*slopes + smallest
 }
 
 // functionInputs returns n values around the bends of f, at them, and far away.

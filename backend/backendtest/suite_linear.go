@@ -179,7 +179,9 @@ func (s *suite) linear(c linearCase) {
 	got, want := c.passes(d, in), c.passes(ref, in)
 	// Σ|a||b| for each sum of products a·b is what the same passes make of the
 	// absolute values.
-	sums := c.passes(ref, linearData{absolute(in.x), absolute(in.w), absolute(in.b), absolute(in.dy)})
+	plain := c
+	plain.Function = tensor.Function{}
+	sums := plain.passes(ref, linearData{absolute(in.x), absolute(in.w), absolute(in.b), absolute(in.dy)})
 
 	relative := func(products int) float64 { return s.Products * (sumError(products) + 2*s.Unit) }
 	compare := func(what string, got, want, sums []float32, products int, stored, winograd float64) {
@@ -200,6 +202,15 @@ func (s *suite) linear(c linearCase) {
 	var errorY, errorW, errorX float64
 	if w != nil {
 		errorY, errorW, errorX = w.tolerances(c, in)
+	}
+	if c.Function != (tensor.Function{}) && !c.Function.IsRectifier() {
+		s.functionOf(c, got.y, want.y, plain.passes(ref, in).y, func(i int) float64 {
+			if w != nil {
+				return errorY
+			}
+			return relative(taps*c.In+1) * float64(sums.y[i])
+		})
+		return
 	}
 	compare("y", got.y, want.y, sums.y, taps*c.In+1, s.Unit, errorY)
 	if c.Inference {
@@ -239,6 +250,17 @@ func (s *suite) linear(c linearCase) {
 	if d := math.Abs(form - formW); !(d <= toleranceW) {
 		s.Errorf("<conv(x), dy> = %g but <w, dw> = %g: tolerance %.3g", form, formW, toleranceW)
 	}
+}
+
+// functionOf compares y = f(z) of a case, where z has an error of its own. It may be stored before f
+// is applied.
+func (s *suite) functionOf(c linearCase, got, want, z []float32, errorZ func(i int) float64) {
+	s.Helper()
+	near(s.T, "y", got, want, func(i int) float64 {
+		z := float64(z[i])
+		e, _ := functionErrors(c.Function, z, errorZ(i)+(unit+s.Unit)*math.Abs(z))
+		return e + s.Unit*math.Abs(float64(want[i]))
+	})
 }
 
 // winograd returns the algorithm of minimal filtering that the backend computes a case by, nil if
@@ -300,7 +322,7 @@ func (s *suite) conv2D() {
 	s.linears(slices.Concat(cases, windowCases()))
 }
 
-// windowed is a case of a convolution with another window.
+// convOf is a case of a convolution with another window.
 func convOf(n, h, w, in, out int, v tensor.Window) linearCase {
 	c := conv(n, h, w, in, out, 1)
 	c.Window = v
@@ -410,6 +432,22 @@ func (s *suite) inference() {
 			for _, c.Constant = range []bool{false, true} {
 				s.run(fmt.Sprintf("%v_relu_%t_constant_%t", c, relu, c.Constant), func(s *suite) { s.linear(c) })
 			}
+		}
+	}
+}
+
+// fusedFunctions checks every function that a plan of inference may fuse.
+func (s *suite) fusedFunctions() {
+	cases := []linearCase{
+		conv(3, 5, 7, 17, 33, 3), denseCase(5, 64, 100), conv(9, 6, 6, 64, 64, 3), conv(2, 7, 7, 32, 130, 1), denseCase(1, 40, 70),
+		convOf(2, 9, 8, 16, 64, tensor.Square(3, 2)), conv(1, 4, 4, 130, 20, 3), denseCase(130, 600, 10), conv(1, 2, 2, 64, 64, 3),
+		convOf(1, 20, 20, 3, 64, tensor.Square(7, 2)),
+	}
+	for i, f := range functions {
+		for j := range 2 {
+			c := cases[(2*i+j)%len(cases)]
+			c.Inference, c.Constant, c.Function, c.noBias = true, i%2 == 0, f, i%3 == 0
+			s.run(fmt.Sprintf("%s_%v_constant_%t", functionName(f), c, c.Constant), func(s *suite) { s.linear(c) })
 		}
 	}
 }

@@ -72,7 +72,7 @@ func (s *suite) pools() {
 // poolCase checks a pool against the reference, for values with ties.
 func (s *suite) poolCase(spec backend.PoolSpec, inPlace bool) {
 	d, ref := s.device(), s.reference()
-	xs, ys := spec.Shape, windowed(spec.Shape, spec.Window)
+	xs, ys := spec.Shape, windowOutput(spec.Shape, spec.Window)
 	x, dy := s.normal(xs.Size(), 1), rounded(d, s.normal(ys.Size(), 1), ys)
 	for i, v := range x[:len(x)/2] {
 		x[i] = float32(math.Round(float64(v)))
@@ -104,7 +104,7 @@ func (s *suite) poolCase(spec backend.PoolSpec, inPlace bool) {
 
 // meanOf returns the y of a pool of x by the reference.
 func (s *suite) meanOf(ref *device, spec backend.PoolSpec, x []float32) (y, dx []float32) {
-	ys := windowed(spec.Shape, spec.Window)
+	ys := windowOutput(spec.Shape, spec.Window)
 	plan, err := ref.Pool(spec)
 	return activationPasses(ref, must(ref, plan, err), spec.Shape, ys, 0, x, make([]float32, ys.Size()), false)
 }

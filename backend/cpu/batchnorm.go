@@ -8,10 +8,14 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-const errInference = "cpu: plan was made for inference"
+const (
+	errInference      = "cpu: plan was made for inference"
+	errPooledFunction = "cpu: a pool fused with a function other than max(0, x)"
+)
 
 // batchNorm makes two passes over x: one computes the statistics, block by block; the other
-// normalizes, with the ReLU and the pool. Backward has two passes, too: the sums, then dx.
+// normalizes, with the function and the pool. Backward has two passes, too: the sums, then dx. A
+// frozen plan has neither statistics nor, unless dγ or dβ are wanted, sums.
 type batchNorm struct {
 	b         *Backend
 	spec      backend.BatchNormSpec
@@ -21,6 +25,8 @@ type batchNorm struct {
 	rows      int          // of x in a block
 	jobBlocks int          // blocks per job
 	win       windows      // with Pool
+	ones      []float32    // in place of a nil γ
+	zeros     []float32    // in place of a nil β
 
 	norm     ops.NormGrad // of the last Forward
 	rstd     []float64    // 1/sqrt(variance + ε)
@@ -42,9 +48,16 @@ const sumChannels = 16
 
 // BatchNorm makes a plan of a batch normalization.
 func (b *Backend) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) {
+	if err := s.Function.Check(); err != nil {
+		return nil, err
+	}
 	n, h, w, c := s.Shape.NHWC()
 	p := &batchNorm{b: b, spec: s, y: s.Shape, c: tensor.Shape{c}, count: n * h * w, rows: rowsPerBlock(c)}
 	p.norm.Mean, p.norm.Scale = make([]float32, c), make([]float32, c)
+	p.ones, p.zeros = make([]float32, c), make([]float32, c)
+	for i := range p.ones {
+		p.ones[i] = 1
+	}
 	if !s.Function.IsRectifier() {
 		p.norm.Floor = float32(math.Inf(-1))
 	}
@@ -52,7 +65,14 @@ func (b *Backend) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) 
 	p.blocks = blocks(p.count, p.rows)
 	p.normBlocks, p.gradBlocks = p.blocks, p.blocks
 	norm, sums, grad := p.normBlock, p.sumsBlock, p.gradBlock
+	other := s.Function.Kind != tensor.Identity && !s.Function.IsRectifier()
+	if other {
+		norm, sums, grad = p.normFunctionBlock, p.sumsFunctionBlock, p.gradFunctionBlock
+	}
 	if s.Pool {
+		if other {
+			panic(errPooledFunction)
+		}
 		p.win = newWindows(n, h, w, c, p.rows*c)
 		p.y = p.win.pooled(s.Shape)
 		norm, sums, grad = p.normPoolBlock, p.sumsPoolBlock, p.gradPoolBlock
@@ -107,14 +127,37 @@ func (p *batchNorm) block(block int) (from, to int) {
 	return first * p.c[0], last * p.c[0]
 }
 
-// Forward normalizes by the statistics of x.
+// optional returns the elements of a parameter, or those of missing if it is nil.
+func (p *batchNorm) optional(t tensor.Tensor, missing []float32) []float32 {
+	if t == nil {
+		return missing
+	}
+	return data(t, p.c)
+}
+
+// wanted returns the elements of a gradient of parameters, or nil.
+func (p *batchNorm) wanted(t tensor.Tensor) []float32 {
+	if t == nil {
+		return nil
+	}
+	return output(t, p.c).f32
+}
+
+// Forward normalizes by the statistics of x, or if it is frozen by the running ones.
 func (p *batchNorm) Forward(y, x, gamma, beta, mean, variance tensor.Tensor) {
 	if p.spec.Inference {
 		panic(errInference)
 	}
+	if p.spec.Frozen {
+		p.Infer(y, x, gamma, beta, mean, variance)
+		for c, v := range data(variance, p.c) {
+			p.rstd[c] = 1 / math.Sqrt(float64(v)+float64(p.spec.Epsilon))
+		}
+		return
+	}
 	p.yData, p.xData = output(y, p.y), input(x, p.spec.Shape)
-	p.gamma, p.runningMean, p.runningVariance = data(gamma, p.c), output(mean, p.c).f32, output(variance, p.c).f32
-	p.norm.Beta = data(beta, p.c)
+	p.gamma, p.runningMean, p.runningVariance = p.optional(gamma, p.ones), output(mean, p.c).f32, output(variance, p.c).f32
+	p.norm.Beta = p.optional(beta, p.zeros)
 	p.keep = float64(p.spec.Momentum)
 	if p.spec.Fresh != nil && data(p.spec.Fresh, one)[0] != 0 {
 		t := float64(p.b.values.Step)
@@ -155,8 +198,8 @@ func (p *batchNorm) sumMoments(_, job int) {
 // Infer normalizes by the running statistics.
 func (p *batchNorm) Infer(y, x, gamma, beta, mean, variance tensor.Tensor) {
 	p.yData, p.xData = output(y, p.y), input(x, p.spec.Shape)
-	g, v := data(gamma, p.c), data(variance, p.c)
-	p.norm.Beta = data(beta, p.c)
+	g, v := p.optional(gamma, p.ones), data(variance, p.c)
+	p.norm.Beta = p.optional(beta, p.zeros)
 	copy(p.norm.Mean, data(mean, p.c))
 	for c := range g {
 		p.norm.Scale[c] = float32(float64(g[c]) / math.Sqrt(float64(v[c])+float64(p.spec.Epsilon)))
@@ -170,12 +213,13 @@ func (p *batchNorm) Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor
 		panic(errInference)
 	}
 	p.dxData, p.dyData, p.xData = output(dx, p.spec.Shape), input(dy, p.y), input(x, p.spec.Shape)
-	p.dgamma, p.dbeta = output(dgamma, p.c).f32, output(dbeta, p.c).f32
-	tensor.Check(gamma, p.c)
-	p.norm.Beta = data(beta, p.c)
+	p.dgamma, p.dbeta = p.wanted(dgamma), p.wanted(dbeta)
+	p.norm.Beta = p.optional(beta, p.zeros)
 
-	p.run(p.normBlocks, p.sumsTask)
-	p.b.pool.run(blocks(p.c[0], sumChannels), p.addSumsTask)
+	if !p.spec.Frozen || p.dgamma != nil || p.dbeta != nil {
+		p.run(p.normBlocks, p.sumsTask)
+		p.b.pool.run(blocks(p.c[0], sumChannels), p.addSumsTask)
+	}
 	p.run(p.gradBlocks, p.gradTask)
 }
 
@@ -195,8 +239,15 @@ func (p *batchNorm) addSums(_, job int) {
 	}
 	for i := range sum {
 		c, rstd := from+i, p.rstd[from+i]
-		p.dbeta[c] = float32(sum[i])
-		p.dgamma[c] = float32(product[i] * rstd)
+		if p.dbeta != nil {
+			p.dbeta[c] = float32(sum[i])
+		}
+		if p.dgamma != nil {
+			p.dgamma[c] = float32(product[i] * rstd)
+		}
+		if p.spec.Frozen { // A and B stay 0
+			continue
+		}
 		scale := float64(p.norm.Scale[c]) / float64(p.count)
 		p.norm.A[c] = float32(scale * sum[i])
 		p.norm.B[c] = float32(scale * product[i] * rstd * rstd)
@@ -244,6 +295,42 @@ func (p *batchNorm) gradBlock(worker, block int) {
 	} else {
 		l.NormGrad(dx.f32, dy.f32, x.f32, &p.norm)
 	}
+}
+
+func (p *batchNorm) normFunctionBlock(worker, block int) {
+	from, to := p.block(block)
+	four, _ := p.b.temporaries(worker, p.rows*p.c[0])
+	l, y := p.b.level, p.yData.dst(four, from, to)
+	l.Normalize(y, p.xData.load(l, four, from, to), &p.norm.Norm)
+	l.Function(y, y, p.spec.Function)
+	p.yData.store(l, y, from)
+}
+
+// beforeFunction returns x of a block, and the gradient of z from that of Function(z). tmp holds
+// four blocks, more one.
+func (p *batchNorm) beforeFunction(from, to int, tmp, more []float32) (g, x []float32) {
+	l, size := p.b.level, p.rows*p.c[0]
+	x, g = p.xData.load(l, tmp, from, to), tmp[size:][:to-from]
+	l.Normalize(g, x, &p.norm.Norm)
+	l.FunctionGrad(g, p.dyData.load(l, more, from, to), g, p.spec.Function)
+	return g, x
+}
+
+func (p *batchNorm) sumsFunctionBlock(worker, block int) {
+	from, to := p.block(block)
+	sum, product, _ := p.partial(block)
+	four, more := p.b.temporaries(worker, p.rows*p.c[0])
+	g, x := p.beforeFunction(from, to, four, more)
+	p.b.level.NormSums(sum, product, g, x, &p.norm.Norm)
+}
+
+func (p *batchNorm) gradFunctionBlock(worker, block int) {
+	from, to := p.block(block)
+	four, more := p.b.temporaries(worker, p.rows*p.c[0])
+	g, x := p.beforeFunction(from, to, four, more)
+	l, dx := p.b.level, p.dxData.dst(four, from, to)
+	l.NormGrad(dx, g, x, &p.norm)
+	p.dxData.store(l, dx, from)
 }
 
 func (p *batchNorm) normPoolBlock(worker, block int) {

@@ -15,7 +15,7 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 		x: tensor.Shape{s.N, s.H, s.W, s.In}, y: tensor.Shape{s.N, h, w, s.Out},
 		w: tensor.Shape{s.Window.Height, s.Window.Width, s.In, s.Out}, bias: tensor.Shape{s.Out},
 		rows:      s.Window.Taps() * s.In,
-		batchNorm: s.BatchNorm, relu: s.Function.IsRectifier(),
+		batchNorm: s.BatchNorm, function: s.Function,
 		inference: s.Inference, constant: s.Constant, noInputGrad: s.NoInputGrad,
 	}
 	if b.bf16 {

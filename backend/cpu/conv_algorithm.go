@@ -127,6 +127,7 @@ func (b *Backend) convAlgorithm(pass string, s ops.ConvShape) ops.ConvAlgorithm[
 // generic level has no fast transforms.
 func (b *Backend) fastest(pass string, s ops.ConvShape) ops.ConvAlgorithm[float32] {
 	constant := pass == passConstant
+	h, w := s.OutputSize()
 	switch {
 	case b.level == ops.Generic || s.In < 64 || s.Out < 64:
 		return ops.Direct
@@ -134,6 +135,7 @@ func (b *Backend) fastest(pass string, s ops.ConvShape) ops.ConvAlgorithm[float3
 		if constant || ops.Map2.Rows(s) >= 32 {
 			return ops.Map2
 		}
+	case h*w <= 4: // a tile of F4 is mostly empty
 	case ops.F4.Rows(s) >= 32:
 		return ops.F4
 	case constant && ops.F2.Rows(s) >= 8:

@@ -14,7 +14,7 @@ func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
 		x: tensor.Shape{s.N, s.In}, y: tensor.Shape{s.N, s.Out},
 		w: tensor.Shape{rows.Len(), s.Out}, bias: tensor.Shape{s.Out},
 		rows: s.In, from: rows.From,
-		batchNorm: s.BatchNorm, relu: s.Function.IsRectifier(),
+		batchNorm: s.BatchNorm, function: s.Function,
 		inference: s.Inference, constant: s.Constant, noInputGrad: s.NoInputGrad,
 	}
 	if b.bf16 {

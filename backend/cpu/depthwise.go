@@ -12,26 +12,33 @@ const depthwiseBlock = 1 << 13
 // depthwiseColumns is how many channels of the kernel's gradient a job computes.
 const depthwiseColumns = 64
 
+// depthwiseMost is how many channels a row of several images may have: with more channels the rest
+// that fills no vector takes little of the time, and partial gradients would be large.
+const depthwiseMost = 2048
+
 // depthwise convolves each channel by itself. With a multiplier each channel of x is repeated first,
-// so kernels see as many channels in x as in y.
+// so kernels see as many channels in x as in y. Where the channels do not fill vectors, a row of the
+// kernels' blocks is several images, and the weights are repeated for each.
 type depthwise struct {
-	b                  *Backend
-	spec               backend.DepthwiseSpec
-	x, y, w, bias      tensor.Shape
-	channels           int // of y
-	forward, backward  *windowTaps
-	yJobs, xJobs       pixelJobs
-	xFloats, dyFloats  *floatCopy
-	biasGradient       biasGradient
-	partialRows        int // rows of y that a partial gradient of the kernel sums
-	partials, columns  int // partial gradients, and column blocks of each
-	result             array
-	xData, dyData      []float32
-	wData, biasData    []float32
-	dw, partial        []float32
-	forwardTask        func(worker, job int)
-	inputTask, sumTask func(worker, job int)
-	addTask            func(worker, job int)
+	b                 *Backend
+	spec              backend.DepthwiseSpec
+	x, y, w, bias     tensor.Shape
+	channels          int // of y
+	images            int // of a row
+	columns           int // of a row: images·channels
+	forward, backward *windowTaps
+	yJobs, xJobs      pixelJobs
+	xFloats, dyFloats *floatCopy
+	biasGradient      biasGradient
+	partialRows       int // rows of y that a partial gradient of the kernel sums
+	partials          int // partial gradients
+	columnBlocks      int // of each
+
+	result                                   array
+	xData, dyData                            []float32
+	wData, biasData                          []float32 // repeated
+	dw, partial                              []float32
+	forwardTask, inputTask, sumTask, addTask func(worker, job int)
 }
 
 // DepthwiseConv2D makes a plan of a depthwise convolution.
@@ -39,13 +46,20 @@ func (b *Backend) DepthwiseConv2D(s backend.DepthwiseSpec) (backend.Conv2D, erro
 	s.Window.Check(s.H, s.W)
 	h, w := s.Window.Output(s.H, s.W)
 	channels := s.C * s.Multiplier
-	p := &depthwise{b: b, spec: s, channels: channels,
+	p := &depthwise{b: b, spec: s, channels: channels, images: 1,
 		x: tensor.Shape{s.N, s.H, s.W, s.C}, y: tensor.Shape{s.N, h, w, channels},
 		w: tensor.Shape{s.Window.Height, s.Window.Width, s.C, s.Multiplier}, bias: tensor.Shape{channels}}
+	for channels*p.images%ops.Lanes != 0 {
+		p.images *= 2
+	}
+	if p.images > s.N || channels*p.images > depthwiseMost {
+		p.images = 1
+	}
+	p.columns = p.images * channels
 	p.forwardTask, p.inputTask, p.sumTask, p.addTask = p.forwardJob, p.inputJob, p.sumJob, p.addJob
 	p.forward, p.backward = newWindowTaps(b, s.H, s.W, s.Window)
-	p.yJobs = newPixelJobs(h*w, s.N*channels, channels, depthwiseBlock)
-	p.xJobs = newPixelJobs(s.H*s.W, s.N*channels, channels, depthwiseBlock)
+	p.yJobs = newPixelJobs(h*w, s.N*channels, p.columns, depthwiseBlock)
+	p.xJobs = newPixelJobs(s.H*s.W, s.N*channels, p.columns, depthwiseBlock)
 	var err error
 	if p.xFloats, err = newFloatCopy(b, s.Multiplier); err != nil {
 		return nil, err
@@ -53,11 +67,11 @@ func (b *Backend) DepthwiseConv2D(s backend.DepthwiseSpec) (backend.Conv2D, erro
 	if p.dyFloats, err = newFloatCopy(b, 1); err != nil {
 		return nil, err
 	}
-	x := p.xFloats.size(p.x.Size())
+	x, weights := p.xFloats.size(p.x.Size()), (s.Window.Taps()+1)*p.columns
 	if err := b.reserve(p.yJobs.part); err != nil {
 		return nil, err
 	}
-	if err := b.reserveCommon(x); err != nil || s.Inference {
+	if err := b.reserveCommon(x + weights); err != nil || s.Inference {
 		return p, err
 	}
 	if err := b.reserve(2 * p.xJobs.part); err != nil {
@@ -66,20 +80,57 @@ func (b *Backend) DepthwiseConv2D(s backend.DepthwiseSpec) (backend.Conv2D, erro
 	// The rows of a partial gradient depend on the shape only, and so do the sums.
 	p.partialRows = blocks(h, 32)
 	p.partials = blocks(h, p.partialRows)
-	p.columns = blocks(channels, depthwiseColumns)
-	if err := b.reserveCommon(x + p.dyFloats.size(p.y.Size()) + p.partials*p.w.Size()); err != nil {
+	p.columnBlocks = blocks(p.columns, depthwiseColumns)
+	if err := b.reserveCommon(x + p.dyFloats.size(p.y.Size()) + p.partials*weights); err != nil {
 		return nil, err
 	}
 	return p, p.biasGradient.init(b, s.N*h*w, channels)
 }
 
+// repeat returns the weights of taps, or the bias, for each image of a row, and the rest of the
+// memory.
+func (p *depthwise) repeat(w, memory []float32) (repeated, rest []float32) {
+	if p.images == 1 {
+		return w, memory
+	}
+	repeated = memory[:len(w)*p.images]
+	for from := 0; from < len(w); from += p.channels {
+		for i := range p.images {
+			copy(repeated[from*p.images+i*p.channels:], w[from:][:p.channels])
+		}
+	}
+	return repeated, memory[len(repeated):]
+}
+
+// eachBlock calls f for the block of whole rows of some images, and for that of the images left,
+// with the element at which it begins.
+func (p *depthwise) eachBlock(images int, f func(b ops.Block, at int)) {
+	whole := images / p.images
+	if whole > 0 {
+		f(ops.Block{Rows: whole, Columns: p.columns, Stride: p.columns}, 0)
+	}
+	if left := images % p.images; left > 0 {
+		f(ops.Block{Rows: left, Columns: p.channels, Stride: p.channels}, whole*p.columns)
+	}
+}
+
+// convolve computes the elements of a pixel from element from on.
+func (p *depthwise) convolve(y, x []float32, taps *windowTaps, worker, pixel, from int) {
+	p.eachBlock(len(y)/p.channels, func(b ops.Block, at int) {
+		of := taps.of(worker, pixel, p.spec.N*p.channels, from+at, p.columns)
+		p.b.level.Depthwise(y[at:], x, p.wData, of, p.biasData, b)
+	})
+}
+
 // Forward computes y.
 func (p *depthwise) Forward(y, x, w, b tensor.Tensor) {
-	p.result, p.wData, p.biasData = output(y, p.y), data(w, p.w), nil
+	p.result, p.biasData = output(y, p.y), nil
+	memory := p.b.common.of(0)
+	p.wData, memory = p.repeat(data(w, p.w), memory)
 	if b != nil {
-		p.biasData = data(b, p.bias)
+		p.biasData, memory = p.repeat(data(b, p.bias), memory)
 	}
-	p.xData, _ = p.xFloats.of(input(x, p.x), p.b.common.of(0))
+	p.xData, _ = p.xFloats.of(input(x, p.x), memory)
 	p.b.pool.run(p.yJobs.jobs, p.forwardTask)
 }
 
@@ -88,7 +139,7 @@ func (p *depthwise) forwardJob(worker, job int) {
 	first, end, from, to := p.yJobs.of(job)
 	for pixel := first; pixel < end; pixel++ {
 		y := p.result.dst(p.b.scratch(worker), pixel*size+from, pixel*size+to)
-		l.Depthwise(y, p.xData, p.wData, p.forward.of(worker, pixel, size, from, p.channels), p.biasData, p.block(to-from))
+		p.convolve(y, p.xData, p.forward, worker, pixel, from)
 		if p.spec.Function != (tensor.Function{}) {
 			l.Function(y, y, p.spec.Function)
 		}
@@ -96,15 +147,12 @@ func (p *depthwise) forwardJob(worker, job int) {
 	}
 }
 
-// block returns the block of some elements of a pixel.
-func (p *depthwise) block(elements int) ops.Block {
-	return ops.Block{Rows: elements / p.channels, Columns: p.channels, Stride: p.channels}
-}
-
 // BackwardData computes dx.
 func (p *depthwise) BackwardData(dx, dy, w tensor.Tensor) {
-	p.result, p.wData = output(dx, p.x), data(w, p.w)
-	p.dyData, _ = p.dyFloats.of(input(dy, p.y), p.b.common.of(0))
+	p.result, p.biasData = output(dx, p.x), nil
+	memory := p.b.common.of(0)
+	p.wData, memory = p.repeat(data(w, p.w), memory)
+	p.dyData, _ = p.dyFloats.of(input(dy, p.y), memory)
 	p.b.pool.run(p.xJobs.jobs, p.inputTask)
 }
 
@@ -119,7 +167,7 @@ func (p *depthwise) inputJob(worker, job int) {
 		if m > 1 {
 			repeated = scratch[p.xJobs.part:][:to-from]
 		}
-		l.Depthwise(repeated, p.dyData, p.wData, p.backward.of(worker, pixel, size, from, p.channels), nil, p.block(to-from))
+		p.convolve(repeated, p.dyData, p.backward, worker, pixel, from)
 		if m > 1 {
 			for i := range dx {
 				dx[i] = 0
@@ -138,36 +186,48 @@ func (p *depthwise) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 	memory := p.b.common.of(0)
 	p.xData, memory = p.xFloats.of(input(x, p.x), memory)
 	p.dyData, memory = p.dyFloats.of(input(dy, p.y), memory)
-	p.partial = memory[:p.partials*len(p.dw)]
-	p.b.pool.run(p.partials*p.columns, p.sumTask)
-	p.b.pool.run(blocks(len(p.dw), blockSize), p.addTask)
+	p.partial = memory
+	p.b.pool.run(p.partials*p.columnBlocks, p.sumTask)
+	p.b.pool.run(p.spec.Window.Taps(), p.addTask)
 	if db != nil {
 		p.biasGradient.run(output(db, p.bias).f32, input(dy, p.y), p.spec.BatchNorm)
 	}
 }
 
-// sumJob sums some rows of y for some channels.
+// partialOf returns a partial gradient, of all images of a row.
+func (p *depthwise) partialOf(i int) []float32 {
+	size := p.spec.Window.Taps() * p.columns
+	return p.partial[i*size:][:size]
+}
+
+// sumJob sums some rows of y for some columns.
 func (p *depthwise) sumJob(worker, job int) {
-	partial := p.partial[job/p.columns*len(p.dw):][:len(p.dw)]
-	from, to := blockRange(p.channels, depthwiseColumns, job%p.columns)
+	partial := p.partialOf(job / p.columnBlocks)
+	from, to := blockRange(p.columns, depthwiseColumns, job%p.columnBlocks)
 	for tap := range p.spec.Window.Taps() {
-		clear(partial[tap*p.channels:][from:to])
+		clear(partial[tap*p.columns:][from:to])
 	}
-	block := ops.Block{Rows: p.spec.N, Columns: to - from, Stride: p.channels}
 	size, width := p.yJobs.size, p.y[2]
-	h0, h1 := blockRange(p.y[1], p.partialRows, job/p.columns)
+	h0, h1 := blockRange(p.y[1], p.partialRows, job/p.columnBlocks)
 	for pixel := h0 * width; pixel < h1*width; pixel++ {
-		taps := p.forward.of(worker, pixel, size, from, p.channels)
-		p.b.level.DepthwiseGrad(partial[from:], p.dyData[pixel*size+from:], p.xData, taps, block)
+		p.eachBlock(p.spec.N, func(b ops.Block, at int) {
+			b.Columns = min(to, b.Columns) - from
+			if b.Columns > 0 {
+				taps := p.forward.of(worker, pixel, size, at+from, p.columns)
+				p.b.level.DepthwiseGrad(partial[from:], p.dyData[pixel*size+at+from:], p.xData, taps, b)
+			}
+		})
 	}
 }
 
-// addJob adds the partial gradients in their order.
-func (p *depthwise) addJob(_, job int) {
-	from, to := blockRange(len(p.dw), blockSize, job)
-	dw := p.dw[from:to]
+// addJob adds the partial gradients of a tap in their order.
+func (p *depthwise) addJob(_, tap int) {
+	dw := p.dw[tap*p.channels:][:p.channels]
 	clear(dw)
 	for i := range p.partials {
-		ops.Add(dw, p.partial[i*len(p.dw):][from:to])
+		partial := p.partialOf(i)[tap*p.columns:]
+		for image := range p.images {
+			ops.Add(dw, partial[image*p.channels:][:p.channels])
+		}
 	}
 }

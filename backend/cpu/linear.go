@@ -20,7 +20,7 @@ type linearSpec struct {
 	rows          int // of the whole kernel as a matrix
 	from          int // row with which w begins
 	batchNorm     bool
-	relu          bool
+	function      tensor.Function
 	inference     bool
 	constant      bool
 	noInputGrad   bool
@@ -68,7 +68,10 @@ func newLinear[S ops.ConvShape | ops.DenseShape, T ops.Element](b *Backend, spec
 
 // Forward computes y = x·w + b, without b if that is nil.
 func (l *linear) Forward(y, x, w, b tensor.Tensor) {
-	e := ops.Epilogue{ReLU: l.relu}
+	e := ops.Epilogue{ReLU: l.function.IsRectifier()}
+	if !e.ReLU {
+		e.Function = l.function
+	}
 	if b != nil {
 		e.Bias = data(b, l.bias)
 	}

@@ -29,7 +29,7 @@ func (b *Backend) Pool(s backend.PoolSpec) (backend.Activation, error) {
 	if p.floats, err = newFloatCopy(b, 1); err != nil {
 		return nil, err
 	}
-	if err = b.reserve(max(p.yJobs.part, p.xJobs.part)); err != nil {
+	if err = b.reserve(max(p.yJobs.part, 2*p.xJobs.part)); err != nil {
 		return nil, err
 	}
 	p.forwardTask, p.firstTask, p.inputTask = p.forwardJob, p.firstJob, p.inputJob
@@ -123,7 +123,7 @@ func (p *pooling) firstJob(worker, job int) {
 			l.FirstMax(found, most, p.xFloats, taps)
 		} else {
 			l.MaxTaps(most, p.xFloats, taps)
-			ops.ShareMax(found, p.dyFloats[a:b], most, p.xFloats, taps)
+			l.ShareMax(found, p.dyFloats[a:b], most, p.xFloats, taps)
 		}
 	}
 }
@@ -144,7 +144,9 @@ func (p *pooling) inputJob(worker, job int) {
 		case backend.MaxPool:
 			l.RouteTaps(dx, p.dyFloats, p.found, taps)
 		default:
-			ops.RouteShares(dx, p.xFloats[at+from:at+to], p.found, p.most, taps)
+			x := p.b.scratch(worker)[p.xJobs.part:][:to-from] // dx may be x
+			copy(x, p.xFloats[at+from:])
+			l.RouteShares(dx, x, p.found, p.most, taps)
 		}
 		p.dx.store(l, dx, at+from)
 	}

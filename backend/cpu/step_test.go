@@ -83,6 +83,7 @@ func newNetwork(b *Backend) *network {
 	dropout := must(b.Dropout(backend.DropoutSpec{Shape: y4.Shape(), Rate: 0.5, Seed: 1}))
 	full2 := must(b.Dense(backend.DenseSpec{N: n, In: hidden, Out: classes}))
 	loss := must(b.Loss(backend.LossSpec{N: n, Classes: classes}))
+	state := []tensor.Tensor{net.speeds}
 	sgd := must(b.SGD(backend.SGDSpec{Size: size, Decay: []backend.Decay{{Offset: 0, Size: slots[kernel].Size(), Lambda: 0.01}}, Momentum: 0.9, Nesterov: true}))
 
 	net.step = b.Record(func() {
@@ -112,7 +113,7 @@ func newNetwork(b *Backend) *network {
 		conv2.BackwardData(y1, x2, p[kernel2])
 		norm.Backward(x1, g[gamma], g[beta], y1, x1, p[gamma], p[beta])
 		conv.BackwardFilter(g[kernel], g[bias], x1, x)
-		sgd.Step(net.params, []tensor.Tensor{net.speeds}, net.grads)
+		sgd.Step(net.params, state, net.grads)
 	})
 	return net
 }

@@ -25,7 +25,12 @@ var errNoFile = errors.New("not a regular file")
 // syncs, and renames. The old file stays if anything fails. A folder or a device is not replaced. Of
 // several goroutines and processes that write a path at a time, the last one decides. Write removes
 // the new files that a crash has left in the folder.
-func Write(path string, f func(io.Writer) error) (err error) {
+func Write(path string, f func(io.Writer) error) error {
+	return write(path, f, func(*os.File) error { return nil })
+}
+
+// write is Write, which calls ready with the new file once it is synced.
+func write(path string, f func(io.Writer) error, ready func(*os.File) error) (err error) {
 	file, err := create(path)
 	if err != nil {
 		return err
@@ -46,6 +51,9 @@ func Write(path string, f func(io.Writer) error) (err error) {
 		return err
 	}
 	if err := file.Sync(); err != nil {
+		return err
+	}
+	if err := ready(file); err != nil {
 		return err
 	}
 	// A file that is open cannot be renamed on Windows. Elsewhere the lock must last until then.

@@ -14,7 +14,6 @@ import (
 	"github.com/lamina-go/lamina/bench"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/device"
-	"github.com/lamina-go/lamina/nn"
 )
 
 const benchUsage = `Measure the engine on this machine.
@@ -28,7 +27,8 @@ Usage: lamina bench [gemm] [conv] [networks] [step] [flags]
 
 Without a name it measures gemm, conv and networks.
 
-  Compare with the PyTorch or Keras of a Python (see bench/peers):
+  Compare with what a Python has of PyTorch, Keras, ONNX Runtime and OpenVINO
+  (see bench/peers):
   lamina bench networks --peers DIR/bin/python
 
   Without AVX-512, the peers too:
@@ -49,14 +49,14 @@ const maxBatch = 1 << 16
 func (b *benches) command() *cli.Command {
 	g := cli.NewGroup("Measurement")
 	g.StringSliceVar(&b.Models, "models", []string{"vgg11", "vgg13", "vgg16", "vgg19"},
-		"`NAMES` networks, of "+strings.Join(nn.VGGNames(), ", ")+"; step measures vgg19 unless some are given")
+		"`NAMES` networks, of "+strings.Join(bench.Networks(), ", ")+"; step measures vgg19 unless some are given")
 	g.IntVar(&b.Batch, "batch", 128, "`N` images per step; with 1, networks are measured in inference only")
 	g.IntVar(&b.Threads, "threads", runtime.GOMAXPROCS(0), "`N` threads")
 	g.StringVar(&b.Precision, "precision", "fp32",
 		"`TYPE` fp32 or bf16 activations, for conv, networks, step and the peers")
 	g.IntVar(&b.Runs, "runs", 3, "`N` runs of each network, alternating with the others; the best counts")
 	g.StringSliceVar(&b.Peers, "peers", nil,
-		"`PYTHONS` interpreters with torch, or with tensorflow and keras, to compare with")
+		"`PYTHONS` interpreters with torch, keras, onnxruntime or openvino, to compare with")
 	g.BoolVar(&b.Markdown, "markdown", false, "print Markdown, with a description of the machine")
 	g.StringVar(&b.measure, "measure", "", "")
 	g.Lookup("measure").Hidden = true
@@ -83,7 +83,7 @@ func (b *benches) check(f *pflag.FlagSet) error {
 		return errors.New("--models: the list is empty")
 	}
 	for _, model := range b.Models {
-		if err := cli.OneOf("models", model, nn.VGGNames()...); err != nil {
+		if err := cli.OneOf("models", model, bench.Networks()...); err != nil {
 			return err
 		}
 	}

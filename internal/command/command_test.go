@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/lamina-go/lamina/internal/classify/classifytest"
+	"github.com/lamina-go/lamina/internal/classifytest"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/clitest"
 )

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/lamina-go/lamina/internal/classify/classifytest"
+	"github.com/lamina-go/lamina/internal/classifytest"
 	"github.com/lamina-go/lamina/internal/clitest"
 	"github.com/lamina-go/lamina/internal/run"
 )

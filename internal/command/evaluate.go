@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"unicode/utf8"
@@ -13,10 +14,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/lamina-go/lamina/cifar"
+	"github.com/lamina-go/lamina/classify"
 	"github.com/lamina-go/lamina/internal/atomicfile"
-	"github.com/lamina-go/lamina/internal/classify"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/device"
+	"github.com/lamina-go/lamina/internal/infile"
+	"github.com/lamina-go/lamina/internal/run"
 	"github.com/lamina-go/lamina/report"
 )
 
@@ -47,7 +50,7 @@ func newEvaluate() *evaluate {
 // command binds the flags to e, whose values are the defaults.
 func (e *evaluate) command() *cli.Command {
 	g := cli.NewGroup("Evaluation")
-	g.StringVar(&e.data, "data", e.data, "`PATH` dataset, as for train --data (default CIFAR-10, downloaded)")
+	g.StringVar(&e.data, "data", e.data, "`PATH` dataset, as for train --data (default that of the run, else CIFAR-10, downloaded)")
 	g.IntVar(&e.limit, "limit", e.limit, "`N` use the first N images only")
 	g.BoolVar(&e.skipBad, "skip-bad", e.skipBad, "leave out image files of a folder that cannot be read")
 	g.StringVar(&e.confusion, "confusion", e.confusion,
@@ -77,11 +80,15 @@ func (e *evaluate) run(*cli.Call) error {
 			return fmt.Errorf("--confusion %w: name a file in a writable folder, or \"\" for none", err)
 		}
 	}
+	if err := e.dataOfRun(); err != nil {
+		return err
+	}
 	m, b, err := e.open("evaluate")
 	if err != nil {
 		return err
 	}
 	defer b.Close()
+	defer m.Close()
 	if e.data == "" { // a download that would be of no use
 		if err := m.CheckClasses(cifar.Classes()); err != nil {
 			return fmt.Errorf("without --data the dataset is CIFAR-10: %w: name another with --data", err)
@@ -106,7 +113,7 @@ func (e *evaluate) run(*cli.Call) error {
 	if err != nil {
 		return cli.Interruption(ctx, err)
 	}
-	if m.Guessed {
+	if m.Guessed().Preparation {
 		const images = 1000
 		if result.Preparations, err = m.ComparePreparations(ctx, d, images); err != nil {
 			return cli.Interruption(ctx, err)
@@ -126,6 +133,27 @@ func (e *evaluate) run(*cli.Call) error {
 	if !e.json {
 		cli.Stdout.Printf("\nconfusion matrix: %s\n", e.confusion)
 	}
+	return nil
+}
+
+// dataOfRun makes the dataset of a run the default for its model.
+func (e *evaluate) dataOfRun() error {
+	if _, err := os.Stat(filepath.Join(e.path, run.ConfigName)); err != nil || e.data != "" {
+		return nil // not a run
+	}
+	config, err := run.ReadConfig(e.path)
+	if err != nil {
+		return fmt.Errorf("the dataset of the run is unknown: %w, or name a dataset with --data", err)
+	}
+	s := config.Settings
+	if s.Data == "" || s.Data == cifar.BuiltIn {
+		e.data = s.Data
+		return nil
+	}
+	if _, err := os.Stat(s.Data); err != nil {
+		return fmt.Errorf("%s, the dataset of the run: %w: name it with --data", s.Data, infile.Cause(err))
+	}
+	e.data, e.skipBad = s.Data, e.skipBad || s.SkipBad
 	return nil
 }
 

@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/lamina-go/lamina/cifar"
-	"github.com/lamina-go/lamina/internal/classify"
-	"github.com/lamina-go/lamina/internal/classify/classifytest"
+	"github.com/lamina-go/lamina/classify"
+	"github.com/lamina-go/lamina/internal/classifytest"
 	"github.com/lamina-go/lamina/internal/clitest"
 	"github.com/lamina-go/lamina/nn"
 )

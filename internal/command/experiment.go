@@ -58,7 +58,7 @@ func (e *experiments) command() *cli.Command {
 	g := cli.NewGroup("Experiment")
 	g.StringVar(&e.out, "out", e.out, "`FOLDER` of the experiment (default experiments/NAME)")
 	g.StringSliceVar(&e.only, "runs", e.only, "`NAMES` do only these runs, separated by commas: "+runNames())
-	g.DurationVar(&e.saveEvery, "save-every", e.saveEvery, "`TIME` between checkpoints within an epoch")
+	g.DurationVar(&e.saveEvery, "save-every", e.saveEvery, "`TIME` between checkpoints within an epoch, and after epochs if below 30s")
 	groups := append([]cli.Group{g}, e.settings.Flags()...)
 	for _, name := range []string{"save", "save-best"} { // each run saves in its folder
 		cli.Union(groups).Lookup(name).Hidden = true

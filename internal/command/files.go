@@ -8,12 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
-	"github.com/lamina-go/lamina/internal/classify"
+	"github.com/lamina-go/lamina/classify"
 	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/internal/picture"
 )
@@ -93,25 +90,6 @@ func inFolder(path string) *imageFile {
 	return f
 }
 
-// loadAll returns the prepared images of the files, nil for those with errors.
-func loadAll(m *classify.Model, files []*imageFile) [][]float32 {
-	images := make([][]float32, len(files))
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i, f := range files {
-		if f.Error == "" {
-			group.Go(func() error {
-				var err error
-				images[i], err = f.load(m)
-				f.fail(err)
-				return nil
-			})
-		}
-	}
-	group.Wait()
-	return images
-}
-
 // load reads, decodes and prepares the image.
 func (f *imageFile) load(m *classify.Model) ([]float32, error) {
 	file := os.Stdin
@@ -126,15 +104,11 @@ func (f *imageFile) load(m *classify.Model) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := picture.Open(seekable)
+	img, err := classify.Decode(context.Background(), seekable)
 	if err != nil {
 		return nil, err
 	}
-	img, err := p.Decode(context.Background())
-	if err != nil {
-		return nil, err
-	}
-	return m.Prepare(img), nil
+	return m.Prepare(img)
 }
 
 // seeker returns the file, or the contents of a pipe or the like.

@@ -10,14 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lamina-go/lamina/internal/classify"
-	"github.com/lamina-go/lamina/internal/classify/classifytest"
+	"github.com/lamina-go/lamina/classify"
+	"github.com/lamina-go/lamina/internal/classifytest"
 )
 
 // TestPipe reads named pipes: one whose writer comes late, and ones without or with a silent one.
 func TestPipe(t *testing.T) {
 	defer func(was time.Duration) { pipePatience = was }(pipePatience)
-	m, err := classify.Open(classifytest.OpenCPU(t), classifytest.Run(t), classify.Options{})
+	m, err := classify.Open(classifytest.Run(t), classify.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

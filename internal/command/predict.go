@@ -2,13 +2,16 @@ package command
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
 
-	"github.com/lamina-go/lamina/internal/classify"
+	"github.com/lamina-go/lamina/classify"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/device"
 )
@@ -79,14 +82,15 @@ func (p *predict) run(*cli.Call) error {
 		return err
 	}
 	defer b.Close()
+	defer m.Close()
 	files := listImages(p.files)
 	out := newTable(cli.Stdout, p.json, m.Labels(), files)
 	failed := 0
-	for batch := range slices.Chunk(files, m.Batch()) {
-		if err := classifyFiles(m, batch, p.top); err != nil {
+	for some := range slices.Chunk(files, atOnce) {
+		if err := classifyFiles(m, some, p.top); err != nil {
 			return err
 		}
-		for _, f := range batch {
+		for _, f := range some {
 			if err := out.write(f); err != nil {
 				return fmt.Errorf("standard output: %w", err)
 			}
@@ -106,22 +110,39 @@ func (p *predict) run(*cli.Call) error {
 	return nil
 }
 
-// classifyFiles reads the files, at most a batch, and sets their classes or errors.
+// atOnce is how many images are in memory, prepared, at most.
+const atOnce = 128
+
+// classifyFiles sets the classes of the files, or their errors. It reads some while others are
+// classified.
 func classifyFiles(m *classify.Model, files []*imageFile, top int) error {
-	var images []float32
-	var good []*imageFile
-	for i, x := range loadAll(m, files) {
-		if x != nil {
-			images, good = append(images, x...), append(good, files[i])
+	var reading, classifying errgroup.Group
+	reading.SetLimit(runtime.GOMAXPROCS(0))
+	for _, f := range files {
+		if f.Error != "" {
+			continue
 		}
+		reading.Go(func() error {
+			x, err := f.load(m)
+			if f.fail(err); err == nil {
+				classifying.Go(func() error { return f.classify(m, x, top) })
+			}
+			return nil
+		})
 	}
-	predictions, err := m.Classify(images)
-	if err != nil {
-		return err
-	}
-	for i, f := range good {
-		f.Classes, err = predictions[i].Top(top)
+	reading.Wait()
+	return classifying.Wait()
+}
+
+// classify sets the classes of a prepared image. An error is one of the model.
+func (f *imageFile) classify(m *classify.Model, image []float32, top int) error {
+	results, err := m.ClassifyPrepared(context.Background(), image)
+	switch {
+	case errors.Is(err, classify.ErrNotFinite):
 		f.fail(err)
+		return nil
+	case err == nil:
+		f.Classes = results[0].Top(top)
 	}
-	return nil
+	return err
 }

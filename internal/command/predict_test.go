@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lamina-go/lamina/internal/classify"
-	"github.com/lamina-go/lamina/internal/classify/classifytest"
+	"github.com/lamina-go/lamina/classify"
+	"github.com/lamina-go/lamina/internal/classifytest"
 	"github.com/lamina-go/lamina/internal/clitest"
 	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/internal/picture/picturetest"
@@ -87,7 +87,7 @@ func TestNamesOfClasses(t *testing.T) {
 	const red = "\x1b[31mred"
 	labels := slices.Repeat([]string{red}, 10)
 	var text bytes.Buffer
-	classes := slices.Repeat([]classify.Class{{Name: red, Probability: 0.1}}, 3)
+	classes := slices.Repeat([]classify.Class{{Label: red, Probability: 0.1}}, 3)
 	if err := newTable(&text, false, labels, nil).write(&imageFile{Name: "a", Classes: classes}); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestOtherSize(t *testing.T) {
 	files := decode(t, clitest.Expect(t, clitest.Command(t, "predict", file, image, "--json"), 0, guessed))
 	names := func(f imageFile) (names []string) {
 		for _, s := range f.Classes {
-			names = append(names, s.Name)
+			names = append(names, s.Label)
 		}
 		slices.Sort(names)
 		return names
@@ -198,11 +198,11 @@ func TestOrientation(t *testing.T) {
 	files := decode(t, clitest.Expect(t, clitest.Command(t, args...), 0))
 	byName := map[string]float64{}
 	for _, c := range files[0].Classes {
-		byName[c.Name] = c.Probability
+		byName[c.Label] = c.Probability
 	}
 	for _, c := range files[1].Classes { // JPEG loses a little in each
-		if p := byName[c.Name]; max(p, c.Probability)-min(p, c.Probability) > 0.05 {
-			t.Errorf("%s: %.3f upright, %.3f on its side", c.Name, p, c.Probability)
+		if p := byName[c.Label]; max(p, c.Probability)-min(p, c.Probability) > 0.05 {
+			t.Errorf("%s: %.3f upright, %.3f on its side", c.Label, p, c.Probability)
 		}
 	}
 }
@@ -225,8 +225,8 @@ func TestBadCommands(t *testing.T) {
 	}
 	cut := saveCut(t, m, filepath.Join(dir, "cut.h5"))
 	s := classifytest.Small(32, 32)
-	s.Input = tensor.Shape{32, 32, 1}
-	grey := classifytest.Untrained(t, s)
+	s.Input = tensor.Shape{32, 32, 4}
+	four := classifytest.Untrained(t, s)
 	run := classifytest.Run(t)
 	for _, test := range []struct {
 		code  int
@@ -263,7 +263,7 @@ func TestBadCommands(t *testing.T) {
 		{1, []string{damaged, "checksum"}, []string{"predict", damaged, image}},
 		{1, []string{image, "HDF5"}, []string{"predict", image, image}},
 		{1, []string{cut, infile.Damaged}, []string{"predict", cut, image}},
-		{1, []string{"model", "1 channels"}, []string{"predict", grey, image}},
+		{1, []string{"model", "4 channels"}, []string{"predict", four, image}},
 		{1, []string{"--labels", labels, "2 for the 10 classes"}, []string{"predict", run, image, "--labels", labels}},
 		{1, []string{"--labels", "0 for the 10 classes"}, []string{"predict", run, image, "--labels", empty}},
 		{2, []string{"--confusion", half, ".png"}, []string{"evaluate", run, "--confusion", half}},

@@ -83,12 +83,12 @@ func (s *server) run(*cli.Call) error {
 		return err
 	}
 	defer b.Close()
+	defer m.Close()
 	ctx := cli.Context("stopping once the requests that have arrived are answered; Ctrl-C again ends at once")
 	server, err := serve.New(m, s.top, s.hosts...)
 	if err != nil {
 		return err
 	}
-	defer server.Close()
 	listener, err := net.Listen("tcp", s.listen)
 	if op := (*net.OpError)(nil); errors.As(err, &op) {
 		err = op.Err // the address is known
@@ -96,6 +96,6 @@ func (s *server) run(*cli.Call) error {
 	if err != nil {
 		return fmt.Errorf("--listen %s: %w: choose another port or host", s.listen, err)
 	}
-	cli.Stdout.Printf("serving %s at http://%s\n", m.Name, listener.Addr())
+	cli.Stdout.Printf("serving %s at http://%s\n", m.Name(), listener.Addr())
 	return server.Serve(ctx, listener)
 }

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/lamina-go/lamina/internal/classify/classifytest"
+	"github.com/lamina-go/lamina/internal/classifytest"
 	"github.com/lamina-go/lamina/internal/clitest"
 )
 

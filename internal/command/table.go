@@ -38,7 +38,7 @@ func (t *table) write(f *imageFile) error {
 	}
 	row := fmt.Sprintf("%-*s", t.name, printable(f.Name))
 	for _, c := range f.Classes {
-		row += fmt.Sprintf("  %-*s %6.2f %%", t.class, printable(c.Name), 100*c.Probability)
+		row += fmt.Sprintf("  %-*s %6.2f %%", t.class, printable(c.Label), 100*c.Probability)
 	}
 	_, err := fmt.Fprintln(t.out, row)
 	return err

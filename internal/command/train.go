@@ -12,9 +12,10 @@ import (
 
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/run"
+	"github.com/lamina-go/lamina/nn"
 )
 
-const trainUsage = `Train a VGG network to classify 32x32 images.
+const trainUsage = `Train a VGG or a ResNet to classify 32x32 images.
 
 Usage: lamina train [flags]
 
@@ -50,7 +51,7 @@ func (t *train) command() *cli.Command {
 	g.StringVar(&t.out, "out", t.out, "`FOLDER` new folder for the results (default runs/MODEL-DATE-TIME)")
 	g.StringVar(&t.resume, "resume", t.resume, "`FOLDER` resume the run in this folder with its settings; only "+
 		"--"+strings.Join(run.MayChange(), ", --")+" may change")
-	g.DurationVar(&t.saveEvery, "save-every", t.saveEvery, "`TIME` between checkpoints within an epoch")
+	g.DurationVar(&t.saveEvery, "save-every", t.saveEvery, "`TIME` between checkpoints within an epoch, and after epochs if below 30s")
 	g.BoolVar(&t.summary, "summary", t.summary, "print the table of layers and exit")
 	return &cli.Command{Name: "train", Summary: "train a network, or resume a run", Usage: trainUsage,
 		Flags: append(t.Settings.Flags(), g), Check: t.check, Run: t.run}
@@ -67,6 +68,12 @@ func (t *train) check(flags *pflag.FlagSet) error {
 	}
 	if err := cmp.Or(notEmpty(flags, "out", "resume"), aboveZero("save-every", t.saveEvery)); err != nil {
 		return err
+	}
+	if slices.Contains(nn.ResNetNames(), t.Model) {
+		if flags.Changed("dropout") && t.Dropout != 0 || !t.BatchNorm {
+			return fmt.Errorf("--model %s has batch normalization and no dropout: omit --dropout and --bn", t.Model)
+		}
+		t.Dropout = 0
 	}
 	if err := t.Absolute(); err != nil || t.resume != "" {
 		return err // flags are checked together with the settings of the run

@@ -98,8 +98,14 @@ func (o *Options) Open(convolutions map[string]string) (backend.Backend, error) 
 
 // Notes returns what a user should know of a backend opened with these options.
 func (o *Options) Notes(b backend.Backend) (notes []string) {
-	if _, ok := b.(*cpu.Backend); !ok || o.Precision != "bf16" {
+	if _, ok := b.(*cpu.Backend); !ok {
 		return nil
+	}
+	if n := runtime.NumCPU(); o.Threads > n {
+		notes = append(notes, fmt.Sprintf("%d threads on %d cores are slower than %d", o.Threads, n, n))
+	}
+	if o.Precision != "bf16" {
+		return notes
 	}
 	if level, _ := ops.Best(); level < ops.AVX512BF16 {
 		notes = append(notes, "this machine has no bf16 instructions: emulated bf16 is slower than fp32")

@@ -1,25 +1,28 @@
 package device
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 )
 
-// Requiring a missing card is an error that names the alternative.
-func TestNoCard(t *testing.T) {
-	for _, test := range []struct{ backend, precision, words string }{
-		{"cudnn", "fp32", "--backend cpu"},
-		{"auto", "tf32", "fp32 or bf16"},
-	} {
+// More threads than cores are accepted, since results do not depend on them, but are worth a note.
+func TestThreads(t *testing.T) {
+	cores := runtime.NumCPU()
+	for _, threads := range []int{0, 1, cores, cores + 1, MaxThreads} {
 		o := Defaults()
-		o.Backend, o.Precision = test.backend, test.precision
-		b, err := o.Open(nil)
-		if err == nil {
-			b.Close()
-			t.Skip("there is a card")
+		o.Backend, o.Threads = "cpu", threads
+		if err := o.Check(); err != nil {
+			t.Fatal(err)
 		}
-		if !strings.Contains(err.Error(), test.words) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s, %s: %v", test.backend, test.precision, err)
+		b, err := o.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		notes := strings.Join(o.Notes(b), "\n")
+		b.Close()
+		if got := strings.Contains(notes, "slower"); got != (threads > cores) {
+			t.Errorf("%d threads on %d cores: notes %q", threads, cores, notes)
 		}
 	}
 }

@@ -117,10 +117,7 @@ func (w *work) begun() bool {
 }
 
 // trained reports whether the run has weights of its own.
-func (w *work) trained() bool {
-	_, err := os.Stat(filepath.Join(w.path, run.CheckpointName))
-	return err == nil || w.finished()
-}
+func (w *work) trained() bool { return run.HasCheckpoint(w.path) || w.finished() }
 
 // agrees reports an error if the folder has a run with other settings.
 func (w *work) agrees() error {

@@ -136,6 +136,18 @@ func (d *Dataset) ReadFloats(dst []float32, first int) error {
 	})
 }
 
+// Block returns how many elements to read at a time, or a multiple of that, so that each chunk is
+// decompressed once. It is 1 for data without chunks.
+func (d *Dataset) Block() int {
+	if d.chunks == nil {
+		return 1
+	}
+	if d.chunks.dims[0] >= d.shape[0] {
+		return d.n
+	}
+	return d.n / d.shape[0] * d.chunks.dims[0]
+}
+
 // pieceBytes is the size of a read of contiguous data.
 const pieceBytes = 1 << 18
 

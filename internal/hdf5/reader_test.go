@@ -180,6 +180,18 @@ func TestLayouts(t *testing.T) {
 					}
 				}
 			}
+			// No chunk is part of two blocks.
+			if c := d.chunks; c != nil {
+				row := d.n / d.shape[0]
+				for first := 0; first < d.shape[0]; first += c.dims[0] {
+					last := min(first+c.dims[0], d.shape[0]) - 1
+					if a, b := first*row/d.Block(), (last*row+row-1)/d.Block(); a != b {
+						t.Errorf("%s: %s: a chunk in rows %d to %d is part of blocks %d and %d of %d elements", name, path, first, last, a, b, d.Block())
+					}
+				}
+			} else if d.Block() != 1 {
+				t.Errorf("%s: %s: blocks of %d elements, want 1", name, path, d.Block())
+			}
 			for _, r := range [][2]int{{-1, 1}, {n, 1}, {0, n + 1}, {n - 1, 2}, {math.MaxInt, 2}} {
 				if d.ReadFloats(make([]float32, r[1]), r[0]) == nil {
 					t.Errorf("%s: %s gives elements %d, %d of them", name, path, r[0], r[1])

@@ -13,11 +13,12 @@ import (
 func (s *Settings) Flags() []cli.Group {
 	network := cli.NewGroup("Network")
 	network.StringVar(&s.Model, "model", s.Model,
-		"`NAME` "+strings.Join(nn.VGGNames(), ", ")+" (columns A to E of the paper)")
+		"`NAME` "+strings.Join(nn.VGGNames(), ", ")+" (columns A to E of the paper), "+
+			strings.Join(nn.ResNetNames(), " or "))
 	network.BoolVar(&s.BatchNorm, "bn", s.BatchNorm,
-		"batch normalization after each layer with weights; --bn=false omits it")
+		"batch normalization after each layer with weights; --bn=false omits it from a VGG")
 	network.Float32Var(&s.Dropout, "dropout", s.Dropout,
-		"`RATE` dropout after the two hidden dense layers, from 0 to below 1")
+		"`RATE` dropout after the two hidden dense layers of a VGG, from 0 to below 1")
 	network.StringVar(&s.Init, "init", s.Init,
 		"`NAME` initial weights: he_normal, glorot_uniform, normal or normal:DEVIATION")
 	network.StringVar(&s.Pretrained, "pretrained", s.Pretrained,

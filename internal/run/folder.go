@@ -15,8 +15,8 @@ import (
 
 	"github.com/klauspost/cpuid/v2"
 
+	"github.com/lamina-go/lamina/classify"
 	"github.com/lamina-go/lamina/internal/atomicfile"
-	"github.com/lamina-go/lamina/internal/classify"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/device"
 	"github.com/lamina-go/lamina/internal/filelock"
@@ -101,7 +101,7 @@ func create(path string, c Config) (*Folder, error) {
 	if err := d.acquire(); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{ConfigName, HistoryName, CheckpointName} {
+	for _, name := range []string{ConfigName, HistoryName, CheckpointName, PreviousName} {
 		if _, err := os.Lstat(d.File(name)); err == nil {
 			d.Close()
 			if name != ConfigName {
@@ -232,25 +232,6 @@ func (d *Folder) acquire() (err error) {
 
 // File returns the path of a file in the folder.
 func (d *Folder) File(name string) string { return filepath.Join(d.Path, name) }
-
-// hasCheckpoint reports whether the run has saved anything.
-func (d *Folder) hasCheckpoint() bool {
-	_, err := os.Lstat(d.File(CheckpointName))
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
-// checkSpace reports an error if the disk is known to have no space for checkpoints of this many
-// bytes. A new one is written beside the old one before it replaces it.
-func (d *Folder) checkSpace(checkpoint int64) error {
-	need := checkpoint
-	if !d.hasCheckpoint() {
-		need *= 2
-	}
-	if left, known := space(d.Path); known && left < need {
-		return fmt.Errorf("%s: the disk has %.0f MB left, but saving takes %.0f: free some, or name a folder on another disk", d.Path, float64(left)/1e6, float64(need)/1e6)
-	}
-	return nil
-}
 
 // update stores changed settings, and what is known since.
 func (d *Folder) update(s Settings, f Facts, convolutions map[string]string) error {

@@ -1,7 +1,7 @@
 package run
 
 import (
-	"math"
+	"errors"
 	"os"
 	"runtime"
 	"strings"
@@ -40,18 +40,27 @@ func TestCheckSpace(t *testing.T) {
 	if err := d.checkSpace(1); err != nil {
 		t.Error(err)
 	}
-	const much = math.MaxInt64 / 2
-	err := d.checkSpace(much)
 	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
 		t.Skip("the free space of a disk is unknown here")
 	}
-	if err == nil || !strings.Contains(err.Error(), "saving takes 9223372036855: free some") {
-		t.Errorf("error %v, want that twice as much is needed", err)
-	}
-	if err := os.WriteFile(d.File(CheckpointName), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.checkSpace(much); err == nil || !strings.Contains(err.Error(), "saving takes 4611686018427:") {
-		t.Errorf("error %v, want that as much is needed", err)
+	const much = 1e15
+	for _, c := range []struct {
+		name string // of a file that exists
+		size int64
+		want string // MB
+	}{
+		{"", 0, "3000000000"},
+		{CheckpointName, 0, "3000000000"}, // a damaged file does not count
+		{CheckpointName, 1e9, "2999999000"},
+		{PreviousName, 2e9, "2999997000"},
+	} {
+		if c.name != "" {
+			if err := errors.Join(os.WriteFile(d.File(c.name), nil, 0o644), os.Truncate(d.File(c.name), c.size)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := d.checkSpace(much); err == nil || !strings.Contains(err.Error(), "saving takes "+c.want+": free some") {
+			t.Errorf("error %v, want that %s MB are needed", err, c.want)
+		}
 	}
 }

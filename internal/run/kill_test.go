@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -194,6 +195,28 @@ func sameAfterKills(t *testing.T, want result, took time.Duration, more ...strin
 	})
 }
 
+// A run that is killed in an epoch after some that were not saved repeats those to the same bits,
+// curves and best model.
+func TestKilledAfterUnsavedEpochs(t *testing.T) {
+	clitest.Once(t)
+	args := func(dir string) []string {
+		return small(dir, "--epochs", "4", "--tensorboard", dir, "--save", filepath.Join(dir, "best.h5"), "--save-best")
+	}
+	alone, dir := filepath.Join(t.TempDir(), "alone"), filepath.Join(t.TempDir(), "run")
+	succeed(t, args(alone)...)
+	p := start(t, args(dir)...)
+	p.Await("epoch 3/4")
+	p.Kill()
+	p.End()
+	t.Logf("the checkpoint is of epoch %d, after 3", read(t, dir).Position.Epoch)
+	succeed(t, "--resume", dir)
+	same(t, dir, read(t, alone))
+	sameEvents(t, dir)
+	if fingerprint(t, filepath.Join(dir, "best.h5")) != fingerprint(t, filepath.Join(alone, "best.h5")) {
+		t.Error("the best model is another")
+	}
+}
+
 // sameEvents compares the sizes of the TensorBoard files with those of files written at once.
 func sameEvents(t *testing.T, dir string) {
 	t.Helper()
@@ -368,6 +391,57 @@ func TestKeepsTheCheckpoint(t *testing.T) {
 			t.Fatal(err)
 		}
 		fail(t, 1, []string{checkpoint, "cut off"}, again...)
+	})
+}
+
+// A run whose last checkpoint is damaged resumes from the one before, to the same bits.
+func TestResumesFromThePreviousCheckpoint(t *testing.T) {
+	clitest.Once(t)
+	dir := filepath.Join(t.TempDir(), "run")
+	succeed(t, small(dir, "--save-every", "1ms", "--tensorboard", dir)...)
+	want := read(t, dir)
+	last, previous := filepath.Join(dir, run.CheckpointName), filepath.Join(dir, run.PreviousName)
+	zero := func(t *testing.T, path string) {
+		all := size(t, path)
+		if err := errors.Join(os.Truncate(path, 0), os.Truncate(path, all)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cut := func(t *testing.T, path string) {
+		if err := os.Truncate(path, 100e6); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name, says string
+		damage     func(t *testing.T, path string)
+	}{
+		{"bit flipped", "is damaged", func(t *testing.T, path string) { flip(t, path, 100e6) }},
+		{"cut off", "is damaged", cut},
+		{"zeros", "is damaged", zero},
+		{"absent", "is missing", func(t *testing.T, path string) { os.Remove(path) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.damage(t, last)
+			text := succeed(t, "--resume", dir, "--save-every", "1ms")
+			if note := last + " " + c.says + ": the run resumes from " + run.PreviousName; strings.Count(text, note) != 1 {
+				t.Errorf("%q is not in what the program prints:\n%s", note, text)
+			}
+			same(t, dir, want)
+		})
+	}
+	sameEvents(t, dir)
+	t.Run("both damaged", func(t *testing.T) {
+		zero(t, last)
+		cut(t, previous)
+		fail(t, 1, []string{last, previous, "checksum"}, "--resume", dir)
+		fail(t, 1, []string{last, "or name " + previous},
+			small(filepath.Join(t.TempDir(), "other"), "--pretrained", dir)...)
+		os.Remove(last)
+		fail(t, 1, []string{last, previous, "checksum"}, "--resume", dir)
+		os.Remove(previous)
+		clitest.Put(t, nil, last)
+		fail(t, 1, []string{last, "damaged"}, "--resume", dir)
 	})
 }
 

@@ -104,8 +104,9 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 		return nil, j.fitting(err, network, setup)
 	}
 	save.trainer = t
+	restored := ""
 	if dir.hasCheckpoint() {
-		if err = t.Resume(setup.Checkpoint); err == nil {
+		if restored, err = dir.restore(t); err == nil {
 			save.resume(j.SaveAgain)
 		}
 	} else {
@@ -128,7 +129,7 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 		}
 	}
 	if path := j.Settings.TensorBoard; path != "" {
-		if board, err = report.OpenTensorBoard(path, t.History); err != nil {
+		if board, err = report.OpenTensorBoard(path, t.History, dir.undone(t.History)); err != nil {
 			return nil, fmt.Errorf("--tensorboard %w", err)
 		}
 		defer board.Close()
@@ -143,9 +144,11 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	if err := errors.Join(dir.update(settings, facts, device.Convolutions(j.backend)), dir.writeHistory(t.History)); err != nil {
 		return nil, err
 	}
-	notes := data.Notes
-	if note := rateNote(setup.Schedule, t.Step, t.Steps(), before, settings.Epochs); note != "" {
-		notes = append(slices.Clip(notes), note)
+	notes := slices.Clip(data.Notes)
+	for _, note := range []string{restored, rateNote(setup.Schedule, t.Step, t.Steps(), before, settings.Epochs)} {
+		if note != "" {
+			notes = append(notes, note)
+		}
 	}
 	j.Progress.begin(j.backend, dir, t, notes)
 	if err = cli.Interruption(ctx, t.Run(ctx)); err == nil {

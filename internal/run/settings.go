@@ -68,7 +68,7 @@ func (s *Settings) Check() error {
 	_, badRate := nn.ParseSchedule(s.LR)
 	_, badInit := nn.ParseInit(s.Init)
 	return cmp.Or(
-		cli.OneOf("model", s.Model, nn.VGGNames()...),
+		cli.OneOf("model", s.Model, nn.Names()...),
 		cli.Fraction("dropout", s.Dropout),
 		cli.Of("init", badInit),
 		cli.AtLeast("limit", s.Limit, 0),
@@ -105,7 +105,7 @@ func (s *Settings) checkSave() error {
 
 // Network returns the network for classes of these names.
 func (s *Settings) Network(labels []string) (*nn.Network, error) {
-	sequential, err := nn.VGG(s.Model, nn.VGGOptions{
+	sequential, err := nn.Named(s.Model, nn.VGGOptions{
 		Input: tensor.Shape{cifar.Size, cifar.Size, cifar.Channels}, Classes: len(labels),
 		BatchNorm: s.BatchNorm, Dropout: s.Dropout, L2: s.WeightDecay})
 	if err != nil {
@@ -136,7 +136,7 @@ func (s *Settings) Training(d *cifar.Dataset) (nn.Config, error) {
 	return nn.Config{
 		Data:       d.Training(s.normalization(), s.Augment, s.Seed),
 		Validation: d.Validation(s.normalization()),
-		Epochs:     s.Epochs, Batch: s.Batch, Schedule: schedule.WarmUp(s.Warmup),
+		Epochs:     s.Epochs, Batch: s.Batch, Schedule: nn.WarmUp(schedule, s.Warmup),
 		Momentum: s.Momentum, Init: init, Seed: s.Seed, Settings: s.fixed(),
 	}, nil
 }

@@ -50,6 +50,10 @@ func (s *Settings) openPretrained(ctx context.Context, progress func(done, total
 		}
 	}
 	if f, err = keras.Open(path); err != nil {
+		previous := nn.PreviousCheckpoint(path)
+		if _, older := os.Stat(previous); older == nil {
+			err = fmt.Errorf("%w, or name %s", err, previous)
+		}
 		return nil, "", fmt.Errorf("--pretrained: %w", err)
 	}
 	return f, path, nil

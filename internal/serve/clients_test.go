@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lamina-go/lamina/internal/classify/classifytest"
+	"github.com/lamina-go/lamina/internal/classifytest"
 	"github.com/lamina-go/lamina/internal/picture"
 	"github.com/lamina-go/lamina/internal/picture/picturetest"
 )
@@ -221,10 +221,10 @@ func TestHost(t *testing.T) {
 func hold(s *Server) (held *atomic.Int32, release func()) {
 	held = new(atomic.Int32)
 	gate := make(chan struct{})
-	s.batcher.observe = func(n int) {
+	s.model.OnBatch(func(n int) {
 		held.Add(int32(n))
 		<-gate
-	}
+	})
 	return held, sync.OnceFunc(func() { close(gate) })
 }
 
@@ -242,7 +242,7 @@ func TestGone(t *testing.T) {
 	group.Go(func() {
 		h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "POST", predictPath, bytes.NewReader(picture)))
 	})
-	await(t, func() bool { return len(s.batcher.queue) == 1 })
+	await(t, func() bool { return s.waiting.Load() == 2 })
 	cancel()
 	release()
 	group.Wait()
@@ -288,7 +288,7 @@ func await(t testing.TB, condition func() bool) {
 func TestShutdown(t *testing.T) {
 	const clients = 100
 	s, want := newTestServer(t), classifytest.Probabilities(t, 0, clients)
-	held, release := hold(s)
+	_, release := hold(s)
 	defer release()
 	address, stop := listen(t, s)
 	var group sync.WaitGroup
@@ -308,7 +308,7 @@ func TestShutdown(t *testing.T) {
 			classifytest.Check(t, a.Pictures[0].Classes, 3, want[i])
 		})
 	}
-	await(t, func() bool { return int(held.Load())+len(s.batcher.queue) == clients })
+	await(t, func() bool { return s.waiting.Load() == clients })
 	group.Go(stop)
 	await(t, func() bool { // until the port is closed
 		c, err := net.Dial("tcp", address)

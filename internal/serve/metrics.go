@@ -20,7 +20,7 @@ type metrics struct {
 func newMetrics(s *Server) *metrics {
 	vm.ExposeMetadata(true)
 	set := vm.NewSet()
-	set.NewGauge("lamina_queue_pictures", func() float64 { return float64(len(s.batcher.queue)) })
+	set.NewGauge("lamina_queue_pictures", func() float64 { return float64(s.waiting.Load()) })
 	return &metrics{
 		set:        set,
 		seconds:    set.NewPrometheusHistogram("lamina_predict_seconds"),

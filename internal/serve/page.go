@@ -11,7 +11,7 @@ import (
 	"strconv"
 
 	"github.com/lamina-go/lamina/cifar"
-	"github.com/lamina-go/lamina/internal/classify"
+	"github.com/lamina-go/lamina/classify"
 )
 
 //go:embed page
@@ -52,9 +52,9 @@ func newPage(m *classify.Model) (page, error) {
 	if err != nil {
 		return nil, err
 	}
-	height, width := m.Size()
+	input := m.Input()
 	var index bytes.Buffer
-	err = t.Execute(&index, map[string]any{"Name": m.Name, "Classes": m.Labels(), "Height": height, "Width": width,
+	err = t.Execute(&index, map[string]any{"Name": m.Name(), "Classes": m.Labels(), "Height": input[0], "Width": input[1],
 		"Samples": samples, "MaxBody": maxBody >> 20})
 	p["/"] = pageFile{"text/html; charset=utf-8", index.Bytes()}
 	return p, err

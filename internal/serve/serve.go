@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
-	"github.com/lamina-go/lamina/internal/classify"
+	"github.com/lamina-go/lamina/classify"
 )
 
 // The limits of a request. The bodies and the decoded images of all clients together have limits
@@ -22,6 +23,8 @@ const (
 	maxPixels = 32 << 20 // of an image, and of all that are decoded at a time
 	maxImages = 256
 	maxHead   = 16 << 10 // bytes
+	// maxWaiting are the images that wait or are classified.
+	maxWaiting = 1024
 	// maxConnections counts those whose request has not begun, too.
 	maxConnections = 1024
 )
@@ -32,8 +35,10 @@ type Server struct {
 	model       *classify.Model
 	top         int
 	timeouts    timeouts
-	batcher     *batcher
 	connections int // at most
+	maxWaiting  int64
+	waiting     atomic.Int64          // images
+	failed      atomic.Pointer[error] // why the model no longer computes
 	bodies      *intake
 	pixels      *semaphore.Weighted
 	hosts       []string // names that it answers to, beside those of hostCheck
@@ -58,7 +63,7 @@ func (t timeouts) request() time.Duration { return t.body + t.answer }
 // answers to hosts, too: see [Server.Serve].
 func New(m *classify.Model, top int, hosts ...string) (*Server, error) {
 	s := &Server{model: m, top: top, hosts: hosts, host: func(*http.Request) error { return nil },
-		connections: maxConnections, bodies: newIntake(), pixels: semaphore.NewWeighted(maxPixels),
+		connections: maxConnections, maxWaiting: maxWaiting, bodies: newIntake(), pixels: semaphore.NewWeighted(maxPixels),
 		timeouts: timeouts{head: 10 * time.Second, body: 30 * time.Second, answer: 30 * time.Second,
 			idle: 2 * time.Minute, stop: 2 * time.Second}}
 	var err error
@@ -66,12 +71,9 @@ func New(m *classify.Model, top int, hosts ...string) (*Server, error) {
 		return nil, err
 	}
 	s.metrics = newMetrics(s)
-	s.batcher = newBatcher(m, s.observeBatch)
+	m.OnBatch(s.observeBatch)
 	return s, nil
 }
-
-// Close ends the server, which must have no requests.
-func (s *Server) Close() { s.batcher.close() }
 
 // Serve answers the connections of a listener until ctx is done. Then it accepts no more and
 // answers the requests that it has. At a loopback address it answers only requests whose host is a

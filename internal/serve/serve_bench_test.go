@@ -14,8 +14,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/lamina-go/lamina/internal/classify"
-	"github.com/lamina-go/lamina/internal/classify/classifytest"
+	"github.com/lamina-go/lamina/classify"
+	"github.com/lamina-go/lamina/internal/classifytest"
 	"github.com/lamina-go/lamina/internal/device"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
@@ -72,7 +72,7 @@ func BenchmarkServe(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer s.Close()
+	defer known.Close()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)

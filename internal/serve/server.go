@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/lamina-go/lamina/internal/classify"
+	"github.com/lamina-go/lamina/classify"
 	"github.com/lamina-go/lamina/internal/picture"
 )
 
@@ -88,8 +88,8 @@ func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // health answers /healthz: whether images can be classified.
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) error {
-	if err := s.batcher.failure(); err != nil {
-		return err
+	if err := s.failed.Load(); err != nil {
+		return *err
 	}
 	return writeJSON(w, map[string]string{"status": "ok"})
 }

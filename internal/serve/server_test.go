@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log"
 	"math"
 	"mime/multipart"
 	"net"
@@ -19,8 +20,8 @@ import (
 
 	"golang.org/x/image/tiff"
 
-	"github.com/lamina-go/lamina/internal/classify"
-	"github.com/lamina-go/lamina/internal/classify/classifytest"
+	"github.com/lamina-go/lamina/classify"
+	"github.com/lamina-go/lamina/internal/classifytest"
 	"github.com/lamina-go/lamina/internal/picture/picturetest"
 	"github.com/lamina-go/lamina/nn"
 )
@@ -34,7 +35,7 @@ func TestMain(m *testing.M) {
 // newTestServer returns a server of the small model.
 func newTestServer(t testing.TB) *Server {
 	t.Helper()
-	m, err := classify.Open(classifytest.OpenCPU(t), classifytest.Run(t), classify.Options{})
+	m, err := classify.Open(classifytest.Run(t), classify.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func serverOf(t testing.TB, m *classify.Model) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() { m.Close() })
 	return s
 }
 
@@ -273,7 +274,7 @@ func TestPage(t *testing.T) {
 
 // TestSamples offers images of shapes only to a model of shapes.
 func TestSamples(t *testing.T) {
-	m, err := classify.Open(classifytest.OpenCPU(t), classifytest.Run(t), classify.Options{Labels: strings.Fields("a b c d e f g h i j")})
+	m, err := classify.Open(classifytest.Run(t), classify.Options{Labels: strings.Fields("a b c d e f g h i j")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,15 +335,31 @@ func TestDiverged(t *testing.T) {
 	checkProblem(t, post(serverOf(t, known).handler(), predictPath, "", bytes.NewReader(classifytest.PNG(t, 0))).Result(), 500, "diverged")
 }
 
-// TestBusy fills a queue without a reader.
+// TestPanic has a batch that panics. The server goes on, and says that something is wrong.
+func TestPanic(t *testing.T) {
+	log.SetOutput(io.Discard)
+	defer log.SetOutput(os.Stderr)
+	s := newTestServer(t)
+	h, picture := s.handler(), classifytest.PNG(t, 0)
+	s.model.OnBatch(func(int) { panic("fault") })
+	checkProblem(t, post(h, predictPath, "", bytes.NewReader(picture)).Result(), 500, "internal error", "fault")
+	s.model.OnBatch(func(int) {})
+	readAnswer(t, post(h, predictPath, "", bytes.NewReader(picture)))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", "/healthz", nil))
+	checkProblem(t, w.Result(), 500, "internal error")
+}
+
+// TestBusy sends images while a batch takes long, and while too many wait.
 func TestBusy(t *testing.T) {
 	s := newTestServer(t)
 	s.timeouts.body, s.timeouts.answer = 25*time.Millisecond, 25*time.Millisecond
-	real := s.batcher
-	s.batcher = &batcher{queue: make(chan *request, 1)}
-	defer func() { s.batcher = real }()
+	_, release := hold(s)
+	defer release()
 	h := s.handler()
 	checkProblem(t, post(h, predictPath, "", bytes.NewReader(classifytest.PNG(t, 0))).Result(), 503, "waited")
+	await(t, func() bool { return s.waiting.Load() == 0 })
+	s.maxWaiting = 0
 	checkProblem(t, post(h, predictPath, "", bytes.NewReader(classifytest.PNG(t, 0))).Result(), 503, "queue is full")
 	checkFree(t, s)
 	s.bodies.free = 0

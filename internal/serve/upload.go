@@ -7,16 +7,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"mime"
 	"mime/multipart"
 	"net/http"
 	"strconv"
 
-	"github.com/lamina-go/lamina/internal/classify"
+	"github.com/lamina-go/lamina/classify"
 	"github.com/lamina-go/lamina/internal/picture"
 )
 
-var errTooSlow = errors.New("the server is busy: the image waited too long, try again in a moment")
+// Errors of a busy server.
+var (
+	errTooSlow   = errors.New("the server is busy: the image waited too long, try again in a moment")
+	errQueueFull = errors.New("the server is busy: its queue is full, try again in a moment")
+)
 
 // answer is the body of an answer of /v1/predict.
 type answer struct {
@@ -33,9 +38,11 @@ type uploaded struct {
 
 // upload is an image of a request.
 type upload struct {
-	name string
-	*request
-	err error // why there is no request
+	name    string
+	done    chan struct{} // closed when the following are set
+	result  classify.Result
+	err     error // of the image
+	failure error // of the request
 }
 
 // predict answers /v1/predict. The body is an image, or a form with several.
@@ -61,9 +68,9 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	a := answer{Model: s.model.Name}
+	a := answer{Model: s.model.Name()}
 	for i := range uploads {
-		u, err := s.await(&uploads[i], top)
+		u, err := s.await(uploads[i], top)
 		if err != nil {
 			return err
 		}
@@ -76,7 +83,7 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 }
 
 // allBad returns the error of the first image if all images have one.
-func allBad(uploads []upload) error {
+func allBad(uploads []*upload) error {
 	for _, u := range uploads {
 		if u.err == nil {
 			return nil
@@ -87,23 +94,22 @@ func allBad(uploads []upload) error {
 
 // await waits for the classes of an image. An error is one of the whole request.
 func (s *Server) await(u *upload, top int) (uploaded, error) {
+	<-u.done
 	result := uploaded{Name: u.name}
-	if u.err == nil {
-		prediction, err := u.wait()
-		if err != nil {
-			return result, err
-		}
-		result.Classes, u.err = prediction.Top(top)
-	}
-	if u.err != nil {
+	switch {
+	case u.failure != nil:
+		return result, u.failure
+	case u.err != nil:
 		result.Error = u.err.Error()
+	default:
+		result.Classes = u.result.Top(top)
 	}
 	s.observeImage(u.err == nil)
 	return result, nil
 }
 
 // read reads the images of a body and queues them.
-func (s *Server) read(ctx context.Context, contentType string, body io.Reader) ([]upload, error) {
+func (s *Server) read(ctx context.Context, contentType string, body io.Reader) ([]*upload, error) {
 	kind, parameters, err := mime.ParseMediaType(contentType)
 	if kind != "multipart/form-data" {
 		data, err := io.ReadAll(body)
@@ -114,12 +120,12 @@ func (s *Server) read(ctx context.Context, contentType string, body io.Reader) (
 			return nil, problemf(http.StatusBadRequest, "the body is empty: send an image, or a form of images")
 		}
 		u, err := s.enqueue(ctx, "", data)
-		return []upload{u}, err
+		return []*upload{u}, err
 	}
 	if err != nil || parameters["boundary"] == "" {
 		return nil, problemf(http.StatusBadRequest, "Content-Type: a form requires a boundary")
 	}
-	var uploads []upload
+	var uploads []*upload
 	form := multipart.NewReader(body, parameters["boundary"])
 	for {
 		field, err := form.NextPart()
@@ -156,18 +162,47 @@ func brokenBody(err error) error {
 	return problemf(http.StatusBadRequest, "the body is cut off, or not the form that its Content-Type claims: %w", err)
 }
 
-// enqueue decodes an image and queues it. The upload has the error of an image; an error that is
-// returned is one of the whole request.
-func (s *Server) enqueue(ctx context.Context, name string, data []byte) (upload, error) {
+// enqueue decodes an image and starts to classify it. An error is one of the whole request.
+func (s *Server) enqueue(ctx context.Context, name string, data []byte) (*upload, error) {
+	u := &upload{name: name, done: make(chan struct{})}
 	image, err := s.decode(ctx, data)
 	if ctx.Err() != nil {
-		return upload{}, context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 	if err != nil {
-		return upload{name: name, err: err}, nil
+		u.err = err
+		close(u.done)
+		return u, nil
 	}
-	r, err := s.batcher.add(ctx, image)
-	return upload{name: name, request: r}, err
+	if s.waiting.Add(1) > s.maxWaiting {
+		s.waiting.Add(-1)
+		return nil, errQueueFull
+	}
+	go func() {
+		defer close(u.done)
+		defer s.waiting.Add(-1)
+		s.classify(ctx, u, image)
+	}()
+	return u, nil
+}
+
+// classify classifies an upload.
+func (s *Server) classify(ctx context.Context, u *upload, image []float32) {
+	results, err := s.model.ClassifyPrepared(ctx, image)
+	switch {
+	case err == nil:
+		u.result = results[0]
+	case errors.Is(err, classify.ErrNotFinite):
+		u.err = err
+	case ctx.Err() != nil:
+		u.failure = err
+	default:
+		if fault := (*classify.PanicError)(nil); errors.As(err, &fault) {
+			log.Printf("%v\n%s", fault.Value, fault.Stack)
+		}
+		u.failure = problem{http.StatusInternalServerError, err}
+		s.failed.Store(&u.failure)
+	}
 }
 
 // decode returns the elements of an image. The pixels that are decoded at a time have a limit.
@@ -190,7 +225,7 @@ func (s *Server) decode(ctx context.Context, data []byte) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.model.Prepare(img), nil
+	return s.model.Prepare(img)
 }
 
 // share returns how much of the limit on pixels an image takes: its pixels, or what resizing takes
@@ -198,7 +233,7 @@ func (s *Server) decode(ctx context.Context, data []byte) ([]float32, error) {
 // of its rows.
 func (s *Server) share(p *picture.Picture) int64 {
 	const decoded, resized = 4, 32 // bytes per pixel
-	height, width := s.model.Size()
-	resizing := int64(max(p.Width, p.Height)) * int64(max(height, width)) * resized / decoded
+	input := s.model.Input()
+	resizing := int64(max(p.Width, p.Height)) * int64(max(input[0], input[1])) * resized / decoded
 	return min(max(int64(p.Width)*int64(p.Height), resizing), maxPixels)
 }

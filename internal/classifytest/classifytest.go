@@ -14,7 +14,7 @@ import (
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/cifar"
-	"github.com/lamina-go/lamina/internal/classify"
+	"github.com/lamina-go/lamina/classify"
 	"github.com/lamina-go/lamina/internal/picture/picturetest"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
@@ -86,6 +86,15 @@ var trained = sync.OnceValues(func() (*trainedRun, error) {
 	}
 	return &trainedRun{dir, t.History[len(t.History)-1].Validation}, nil
 })
+
+// Folder is [Run] for examples, which have no testing.TB.
+func Folder() (string, error) {
+	r, err := trained()
+	if err != nil {
+		return "", err
+	}
+	return r.folder, nil
+}
 
 func run(t testing.TB) *trainedRun {
 	t.Helper()
@@ -180,7 +189,7 @@ func Check(t testing.TB, got []classify.Class, top int, want []float32) {
 	}
 	names := Shapes().Classes
 	for i, s := range got {
-		class := slices.Index(names, s.Name)
+		class := slices.Index(names, s.Label)
 		if class < 0 || !(math.Abs(s.Probability-float64(want[class])) <= 1e-5) {
 			t.Errorf("class %d is %v, want one of %v", i, s, want)
 		}

@@ -30,13 +30,13 @@ func (m *Model) Evaluate(ctx context.Context, d *cifar.Dataset) (*Evaluation, er
 	for range n {
 		e.Confusion = append(e.Confusion, make([]int, n))
 	}
-	data := d.Validation(cifar.Normalization{Mean: m.mean, Std: m.std})
+	data := d.Validation(normalization(m.mean, m.std))
 	var err error
 	e.Result, err = m.predictor.EvaluateEach(ctx, data, func(classes, logits []float32) {
 		for i, class := range classes {
 			row := logits[i*n : (i+1)*n]
 			predicted := 0
-			for j, v := range row {
+			for j, v := range row { // slices.Max returns NaN if there is one
 				if v > row[predicted] {
 					predicted = j
 				}
@@ -50,19 +50,27 @@ func (m *Model) Evaluate(ctx context.Context, d *cifar.Dataset) (*Evaluation, er
 	return e, err
 }
 
+// normalization returns a preparation of pixels for a dataset. One of grey pixels has no use there,
+// since the images of datasets have colours.
+func normalization(mean, std []float32) (n cifar.Normalization) {
+	copy(n.Mean[:], mean)
+	copy(n.Std[:], std)
+	return n
+}
+
 // CheckClasses returns an error unless the classes of a dataset are those of the model. A model
 // without labels takes any names.
 func (m *Model) CheckClasses(names []string) error {
 	if len(names) != m.network.Classes {
-		return fmt.Errorf("%s has %d classes, the dataset %d", m.Name, m.network.Classes, len(names))
+		return fmt.Errorf("%s has %d classes, the dataset %d", m.name, m.network.Classes, len(names))
 	}
-	if !m.named {
+	if m.guessed.Labels {
 		return nil
 	}
 	for i, name := range names {
 		if name != m.labels[i] {
 			return fmt.Errorf("%w: class %d is %q in %s and %q in the dataset", ErrClasses, i, m.labels[i],
-				m.Name, name)
+				m.name, name)
 		}
 	}
 	return nil
