@@ -170,7 +170,7 @@ case $call in
 	part "algorithms as measured" 5 algorithms
 	;;
 2)
-	part "golden" 30 tests '^TestCardGolden$'
+	part "golden" 30 tests '^TestCardGolden(Models)?$'
 	part "conformance: fp32" 80 tests '^TestCard$/^fp32$'
 	part "conformance: tf32" 40 tests '^TestCard$/^tf32$/^(Network|Conv2D|Dense)$'
 	part "conformance: fp32 and tf32, algorithms as measured" 30 tests '^TestCardMeasured$/^(fp32|tf32)$/^Network$'
