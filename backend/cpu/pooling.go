@@ -161,9 +161,9 @@ func (b *Backend) maxPool2x2(shape tensor.Shape) (backend.Activation, error) {
 		from, to, at := win.of(job)
 		y, x := a.yData.slice(from, to), a.xData.from(at)
 		if x.bf16 != nil {
-			b.level.MaxPoolBF16(y.bf16, x.bf16, win.Window)
+			b.level.MaxPoolBF16(y.bf16, x.bf16, win.Window2x2)
 		} else {
-			b.level.MaxPool(y.f32, x.f32, win.Window)
+			b.level.MaxPool(y.f32, x.f32, win.Window2x2)
 		}
 	}
 	a.backwardTask = func(worker, job int) {
@@ -171,9 +171,9 @@ func (b *Backend) maxPool2x2(shape tensor.Shape) (backend.Activation, error) {
 			from, to, at := win.of(job)
 			dx, dy, x := a.dx.from(at), a.dy.slice(from, to), a.xData.from(at)
 			if x.bf16 != nil {
-				b.level.MaxPoolGradBF16(dx.bf16, dy.bf16, x.bf16, win.Window, b.scratch(worker))
+				b.level.MaxPoolGradBF16(dx.bf16, dy.bf16, x.bf16, win.Window2x2, b.scratch(worker))
 			} else {
-				b.level.MaxPoolGrad(dx.f32, dy.f32, x.f32, win.Window)
+				b.level.MaxPoolGrad(dx.f32, dy.f32, x.f32, win.Window2x2)
 			}
 			return
 		}
