@@ -199,12 +199,21 @@ func (l Activation) output(in ...tensor.Shape) (tensor.Shape, error) {
 	return in[0], l.Function.Check()
 }
 
+// mostTaps is how many pixels all windows of a pool may have together. It has no weights, so a small
+// file could ask for hours.
+const mostTaps = 1 << 30
+
 func (l MaxPool) output(in ...tensor.Shape) (tensor.Shape, error) {
 	w, err := l.window(in[0])
 	if err != nil {
 		return nil, err
 	}
-	return windowOutput(w, in[0], in[0][2]), nil
+	out := windowOutput(w, in[0], in[0][2])
+	if taps := min(w.Height, in[0][0]) * min(w.Width, in[0][1]); out[0]*out[1] > mostTaps/taps {
+		return nil, fmt.Errorf("%dx%d windows of %dx%d pixels take too long: use a larger stride or a smaller window",
+			out[0], out[1], w.Height, w.Width)
+	}
+	return out, nil
 }
 
 func (l AveragePool) output(in ...tensor.Shape) (tensor.Shape, error) {
