@@ -65,9 +65,9 @@ func window(in tensor.Shape, kernel, kernelWidth, stride, strideWidth int, paddi
 	case len(in) != 3:
 		return w, errors.New(needsImage)
 	case min(w.Height, w.Width) < 1 || max(w.Height, w.Width) > math.MaxInt32:
-		return w, fmt.Errorf("window of %dx%d pixels: must be at least 1x1", w.Height, w.Width)
+		return w, fmt.Errorf("window of %dx%d pixels: must be at least 1x1, and not so large", w.Height, w.Width)
 	case min(w.StrideH, w.StrideW) < 1 || max(w.StrideH, w.StrideW) > math.MaxInt32:
-		return w, fmt.Errorf("stride of %dx%d pixels: must be at least 1x1", w.StrideH, w.StrideW)
+		return w, fmt.Errorf("stride of %dx%d pixels: must be at least 1x1, and not so large", w.StrideH, w.StrideW)
 	}
 	switch padding {
 	case Same:
