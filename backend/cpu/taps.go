@@ -66,9 +66,6 @@ func (t *windowTaps) of(worker, pixel, size, from, weights int) []ops.Tap {
 	return taps
 }
 
-// pixels returns how many pixels are computed.
-func (t *windowTaps) pixels() int { return len(t.rows) * len(t.columns) }
-
 // pixelJobs divides pixels of size elements into jobs: several pixels, or a range of the elements
 // of one. Jobs of the same range follow one another, so that they find what overlapping windows
 // have read in the caches.
