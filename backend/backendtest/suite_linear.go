@@ -204,7 +204,7 @@ func (s *suite) linear(c linearCase) {
 		errorY, errorW, errorX = w.tolerances(c, in)
 	}
 	if c.Function != (tensor.Function{}) && !c.Function.IsRectifier() {
-		s.functionOf(c, got.y, want.y, plain.passes(ref, in).y, func(i int) float64 {
+		s.functionOf(c.Function, got.y, want.y, plain.passes(ref, in).y, func(i int) float64 {
 			if w != nil {
 				return errorY
 			}
@@ -252,13 +252,13 @@ func (s *suite) linear(c linearCase) {
 	}
 }
 
-// functionOf compares y = f(z) of a case, where z has an error of its own. It may be stored before f
-// is applied.
-func (s *suite) functionOf(c linearCase, got, want, z []float32, errorZ func(i int) float64) {
+// functionOf compares y = f(z), where z has an error of its own. It may be stored before f is
+// applied.
+func (s *suite) functionOf(f tensor.Function, got, want, z []float32, errorZ func(i int) float64) {
 	s.Helper()
 	near(s.T, "y", got, want, func(i int) float64 {
 		z := float64(z[i])
-		e, _ := functionErrors(c.Function, z, errorZ(i)+(unit+s.Unit)*math.Abs(z))
+		e, _ := functionErrors(f, z, errorZ(i)+(unit+s.Unit)*math.Abs(z))
 		return e + s.Unit*math.Abs(float64(want[i]))
 	})
 }
