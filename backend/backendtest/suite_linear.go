@@ -32,17 +32,21 @@ func (c linearCase) String() string {
 		for _, p := range c.slices {
 			name += fmt.Sprintf("_%d-%d", p.From, p.To)
 		}
-		return name
+		return name + c.biasName()
 	}
 	v := c.Window
 	name := fmt.Sprintf("n%d_h%d_w%d_in%d_out%d_k%d", c.N, c.H, c.W, c.In, c.Out, v.Height)
 	if v != tensor.Centered(v.Height) {
 		name += fmt.Sprintf("x%d_stride%dx%d_pad%d,%d,%d,%d", v.Width, v.StrideH, v.StrideW, v.Top, v.Bottom, v.Left, v.Right)
 	}
+	return name + c.biasName()
+}
+
+func (c linearCase) biasName() string {
 	if c.noBias {
-		name += "_nobias"
+		return "_nobias"
 	}
-	return name
+	return ""
 }
 
 func (c linearCase) shapes() (x, y, w tensor.Shape) {
@@ -415,6 +419,9 @@ func (s *suite) dense() {
 		denseCase(4, 129, 512, 64, 128, 129), denseCase(2, 192, 1030, 64, 192))
 	if !testing.Short() {
 		cases = append(cases, denseCase(2, 4096, 4096))
+	}
+	for i := range cases {
+		cases[i].noBias = i%5 == 1
 	}
 	s.linears(cases)
 }
