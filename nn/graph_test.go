@@ -62,6 +62,8 @@ func graphs(t testing.TB) map[string]*Network {
 		"frozen": {Frozen: []string{"stem", "bn", "x"}, Layers: []Layer{Conv2D{Name: "stem", Filters: 4, Kernel: 3, L2: 0.01}, BatchNorm{Name: "bn"}, ReLU{},
 			Residual{Layers: []Layer{conv(4, 1), BatchNorm{Name: "bn2"}, ReLU{}, Conv2D{Name: "x", Filters: 4, Kernel: 3}, BatchNorm{Inference: true}}},
 			BatchNorm{NoScale: true}, ReLU{}}},
+		"frozen stem": {Frozen: []string{"stem", "bn"}, Layers: []Layer{Conv2D{Name: "stem", Filters: 9, Kernel: 3}, BatchNorm{Name: "bn"}, ReLU{},
+			AveragePool{}, Conv2D{Filters: 2, Kernel: 1}}},
 		"frozen between": {Frozen: []string{"bn", "sep", "depth"}, Layers: []Layer{conv(4, 1), BatchNorm{Name: "bn"},
 			SeparableConv2D{Name: "sep", Filters: 3, Kernel: 3}, DepthwiseConv2D{Name: "depth", Kernel: 3}, ReLU{}}},
 		"paddings": {Layers: []Layer{ZeroPadding{Bottom: 1, Right: 1}, Conv2D{Filters: 3, Kernel: 3, Stride: 2, Padding: Valid}, ReLU{},
