@@ -169,7 +169,7 @@ func (b *Backend) borrow(plan *conv2D, p *pass, workspace int64) (c C.lamina_con
 		at    *C.CUdeviceptr
 		bytes int64
 	}{
-		{&c.x, b.bytes(plan.inputSize())}, {&c.y, b.bytes(plan.y.Size())},
+		{&c.x, b.bytes(plan.x.dnn.Size())}, {&c.y, b.bytes(plan.y.dnn.Size())},
 		{&c.w, b.bytes(plan.kernelSize())}, {&c.workspace, workspace},
 	} {
 		if *m.at, err = b.take(m.bytes); err != nil {

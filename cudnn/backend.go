@@ -73,8 +73,9 @@ type session struct {
 	table, measured map[string]string
 	chosen          map[string]choice
 
-	inStep  bool     // the function of a step is running
-	weights []packed // in that step
+	inStep    bool        // the function of a step is running
+	weights   []packed    // in that step
+	postponed []postponed // in that step
 
 	oneByOne bool    // steps cannot be recorded
 	pending  []*step // of each run whose metrics are on the card

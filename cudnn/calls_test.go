@@ -4,6 +4,7 @@ package cudnn
 
 import (
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -183,8 +184,8 @@ func TestCallsOfAStep(t *testing.T) {
 		"cuCtxSetCurrent", "cuEventSynchronize", "cuMemcpyHtoDAsync_v2", "cuEventRecord"} // labels
 	state := []string{"cuCtxSetCurrent", "cuMemcpyHtoDAsync_v2"}
 	step := slices.Concat(
-		kernels(1),                                                  // step_begin
-		kernels(2), []string{"cudnnConvolutionForward"}, kernels(1), // kernel, 8 channels, conv, bias
+		kernels(1),                                      // step_begin
+		kernels(2), []string{"cudnnConvolutionForward"}, // kernel, 8 channels, conv, whose bias BatchNorm takes
 		kernels(2),                                       // BatchNorm
 		[]string{"cuMemcpyDtoDAsync_v2"},                 // Flatten
 		kernels(1),                                       // Dropout
@@ -236,6 +237,98 @@ func TestCallsOfAStep(t *testing.T) {
 		}
 	}
 	b.Close()
+}
+
+// TestBiasBeforeBatchNorm compares running statistics after a convolution with a bias: where the
+// BatchNorm is in its step, and takes the bias without a launch, and where it is in another.
+func TestBiasBeforeBatchNorm(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	log := filepath.Join(t.TempDir(), "log")
+	t.Setenv("FAKE_LOG", log)
+	b := openFake(t, Options{Deterministic: true})
+	defer b.Close()
+	const n, size, in, out = 3, 5, 4, 6
+	shape, channels := tensor.Shape{n, size, size, out}, tensor.Shape{out}
+	conv, err := b.Conv2D(backend.Conv2DSpec{N: n, H: size, W: size, In: in, Out: out, Window: tensor.Centered(3), BatchNorm: true})
+	must(t, conv, err)
+	norm, err := b.BatchNorm(backend.BatchNormSpec{Shape: shape, Epsilon: 1e-3, Momentum: 0.5})
+	must(t, norm, err)
+	parameters := func(shape tensor.Shape, f func(i int) float32) tensor.Tensor {
+		p, err := b.Parameters(shape)
+		values := make([]float32, shape.Size())
+		for i := range values {
+			values[i] = f(i)
+		}
+		if err := b.Write(must(t, p, err), values); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	activations := func(shape tensor.Shape) tensor.Tensor {
+		a, err := b.Activations(shape)
+		return must(t, a, err)
+	}
+	x, y, z := activations(tensor.Shape{n, size, size, in}), activations(shape), activations(shape)
+	images := make([]float32, x.Shape().Size())
+	for i := range images {
+		images[i] = float32(i%7) - 3
+	}
+	if err := b.Write(x, images); err != nil {
+		t.Fatal(err)
+	}
+	w := parameters(tensor.Shape{3, 3, in, out}, func(i int) float32 { return float32(i%5) - 2 })
+	bias := parameters(channels, func(i int) float32 { return float32(10 * i) })
+	read := func(t *testing.T, from tensor.Tensor) []float32 {
+		values := make([]float32, from.Shape().Size())
+		if err := b.Read(values, from); err != nil {
+			t.Fatal(err)
+		}
+		return values
+	}
+	one := func(int) float32 { return 1 }
+	train := func(steps ...func(mean, variance tensor.Tensor)) (normalized, mean, variance []float32) {
+		m, v := parameters(channels, one), parameters(channels, one)
+		for _, step := range steps {
+			if err := b.Record(func() { step(m, v) }).Run(backend.StepValues{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return read(t, z), read(t, m), read(t, v)
+	}
+	forward := func(_, _ tensor.Tensor) { conv.Forward(y, x, w, bias) }
+	normalize := func(mean, variance tensor.Tensor) { norm.Forward(z, y, nil, nil, mean, variance) }
+	launches := func() (count int) {
+		for _, line := range lines(t, log) {
+			if line == "cuLaunchKernel" {
+				count++
+			}
+		}
+		return count
+	}
+	launches()
+	wantZ, wantMean, wantVariance := train(forward, normalize)
+	apart := launches()
+	gotZ, gotMean, gotVariance := train(func(mean, variance tensor.Tensor) { forward(nil, nil); normalize(mean, variance) })
+	if together := launches(); together != apart-2 { // step_begin and add_bias
+		t.Errorf("%d launches in one step, %d in two", together, apart)
+	}
+	sums := func(i int) float64 { return 1e-4 } // of some hundreds
+	near(t, "z", gotZ, wantZ, sums)
+	near(t, "running mean", gotMean, wantMean, sums)
+	near(t, "running variance", gotVariance, wantVariance, func(i int) float64 { return 1e-6 * float64(wantVariance[i]) })
+	if wantMean[5] < 20 {
+		t.Errorf("the running means are %v without the biases", wantMean)
+	}
+	// What does not normalize by the statistics of the batch finds the bias in y.
+	train(forward)
+	with := read(t, y)
+	train(func(mean, variance tensor.Tensor) { forward(nil, nil); norm.Infer(z, y, nil, nil, mean, variance) })
+	inferred := read(t, z)
+	for i, v := range with {
+		if want := (v - 1) / float32(math.Sqrt(1.001)); math.Abs(float64(inferred[i]-want)) > 1e-4 {
+			t.Fatalf("element %d is normalized to %g, want %g", i, inferred[i], want)
+		}
+	}
 }
 
 // TestReplayedStepsAreTheSame trains with and without graphs to the same bits.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,13 +53,27 @@ var cardOptions = map[string]backendtest.Options{
 	"bf16": {Unit: 0x1p-8, Products: 2},
 }
 
+// shared returns what opens a backend for a case of the suite: a scope of one backend. The suite has
+// more than a thousand cases, and to open a card takes some tenths of a second. What it checks of
+// scopes gets a backend of its own.
+func shared(t *testing.T, open func(t testing.TB) *Backend) func(t *testing.T) backend.Backend {
+	b := open(t)
+	t.Cleanup(func() { b.Close() })
+	return func(t *testing.T) backend.Backend {
+		if strings.Contains(t.Name(), "/Scopes/") {
+			return open(t)
+		}
+		return b.Scope()
+	}
+}
+
 // TestCard is the suite of all backends on a card, in each precision that it has.
 func TestCard(t *testing.T) {
 	for precision, options := range cardOptions {
 		t.Run(precision, func(t *testing.T) {
 			o := Options{Precision: precision, Deterministic: true}
 			needPrecision(t, precision)
-			backendtest.Run(t, func(t *testing.T) backend.Backend { return openCard(t, o) }, options)
+			backendtest.Run(t, shared(t, func(t testing.TB) *Backend { return openCard(t, o) }), options)
 		})
 	}
 }
@@ -70,7 +85,7 @@ func TestCardMeasured(t *testing.T) {
 		t.Run(precision, func(t *testing.T) {
 			needPrecision(t, precision)
 			t.Setenv("XDG_CACHE_HOME", t.TempDir())
-			backendtest.RunConvolutions(t, func(t *testing.T) backend.Backend { return openCard(t, Options{Precision: precision}) }, options)
+			backendtest.RunConvolutions(t, shared(t, func(t testing.TB) *Backend { return openCard(t, Options{Precision: precision}) }), options)
 		})
 	}
 }
@@ -83,7 +98,7 @@ func TestCardGolden(t *testing.T) {
 		t.Fatalf("no reference data: set %s to its folder", golden.Variable)
 	}
 	o := Options{Deterministic: true}
-	backendtest.Golden(t, func(t *testing.T) backend.Backend { return openCard(t, o) })
+	backendtest.Golden(t, shared(t, func(t testing.TB) *Backend { return openCard(t, o) }))
 }
 
 // noisyImages returns n images of random pixels and labels. On images of one colour a card would be

@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/tensor"
@@ -20,20 +21,33 @@ import (
 // TensorFlow and reverted it (tensorflow/tensorflow, pull request 56744). Whether TF32 gains from
 // NCHW has not been measured.
 //
-// In bf16, x and the kernel get channels of zeros up to a multiple of 8: fast kernels of cuDNN need
-// that, and it would otherwise pad in each pass by itself.
+// For tensor cores, x, y and the kernel get channels of zeros up to a multiple of 16 bytes: fast
+// kernels of cuDNN need that, and it would otherwise pad in each pass by itself.
+//
+// cuDNN pads both sides of an image alike. Where a window needs more on one side, x is copied with
+// its padding, and cuDNN adds none.
 //
 // In bf16, y is rounded twice if the bias is not 0: cuDNN rounds its output, which has the type of
 // x, and the sum with the bias is rounded again. Before a BatchNorm the bias stays 0.
 type conv2D struct {
-	b                  *Backend
-	spec               backend.Conv2DSpec
-	x, y, kernel, bias tensor.Shape
-	nchw               bool
-	channels           int // of x for cuDNN
-	passes             [3]*pass
-	packed             layout
-	kept               C.CUdeviceptr // the kernel that Forward packs for BackwardData
+	b            *Backend
+	spec         backend.Conv2DSpec
+	kernel, bias tensor.Shape
+	x, y         operand
+	padH, padW   int // by cuDNN, on both sides
+	passes       [3]*pass
+	scratch      int64         // bytes of scratch memory: the kernel and what operands need
+	kept         C.CUdeviceptr // the kernel that Forward packs for BackwardData
+}
+
+// operand is x or y of a convolution, or its gradient.
+type operand struct {
+	shape     tensor.Shape // of the tensor
+	dnn       tensor.Shape // for cuDNN, with more channels and its padding
+	top, left int          // of that padding
+	nchw      bool
+	// Offsets in the scratch memory: of the tensor as cuDNN sees it, in NHWC and in NCHW.
+	placed, packed int64
 }
 
 // pass is one of the passes of a convolution and what cuDNN knows of it.
@@ -42,27 +56,16 @@ type pass struct {
 	choice choice
 }
 
-// layout has the offsets of packed tensors in the scratch memory.
-type layout struct{ w, x, y, end int64 }
-
 // Conv2D makes a plan of a convolution.
 func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	s.Window.Check(s.H, s.W)
-	if k := s.Window.Height; s.Window != tensor.Centered(k) || k != 1 && k != 3 {
-		return nil, errUnsupported
+	if err := s.Function.Check(); err != nil {
+		return nil, err
 	}
 	leave := b.enter()
 	defer leave()
 	c := b.newConv2D(s)
-	c.packed.x = aligned(b.bytes(c.kernelSize()))
-	c.packed.y = c.packed.x
-	if c.nchw || c.channels != s.In {
-		c.packed.y += aligned(b.bytes(c.inputSize()))
-	}
-	if c.packed.end = c.packed.y; c.nchw {
-		c.packed.end += aligned(b.bytes(c.y.Size()))
-	}
-	if err := b.reserve(&b.memory.packed, c.packed.end); err != nil {
+	if err := b.reserve(&b.memory.packed, c.scratch); err != nil {
 		return nil, err
 	}
 	if !s.Inference && !s.NoInputGrad {
@@ -96,35 +99,60 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	if s.Inference || s.BatchNorm {
 		return c, nil
 	}
-	return c, b.reserveSums(s.N*s.H*s.W, s.Out)
+	return c, b.reserveSums(c.pixels(), s.Out)
 }
 
 // newConv2D makes a plan without algorithms.
 func (b *Backend) newConv2D(s backend.Conv2DSpec) *conv2D {
-	channels := s.In
-	if b.bf16 {
-		channels = (channels + 7) &^ 7
+	channels := func(n int) int { // for cuDNN
+		if b.options.Precision == "fp32" {
+			return n
+		}
+		vector := b.vector()
+		return (n + vector - 1) / vector * vector
 	}
-	return &conv2D{
-		b: b, spec: s, channels: channels,
-		x: tensor.Shape{s.N, s.H, s.W, s.In}, y: tensor.Shape{s.N, s.H, s.W, s.Out},
-		kernel: tensor.Shape{s.Window.Height, s.Window.Height, s.In, s.Out}, bias: tensor.Shape{s.Out},
-		nchw: b.options.Precision == "fp32",
+	win := s.Window
+	high, wide := win.Output(s.H, s.W)
+	c := &conv2D{
+		b: b, spec: s, padH: win.Top, padW: win.Left,
+		kernel: tensor.Shape{win.Height, win.Width, s.In, s.Out}, bias: tensor.Shape{s.Out},
 	}
+	nchw := b.options.Precision == "fp32"
+	c.x = operand{shape: tensor.Shape{s.N, s.H, s.W, s.In}, dnn: tensor.Shape{s.N, s.H, s.W, channels(s.In)}, nchw: nchw}
+	c.y = operand{shape: tensor.Shape{s.N, high, wide, s.Out}, dnn: tensor.Shape{s.N, high, wide, channels(s.Out)}, nchw: nchw}
+	alike := win
+	alike.Bottom, alike.Right = win.Top, win.Left
+	if h, w := alike.Output(s.H, s.W); h != high || w != wide {
+		c.padH, c.padW = 0, 0
+		c.x.top, c.x.left = win.Top, win.Left
+		c.x.dnn[1], c.x.dnn[2] = win.Top+s.H+win.Bottom, win.Left+s.W+win.Right
+	}
+	c.scratch = aligned(b.bytes(c.kernelSize()))
+	for _, o := range []*operand{&c.x, &c.y} {
+		size := aligned(b.bytes(o.dnn.Size()))
+		if o.placed = c.scratch; o.isPlaced() {
+			c.scratch += size
+		}
+		if o.packed = c.scratch; nchw {
+			c.scratch += size
+		}
+	}
+	return c
 }
 
-// inputSize and kernelSize return the elements of x and of the kernel for cuDNN.
-func (c *conv2D) inputSize() int  { return c.x.Size() / c.spec.In * c.channels }
-func (c *conv2D) kernelSize() int { return c.kernel.Size() / c.spec.In * c.channels }
+// pixels returns the number of pixels of y.
+func (c *conv2D) pixels() int { return c.y.shape.Size() / c.spec.Out }
+
+// kernelSize returns the elements of the kernel for cuDNN.
+func (c *conv2D) kernelSize() int { return c.spec.Window.Taps() * c.x.dnn[3] * c.y.dnn[3] }
 
 // aligned rounds up to a multiple of 256.
 func aligned(bytes int64) int64 { return (bytes + 255) &^ 255 }
 
 // describe makes and sets the descriptors, which are freed by Close.
 func (p *pass) describe(b *Backend, plan *conv2D) error {
-	s := plan.spec
 	format, kind := C.lamina_enum(C.LAMINA_CUDNN_TENSOR_NHWC), C.lamina_enum(C.LAMINA_CUDNN_DATA_FLOAT)
-	if plan.nchw {
+	if plan.x.nchw {
 		format = C.LAMINA_CUDNN_TENSOR_NCHW
 	}
 	if b.bf16 {
@@ -133,7 +161,12 @@ func (p *pass) describe(b *Backend, plan *conv2D) error {
 	b.free = append(b.free, func() { p.close(b) })
 	c := &p.c
 	c.handle = b.cudnn
-	n, h, w, in, out, k := C.int(s.N), C.int(s.H), C.int(s.W), C.int(plan.channels), C.int(s.Out), C.int(s.Window.Height)
+	win := plan.spec.Window
+	dimensions := func(s tensor.Shape) (n, h, w, channels C.int) {
+		return C.int(s[0]), C.int(s[1]), C.int(s[2]), C.int(s[3])
+	}
+	n, h, w, in := dimensions(plan.x.dnn)
+	_, high, wide, out := dimensions(plan.y.dnn)
 	for _, step := range []struct {
 		call string
 		do   func() C.lamina_enum
@@ -146,14 +179,14 @@ func (p *pass) describe(b *Backend, plan *conv2D) error {
 			return C.lamina_cudnnSetTensor4dDescriptor(b.api, c.xDesc, format, kind, n, in, h, w)
 		}},
 		{"cudnnSetTensor4dDescriptor", func() C.lamina_enum {
-			return C.lamina_cudnnSetTensor4dDescriptor(b.api, c.yDesc, format, kind, n, out, h, w)
+			return C.lamina_cudnnSetTensor4dDescriptor(b.api, c.yDesc, format, kind, n, out, high, wide)
 		}},
 		{"cudnnSetFilter4dDescriptor", func() C.lamina_enum {
-			return C.lamina_cudnnSetFilter4dDescriptor(b.api, c.wDesc, kind, format, out, in, k, k)
+			return C.lamina_cudnnSetFilter4dDescriptor(b.api, c.wDesc, kind, format, out, in, C.int(win.Height), C.int(win.Width))
 		}},
 		{"cudnnSetConvolution2dDescriptor", func() C.lamina_enum {
-			return C.lamina_cudnnSetConvolution2dDescriptor(b.api, c.convolution, k/2, k/2, 1, 1, 1, 1,
-				C.LAMINA_CUDNN_CROSS_CORRELATION, C.LAMINA_CUDNN_DATA_FLOAT)
+			return C.lamina_cudnnSetConvolution2dDescriptor(b.api, c.convolution, C.int(plan.padH), C.int(plan.padW),
+				C.int(win.StrideH), C.int(win.StrideW), 1, 1, C.LAMINA_CUDNN_CROSS_CORRELATION, C.LAMINA_CUDNN_DATA_FLOAT)
 		}},
 	} {
 		if err := b.dnn(step.call, step.do()); err != nil {
@@ -165,7 +198,7 @@ func (p *pass) describe(b *Backend, plan *conv2D) error {
 		c.convolution, c.xDesc, c.wDesc, &size[0], &size[1], &size[2], &size[3])); err != nil {
 		return fmt.Errorf("%w, for %s", err, plan)
 	}
-	if size != [4]C.int{n, out, h, w} {
+	if size != [4]C.int{n, out, high, wide} {
 		return fmt.Errorf("cudnn: cuDNN computes a wrong shape for %s: %v", plan, size)
 	}
 	return nil
@@ -190,7 +223,17 @@ func (p *pass) close(b *Backend) {
 // String returns "conv 3x3, 128x32x32x3 to 64".
 func (c *conv2D) String() string {
 	s := &c.spec
-	return fmt.Sprintf("conv %dx%d, %dx%dx%dx%d to %d", s.Window.Height, s.Window.Height, s.N, s.H, s.W, s.In, s.Out)
+	return fmt.Sprintf("conv %s, %dx%dx%dx%d to %d", windowName(s.Window), s.N, s.H, s.W, s.In, s.Out)
+}
+
+// windowName returns "3x3", and more where a window has a stride or does not keep the size.
+func windowName(w tensor.Window) string {
+	name := fmt.Sprintf("%dx%d", w.Height, w.Width)
+	same := tensor.Window{Height: w.Height, Width: w.Width, StrideH: 1, StrideW: 1}
+	if w == same.Same(1, 1) {
+		return name
+	}
+	return fmt.Sprintf("%s stride %dx%d padding %d,%d,%d,%d", name, w.StrideH, w.StrideW, w.Top, w.Bottom, w.Left, w.Right)
 }
 
 // run enqueues a pass, with the packed kernel at w and activations in the layout of cuDNN.
@@ -210,56 +253,61 @@ func (c *conv2D) at(offset int64) C.CUdeviceptr {
 	return c.b.memory.packed.at + C.CUdeviceptr(offset)
 }
 
-// in returns activations in the layout of cuDNN: at itself, or packed at an offset.
-func (c *conv2D) in(at C.CUdeviceptr, offset int64, channels int) C.CUdeviceptr {
-	if !c.nchw {
+// isPlaced reports whether cuDNN's tensor has other pixels or channels.
+func (o *operand) isPlaced() bool { return !slices.Equal(o.shape, o.dnn) }
+
+// input returns an operand at an address in the layout of cuDNN: itself, or in the scratch memory.
+func (c *conv2D) input(o *operand, at C.CUdeviceptr) C.CUdeviceptr {
+	if o.isPlaced() {
+		c.b.place(c.at(o.placed), at, o.dnn, o.shape, o.top, o.left)
+		at = c.at(o.placed)
+	}
+	if !o.nchw {
 		return at
 	}
-	pixels := c.spec.H * c.spec.W
-	c.b.transpose("swap_axes", c.spec.N, pixels, channels,
-		pointer(c.at(offset)), pointer(at), integer(c.spec.N), integer(pixels), integer(channels))
-	return c.at(offset)
+	pixels := o.dnn[1] * o.dnn[2]
+	c.b.swapAxes(c.at(o.packed), at, o.dnn[0], pixels, o.dnn[3])
+	return c.at(o.packed)
 }
 
-// input returns x in the layout of cuDNN.
-func (c *conv2D) input(x C.CUdeviceptr) C.CUdeviceptr {
-	if c.channels == c.spec.In {
-		return c.in(x, c.packed.x, c.spec.In)
+// output returns where cuDNN writes an operand, which finish then brings to its address.
+func (c *conv2D) output(o *operand, at C.CUdeviceptr) C.CUdeviceptr {
+	switch {
+	case o.nchw:
+		return c.at(o.packed)
+	case o.isPlaced():
+		return c.at(o.placed)
 	}
-	c.resize(c.at(c.packed.x), x, c.spec.In, c.channels)
-	return c.at(c.packed.x)
+	return at
 }
 
-// resize copies pixels of so many channels to pixels of others, and sets those that are new to zero.
-func (c *conv2D) resize(to, from C.CUdeviceptr, channelsFrom, channelsTo int) {
-	n := c.spec.N * c.spec.H * c.spec.W * channelsTo
-	c.b.elementwise("resize_channels", n, pointer(to), pointer(from), count(n), integer(channelsFrom), integer(channelsTo))
-}
-
-// dst returns where cuDNN writes activations; out then unpacks them to at.
-func (c *conv2D) dst(at C.CUdeviceptr, offset int64) C.CUdeviceptr {
-	if !c.nchw {
-		return at
+func (c *conv2D) finish(o *operand, at C.CUdeviceptr) {
+	from := at
+	if o.isPlaced() {
+		from = c.at(o.placed)
 	}
-	return c.at(offset)
+	if o.nchw {
+		c.b.swapAxes(from, c.at(o.packed), o.dnn[0], o.dnn[3], o.dnn[1]*o.dnn[2])
+	}
+	if o.isPlaced() {
+		c.b.place(at, from, o.shape, o.dnn, -o.top, -o.left)
+	}
 }
 
-func (c *conv2D) out(at C.CUdeviceptr, offset int64, channels int) {
-	if !c.nchw {
-		return
-	}
-	pixels := c.spec.H * c.spec.W
-	c.b.transpose("swap_axes", c.spec.N, channels, pixels,
-		pointer(at), pointer(c.at(offset)), integer(c.spec.N), integer(channels), integer(pixels))
+// swapAxes transposes matrices.
+func (b *Backend) swapAxes(to, from C.CUdeviceptr, batch, rows, cols int) {
+	b.transpose("swap_axes", batch, rows, cols, pointer(to), pointer(from), integer(batch), integer(rows), integer(cols))
 }
 
 // pack returns the packed kernel for Forward, and keeps it for BackwardData.
 func (c *conv2D) pack(w C.CUdeviceptr) C.CUdeviceptr {
-	to := c.at(c.packed.w)
+	to := c.at(0)
 	if c.kept != 0 {
 		to = c.kept
 	}
-	c.reorder("pack_kernel", pointer(to), pointer(w))
+	in, out := c.x.dnn[3], c.y.dnn[3]
+	c.b.transpose("pack_kernel", 1, c.spec.Window.Taps()*in, out, pointer(to), pointer(w),
+		integer(c.spec.Window.Taps()), integer(c.spec.In), integer(in), integer(c.spec.Out), integer(out), flag(c.x.nchw))
 	c.b.keepWeights(w, c.kernel.Size(), true, c.kept)
 	return to
 }
@@ -272,56 +320,32 @@ func (c *conv2D) repacked(w C.CUdeviceptr) C.CUdeviceptr {
 	return c.pack(w)
 }
 
-// reorder packs a kernel, or unpacks its gradient.
-func (c *conv2D) reorder(name string, pointers ...argument) {
-	s := &c.spec
-	taps := s.Window.Height * s.Window.Height
-	c.b.transpose(name, 1, taps*c.channels, s.Out,
-		append(pointers, integer(taps), integer(s.In), integer(c.channels), integer(s.Out), flag(c.nchw))...)
-}
-
 // Forward computes y.
 func (c *conv2D) Forward(y, x, w, b tensor.Tensor) {
-	yAt, xAt, wAt, bias := address(y, c.y), address(x, c.x), address(w, c.kernel), address(b, c.bias)
+	yAt, xAt, wAt, bias := address(y, c.y.shape), address(x, c.x.shape), address(w, c.kernel), addressOrNil(b, c.bias)
 	packed := c.pack(wAt)
-	c.run(C.LAMINA_FORWARD, c.input(xAt), c.dst(yAt, c.packed.y), packed)
-	c.out(yAt, c.packed.y, c.spec.Out)
-	c.b.addBias(yAt, bias, c.spec.N*c.spec.H*c.spec.W, c.spec.Out, c.spec.Function.IsRectifier())
+	c.run(C.LAMINA_FORWARD, c.input(&c.x, xAt), c.output(&c.y, yAt), packed)
+	c.finish(&c.y, yAt)
+	c.b.addBias(yAt, bias, c.pixels(), c.spec.Out, c.spec.Function, c.spec.BatchNorm && !c.spec.Inference)
 }
 
 // BackwardFilter computes dw and db.
 func (c *conv2D) BackwardFilter(dw, db, dy, x tensor.Tensor) {
-	dwAt, dbAt, dyAt, xAt := address(dw, c.kernel), address(db, c.bias), address(dy, c.y), address(x, c.x)
-	c.run(C.LAMINA_BACKWARD_FILTER, c.input(xAt), c.in(dyAt, c.packed.y, c.spec.Out), c.at(c.packed.w))
+	dwAt, dbAt, dyAt, xAt := address(dw, c.kernel), addressOrNil(db, c.bias), address(dy, c.y.shape), address(x, c.x.shape)
+	c.run(C.LAMINA_BACKWARD_FILTER, c.input(&c.x, xAt), c.input(&c.y, dyAt), c.at(0))
+	var zero C.CUdeviceptr
 	if c.spec.BatchNorm { // which removes any constant, so db is exactly zero
-		c.reorder("unpack_kernel", pointer(dwAt), pointer(c.at(c.packed.w)), pointer(dbAt))
-		return
+		zero, dbAt = dbAt, 0
 	}
-	c.reorder("unpack_kernel", pointer(dwAt), pointer(c.at(c.packed.w)), pointer(0))
-	c.b.biasGradient(dbAt, dyAt, c.spec.N*c.spec.H*c.spec.W, c.spec.Out)
+	taps, in := c.spec.Window.Taps(), c.x.dnn[3]
+	c.b.transpose("unpack_kernel", 1, taps*in, c.spec.Out, pointer(dwAt), pointer(c.at(0)), pointer(zero),
+		integer(taps), integer(c.spec.In), integer(in), integer(c.spec.Out), flag(c.x.nchw))
+	c.b.biasGradient(dbAt, dyAt, c.pixels(), c.spec.Out, false)
 }
 
 // BackwardData computes dx.
 func (c *conv2D) BackwardData(dx, dy, w tensor.Tensor) {
-	dxAt, dyAt, wAt := address(dx, c.x), address(dy, c.y), address(w, c.kernel)
-	to := c.dst(dxAt, c.packed.x)
-	if c.channels != c.spec.In {
-		to = c.at(c.packed.x)
-	}
-	c.run(C.LAMINA_BACKWARD_DATA, to, c.in(dyAt, c.packed.y, c.spec.Out), c.repacked(wAt))
-	if c.channels != c.spec.In {
-		c.resize(dxAt, to, c.channels, c.spec.In)
-	}
-	c.out(dxAt, c.packed.x, c.spec.In)
-}
-
-// addBias adds the bias to rows of channels, and applies max(0, …) if relu is set.
-func (b *Backend) addBias(y, bias C.CUdeviceptr, rows, channels int, relu bool) {
-	b.rows("add_bias", rows, channels, pointer(y), pointer(bias), count(rows), integer(channels), flag(relu))
-}
-
-// biasGradient sums dy over the rows.
-func (b *Backend) biasGradient(db, dy C.CUdeviceptr, rows, channels int) {
-	b.sumRows("column_sums", rows, channels, pointer(db), pointer(dy), pointer(b.memory.sums.at), pointer(b.kernels.counters),
-		count(rows), integer(channels))
+	dxAt, dyAt, wAt := address(dx, c.x.shape), address(dy, c.y.shape), address(w, c.kernel)
+	c.run(C.LAMINA_BACKWARD_DATA, c.output(&c.x, dxAt), c.input(&c.y, dyAt), c.repacked(wAt))
+	c.finish(&c.x, dxAt)
 }

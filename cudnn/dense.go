@@ -60,6 +60,9 @@ func (b *Backend) openProducts() error {
 
 // Dense makes a plan of a fully connected layer.
 func (b *Backend) Dense(s backend.DenseSpec) (backend.Dense, error) {
+	if err := s.Function.Check(); err != nil {
+		return nil, err
+	}
 	leave := b.enter()
 	defer leave()
 	d := &dense{
@@ -145,15 +148,16 @@ func (d *dense) converted(w C.CUdeviceptr) C.CUdeviceptr {
 // Forward computes y = x·w + b.
 func (d *dense) Forward(y, x, w, b tensor.Tensor) {
 	s := &d.spec
-	yAt, xAt, wAt, bias := address(y, d.y), address(x, d.x), address(w, d.w), address(b, d.c)
+	yAt, xAt, wAt, bias := address(y, d.y), address(x, d.x), address(w, d.w), addressOrNil(b, d.c)
 	if !d.b.bf16 {
 		d.product(matrix{yAt, s.Out, false}, matrix{xAt, s.In, false}, matrix{wAt, s.Out, false}, s.N, s.Out, s.In, true)
-		d.b.addBias(yAt, bias, s.N, s.Out, s.Function.IsRectifier())
+		d.b.addBias(yAt, bias, s.N, s.Out, s.Function, s.BatchNorm && !s.Inference)
 		return
 	}
 	sums := d.b.memory.packed.at + C.CUdeviceptr(d.sums)
 	d.product(matrix{sums, s.Out, false}, matrix{xAt, s.In, false}, matrix{d.convert(wAt), s.Out, false}, s.N, s.Out, s.In, true)
-	d.b.rows("bias_of", s.N, s.Out, pointer(yAt), pointer(sums), pointer(bias), count(s.N), integer(s.Out), flag(s.Function.IsRectifier()))
+	name, last := floorOr("bias_of", s.Function)
+	d.b.rows(name, s.N, s.Out, append([]argument{pointer(yAt), pointer(sums), pointer(bias), count(s.N), integer(s.Out)}, last...)...)
 }
 
 // BackwardFilter computes dw = xᵀ·dy and db.
@@ -161,15 +165,7 @@ func (d *dense) BackwardFilter(dw, db, dy, x tensor.Tensor) {
 	s := &d.spec
 	dwAt, dyAt := address(dw, d.w), address(dy, d.y)
 	d.product(matrix{dwAt, s.Out, false}, d.columns(x, true), matrix{dyAt, s.Out, false}, d.rows.Len(), s.Out, s.N, true)
-	if db == nil {
-		return
-	}
-	dbAt := address(db, d.c)
-	if !s.BatchNorm {
-		d.b.biasGradient(dbAt, dyAt, s.N, s.Out)
-	} else if d.b.err == nil { // exactly zero, as a BatchNorm removes any constant
-		d.b.fail(cuda(d.b, "cuMemsetD8Async", C.lamina_cuMemsetD8Async(d.b.api, dbAt, 0, C.size_t(4*s.Out), d.b.stream)))
-	}
+	d.b.biasGradient(addressOrNil(db, d.c), dyAt, s.N, s.Out, s.BatchNorm)
 }
 
 // BackwardData computes dx = dy·wᵀ.

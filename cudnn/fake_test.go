@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 // compileFake returns the library of testdata/fake.cpp, compiled with the options.
-func compileFake(t *testing.T, options ...string) string {
+func compileFake(t testing.TB, options ...string) string {
 	t.Helper()
 	compiled.Lock()
 	defer compiled.Unlock()
@@ -65,7 +65,7 @@ func compileFake(t *testing.T, options ...string) string {
 
 // fakeLocations returns a folder where the fake stands for libraries of the given names; all four
 // if there are none.
-func fakeLocations(t *testing.T, library string, names ...string) []location {
+func fakeLocations(t testing.TB, library string, names ...string) []location {
 	t.Helper()
 	if len(names) == 0 {
 		names = []string{"libcuda.so.1", "libnvrtc.so.12", "libcublas.so.12", "libcudnn.so.9"}
@@ -80,7 +80,7 @@ func fakeLocations(t *testing.T, library string, names ...string) []location {
 }
 
 // openFake opens a backend on the fake libraries.
-func openFake(t *testing.T, o Options) *Backend {
+func openFake(t testing.TB, o Options) *Backend {
 	t.Helper()
 	b, err := openAt(o, fakeLocations(t, compileFake(t)))
 	if err != nil {
@@ -103,9 +103,9 @@ func TestConformance(t *testing.T) {
 			backendtest.Options{Unit: 0x1p-8, Products: 2})
 	})
 	t.Run("tf32", func(t *testing.T) { // only products differ from fp32
-		backendtest.RunConvolutions(t, func(t *testing.T) backend.Backend {
+		backendtest.RunConvolutions(t, shared(t, func(t testing.TB) *Backend {
 			return openFake(t, Options{Precision: "tf32", Deterministic: true})
-		}, cardOptions["tf32"])
+		}), cardOptions["tf32"])
 	})
 }
 

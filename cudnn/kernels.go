@@ -15,7 +15,7 @@ var kernelFiles embed.FS
 // options it wants and what the kernels of the other files have in common.
 func kernelSource() string {
 	var s strings.Builder
-	for _, name := range []string{"common", "layout", "bias", "batchnorm", "activation", "training", "augment"} {
+	for _, name := range []string{"common", "function", "layout", "bias", "batchnorm", "activation", "pool", "depthwise", "merge", "training", "augment"} {
 		name += ".cu"
 		text, err := kernelFiles.ReadFile("kernels/" + name)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/lamina-go/lamina/backend"
@@ -56,50 +57,161 @@ func TestReLUKernels(t *testing.T) {
 			copy(x, []float32{0, float32(math.Copysign(0, -1)), 1e-30, -1e-30, 1e-45, -1e-45, inf, -inf})
 			shape := tensor.Shape{1, n}
 			m.activationCase(func(b backend.Backend) (backend.Activation, error) { return b.Function(shape, tensor.Rectifier()) }, shape, shape, x,
-				func(y, x *activations) { m.launch("relu", m.elements(n), y, x, int64(n)) },
-				func(dx, dy, x *activations) { m.launch("relu_grad", m.elements(n), dx, dy, x, int64(n)) })
-			x[n-1] = float32(math.NaN())
-			y := m.activations(fill(n, 1))
-			m.launch("relu", m.elements(n), y, m.activations(x), int64(n))
-			if v := y.read()[n-1]; v == v {
-				m.Errorf("the ReLU of NaN is %g", v)
+				func(y, x *activations) { m.function("function", tensor.Rectifier(), n, y, x) },
+				func(dx, dy, x *activations) { m.function("function_grad", tensor.Rectifier(), n, dx, dy, x) })
+		}
+	})
+}
+
+// functionArgs are the arguments of a function.
+func functionArgs(f tensor.Function) (args []any) {
+	for _, a := range functionArguments(f) {
+		args = append(args, uint32(a))
+	}
+	return args
+}
+
+// function launches a kernel of functions on n elements.
+func (m *machine) function(name string, f tensor.Function, n int, args ...any) {
+	m.Helper()
+	m.launch(name, m.elements(n), slices.Concat(args, []any{int64(n)}, functionArgs(f))...)
+}
+
+// functionCases has each function, and a function with other parameters.
+var functionCases = []tensor.Function{
+	{}, tensor.Rectifier(), {Kind: tensor.ReLU, Alpha: 0.3}, {Kind: tensor.ReLU, Max: 6}, {Kind: tensor.ReLU, Alpha: 0.1, Max: 2, Threshold: 0.5}, {Kind: tensor.ReLU, Threshold: -1},
+	{Kind: tensor.ELU, Alpha: 1}, {Kind: tensor.ELU, Alpha: 0.3}, {Kind: tensor.SELU}, {Kind: tensor.GELU}, {Kind: tensor.GELUTanh}, {Kind: tensor.SiLU},
+	{Kind: tensor.Sigmoid}, {Kind: tensor.Tanh}, {Kind: tensor.HardSigmoid, Alpha: 0.2}, {Kind: tensor.HardSigmoid, Alpha: 1.0 / 6}, {Kind: tensor.HardSiLU},
+	{Kind: tensor.Softplus}, {Kind: tensor.Softsign}, {Kind: tensor.Exponential}, {Kind: tensor.Mish},
+}
+
+// TestFunctionKernels allows each value some units in the last place of itself and of its argument.
+// What a function makes constant has the gradient 0, and a NaN stays one.
+func TestFunctionKernels(t *testing.T) {
+	each(t, func(m *machine) {
+		x := []float32{0, float32(math.Copysign(0, -1)), 1e-30, -1e-30, 6, 0.5, 2, -1, 3, -3, 2.5, -2.5, 12, -12, 30, -30, 80, -80, 1e4, -1e4}
+		rng := rand.New(rand.NewPCG(9, 9))
+		for range 1003 {
+			x = append(x, float32(3*rng.NormFloat64()))
+		}
+		x = m.rounded(x)
+		n, shape := len(x), tensor.Shape{1, len(x)}
+		dy := make([]float32, n)
+		for i := range dy {
+			dy[i] = float32(i%9 - 4)
+		}
+		for _, f := range functionCases {
+			ref := newReference(m.T)
+			plan, err := ref.Function(shape, f)
+			if err != nil {
+				m.Fatal(err)
+			}
+			rx, ry, rdx := ref.tensor(shape, x), ref.tensor(shape, nil), ref.tensor(shape, nil)
+			ref.run(backend.StepValues{}, func() { plan.Forward(ry, rx); plan.Backward(rdx, ref.tensor(shape, dy), rx) })
+			wantY, wantDx := ref.read(ry), ref.read(rdx)
+			gx, gy, gdx := m.activations(x), m.activations(fill(n, 5)), m.activations(dy)
+			m.function("function", f, n, gy, gx)
+			m.function("function_grad", f, n, gdx, gdx, gx)
+			tolerance := func(want []float32, scale func(i int) float64) func(i int) float64 {
+				return func(i int) float64 {
+					w := math.Abs(float64(want[i]))
+					ofReference := 0x1p-52 * (1 + math.Abs(float64(x[i]))) // where 1 + tanh cancels
+					return 8*0x1p-24*(w+scale(i)) + m.unit*w + ofReference
+				}
+			}
+			// Slopes of GELU and the like are sums of terms that may cancel, of up to 1 + |x|·exp(−|x|).
+			near(m.T, fmt.Sprintf("%v", f), gy.read(), wantY, tolerance(wantY, func(i int) float64 {
+				a := math.Abs(float64(x[i]))
+				if f.Kind == tensor.Exponential || f.Kind == tensor.GELU { // whose argument is x or x²
+					return a * math.Abs(float64(wantY[i])) * max(1, a)
+				}
+				if f.Kind == tensor.HardSigmoid || f.Kind == tensor.HardSiLU { // slope·x + 1/2 may cancel
+					return 1 + a
+				}
+				return min(a, 16) * math.Abs(float64(wantY[i]))
+			}))
+			near(m.T, fmt.Sprintf("the gradient of %v", f), gdx.read(), wantDx, tolerance(wantDx, func(i int) float64 {
+				a := math.Abs(float64(x[i]))
+				if f.Kind == tensor.Exponential {
+					return a * math.Abs(float64(wantDx[i]))
+				}
+				return math.Abs(float64(dy[i])) * (1 + a) * min(1, 2*math.Exp(-a/2))
+			}))
+			y := m.activations(fill(1, 1))
+			m.function("function", f, 1, y, m.activations([]float32{float32(math.NaN())}))
+			if v := y.read()[0]; v == v {
+				m.Errorf("%v of NaN is %g", f, v)
 			}
 		}
 	})
 }
 
-func TestMaxPoolKernels(t *testing.T) {
+func TestSoftmaxKernels(t *testing.T) {
 	each(t, func(m *machine) {
-		for _, xs := range normShapes {
-			if len(xs) == 2 || xs[1] == 1 {
-				continue
-			}
-			n, h, w, c := xs.NHWC()
-			ys := tensor.Shape{n, h / 2, w / 2, c}
-			rng := rand.New(rand.NewPCG(4, uint64(n*h*w*c)))
-			x := make([]float32, xs.Size())
+		for _, s := range [][2]int{{1, 1}, {3, 2}, {5, 10}, {4, 33}, {2, 100}} {
+			rows, c := s[0], s[1]
+			rng := rand.New(rand.NewPCG(10, uint64(c)))
+			x, dy := make([]float32, rows*c), make([]float32, rows*c)
 			for i := range x {
-				x[i] = float32(rng.IntN(4)) // most windows have equal maxima
+				x[i], dy[i] = float32(4*rng.NormFloat64()), float32(i%7-3)
 			}
-			forward := func(y, x *activations) {
-				m.launch("max_pool", m.columns(n*(h/2)*(w/2), c, false), y, x, n, h, w, c)
+			x[0] = 200
+			x = m.rounded(x)
+			shape, ref := tensor.Shape{rows, c}, newReference(m.T)
+			plan, err := ref.Softmax(shape)
+			if err != nil {
+				m.Fatal(err)
 			}
-			m.activationCase(func(b backend.Backend) (backend.Activation, error) {
-				return b.Pool(backend.PoolSpec{Shape: xs, Window: tensor.Square(2, 2)})
-			}, xs, ys, x, forward,
-				func(dx, dy, x *activations) {
-					m.launch("max_pool_grad", m.columns(n*((h+1)/2)*((w+1)/2), c, false), dx, dy, x, n, h, w, c)
-				})
-			for _, at := range []int{0, c, w * c, (w + 1) * c} { // each place of the first window
-				poisoned := append([]float32(nil), x...)
-				poisoned[at] = float32(math.NaN())
-				y := m.activations(fill(ys.Size(), 1))
-				forward(y, m.activations(poisoned))
-				for i, v := range y.read() {
-					if (v != v) != (i == 0) {
-						m.Fatalf("with a NaN in the first window element %d is %g", i, v)
-					}
+			rx, ry, rdx := ref.tensor(shape, x), ref.tensor(shape, nil), ref.tensor(shape, nil)
+			ref.run(backend.StepValues{}, func() { plan.Forward(ry, rx); plan.Backward(rdx, ref.tensor(shape, dy), rx) })
+			wantY, wantDx := ref.read(ry), ref.read(rdx)
+			g := geometry{[3]uint32{uint32(rows), 1, 1}, [3]uint32{32, 1, 1}}
+			gx, gy := m.activations(x), m.activations(fill(len(x), 5))
+			m.launch("softmax", g, gy, gx, c)
+			near(m.T, "y", gy.read(), wantY, func(i int) float64 { return m.unit*float64(wantY[i]) + 0x1p-149 })
+			m.launch("softmax_grad", g, gx, m.activations(dy), gx, c) // in the place of x
+			near(m.T, "dx", gx.read(), wantDx, func(i int) float64 { return m.unit*math.Abs(float64(wantDx[i])) + 0x1p-50 })
+		}
+	})
+}
+
+// TestAddKernels takes whole numbers, whose sums are exact.
+func TestAddKernels(t *testing.T) {
+	each(t, func(m *machine) {
+		for _, n := range []int{1, 7, 8, 4099} {
+			for _, inputs := range []int{2, 3, addends} {
+				shape, ref := tensor.Shape{1, n}, newReference(m.T)
+				f := tensor.Function{Kind: tensor.ReLU, Alpha: 0.5, Max: 6}
+				plan, err := ref.Add(backend.AddSpec{Shape: shape, Inputs: inputs, Function: f})
+				if err != nil {
+					m.Fatal(err)
 				}
+				var rxs []tensor.Tensor
+				var args []any
+				for k := range inputs {
+					x := make([]float32, n)
+					for i := range x {
+						x[i] = float32((i*7+k*5)%9 - 4)
+					}
+					rxs, args = append(rxs, ref.tensor(shape, x)), append(args, m.activations(x))
+				}
+				for range addends - inputs {
+					args = append(args, nil)
+				}
+				dy := make([]float32, n)
+				for i := range dy {
+					dy[i] = float32(i%11 - 5)
+				}
+				ry, rdx := ref.tensor(shape, nil), ref.tensor(shape, nil)
+				ref.run(backend.StepValues{}, func() {
+					plan.Forward(ry, rxs)
+					plan.Backward(append([]tensor.Tensor{rdx}, make([]tensor.Tensor, inputs-1)...), ref.tensor(shape, dy), rxs)
+				})
+				y, dx := m.activations(fill(n, 77)), m.activations(dy)
+				m.launch("add", m.elements(n), slices.Concat([]any{y, int64(n), inputs}, args, functionArgs(f))...)
+				near(m.T, "y", y.read(), ref.read(ry), exact)
+				m.launch("add_grad", m.elements(n), slices.Concat([]any{dx, dx, int64(n), inputs}, args, functionArgs(f))...)
+				near(m.T, "dx in the place of dy", dx.read(), ref.read(rdx), exact)
 			}
 		}
 	})
@@ -128,8 +240,8 @@ func TestDropoutKernels(t *testing.T) {
 					keep := place[byte](blocks, 0)
 					state := []stepState{{step: step}}
 					y, dx := m.activations(fill(n, 5)), m.activations(dy)
-					m.launch("dropout", m.elements(blocks), y, m.activations(x), keep, state, int64(n), threshold, scale, seed, uint32(layer))
-					m.launch("dropout_grad", m.elements(blocks), dx, dx, keep, int64(n), scale)
+					m.launch("dropout", m.elements(blocks), y, m.activations(x), keep, state, 1, 1, n, threshold, scale, seed, uint32(layer))
+					m.launch("dropout_grad", m.elements(blocks), dx, dx, keep, 1, 1, n, scale)
 					near(m.T, "y", y.read(), m.rounded(wantY), exact)
 					near(m.T, "dx", dx.read(), m.rounded(wantDx), exact)
 				}
@@ -138,99 +250,35 @@ func TestDropoutKernels(t *testing.T) {
 	})
 }
 
-func TestConvertKernels(t *testing.T) {
+// The masks of images are numbered in another order than their elements, or by channels.
+func TestDropoutOfImages(t *testing.T) {
 	each(t, func(m *machine) {
-		for _, n := range []int{1, 7, 8, 9, 33, 5000} {
-			rng := rand.New(rand.NewPCG(5, uint64(n)))
-			x := make([]float32, n)
+		for _, shape := range []tensor.Shape{{2, 3, 5, 3}, {3, 2, 2, 8}, {2, 4, 3, 12}, {5, 1, 2, 1}} {
+			const layer, seed, step, rate = 3, 77, 1<<32 + 5, 0.4
+			n, h, w, c := shape.NHWC()
+			x, want, wantChannels := make([]float32, shape.Size()), make([]float32, shape.Size()), make([]float32, shape.Size())
+			threshold, scale := philox.Threshold(rate), philox.Scale(rate)
+			kept := func(i int) bool { return philox.Dropout(seed, layer, step, uint32(i/4))[i%4] >= threshold }
 			for i := range x {
-				x[i] = float32(rng.NormFloat64() * math.Pow(10, float64(i%60-30)))
-			}
-			// Halfway between two bfloat16 numbers, to the even one; over the largest; denormal.
-			copy(x, []float32{math.Float32frombits(0x3f808000), math.Float32frombits(0x3f818000), math.Float32frombits(0x7f7fffff),
-				math.Float32frombits(0x00018000), float32(math.Inf(-1)), math.Float32frombits(0x00000001)})
-			want := m.rounded(x)
-			for offset := range 4 {
-				y := m.activations(fill(n, 5))
-				m.launch("from_float", m.elements(n), y, m.floatsAt(x, offset), int64(n))
-				near(m.T, "from_float", y.read(), want, exact)
-				back := m.floatsAt(fill(n, 5), offset)
-				m.launch("to_float", m.elements(n), back, y, int64(n))
-				near(m.T, "to_float", back.values, want, exact)
-			}
-		}
-		nan := m.activations([]float32{0, 0})
-		m.launch("from_float", m.elements(2), nan, m.floats([]float32{math.Float32frombits(0x7f800001), math.Float32frombits(0xffffffff)}), int64(2))
-		for _, v := range nan.read() {
-			if v == v {
-				m.Errorf("NaN becomes %g", v)
-			}
-		}
-	})
-}
-
-func TestLayoutKernels(t *testing.T) {
-	tiles := func(cols, rows, batch int) geometry {
-		return geometry{[3]uint32{uint32(cols+31) / 32, uint32(rows+31) / 32, uint32(batch)}, [3]uint32{32, 8, 1}}
-	}
-	count := func(n int) []float32 {
-		x := make([]float32, n)
-		for i := range x {
-			x[i] = float32(i % 251)
-		}
-		return x
-	}
-	each(t, func(m *machine) {
-		for _, s := range [][3]int{{1, 1, 1}, {3, 5, 33}, {2, 64, 32}, {5, 31, 100}, {2, 1024, 3}} {
-			batch, rows, cols := s[0], s[1], s[2]
-			x := count(batch * rows * cols)
-			want := make([]float32, len(x))
-			for b := range batch {
-				for r := range rows {
-					for c := range cols {
-						want[(b*cols+c)*rows+r] = x[(b*rows+r)*cols+c]
-					}
+				x[i] = float32(i%13 + 1)
+				image, pixel, channel := i/(h*w*c), i/c%(h*w), i%c
+				if kept((pixel*n+image)*c + channel) {
+					want[i] = x[i] * scale
+				}
+				if kept(image*c + channel) {
+					wantChannels[i] = x[i] * scale
 				}
 			}
-			y := m.activations(fill(len(x), 300))
-			m.launch("swap_axes", tiles(cols, rows, 2), y, m.activations(x), batch, rows, cols)
-			near(m.T, fmt.Sprintf("swap_axes %v", s), y.read(), want, exact)
-		}
-		for _, s := range [][3]int{{1, 1, 8}, {1030, 3, 8}, {1030, 8, 3}, {77, 33, 40}} {
-			rows, from, to := s[0], s[1], s[2]
-			x, want := count(rows*from), make([]float32, rows*to)
-			for r := range rows {
-				copy(want[r*to:][:to], x[r*from:][:from])
-			}
-			y := m.activations(fill(len(want), 300))
-			m.launch("resize_channels", m.elements(len(want)), y, m.activations(x), int64(len(want)), from, to)
-			near(m.T, fmt.Sprintf("resize_channels %v", s), y.read(), want, exact)
-		}
-		for _, s := range [][4]int{{1, 1, 1, 1}, {9, 3, 8, 64}, {9, 5, 5, 7}, {1, 33, 40, 65}, {9, 64, 64, 33}} {
-			taps, in, wide, out := s[0], s[1], s[2], s[3]
-			x := count(taps * in * out)
-			for _, nchw := range []bool{false, true} {
-				want := make([]float32, taps*wide*out)
-				for t := range taps {
-					for i := range in {
-						for o := range out {
-							at := (o*taps+t)*wide + i
-							if nchw {
-								at = (o*wide+i)*taps + t
-							}
-							want[at] = x[(t*in+i)*out+o]
-						}
-					}
-				}
-				y := m.activations(fill(len(want), 300))
-				m.launch("pack_kernel", tiles(out, taps*wide, 1), y, m.floatsAt(x, 1), taps, in, wide, out, nchw)
-				near(m.T, fmt.Sprintf("pack_kernel %v, NCHW %t", s, nchw), y.read(), want, exact)
-				back := m.floatsAt(fill(len(x), 300), 3)
-				zero := m.floatsAt(fill(out, 300), 1)
-				m.launch("unpack_kernel", tiles(out, taps*wide, 1), back, y, zero, taps, in, wide, out, nchw)
-				near(m.T, "zero", zero.values, make([]float32, out), exact)
-				near(m.T, fmt.Sprintf("unpack_kernel %v, NCHW %t", s, nchw), back.values, x, exact)
-			}
+			quads, state := (len(x)+3)/4, []stepState{{step: step}}
+			keep, y, dx := place[byte](quads, 0), m.activations(fill(len(x), 5)), m.activations(x)
+			m.launch("dropout", m.elements(quads), y, dx, keep, state, n, h*w, c, threshold, scale, uint64(seed), uint32(layer))
+			m.launch("dropout_grad", m.elements(quads), dx, dx, keep, n, h*w, c, scale)
+			near(m.T, "y", y.read(), m.rounded(want), exact)
+			near(m.T, "dx", dx.read(), m.rounded(want), exact)
+			keep, y = place[byte]((n*c+3)/4, 0), m.activations(x)
+			m.launch("dropout_mask", m.elements((n*c+3)/4), keep, state, int64(n*c), threshold, uint64(seed), uint32(layer))
+			m.launch("dropout_channels", m.columns(n*h*w, c, false), y, y, keep, n, h*w, c, scale)
+			near(m.T, "y of channels", y.read(), m.rounded(wantChannels), exact)
 		}
 	})
 }

@@ -78,7 +78,9 @@ func (m *machine) launch(name string, g geometry, args ...any) {
 		case *activations:
 			args[i] = v.arg()
 		case *floats:
-			args[i] = v.values
+			if args[i] = nil; v != nil {
+				args[i] = v.values
+			}
 		case int:
 			args[i] = int32(v)
 		case bool:
@@ -182,6 +184,14 @@ func (a *activations) arg() any {
 		return a.bf16
 	}
 	return a.f32
+}
+
+// from returns those from element i on.
+func (a *activations) from(i int) *activations {
+	if a.bf16 != nil {
+		return &activations{bf16: a.bf16[i:]}
+	}
+	return &activations{f32: a.f32[i:]}
 }
 
 func (a *activations) read() []float32 {

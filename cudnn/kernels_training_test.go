@@ -47,19 +47,32 @@ func TestLossKernels(t *testing.T) {
 					for i := range labels {
 						labels[i] = float32(rng.IntN(classes))
 					}
-					m.loss(n, classes, m.rounded(logits), labels)
+					m.loss(backend.LossSpec{N: n, Classes: classes}, m.rounded(logits), labels, nil)
 				}
 			}
 		}
-		m.loss(5, 3, []float32{1, 1, 0, 1, 1, 0, 0, 2, 2, 0, 2, 2, 3, 3, 3}, []float32{0, 1, 1, 2, 0})
-		m.loss(2, 3, []float32{100, 0, -100, -100, -100, -100}, []float32{2, 1})
+		m.loss(backend.LossSpec{N: 5, Classes: 3}, []float32{1, 1, 0, 1, 1, 0, 0, 2, 2, 0, 2, 2, 3, 3, 3}, []float32{0, 1, 1, 2, 0}, nil)
+		m.loss(backend.LossSpec{N: 2, Classes: 3}, []float32{100, 0, -100, -100, -100, -100}, []float32{2, 1}, nil)
+		for _, smoothing := range []float32{0, 0.125} {
+			for _, weights := range [][]float32{nil, {0.5, 0, 3}} {
+				m.loss(backend.LossSpec{N: 4, Classes: 3, Smoothing: smoothing}, []float32{1, 1, 0, 3, -4, 0, 0, 2, 8, 0, 2, 2}, []float32{0, 2, 1, 2}, weights)
+				m.loss(backend.LossSpec{N: 5, Classes: 2, Sigmoid: true, Smoothing: smoothing}, []float32{1, -3, 0, 40, 1000}, []float32{0, 0, 1, 1, 0}, weights[:min(2, len(weights))])
+			}
+		}
 	})
 }
 
-func (m *machine) loss(n, classes int, logits, labels []float32) {
+// loss compares the kernels with the reference. weights are those of the classes, or nil.
+func (m *machine) loss(spec backend.LossSpec, logits, labels, weights []float32) {
 	m.Helper()
-	ref, shape := newReference(m.T), tensor.Shape{n, classes}
-	plan, err := ref.Loss(backend.LossSpec{N: n, Classes: classes})
+	n, classes := spec.N, spec.Classes
+	ref, shape := newReference(m.T), tensor.Shape{n, len(logits) / n}
+	var gw any
+	if len(weights) > 0 {
+		spec.Weights = ref.tensor(tensor.Shape{classes}, weights)
+		gw = m.floatsAt(weights, 1)
+	}
+	plan, err := ref.Loss(spec)
 	if err != nil {
 		m.Fatal(err)
 	}
@@ -70,12 +83,12 @@ func (m *machine) loss(n, classes int, logits, labels []float32) {
 	state, metrics := m.metrics(stepState{})
 	x, gl := m.activations(logits), m.floatsAt(labels, 1)
 	g := geometry{[3]uint32{uint32(n), 1, 1}, [3]uint32{32, 1, 1}}
-	m.launch("softmax_loss", g, metrics, state, x, gl, make([]float64, n), make([]int32, n), m.counters, n, classes)
+	m.launch("loss", g, metrics, state, x, gl, gw, make([]float64, n), make([]int32, n), m.counters, n, classes, spec.Sigmoid, spec.Smoothing)
 	got := metrics[1]
 	if int(got.images) != n || int(got.correct) != want.Correct || got.penalty != 0 || !(math.Abs(got.loss-want.Loss) <= 1e-12*(1+want.Loss)) {
-		m.Errorf("%d rows of %d: measured %+v, want %+v", n, classes, got, want)
+		m.Errorf("%+v: measured %+v, want %+v", spec, got, want)
 	}
-	m.launch("softmax_grad", g, x, x, gl, n, classes) // in the place of the logits; p − 1 is rounded as a double near 1
+	m.launch("loss_grad", g, x, x, gl, gw, n, classes, spec.Sigmoid, spec.Smoothing) // in the place of the logits; p − 1 is rounded as a double near 1
 	near(m.T, "dlogits", x.read(), wantD, func(i int) float64 { return m.unit*math.Abs(float64(wantD[i])) + 0x1p-50 })
 }
 
@@ -86,7 +99,8 @@ func TestLossOfBadRows(t *testing.T) {
 			state, metrics := m.metrics(stepState{})
 			g := geometry{[3]uint32{2, 1, 1}, [3]uint32{32, 1, 1}}
 			labels := m.floats([]float32{0, label})
-			m.launch("softmax_loss", g, metrics, state, m.activations([]float32{2, 1, 0, 2, 1, 0}), labels, make([]float64, 2), make([]int32, 2), m.counters, 2, 3)
+			m.launch("loss", g, metrics, state, m.activations([]float32{2, 1, 0, 2, 1, 0}), labels, m.floats([]float32{1, 1, 1}),
+				make([]float64, 2), make([]int32, 2), m.counters, 2, 3, false, float32(0))
 			if got := metrics[1]; got.loss == got.loss || got.correct > 1 && label != label {
 				m.Errorf("label %g: measured %+v", label, got)
 			}
@@ -96,11 +110,11 @@ func TestLossOfBadRows(t *testing.T) {
 		x := m.activations([]float32{nan, 1, 0, 0, 1, nan})
 		g := geometry{[3]uint32{2, 1, 1}, [3]uint32{32, 1, 1}}
 		labels := m.floats([]float32{0, 2})
-		m.launch("softmax_loss", g, metrics, state, x, labels, make([]float64, 2), make([]int32, 2), m.counters, 2, 3)
+		m.launch("loss", g, metrics, state, x, labels, nil, make([]float64, 2), make([]int32, 2), m.counters, 2, 3, false, float32(0))
 		if got := metrics[1]; got.loss == got.loss || got.correct != 0 {
 			m.Errorf("logits with NaN: measured %+v", got)
 		}
-		m.launch("softmax_grad", g, x, x, labels, 2, 3)
+		m.launch("loss_grad", g, x, x, labels, nil, 2, 3, false, float32(0))
 		for i, v := range x.read() {
 			if v == v {
 				m.Errorf("gradient %d of a row with NaN is %g", i, v)
@@ -168,6 +182,68 @@ func (m *machine) sgd(size, offset int, ranges []paramRange, nesterov bool) {
 		if got := metrics[1].penalty - measured; !(math.Abs(measured-penalty) <= 32*0x1p-24*penalty) || !(math.Abs(got-penalty) <= 32*0x1p-24*penalty) {
 			m.Errorf("penalty of %s is %g and %g, want %g", name, measured, got, penalty)
 		}
+	}
+}
+
+// TestAdamWKernel compares steps with the reference: the roundings of float, of no more than all that
+// is added up.
+func TestAdamWKernel(t *testing.T) {
+	each(t, func(m *machine) {
+		for _, spec := range []backend.AdamWSpec{
+			{Size: 1, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-7},
+			{Size: 5003, Decay: []backend.Decay{{Offset: 3, Size: 4500, Lambda: 0.01}}, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-7, WeightDecay: 0.05},
+			{Size: 33, Beta1: 0, Beta2: 0.5, Epsilon: 1e-3, WeightDecay: 1},
+		} {
+			for _, step := range []uint64{0, 1, 1000} {
+				m.adamw(spec, step)
+			}
+		}
+	})
+}
+
+func (m *machine) adamw(spec backend.AdamWSpec, step uint64) {
+	m.Helper()
+	const rate, u = 0.01, 0x1p-24
+	rng := rand.New(rand.NewPCG(11, uint64(spec.Size)))
+	normal := func(scale float64) []float32 {
+		x := make([]float32, spec.Size)
+		for i := range x {
+			x[i] = float32(rng.NormFloat64() * scale)
+		}
+		return x
+	}
+	w, first, second, g := normal(0.1), normal(0.1), normal(1), normal(1)
+	for i, v := range second {
+		second[i] = v * v
+	}
+	ref, shape := newReference(m.T), tensor.Shape{spec.Size}
+	plan, err := ref.AdamW(spec)
+	if err != nil {
+		m.Fatal(err)
+	}
+	rw, rm, rv, rg := ref.tensor(shape, w), ref.tensor(shape, first), ref.tensor(shape, second), ref.tensor(shape, g)
+	want := ref.run(backend.StepValues{LearningRate: rate, Step: step}, func() { plan.Step(rw, []tensor.Tensor{rm, rv}, rg) })
+
+	ranges := split(spec.Size, spec.Decay)
+	state, metrics := m.metrics(stepState{rate: rate, step: step})
+	gw, gm, gv, gg := m.floatsAt(w, 1), m.floatsAt(first, 2), m.floatsAt(second, 3), m.floatsAt(g, 1)
+	m.launch("adamw_step", geometry{[3]uint32{uint32(len(ranges)), 1, 1}, [3]uint32{256, 1, 1}}, gw, gm, gv, gg, ranges, make([]float64, len(ranges)),
+		metrics, state, m.counters, spec.Beta1, spec.Beta2, spec.Epsilon, spec.WeightDecay)
+	size := func(i int) float64 { return math.Abs(float64(g[i])) + 0.1*math.Abs(float64(w[i])) }
+	near(m.T, "g", gg.values, g, exact)
+	near(m.T, "m", gm.values, ref.read(rm), func(i int) float64 { return 8 * u * (size(i) + math.Abs(float64(first[i]))) })
+	near(m.T, "v", gv.values, ref.read(rv), func(i int) float64 { return 8 * u * (size(i)*size(i) + float64(second[i])) })
+	newM, newV := ref.read(rm), ref.read(rv)
+	bias := math.Sqrt(1-math.Pow(float64(spec.Beta2), float64(step+1))) / (1 - math.Pow(float64(spec.Beta1), float64(step+1)))
+	near(m.T, "w", gw.values, ref.read(rw), func(i int) float64 {
+		root := math.Sqrt(float64(newV[i])) + float64(spec.Epsilon)
+		// m has the error above, and that of v is a relative one of no more than 8·(d² + v)/v units.
+		ofM := 8 * u * (size(i) + math.Abs(float64(first[i])))
+		ofV := 8 * u * (size(i)*size(i) + float64(second[i])) / max(float64(newV[i]), 1e-30)
+		return 4*u*math.Abs(float64(w[i])) + rate*bias*(ofM+math.Abs(float64(newM[i]))*(8*u+ofV))/root
+	})
+	if got := metrics[1].penalty; !(math.Abs(got-want.Penalty) <= 64*u*want.Penalty) {
+		m.Errorf("penalty %g, want %g", got, want.Penalty)
 	}
 }
 

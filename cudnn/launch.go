@@ -66,6 +66,11 @@ func (b *Backend) rows(name string, rows, channels int, arguments ...argument) {
 	b.on(columns(int64(rows), channels, b.vector(), b.card.multiprocessors, false), name, arguments...)
 }
 
+// eachRow launches a kernel with one block of 32 threads for each row.
+func (b *Backend) eachRow(name string, rows int, arguments ...argument) {
+	b.launch(name, [3]uint32{uint32(rows), 1, 1}, [3]uint32{32, 1, 1}, arguments...)
+}
+
 // sumRows launches a kernel that sums over the rows, for which reserveSums has reserved memory.
 func (b *Backend) sumRows(name string, rows, channels int, arguments ...argument) {
 	b.on(columns(int64(rows), channels, b.vector(), b.card.multiprocessors, true), name, arguments...)

@@ -10,8 +10,8 @@
 static inline lamina_enum lamina_launch(lamina_api *api, CUfunction function,
                                         unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
                                         CUstream stream, const uint64_t *arguments, int count) {
-	void *pointers[32];
-	if (count > 32) return LAMINA_MISSING;
+	void *pointers[32] = {NULL};
+	if (count >= 32) return LAMINA_MISSING;
 	for (int i = 0; i < count; i++) pointers[i] = (void *)&arguments[i];
 	return api->cuLaunchKernel(function, gx, gy, gz, bx, by, bz, 0, stream, pointers, NULL);
 }

@@ -232,6 +232,14 @@ func own(t tensor.Tensor) *buffer {
 	return v
 }
 
+// addressOrNil returns the address of t, after checking its shape, or 0 for nil.
+func addressOrNil(t tensor.Tensor, shape tensor.Shape) C.CUdeviceptr {
+	if t == nil {
+		return 0
+	}
+	return address(t, shape)
+}
+
 // address returns the address of t, after checking its shape.
 func address(t tensor.Tensor, shape tensor.Shape) C.CUdeviceptr {
 	tensor.Check(t, shape)

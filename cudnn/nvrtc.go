@@ -17,9 +17,13 @@ import (
 
 // kernelNames are the kernels in use.
 var kernelNames = []string{
-	"step_begin", "from_float", "to_float", "swap_axes", "resize_channels", "pack_kernel", "unpack_kernel", "add_bias", "bias_of", "column_sums",
-	"bn_statistics", "bn_running", "bn_apply", "bn_apply_pool", "bn_grad_sums", "bn_grad_sums_pool", "bn_grad", "bn_grad_pool",
-	"relu", "relu_grad", "max_pool", "max_pool_grad", "dropout", "dropout_grad", "softmax_loss", "softmax_grad", "sgd_step", "penalty", "augment",
+	"step_begin", "from_float", "to_float", "swap_axes", "place_images", "copy_channels", "pack_kernel", "unpack_kernel",
+	"add_bias", "add_bias_function", "bias_of", "bias_of_function", "column_sums", "function", "function_grad",
+	"bn_statistics", "bn_running", "bn_apply", "bn_apply_function", "bn_apply_pool",
+	"bn_grad_sums", "bn_grad_sums_function", "bn_grad_sums_pool", "bn_grad", "bn_grad_function", "bn_grad_pool",
+	"softmax", "softmax_grad", "dropout", "dropout_grad", "dropout_mask", "dropout_channels",
+	"max_pool", "max_pool_grad", "pool", "pool_routes", "pool_grad", "depthwise", "depthwise_grad_data", "depthwise_grad_filter", "add", "add_grad",
+	"loss", "loss_grad", "sgd_step", "adamw_step", "penalty", "augment",
 }
 
 // kernels are those of the folder kernels, compiled for the card.

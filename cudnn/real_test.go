@@ -9,8 +9,9 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// TestRealLibraries fills every descriptor of the VGG networks' convolutions with the real cuDNN,
-// which needs no card for that, and compares its output sizes with ours. It looks for the libraries
+// TestRealLibraries fills every descriptor of the VGG networks' convolutions, and of some of other
+// networks, with the real cuDNN, which needs no card for that, and compares its output sizes with
+// ours. It looks for the libraries
 // where programs do.
 func TestRealLibraries(t *testing.T) {
 	for _, precision := range Precisions() {
@@ -37,6 +38,23 @@ func TestRealLibraries(t *testing.T) {
 						c := b.newConv2D(backend.Conv2DSpec{N: batch, H: size, W: size, In: in, Out: max(64, in), Window: tensor.Centered(kernel)})
 						if err := new(pass).describe(b, c); err != nil {
 							t.Fatal(err)
+						}
+					}
+				}
+			}
+		}
+		for _, size := range []int{32, 15} {
+			for _, in := range []int{1, 3, 60, 64} {
+				for _, kernel := range []int{1, 2, 3, 5, 7} {
+					for stride := 1; stride <= 3; stride++ {
+						win := tensor.Square(kernel, stride)
+						padded := win
+						padded.Top, padded.Bottom, padded.Left, padded.Right = kernel/2, kernel/2, kernel/2, kernel/2
+						for _, w := range []tensor.Window{win, padded, win.Same(size, size)} {
+							c := b.newConv2D(backend.Conv2DSpec{N: 2, H: size, W: size, In: in, Out: in + 6, Window: w})
+							if err := new(pass).describe(b, c); err != nil {
+								t.Fatal(err)
+							}
 						}
 					}
 				}

@@ -130,8 +130,9 @@ func (s *step) launch() {
 	b := s.b
 	b.launch("step_begin", [3]uint32{1, 1, 1}, [3]uint32{1, 1, 1}, pointer(b.state.metrics), pointer(b.state.card))
 	b.inStep = true
-	defer func() { b.inStep, b.weights = false, b.weights[:0] }() // if f panics, too
+	defer func() { b.inStep, b.weights, b.postponed = false, b.weights[:0], b.postponed[:0] }() // if f panics, too
 	s.f()
+	b.addPostponed()
 }
 
 // record makes a graph of the step. If that fails, all steps are launched one by one from then on;

@@ -25,8 +25,8 @@ const choiceFormat = "algorithm %d, math type %d"
 // fastest, or its number may mean another.
 func (b *Backend) passName(which C.int, plan *conv2D) string {
 	s := plan.spec
-	return fmt.Sprintf("%s, cuDNN %s, %s: %s %dx%dx%d %d→%d %dx%d", b.Name(), b.version(), b.options.Precision,
-		passNames[which], s.N, s.H, s.W, s.In, s.Out, s.Window.Height, s.Window.Height)
+	return fmt.Sprintf("%s, cuDNN %s, %s: %s %dx%dx%d %d→%d %s", b.Name(), b.version(), b.options.Precision,
+		passNames[which], s.N, s.H, s.W, s.In, s.Out, windowName(s.Window))
 }
 
 // parse takes the algorithm from the words.

@@ -1,21 +1,20 @@
 // Batch normalization. A plan owns saved, 6 arrays of (channels,) that begin at a multiple of 16
 // bytes. With them
 //
-//	z = (x − MEAN)·SCALE + BETA, y = max(floor, z)
+//	z = (x − MEAN)·SCALE + BETA, y = f(z)
 //	dx = SCALE·g − A − (x − MEAN)·B
 //
-// for the gradient g of z, which is dy where z > floor, else 0; where a 2x2 max pool follows, dy
-// goes to the first of the largest z of each window.
+// for the gradient g of z, which is f'(z)·dy, where f is a Floor or a Function (function.cu). Where
+// a 2x2 max pool follows, dy goes to the first of the largest z of each window.
 enum { MEAN, SCALE, BETA, RSTD, A, B };
 
 // Norm is what a thread needs of its channels. All passes round z alike.
 template <int V> struct Norm {
-	float mean[V], scale[V], beta[V], floor;
-	__device__ Norm(const float *saved, int channels, int c, int relu) {
+	float mean[V], scale[V], beta[V];
+	__device__ Norm(const float *saved, int channels, int c) {
 		load(mean, saved + MEAN * (long long)channels + c);
 		load(scale, saved + SCALE * (long long)channels + c);
 		load(beta, saved + BETA * (long long)channels + c);
-		floor = floor_of(relu);
 	}
 	__device__ float z(float x, int v) const { return __fadd_rn(__fmul_rn(__fsub_rn(x, mean[v]), scale[v]), beta[v]); }
 };
@@ -23,7 +22,7 @@ template <int V> struct Norm {
 // NormGrad is a Norm with what the gradient needs.
 template <int V> struct NormGrad : Norm<V> {
 	float a[V], b[V];
-	__device__ NormGrad(const float *saved, int channels, int c, int relu) : Norm<V>(saved, channels, c, relu) {
+	__device__ NormGrad(const float *saved, int channels, int c) : Norm<V>(saved, channels, c) {
 		load(a, saved + A * (long long)channels + c);
 		load(b, saved + B * (long long)channels + c);
 	}
@@ -61,7 +60,7 @@ template <int V> static __device__ void load_window(float (&x)[4][V], const act 
 template <int V> static __device__ void statistics(float *saved, float *running_mean, float *running_variance,
                                                    const float *gamma, const float *beta, const act *x, float *partials, unsigned *counters,
                                                    long long rows, int channels, float epsilon, float momentum, int unbiased,
-                                                   const float *fresh, const StepState *state) {
+                                                   const float *fresh, const float *bias, const StepState *state) {
 	int c = column<V>();
 	Span s = chunk(rows, blockIdx.y);
 	float sums[2][V] = {}; // of x − pivot and of its square; the pivot is the chunk's first row
@@ -113,12 +112,13 @@ template <int V> static __device__ void statistics(float *saved, float *running_
 	mean += first;
 	double rstd = 1 / sqrt(variance + epsilon);
 	saved[MEAN * (long long)channels + c] = (float)mean;
-	saved[SCALE * (long long)channels + c] = (float)(gamma[c] * rstd);
-	saved[BETA * (long long)channels + c] = beta[c];
+	saved[SCALE * (long long)channels + c] = (float)((gamma ? gamma[c] : 1) * rstd);
+	saved[BETA * (long long)channels + c] = beta ? beta[c] : 0;
 	saved[RSTD * (long long)channels + c] = (float)rstd;
 	double keep = momentum, step = state->step;
 	if (fresh && *fresh != 0) keep = fmin(keep, step / (step + 10));
 	double correction = unbiased ? rows / (rows > 2 ? rows - 1.0 : 1.0) : 1.0;
+	if (bias) mean += bias[c];
 	running_mean[c] = (float)(keep * running_mean[c] + (1 - keep) * mean);
 	running_variance[c] = (float)(keep * running_variance[c] + (1 - keep) * variance * correction);
 }
@@ -126,29 +126,35 @@ template <int V> static __device__ void statistics(float *saved, float *running_
 // bn_statistics makes saved (all but A and B) of the batch x and of gamma and beta, and updates the
 // running statistics: running = k·running + (1 − k)·batch, where unbiased takes rows/(rows − 1) of
 // the variance. k is momentum; where fresh is not null and *fresh not 0, it is at most t/(t + 10) in
-// step t. Geometry C. Bytes: 1.
+// step t. A null gamma is 1, a null beta 0. bias, if not null, is what has not been added to x: it
+// belongs to the running mean, and nothing else depends on it. Geometry C. Bytes: 1.
 KERNEL bn_statistics(float *saved, float *running_mean, float *running_variance, const float *gamma, const float *beta, const act *x,
                      float *partials, unsigned *counters, long long rows, int channels, float epsilon, float momentum, int unbiased,
-                     const float *fresh, const StepState *state) {
+                     const float *fresh, const float *bias, const StepState *state) {
 	if (channels % VEC == 0)
-		statistics<VEC>(saved, running_mean, running_variance, gamma, beta, x, partials, counters, rows, channels, epsilon, momentum, unbiased, fresh, state);
+		statistics<VEC>(saved, running_mean, running_variance, gamma, beta, x, partials, counters, rows, channels, epsilon, momentum, unbiased, fresh, bias, state);
 	else
-		statistics<1>(saved, running_mean, running_variance, gamma, beta, x, partials, counters, rows, channels, epsilon, momentum, unbiased, fresh, state);
+		statistics<1>(saved, running_mean, running_variance, gamma, beta, x, partials, counters, rows, channels, epsilon, momentum, unbiased, fresh, bias, state);
 }
 
-// bn_running makes saved of the running statistics instead. Geometry E for n = channels.
+// bn_running makes saved of the running statistics instead, with A and B for constant statistics: 0.
+// Geometry E for n = channels.
 KERNEL bn_running(float *saved, const float *gamma, const float *beta, const float *mean, const float *variance, int channels, float epsilon) {
 	for (int c = blockIdx.x * blockDim.x + threadIdx.x; c < channels; c += gridDim.x * blockDim.x) {
 		saved[MEAN * (long long)channels + c] = mean[c];
-		saved[SCALE * (long long)channels + c] = gamma[c] / sqrtf(variance[c] + epsilon);
-		saved[BETA * (long long)channels + c] = beta[c];
+		float sigma = sqrtf(variance[c] + epsilon);
+		saved[SCALE * (long long)channels + c] = (gamma ? gamma[c] : 1) / sigma;
+		saved[BETA * (long long)channels + c] = beta ? beta[c] : 0;
+		saved[RSTD * (long long)channels + c] = 1 / sigma;
+		saved[A * (long long)channels + c] = 0;
+		saved[B * (long long)channels + c] = 0;
 	}
 }
 
-template <int V> static __device__ void apply(act *y, const act *x, const float *saved, long long rows, int channels, int relu) {
+template <int V, class F> static __device__ void apply(act *y, const act *x, const float *saved, long long rows, int channels, F f) {
 	int c = column<V>();
 	if (c >= channels) return;
-	Norm<V> norm(saved, channels, c, relu);
+	Norm<V> norm(saved, channels, c);
 	Span s = chunk(rows, blockIdx.y);
 	for (long long r = s.first + threadIdx.y; r < s.last; r += 4 * blockDim.y) {
 		float z[4][V]; // loaded together, for the compiler does not know that y is not x
@@ -157,7 +163,7 @@ template <int V> static __device__ void apply(act *y, const act *x, const float 
 			if (r + k * blockDim.y < s.last) load(z[k], x + (r + k * blockDim.y) * channels + c);
 #pragma unroll
 		for (int k = 0; k < 4; k++) {
-			for (int v = 0; v < V; v++) z[k][v] = not_below(norm.floor, norm.z(z[k][v], v));
+			for (int v = 0; v < V; v++) z[k][v] = f.value(norm.z(z[k][v], v));
 			if (r + k * blockDim.y < s.last) store(y + (r + k * blockDim.y) * channels + c, z[k]);
 		}
 	}
@@ -165,14 +171,21 @@ template <int V> static __device__ void apply(act *y, const act *x, const float 
 
 // bn_apply sets y to the normalized x, and with relu to max(0, …). Geometry C. Bytes: 2.
 KERNEL bn_apply(act *y, const act *x, const float *saved, long long rows, int channels, int relu) {
-	if (channels % VEC == 0) apply<VEC>(y, x, saved, rows, channels, relu);
-	else apply<1>(y, x, saved, rows, channels, relu);
+	if (channels % VEC == 0) apply<VEC>(y, x, saved, rows, channels, Floor(relu));
+	else apply<1>(y, x, saved, rows, channels, Floor(relu));
 }
 
-template <int V> static __device__ void apply_pool(act *y, const act *x, const float *saved, int n, int h, int w, int channels, int relu) {
+// bn_apply_function is bn_apply with any Function.
+KERNEL bn_apply_function(act *y, const act *x, const float *saved, long long rows, int channels, int kind, float alpha, float max, float threshold) {
+	Function f(kind, alpha, max, threshold);
+	if (channels % VEC == 0) apply<VEC>(y, x, saved, rows, channels, f);
+	else apply<1>(y, x, saved, rows, channels, f);
+}
+
+template <int V> static __device__ void apply_pool(act *y, const act *x, const float *saved, int n, int h, int w, int channels, Floor f) {
 	int c = column<V>(), high = h / 2, wide = w / 2;
 	if (c >= channels) return;
-	Norm<V> norm(saved, channels, c, relu);
+	Norm<V> norm(saved, channels, c);
 	Span s = chunk((long long)n * high * wide, blockIdx.y);
 	for (long long r = s.first + threadIdx.y; r < s.last; r += blockDim.y) {
 		Window win = window((unsigned)r, h, w, high, wide);
@@ -184,7 +197,7 @@ template <int V> static __device__ void apply_pool(act *y, const act *x, const f
 				float next = norm.z(z[i][v], v);
 				if (above(next, best[v])) best[v] = next;
 			}
-			best[v] = not_below(norm.floor, best[v]);
+			best[v] = f.value(best[v]);
 		}
 		store(y + win.y * channels + c, best);
 	}
@@ -193,31 +206,32 @@ template <int V> static __device__ void apply_pool(act *y, const act *x, const f
 // bn_apply_pool is bn_apply and then a 2x2 max pool: x is (n, h, w, channels), y (n, ⌊h/2⌋, ⌊w/2⌋,
 // channels). Geometry C for the rows of y. Bytes: 1.25.
 KERNEL bn_apply_pool(act *y, const act *x, const float *saved, int n, int h, int w, int channels, int relu) {
-	if (channels % VEC == 0) apply_pool<VEC>(y, x, saved, n, h, w, channels, relu);
-	else apply_pool<1>(y, x, saved, n, h, w, channels, relu);
+	if (channels % VEC == 0) apply_pool<VEC>(y, x, saved, n, h, w, channels, Floor(relu));
+	else apply_pool<1>(y, x, saved, n, h, w, channels, Floor(relu));
 }
 
 // finish_sums adds the partial sums of Σg and Σg·(x − MEAN) in the last block, and computes dβ, dγ,
 // A and B from them. rows are those of x.
-template <int V> static __device__ void finish_sums(float *dgamma, float *dbeta, float *saved, const float *partials, unsigned *counters, long long rows, int channels) {
+template <int V> static __device__ void finish_sums(float *dgamma, float *dbeta, float *saved, const float *partials, unsigned *counters, long long rows, int channels, int frozen) {
 	if (!last_block(&counters[blockIdx.x], gridDim.y)) return;
 	double sum = add_partials<2, V>(partials, 0, channels), product = add_partials<2, V>(partials, 1, channels);
 	Finish<V> f;
 	if (f.slice > 0 || f.channel >= channels) return;
 	int c = f.channel;
 	double rstd = saved[RSTD * (long long)channels + c], scale = saved[SCALE * (long long)channels + c] / (double)rows;
-	dbeta[c] = (float)sum;
-	dgamma[c] = (float)(product * rstd);
+	if (dbeta) dbeta[c] = (float)sum;
+	if (dgamma) dgamma[c] = (float)(product * rstd);
+	if (frozen) return; // A and B are 0, and stay so
 	saved[A * (long long)channels + c] = (float)(scale * sum);
 	saved[B * (long long)channels + c] = (float)(scale * product * rstd * rstd);
 }
 
-template <int V> static __device__ void grad_sums(float *dgamma, float *dbeta, float *saved, const act *dy, const act *x, float *partials, unsigned *counters,
-                                                  long long rows, int channels, int relu) {
+template <int V, class F> static __device__ void grad_sums(float *dgamma, float *dbeta, float *saved, const act *dy, const act *x, float *partials, unsigned *counters,
+                                                  long long rows, int channels, int frozen, F f) {
 	int c = column<V>();
 	float sums[2][V] = {};
 	if (c < channels) {
-		Norm<V> norm(saved, channels, c, relu);
+		Norm<V> norm(saved, channels, c);
 		Span s = chunk(rows, blockIdx.y);
 #pragma unroll 2
 		for (long long r = s.first + threadIdx.y; r < s.last; r += blockDim.y) {
@@ -225,30 +239,38 @@ template <int V> static __device__ void grad_sums(float *dgamma, float *dbeta, f
 			load(in, x + r * channels + c);
 			load(g, dy + r * channels + c);
 			for (int v = 0; v < V; v++) {
-				if (norm.z(in[v], v) <= norm.floor) g[v] = 0;
+				g[v] = f.gradient(g[v], norm.z(in[v], v));
 				sums[0][v] += g[v];
 				sums[1][v] += g[v] * (in[v] - norm.mean[v]);
 			}
 		}
 	}
 	add_threads<2, V>(partials, sums, channels);
-	finish_sums<V>(dgamma, dbeta, saved, partials, counters, rows, channels);
+	finish_sums<V>(dgamma, dbeta, saved, partials, counters, rows, channels, frozen);
 }
 
-// bn_grad_sums sets dbeta = Σg, dgamma = Σg·(x − mean)/σ, and A and B of saved; the forward pass
-// has set the rest. Geometry C. Bytes: 2.
+// bn_grad_sums sets dbeta = Σg and dgamma = Σg·(x − mean)/σ, where they are not null, and, unless
+// frozen, A and B of saved; the forward pass has set the rest. Geometry C. Bytes: 2.
 KERNEL bn_grad_sums(float *dgamma, float *dbeta, float *saved, const act *dy, const act *x, float *partials, unsigned *counters,
-                    long long rows, int channels, int relu) {
-	if (channels % VEC == 0) grad_sums<VEC>(dgamma, dbeta, saved, dy, x, partials, counters, rows, channels, relu);
-	else grad_sums<1>(dgamma, dbeta, saved, dy, x, partials, counters, rows, channels, relu);
+                    long long rows, int channels, int frozen, int relu) {
+	if (channels % VEC == 0) grad_sums<VEC>(dgamma, dbeta, saved, dy, x, partials, counters, rows, channels, frozen, Floor(relu));
+	else grad_sums<1>(dgamma, dbeta, saved, dy, x, partials, counters, rows, channels, frozen, Floor(relu));
+}
+
+// bn_grad_sums_function is bn_grad_sums for bn_apply_function.
+KERNEL bn_grad_sums_function(float *dgamma, float *dbeta, float *saved, const act *dy, const act *x, float *partials, unsigned *counters,
+                             long long rows, int channels, int frozen, int kind, float alpha, float max, float threshold) {
+	Function f(kind, alpha, max, threshold);
+	if (channels % VEC == 0) grad_sums<VEC>(dgamma, dbeta, saved, dy, x, partials, counters, rows, channels, frozen, f);
+	else grad_sums<1>(dgamma, dbeta, saved, dy, x, partials, counters, rows, channels, frozen, f);
 }
 
 template <int V> static __device__ void grad_sums_pool(float *dgamma, float *dbeta, float *saved, const act *dy, const act *x, float *partials, unsigned *counters,
-                                                       int n, int h, int w, int channels, int relu) {
+                                                       int n, int h, int w, int channels, int frozen, Floor f) {
 	int c = column<V>(), high = h / 2, wide = w / 2;
 	float sums[2][V] = {};
 	if (c < channels) {
-		Norm<V> norm(saved, channels, c, relu);
+		Norm<V> norm(saved, channels, c);
 		Span s = chunk((long long)n * high * wide, blockIdx.y);
 		for (long long r = s.first + threadIdx.y; r < s.last; r += blockDim.y) {
 			Window win = window((unsigned)r, h, w, high, wide);
@@ -261,27 +283,27 @@ template <int V> static __device__ void grad_sums_pool(float *dgamma, float *dbe
 					float z = norm.z(in[i][v], v);
 					if (above(z, best)) best = z, at = in[i][v];
 				}
-				if (best <= norm.floor) g[v] = 0;
+				g[v] = f.gradient(g[v], best);
 				sums[0][v] += g[v];
 				sums[1][v] += g[v] * (at - norm.mean[v]);
 			}
 		}
 	}
 	add_threads<2, V>(partials, sums, channels);
-	finish_sums<V>(dgamma, dbeta, saved, partials, counters, (long long)n * h * w, channels);
+	finish_sums<V>(dgamma, dbeta, saved, partials, counters, (long long)n * h * w, channels, frozen);
 }
 
 // bn_grad_sums_pool is bn_grad_sums for bn_apply_pool. Geometry C for the rows of dy. Bytes: 1.25.
 KERNEL bn_grad_sums_pool(float *dgamma, float *dbeta, float *saved, const act *dy, const act *x, float *partials, unsigned *counters,
-                         int n, int h, int w, int channels, int relu) {
-	if (channels % VEC == 0) grad_sums_pool<VEC>(dgamma, dbeta, saved, dy, x, partials, counters, n, h, w, channels, relu);
-	else grad_sums_pool<1>(dgamma, dbeta, saved, dy, x, partials, counters, n, h, w, channels, relu);
+                         int n, int h, int w, int channels, int frozen, int relu) {
+	if (channels % VEC == 0) grad_sums_pool<VEC>(dgamma, dbeta, saved, dy, x, partials, counters, n, h, w, channels, frozen, Floor(relu));
+	else grad_sums_pool<1>(dgamma, dbeta, saved, dy, x, partials, counters, n, h, w, channels, frozen, Floor(relu));
 }
 
-template <int V> static __device__ void grad(act *dx, const act *dy, const act *x, const float *saved, long long rows, int channels, int relu) {
+template <int V, class F> static __device__ void grad(act *dx, const act *dy, const act *x, const float *saved, long long rows, int channels, F f) {
 	int c = column<V>();
 	if (c >= channels) return;
-	NormGrad<V> norm(saved, channels, c, relu);
+	NormGrad<V> norm(saved, channels, c);
 	Span s = chunk(rows, blockIdx.y);
 	for (long long r = s.first + threadIdx.y; r < s.last; r += 2 * blockDim.y) {
 		float g[2][V], in[2][V]; // loaded together, for the compiler does not know that dx is not dy
@@ -295,8 +317,7 @@ template <int V> static __device__ void grad(act *dx, const act *dy, const act *
 		for (int k = 0; k < 2; k++) {
 			if (r + k * blockDim.y >= s.last) continue;
 			for (int v = 0; v < V; v++) {
-				if (norm.z(in[k][v], v) <= norm.floor) g[k][v] = 0;
-				g[k][v] = norm.dx(g[k][v], in[k][v], v);
+				g[k][v] = norm.dx(f.gradient(g[k][v], norm.z(in[k][v], v)), in[k][v], v);
 			}
 			store(dx + (r + k * blockDim.y) * channels + c, g[k]);
 		}
@@ -305,14 +326,21 @@ template <int V> static __device__ void grad(act *dx, const act *dy, const act *
 
 // bn_grad sets dx, after bn_grad_sums. Geometry C. Bytes: 3.
 KERNEL bn_grad(act *dx, const act *dy, const act *x, const float *saved, long long rows, int channels, int relu) {
-	if (channels % VEC == 0) grad<VEC>(dx, dy, x, saved, rows, channels, relu);
-	else grad<1>(dx, dy, x, saved, rows, channels, relu);
+	if (channels % VEC == 0) grad<VEC>(dx, dy, x, saved, rows, channels, Floor(relu));
+	else grad<1>(dx, dy, x, saved, rows, channels, Floor(relu));
 }
 
-template <int V> static __device__ void grad_pool(act *dx, const act *dy, const act *x, const float *saved, int n, int h, int w, int channels, int relu) {
+// bn_grad_function is bn_grad for bn_apply_function.
+KERNEL bn_grad_function(act *dx, const act *dy, const act *x, const float *saved, long long rows, int channels, int kind, float alpha, float max, float threshold) {
+	Function f(kind, alpha, max, threshold);
+	if (channels % VEC == 0) grad<VEC>(dx, dy, x, saved, rows, channels, f);
+	else grad<1>(dx, dy, x, saved, rows, channels, f);
+}
+
+template <int V> static __device__ void grad_pool(act *dx, const act *dy, const act *x, const float *saved, int n, int h, int w, int channels, Floor f) {
 	int c = column<V>(), high = (h + 1) / 2, wide = (w + 1) / 2;
 	if (c >= channels) return;
-	NormGrad<V> norm(saved, channels, c, relu);
+	NormGrad<V> norm(saved, channels, c);
 	Span s = chunk((long long)n * high * wide, blockIdx.y);
 	for (long long r = s.first + threadIdx.y; r < s.last; r += blockDim.y) {
 		Window win = window((unsigned)r, h, w, high, wide);
@@ -326,7 +354,7 @@ template <int V> static __device__ void grad_pool(act *dx, const act *dy, const 
 				float z = norm.z(in[i][v], v);
 				if (above(z, best)) best = z, first = i;
 			}
-			if (best <= norm.floor) g[v] = 0;
+			g[v] = f.gradient(g[v], best);
 			for (int i = 0; i < 4; i++) in[i][v] = norm.dx(i == first ? g[v] : 0.0f, in[i][v], v);
 		}
 #pragma unroll
@@ -338,6 +366,6 @@ template <int V> static __device__ void grad_pool(act *dx, const act *dy, const 
 // bn_grad_pool is bn_grad for bn_apply_pool; dx must not be dy. Geometry C for n·⌈h/2⌉·⌈w/2⌉ rows.
 // Bytes: 2.25.
 KERNEL bn_grad_pool(act *dx, const act *dy, const act *x, const float *saved, int n, int h, int w, int channels, int relu) {
-	if (channels % VEC == 0) grad_pool<VEC>(dx, dy, x, saved, n, h, w, channels, relu);
-	else grad_pool<1>(dx, dy, x, saved, n, h, w, channels, relu);
+	if (channels % VEC == 0) grad_pool<VEC>(dx, dy, x, saved, n, h, w, channels, Floor(relu));
+	else grad_pool<1>(dx, dy, x, saved, n, h, w, channels, Floor(relu));
 }

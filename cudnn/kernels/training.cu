@@ -1,52 +1,30 @@
 // Loss and optimizer.
 
-// Row is the summary of a row of logits in a block of 32 threads: the largest, which class has it
-// first, and Σ exp(logit − largest). A NaN makes all NaN, with no class.
-struct Row {
-	float largest;
-	int best;
-	double sum;
-};
-
-static __device__ Row row_of(const act *logits, int classes) {
-	__shared__ float value[32];
-	__shared__ int place[32];
-	int t = threadIdx.x;
-	float largest = floor_of(0);
-	int best = classes;
-	for (int i = t; i < classes; i += 32) {
-		float v = widen(logits[i]);
-		if (best == classes || above(v, largest)) largest = v, best = i;
+// loss measures the cross-entropy of the softmax of each row of logits, or of the sigmoid of its one
+// logit, against the target of its label: 1 − smoothing for the label, and smoothing/classes for
+// all. It is multiplied by weights[label], if weights is not null. The last block adds these losses,
+// and how often the first of the largest logits is that of the label, to the metrics of the step:
+// loss += Σ/rows, correct += Σ, images = rows. A label that is no class makes the loss NaN. losses
+// and correct are scratch, (rows,). Block 32, grid rows.
+KERNEL loss(StepMetrics *metrics, const StepState *state, const act *logits, const float *labels, const float *weights, double *losses, int *correct,
+            unsigned *counters, int rows, int classes, int sigmoid, float smoothing) {
+	const act *x = logits + (long long)blockIdx.x * (sigmoid ? 1 : classes);
+	Row r = row_of(x, classes, sigmoid);
+	double below = 0; // Σ of the distances from the largest
+	if (smoothing != 0) {
+		for (int i = threadIdx.x; i < classes; i += 32) below += (double)r.largest - (double)logit(x, i, sigmoid);
+		below = fold(below, 1);
 	}
-	value[t] = largest, place[t] = best;
-	for (int n = 16; n > 0; n /= 2) {
-		__syncthreads();
-		if (t >= n) continue;
-		float v = value[t + n];
-		int p = place[t + n];
-		bool first = p < place[t] && !above(value[t], v); // equal, or above
-		if (p < classes && (place[t] == classes || above(v, value[t]) || first)) value[t] = v, place[t] = p;
-	}
-	__syncthreads();
-	Row r = {value[0], value[0] == value[0] ? place[0] : classes, 0};
-	for (int i = t; i < classes; i += 32) r.sum += exp((double)widen(logits[i]) - (double)r.largest);
-	r.sum = fold(r.sum, 1);
-	return r;
-}
-
-// softmax_loss measures the cross-entropy of the softmax of each row of logits against its label,
-// and whether the first of its largest logits is that of the label, in losses and correct, (rows,);
-// the last block adds them to the metrics of the step: loss += Σ/rows, correct += Σ, images = rows.
-// A label that is no class makes the loss NaN. Block 32, grid rows.
-KERNEL softmax_loss(StepMetrics *metrics, const StepState *state, const act *logits, const float *labels, double *losses, int *correct,
-                    unsigned *counters, int rows, int classes) {
-	const act *x = logits + (long long)blockIdx.x * classes;
-	Row r = row_of(x, classes);
 	if (threadIdx.x == 0) {
 		int label = (int)labels[blockIdx.x];
 		bool known = label >= 0 && label < classes;
-		double nan = __uint_as_float(0x7fc00000u);
-		losses[blockIdx.x] = known ? log(r.sum) - ((double)widen(x[label]) - (double)r.largest) : nan;
+		double value = __uint_as_float(0x7fc00000u); // NaN
+		if (known) {
+			value = log(r.sum) + (1 - (double)smoothing) * ((double)r.largest - (double)logit(x, label, sigmoid));
+			if (smoothing != 0) value += smoothing * below / classes;
+			if (weights) value *= weights[label];
+		}
+		losses[blockIdx.x] = value;
 		correct[blockIdx.x] = known && r.best == label;
 	}
 	if (!last_block(counters, gridDim.x)) return;
@@ -58,15 +36,17 @@ KERNEL softmax_loss(StepMetrics *metrics, const StepState *state, const act *log
 	m->loss += loss / rows, m->images = rows, m->correct += (int)right;
 }
 
-// softmax_grad sets d = (softmax(logits) − onehot(label))/rows; d may be logits. Block 32, grid
-// rows.
-KERNEL softmax_grad(act *d, const act *logits, const float *labels, int rows, int classes) {
-	long long at = (long long)blockIdx.x * classes;
-	Row r = row_of(logits + at, classes);
+// loss_grad sets d to the gradient of the loss: (p − target)·weight/rows; d may be logits. Block 32,
+// grid rows.
+KERNEL loss_grad(act *d, const act *logits, const float *labels, const float *weights, int rows, int classes, int sigmoid, float smoothing) {
+	long long at = (long long)blockIdx.x * (sigmoid ? 1 : classes);
+	Row r = row_of(logits + at, classes, sigmoid);
 	int label = (int)labels[blockIdx.x];
-	for (int i = threadIdx.x; i < classes; i += 32) {
-		double p = exp((double)widen(logits[at + i]) - (double)r.largest) / r.sum;
-		d[at + i] = narrow((float)((p - (i == label)) / rows));
+	double weight = weights && label >= 0 && label < classes ? weights[label] : 1;
+	for (int i = threadIdx.x + sigmoid; i < classes; i += 32) {
+		double p = exp((double)logit(logits + at, i, sigmoid) - (double)r.largest) / r.sum;
+		double target = (i == label ? 1 - (double)smoothing : 0.0) + (double)smoothing / classes;
+		d[at + i - sigmoid] = narrow((float)((p - target) * weight / rows));
 	}
 }
 
@@ -124,6 +104,29 @@ KERNEL sgd_step(float *__restrict__ w, float *__restrict__ v, const float *__res
 	for (int i = done + threadIdx.x; i < p.size; i += 256) {
 		squares += w[i] * w[i];
 		update(w[i], v[i], g[i]);
+	}
+	penalize(squares, p.lambda, penalties, metrics, state, counters);
+}
+
+// adamw_step makes a step of AdamW on parameters (backend.AdamWSpec): m and v are its state. It adds
+// the penalty, as sgd_step does, and has the same geometry. Bytes: 28 per parameter.
+KERNEL adamw_step(float *__restrict__ w, float *__restrict__ m, float *__restrict__ v, const float *__restrict__ g, const Range *ranges, double *penalties,
+                  StepMetrics *metrics, const StepState *state, unsigned *counters, float beta1, float beta2, float epsilon, float weight_decay) {
+	Range p = ranges[blockIdx.x];
+	__shared__ float corrected; // rate
+	if (threadIdx.x == 0) {
+		double t = (double)state->step + 1;
+		corrected = (float)(state->learning_rate * sqrt(1 - pow((double)beta2, t)) / (1 - pow((double)beta1, t)));
+	}
+	__syncthreads();
+	float rate = corrected, shrink = state->learning_rate * weight_decay, rest1 = 1 - beta1, rest2 = 1 - beta2, twice = 2 * p.lambda, squares = 0;
+	w += p.from, m += p.from, v += p.from, g += p.from;
+	for (int i = threadIdx.x; i < p.size; i += 256) {
+		float d = g[i] + twice * w[i];
+		squares += w[i] * w[i];
+		float mi = m[i] + (d - m[i]) * rest1, vi = v[i] + (d * d - v[i]) * rest2;
+		m[i] = mi, v[i] = vi;
+		w[i] = w[i] - shrink * w[i] - rate * mi / (sqrtf(vi) + epsilon);
 	}
 	penalize(squares, p.lambda, penalties, metrics, state, counters);
 }

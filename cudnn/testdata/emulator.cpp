@@ -22,6 +22,7 @@
 // ---- What CUDA has built in ----
 
 #define __device__
+#define __noinline__
 #define __shared__ static
 #define __restrict__ __restrict
 #define KERNEL static void
@@ -177,12 +178,13 @@ const struct {
 	void (*run)(void **);
 	int arguments;
 } table[] = {
-	BOTH(step_begin) BOTH(from_float) BOTH(to_float) BOTH(swap_axes) BOTH(resize_channels) BOTH(pack_kernel) BOTH(unpack_kernel)
-	BOTH(add_bias) BOTH(bias_of) BOTH(column_sums)
-	BOTH(bn_statistics) BOTH(bn_running) BOTH(bn_apply) BOTH(bn_apply_pool)
-	BOTH(bn_grad_sums) BOTH(bn_grad_sums_pool) BOTH(bn_grad) BOTH(bn_grad_pool)
-	BOTH(relu) BOTH(relu_grad) BOTH(max_pool) BOTH(max_pool_grad) BOTH(dropout) BOTH(dropout_grad)
-	BOTH(softmax_loss) BOTH(softmax_grad) BOTH(sgd_step) BOTH(penalty) BOTH(augment)
+	BOTH(step_begin) BOTH(from_float) BOTH(to_float) BOTH(swap_axes) BOTH(place_images) BOTH(copy_channels) BOTH(pack_kernel) BOTH(unpack_kernel)
+	BOTH(add_bias) BOTH(add_bias_function) BOTH(bias_of) BOTH(bias_of_function) BOTH(column_sums) BOTH(function) BOTH(function_grad)
+	BOTH(bn_statistics) BOTH(bn_running) BOTH(bn_apply) BOTH(bn_apply_function) BOTH(bn_apply_pool)
+	BOTH(bn_grad_sums) BOTH(bn_grad_sums_function) BOTH(bn_grad_sums_pool) BOTH(bn_grad) BOTH(bn_grad_function) BOTH(bn_grad_pool)
+	BOTH(softmax) BOTH(softmax_grad) BOTH(dropout) BOTH(dropout_grad) BOTH(dropout_mask) BOTH(dropout_channels)
+	BOTH(max_pool) BOTH(max_pool_grad) BOTH(pool) BOTH(pool_routes) BOTH(pool_grad) BOTH(depthwise) BOTH(depthwise_grad_data) BOTH(depthwise_grad_filter) BOTH(add) BOTH(add_grad)
+	BOTH(loss) BOTH(loss_grad) BOTH(sgd_step) BOTH(adamw_step) BOTH(penalty) BOTH(augment)
 };
 
 std::mutex one_at_a_time;
