@@ -245,8 +245,9 @@ type BatchNorm interface {
 // Activation is a plan without parameters, from x to y, which are different tensors.
 //
 // Function applies a tensor.Function to each element. Its derivative at a bend is that of the side
-// below: 0 for max(0, x) at 0, and for a ReLU of Max at Max; but 1 for an ELU at 0. Softmax is that
-// of the channels of each pixel. Flatten reshapes (N, H, W, C) to (N, H·W·C).
+// below, such as 0 for max(0, x) at 0, with three exceptions. It is 0 for a ReLU of Max at Max, and
+// for a HardSigmoid at 1; for a SELU at 0 it is that of the side above. Softmax is that of the
+// channels of each pixel. Flatten reshapes (N, H, W, C) to (N, H·W·C).
 type Activation interface {
 	Forward(y, x tensor.Tensor)
 	// Backward takes the x of the last Forward.

@@ -11,8 +11,8 @@ import (
 
 // profile is a backend that times every call of its plans, and keeps the times of the fastest step.
 // A step lasts from the end of one Run to the end of the next. The backend below must have finished
-// its work when a call returns, as the CPU's has. ReLU has no time of its own: the layer before
-// computes it.
+// its work when a call returns, as the CPU's has. A function that the layer before computes has no
+// time of its own.
 type profile struct {
 	backend.Backend
 	*profiled
@@ -87,8 +87,8 @@ func newProfile(b backend.Backend, net *nn.Network, precision string) *profile {
 // Scope returns a scope of the backend. The profile times its calls with the others.
 func (p *profile) Scope() backend.Backend { return &profile{p.Backend.Scope(), p.profiled} }
 
-// layer returns the layer of the last plan.
-func (p *profile) layer() string { return p.layers[(p.made-1)%len(p.layers)] }
+// layer returns the layer of the last plan, or the first layer for what comes before it.
+func (p *profile) layer() string { return p.layers[max(0, p.made-1)%len(p.layers)] }
 
 // call adds a call of a plan.
 func (p *profile) call(n name, work cost) *call {

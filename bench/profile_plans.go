@@ -81,6 +81,8 @@ func (p *profile) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) 
 	x, y, detail := s.Shape.Size(), s.Shape.Size(), pixels(s.Shape)
 	if s.Function.IsRectifier() {
 		detail += ", ReLU"
+	} else if s.Function.Kind != tensor.Identity {
+		detail += ", " + string(s.Function.Kind)
 	}
 	if s.Pool {
 		n, h, w, c := s.Shape.NHWC()
@@ -168,6 +170,20 @@ func (p *profile) Dropout(s backend.DropoutSpec) (backend.Activation, error) {
 	return &activation{plan, forward, backward}, err
 }
 
+// Function makes a plan that belongs to the layer before it.
+func (p *profile) Function(shape tensor.Shape, f tensor.Function) (backend.Activation, error) {
+	plan, err := p.Backend.Function(shape, f)
+	forward, backward := p.passes("function", fmt.Sprintf("%s, %s", pixels(shape), f.Kind), shape.Size(), shape.Size())
+	return &activation{plan, forward, backward}, err
+}
+
+// Softmax makes a plan that belongs to the layer before it.
+func (p *profile) Softmax(shape tensor.Shape) (backend.Activation, error) {
+	plan, err := p.Backend.Softmax(shape)
+	forward, backward := p.passes("softmax", pixels(shape), shape.Size(), shape.Size())
+	return &activation{plan, forward, backward}, err
+}
+
 func (a *activation) Forward(y, x tensor.Tensor) {
 	defer a.forward.since(time.Now())
 	a.plan.Forward(y, x)
@@ -176,6 +192,49 @@ func (a *activation) Forward(y, x tensor.Tensor) {
 func (a *activation) Backward(dx, dy, x tensor.Tensor) {
 	defer a.backward.since(time.Now())
 	a.plan.Backward(dx, dy, x)
+}
+
+// merge times a plan of several inputs.
+type merge struct {
+	plan              backend.Merge
+	forward, backward *call
+}
+
+// Add makes a plan that belongs to the layer before it.
+func (p *profile) Add(s backend.AddSpec) (backend.Merge, error) {
+	plan, err := p.Backend.Add(s)
+	detail, size := pixels(s.Shape), s.Shape.Size()
+	if s.Function.Kind != tensor.Identity {
+		detail += ", " + string(s.Function.Kind)
+	}
+	forward, backward := p.passes("add", detail, s.Inputs*size, size)
+	backward.work.bytes = p.activationBytes(2 * size) // dy and dx
+	if s.Function.Kind != tensor.Identity {
+		backward.work.bytes += p.activationBytes(s.Inputs * size)
+	}
+	return &merge{plan, forward, backward}, err
+}
+
+// Concat makes a plan that belongs to the layer before it.
+func (p *profile) Concat(s backend.ConcatSpec) (backend.Merge, error) {
+	plan, err := p.Backend.Concat(s)
+	size := 0
+	for _, x := range s.Shapes {
+		size += x.Size()
+	}
+	forward, backward := p.passes("concat", pixels(s.Shapes[0]), size, size)
+	backward.work = forward.work
+	return &merge{plan, forward, backward}, err
+}
+
+func (m *merge) Forward(y tensor.Tensor, xs []tensor.Tensor) {
+	defer m.forward.since(time.Now())
+	m.plan.Forward(y, xs)
+}
+
+func (m *merge) Backward(dxs []tensor.Tensor, dy tensor.Tensor, xs []tensor.Tensor) {
+	defer m.backward.since(time.Now())
+	m.plan.Backward(dxs, dy, xs)
 }
 
 // loss times a softmax with its loss.
@@ -203,8 +262,8 @@ func (l *loss) Backward(dlogits, logits, labels tensor.Tensor) {
 	l.plan.Backward(dlogits, logits, labels)
 }
 
-// sgd times the update of the parameters. Penalty is outside of a step.
-type sgd struct {
+// optimizer times the update of the parameters. Penalty is outside of a step.
+type optimizer struct {
 	backend.Optimizer
 	update *call
 }
@@ -212,12 +271,20 @@ type sgd struct {
 // SGD makes a plan that belongs to no layer.
 func (p *profile) SGD(s backend.SGDSpec) (backend.Optimizer, error) {
 	plan, err := p.Backend.SGD(s)
-	// It reads w, v and g, and writes w and v.
-	return &sgd{plan, p.call(name{kind: "SGD", detail: digits.Group(s.Size), pass: "update"},
-		cost{bytes: floatBytes(5 * s.Size)})}, err
+	return p.optimizer(plan, "SGD", s.Size, 5), err // it reads w, v and g, and writes w and v
 }
 
-func (o *sgd) Step(w tensor.Tensor, state []tensor.Tensor, g tensor.Tensor) {
+// AdamW makes a plan that belongs to no layer.
+func (p *profile) AdamW(s backend.AdamWSpec) (backend.Optimizer, error) {
+	plan, err := p.Backend.AdamW(s)
+	return p.optimizer(plan, "AdamW", s.Size, 7), err // it reads w, m, v and g, and writes w, m and v
+}
+
+func (p *profile) optimizer(plan backend.Optimizer, kind string, size, tensors int) *optimizer {
+	return &optimizer{plan, p.call(name{kind: kind, detail: digits.Group(size), pass: "update"}, cost{bytes: floatBytes(tensors * size)})}
+}
+
+func (o *optimizer) Step(w tensor.Tensor, state []tensor.Tensor, g tensor.Tensor) {
 	defer o.update.since(time.Now())
 	o.Optimizer.Step(w, state, g)
 }

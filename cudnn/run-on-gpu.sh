@@ -124,11 +124,12 @@ sanitizer() {
 	compute-sanitizer --tool memcheck "$here/lamina" train --backend cudnn --data shapes --model vgg11 --precision bf16 \
 		--limit 32 --val-limit 8 --batch 8 --epochs 1 --out "$scratch/sanitizer" | tail -n 20
 }
-# killed kills a deterministic run and resumes it, to the bits of one that was not killed.
+# killed kills a deterministic run and resumes it, to the bits of one that was not killed. Checkpoints
+# would differ: they record times.
 killed() {
 	local run flags=(--backend cudnn --deterministic --precision bf16 --limit 12800 --val-limit 256 --epochs 3)
-	train "${flags[@]}" --out "$scratch/whole" || return
-	train "${flags[@]}" --save-every 1s --out "$scratch/killed" &
+	train "${flags[@]}" --out "$scratch/whole" --save "$scratch/whole.safetensors" || return
+	train "${flags[@]}" --save-every 1s --out "$scratch/killed" --save "$scratch/killed.safetensors" &
 	run=$!
 	until [ -s "$scratch/killed/checkpoint.lamina" ]; do
 		sleep 0.1
@@ -136,7 +137,7 @@ killed() {
 	done
 	kill -9 $run
 	wait $run
-	"$here/lamina" train --resume "$scratch/killed" && cmp "$scratch/whole/checkpoint.lamina" "$scratch/killed/checkpoint.lamina" &&
+	"$here/lamina" train --resume "$scratch/killed" && cmp "$scratch/whole.safetensors" "$scratch/killed.safetensors" &&
 		echo "the same bits"
 }
 # moved continues a run of the CPU on the card, and the other way round.

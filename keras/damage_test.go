@@ -5,10 +5,13 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +19,7 @@ import (
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/internal/golden"
+	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/nn"
 )
 
@@ -162,11 +166,36 @@ func zipped(t testing.TB, method uint16, parts map[string][]byte) []byte {
 	return b.Bytes()
 }
 
+// damagedModels returns models in models and models that are graphs, one of each for each Keras and
+// format.
+func damagedModels(t *testing.T) (files []string) {
+	var all goldenModels
+	golden.JSON(t, "models.json", &all)
+	seen := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(all.Cases)) {
+		c := all.Cases[name]
+		for _, kind := range []string{"nested", "graph"} {
+			is := func(l goldenRow) bool {
+				return kind == "nested" && strings.Contains(l.path, "/") || kind == "graph" && l.class == "Add"
+			}
+			for _, f := range c.Files {
+				key := kind + f.Keras[:1] + path.Ext(f.File)
+				if c.Expect == "ok" && slices.ContainsFunc(c.Layers, is) && !seen[key] {
+					seen[key] = true
+					files = append(files, "models/"+f.File)
+				}
+			}
+		}
+	}
+	return files
+}
+
 // TestGoldenDamaged damages good files of each format in many ways.
 func TestGoldenDamaged(t *testing.T) {
-	for _, name := range []string{"k2_micro_whole.h5", "k2_micro_latest.h5", "k2_named_gzip_shuffle.h5", "k2_named.keras", "k3_named.keras"} {
+	for _, name := range append([]string{"files/k2_micro_whole.h5", "files/k2_micro_latest.h5", "files/k2_named_gzip_shuffle.h5",
+		"files/k2_named.keras", "files/k3_named.keras"}, damagedModels(t)...) {
 		t.Run(name, func(t *testing.T) {
-			data := readGolden(t, "files/"+name)
+			data := readGolden(t, name)
 			v := newVictim(t, network(t, data))
 			if v.survives(data) {
 				t.Fatal("the good file was rejected")
@@ -284,4 +313,66 @@ func FuzzArchive(f *testing.F) {
 			t.Errorf("a model of which only %v was loaded", r.Loaded)
 		}
 	})
+}
+
+// FuzzConfig reads damaged configurations. What is accepted must be a network, and its description
+// must be accepted again.
+func FuzzConfig(f *testing.F) {
+	for _, text := range []string{model(inputJSON, convJSON, flattenJSON, denseJSON),
+		functional(`[["in",0,0]]`, `[["d",0,0]]`, node2("in", inputJSON), node2("m", model(inputJSON, convJSON), "in"),
+			node2("a", layerText("Concatenate", "a", `"axis":-1`), "m", "in"), node2("f", flattenJSON, "a"), node2("d", denseJSON, "f")),
+		functional(`["in",0,0]`, `["d",0,0]`, node3("in", inputJSON), node3("n", layerText("Rescaling", "n", `"scale":[0.5,0.25],"offset":1`), "in"),
+			node3("c", convJSON, "n"), node3("a", layerText("Add", "a", ""), "c", "c"), node3("f", flattenJSON, "a"), node3("d", denseJSON, "f"))} {
+		f.Add([]byte(text), false)
+		f.Add([]byte(text), true)
+	}
+	for _, style := range []style{legacy, modules} {
+		net, err := nn.Build(everything())
+		if err != nil {
+			f.Fatal(err)
+		}
+		w, err := describe(net, style)
+		if err != nil {
+			f.Fatal(err)
+		}
+		text, err := json.Marshal(map[string]any{"class_name": w.class(), "config": w.configJSON(style)})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text, false)
+	}
+	f.Fuzz(func(t *testing.T, text []byte, keras3 bool) {
+		c, err := convert(text, keras3)
+		if err != nil {
+			return
+		}
+		net, err := nn.Build(c.network)
+		if err != nil {
+			return
+		}
+		w, err := describe(net, legacy)
+		if err != nil {
+			return
+		}
+		again, err := json.Marshal(map[string]any{"class_name": w.class(), "config": w.configJSON(legacy)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := convert(again, isKeras3(w.version, again)); err != nil {
+			t.Errorf("%s\nis written as\n%s\nwhich is rejected: %v", text, again, err)
+		}
+	})
+}
+
+// convert converts a configuration with the budget of an empty file.
+func convert(text []byte, keras3 bool) (*converted, error) {
+	m, err := readModel(text, infile.NewBudget(0))
+	if err != nil {
+		return nil, err
+	}
+	c, err := m.network(keras3, infile.NewBudget(0))
+	if err == nil {
+		err = c.prepared(func(*leaf, int, int) ([]float64, error) { return nil, errors.New("no weights") })
+	}
+	return c, err
 }

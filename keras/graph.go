@@ -25,8 +25,8 @@ type converted struct {
 // leaf is a layer of the file that is no model.
 type leaf struct {
 	path, class string
-	layer       string   // its name in the network, "" if it has no weights there
-	counts      []counts // of its weights; one element, or none if it is unknown
+	layer       string // its name in the network, "" if it has no weights there
+	counts      counts // of its weights
 	settings    *settings
 }
 
@@ -48,6 +48,7 @@ type networkReader struct {
 	keras3 bool
 	names  map[string]bool // in use
 	inputs [][]value       // of each layer
+	given  []string        // the name of each layer, "" for an activation that the file has within one
 	used   int             // the step of the images that a layer takes, −1 for none
 	byPath map[*member]*leaf
 }
@@ -316,145 +317,8 @@ func (r *networkReader) member(l *member, in []value, around surroundings) (valu
 	return out, err
 }
 
-// leaf adds a layer of the file: one of the network, or two if it has an activation, or none.
-func (r *networkReader) leaf(leaf *leaf, in []value, around surroundings) (value, error) {
-	l, v := leaf.settings, in[0]
-	if v.layer < 0 {
-		if r.input(l); r.network.Input != nil {
-			v.channels = r.network.Input[2]
-		}
-	}
-	name := l.name
-	if name == imagesName {
-		name = r.unused(imagesName)
-	}
-	l.name = name
-	var layer nn.Layer
-	function := tensor.Function{}
-	vector, channels := v.vector, v.channels
-	switch {
-	case l.class == "InputLayer" || isIdentity(l.class):
-		return v, nil
-	case around.inference && (l.class == "Dropout" || l.class == "SpatialDropout2D"):
-		return v, nil
-	case l.class == "Flatten" && v.vector:
-		return v, nil
-	case l.class == "Rescaling" || l.class == "Normalization":
-		return r.prepare(leaf, v)
-	}
-	switch l.class {
-	case "Conv2D":
-		c := l.conv()
-		layer, channels = c, c.Filters
-	case "DepthwiseConv2D":
-		c := l.depthwise()
-		layer, channels = c, channels*max(1, c.Multiplier)
-	case "SeparableConv2D":
-		c := l.separable()
-		layer, channels = c, c.Filters
-	case "Dense":
-		d := l.dense()
-		layer, channels = d, d.Units
-	case "BatchNormalization":
-		b := l.batchNorm(v.vector)
-		b.Inference = around.inference
-		layer = b
-	case "MaxPooling2D":
-		layer = l.pool()
-	case "AveragePooling2D":
-		layer = nn.AveragePool(l.pool())
-	case "GlobalAveragePooling2D":
-		keep := l.flag("keepdims", false)
-		layer, vector = nn.GlobalAveragePool{Name: name, KeepDims: keep}, !keep
-	case "GlobalMaxPooling2D":
-		keep := l.flag("keepdims", false)
-		layer, vector = nn.GlobalMaxPool{Name: name, KeepDims: keep}, !keep
-	case "ZeroPadding2D":
-		layer = l.zeroPadding()
-	case "Flatten":
-		layer, vector, channels = nn.Flatten{Name: name}, true, 0
-	case "Dropout", "SpatialDropout2D":
-		layer = nn.Dropout{Name: name, Rate: l.float("rate", 0), Spatial: l.class == "SpatialDropout2D"}
-	case "Add":
-		layer = nn.Add{Name: name, Inputs: r.references(in)}
-	case "Concatenate":
-		l.axis(v.vector)
-		channels = 0
-		for _, each := range in {
-			channels += each.channels
-		}
-		layer = nn.Concatenate{Name: name, Inputs: r.references(in)}
-	case "Activation":
-		function = l.activation(r, v.vector)
-	case "ReLU", "LeakyReLU", "ELU", "Softmax":
-		function = l.function(v.vector)
-	}
-	if l.err != nil {
-		return v, l.err
-	}
-	out := v
-	if layer != nil {
-		leaf.layer, leaf.counts = name, []counts{countWeights(layer)}
-		if around.frozen {
-			n := leaf.counts[0]
-			leaf.counts[0] = counts{0, n.trainable + n.other}
-			if n != (counts{}) {
-				if name == "" {
-					return v, fmt.Errorf("a layer of class %s is frozen and has no name, which is not supported", l.class)
-				}
-				r.network.Frozen = append(r.network.Frozen, name)
-			}
-		}
-		var err error
-		if out, err = r.add(layer, in, vector, channels); err != nil {
-			return v, err
-		}
-		function, name = l.activation(r, vector), "" // the name is taken
-		if l.err != nil {
-			return v, l.err
-		}
-		in = []value{out}
-	}
-	switch {
-	case function == tensor.Function{}:
-		return out, nil
-	case function.Kind == softmaxFunction:
-		layer = nn.Softmax{Name: name}
-	case function.IsRectifier():
-		layer = nn.ReLU{Name: name}
-	default:
-		layer = nn.Activation{Name: name, Function: function}
-	}
-	return r.add(layer, in, vector, channels)
-}
-
-// countWeights returns how many weights a layer has.
-func countWeights(l nn.Layer) counts {
-	without := func(n int, flags ...bool) int {
-		for _, flag := range flags {
-			if flag {
-				n--
-			}
-		}
-		return n
-	}
-	switch l := l.(type) {
-	case nn.Conv2D:
-		return counts{without(2, l.NoBias), 0}
-	case nn.DepthwiseConv2D:
-		return counts{without(2, l.NoBias), 0}
-	case nn.SeparableConv2D:
-		return counts{without(3, l.NoBias), 0}
-	case nn.Dense:
-		return counts{without(2, l.NoBias), 0}
-	case nn.BatchNorm:
-		return counts{without(2, l.NoScale, l.NoCenter), 2}
-	}
-	return counts{}
-}
-
 // add adds a layer of the network.
-func (r *networkReader) add(l nn.Layer, in []value, vector bool, channels int) (value, error) {
+func (r *networkReader) add(name string, l nn.Layer, in []value, vector bool, channels int) (value, error) {
 	for _, v := range in {
 		if v.layer >= 0 {
 			continue
@@ -473,7 +337,7 @@ func (r *networkReader) add(l nn.Layer, in []value, vector bool, channels int) (
 		l = nn.From{Input: r.name(in[0]), Layer: l}
 	}
 	r.network.Layers = append(r.network.Layers, l)
-	r.inputs = append(r.inputs, in)
+	r.inputs, r.given = append(r.inputs, in), append(r.given, name)
 	return value{layer: len(r.network.Layers) - 1, vector: vector, channels: channels}, nil
 }
 
@@ -495,36 +359,22 @@ func (r *networkReader) name(v value) string {
 	if v.layer < 0 {
 		return imagesName
 	}
-	l := r.network.Layers[v.layer]
-	from, isFrom := l.(nn.From)
-	if isFrom {
-		l = from.Layer
-	}
-	name := layerName(l)
+	name := r.given[v.layer]
 	if name != "" {
 		return name
 	}
-	before := "layer"
-	if in := r.inputs[v.layer][0]; in.layer >= 0 {
-		before = r.name(in)
-	}
-	name = r.unused(before + "_activation")
-	switch each := l.(type) {
+	switch l := r.network.Layers[v.layer].(type) {
 	case nn.ReLU:
-		each.Name = name
-		l = each
+		name = r.unused(r.name(r.inputs[v.layer][0]) + "_activation")
+		r.network.Layers[v.layer] = nn.ReLU{Name: name}
 	case nn.Activation:
-		each.Name = name
-		l = each
+		name = r.unused(r.name(r.inputs[v.layer][0]) + "_activation")
+		r.network.Layers[v.layer] = nn.Activation{Name: name, Function: l.Function}
 	case nn.Softmax:
-		each.Name = name
-		l = each
+		name = r.unused(r.name(r.inputs[v.layer][0]) + "_activation")
+		r.network.Layers[v.layer] = nn.Softmax{Name: name}
 	}
-	if isFrom {
-		from.Layer = l
-		l = from
-	}
-	r.network.Layers[v.layer] = l
+	r.given[v.layer] = name
 	return name
 }
 
@@ -536,77 +386,4 @@ func (r *networkReader) unused(name string) string {
 	}
 	r.names[free] = true
 	return free
-}
-
-// layerName returns the name of a layer that has one.
-func layerName(l nn.Layer) string {
-	switch l := l.(type) {
-	case nn.Conv2D:
-		return l.Name
-	case nn.DepthwiseConv2D:
-		return l.Name
-	case nn.SeparableConv2D:
-		return l.Name
-	case nn.ZeroPadding:
-		return l.Name
-	case nn.BatchNorm:
-		return l.Name
-	case nn.ReLU:
-		return l.Name
-	case nn.Activation:
-		return l.Name
-	case nn.Softmax:
-		return l.Name
-	case nn.MaxPool:
-		return l.Name
-	case nn.AveragePool:
-		return l.Name
-	case nn.GlobalAveragePool:
-		return l.Name
-	case nn.GlobalMaxPool:
-		return l.Name
-	case nn.Flatten:
-		return l.Name
-	case nn.Dense:
-		return l.Name
-	case nn.Dropout:
-		return l.Name
-	case nn.Add:
-		return l.Name
-	case nn.Concatenate:
-		return l.Name
-	}
-	return ""
-}
-
-// input sets the shape of the input from the first layer that states it.
-func (r *networkReader) input(l *settings) {
-	for _, key := range []string{"batch_shape", "batch_input_shape"} {
-		if r.network.Input != nil || !l.has(key) {
-			continue
-		}
-		var shape []*int
-		l.decode(key, &shape)
-		if l.err == nil {
-			r.network.Input, l.err = imageShape(shape)
-			if l.err != nil {
-				l.err = fmt.Errorf("layer %q: %s: %w", l.name, key, l.err)
-			}
-		}
-	}
-}
-
-// imageShape returns the shape of an image, given that of a batch of any size.
-func imageShape(batch []*int) (tensor.Shape, error) {
-	if len(batch) != 4 {
-		return nil, fmt.Errorf("it has %d dimensions, expected images: batch, height, width, channels", len(batch))
-	}
-	var shape tensor.Shape
-	for _, d := range batch[1:] {
-		if d == nil {
-			return nil, errors.New("images of any size are not supported: height, width and channels must be numbers")
-		}
-		shape = append(shape, *d)
-	}
-	return shape, nil
 }

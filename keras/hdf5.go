@@ -68,10 +68,11 @@ func (f *File) openWeights(root *hdf5.Group) error {
 	if hasNames(weights.Object, layerNames) {
 		return f.readByName(weights)
 	}
-	if f.nodes, err = f.readByClass(root); err != nil {
+	top := &classNode{}
+	if err := f.readByClass(top, root); err != nil {
 		return err
 	}
-	if f.nodes != nil {
+	if f.nodes = top.children; top.byKey != nil {
 		f.order, f.layers = byClass, flat(f.nodes, "")
 		return nil
 	}
@@ -105,7 +106,7 @@ func (f *File) setNetwork(model *modelConfig, err error, keras3 bool, about []by
 	f.network = new(nn.Sequential)
 	var c *converted
 	if err == nil {
-		if f.nodes != nil {
+		if f.order == byClass {
 			f.layers, f.nodes, f.order = named(model, f.nodes, ""), nil, inOrder
 		}
 		c, err = model.network(keras3, f.budget)

@@ -3,6 +3,7 @@ package keras
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,101 +15,100 @@ import (
 type classNode struct {
 	key      string
 	weights  []weight
-	children []*classNode
+	children []*classNode          // of a model
+	byKey    map[string]*classNode // nil for a layer
 }
 
-// nested reports whether a list of layers has models.
-func nested(nodes []*classNode) bool {
-	for _, n := range nodes {
-		if n.children != nil {
-			return true
-		}
+// child adds a layer or a model to a model. It returns nil if there is one of that name.
+func (n *classNode) child(key string) *classNode {
+	if n.byKey[key] != nil {
+		return nil
 	}
-	return false
+	c := &classNode{key: key}
+	n.children = append(n.children, c)
+	n.byKey[key] = c
+	return c
 }
 
-// readByClass locates the weights of layers named by class and number. It returns nil if the group
-// has none. Gaps in the numbers are closed.
-func (f *File) readByClass(g *hdf5.Group) ([]*classNode, error) {
-	var nodes []*classNode
+// hasModels reports whether there are models among the layers.
+func hasModels(nodes []*classNode) bool {
+	return slices.ContainsFunc(nodes, func(n *classNode) bool { return n.byKey != nil })
+}
+
+// readByClass locates the weights of layers named by class and number, the children of parent. It
+// does nothing if the group has none. Gaps in the numbers are closed.
+func (f *File) readByClass(parent *classNode, g *hdf5.Group) error {
 	gaps := false
 	for _, name := range g.Children() {
-		parent, layer, windows := strings.Cut(name, `\`)
-		if parent != layersGroup && parent != layersGroup212 {
+		folder, layer, windows := strings.Cut(name, `\`)
+		if folder != layersGroup && folder != layersGroup212 {
 			continue
 		}
-		gaps = parent == layersGroup212
+		gaps = folder == layersGroup212
 		group, err := g.Group(name)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if nodes == nil {
-			nodes = []*classNode{} // perhaps of a model without layers
+		if parent.byKey == nil {
+			parent.byKey = map[string]*classNode{} // perhaps of a model without layers
 		}
 		if windows {
-			if err := f.readWindows(&nodes, layer, group); err != nil {
-				return nil, err
+			if err := f.readWindows(parent, layer, group); err != nil {
+				return err
 			}
 			continue
 		}
 		for _, layer := range group.Children() {
 			child, err := group.Group(layer)
-			if err != nil {
-				return nil, err
+			if err == nil {
+				err = f.readNode(parent, layer, child)
 			}
-			if err := f.readNode(&nodes, layer, child); err != nil {
-				return nil, err
+			if err != nil {
+				return err
 			}
 		}
 	}
 	if gaps {
-		closeGaps(nodes)
+		closeGaps(parent.children)
 	}
-	return nodes, nil
+	return nil
 }
 
 // readWindows adds a layer whose path in nested models is joined by backslashes, as in
 // "sequential\layers\conv2d".
-func (f *File) readWindows(nodes *[]*classNode, name string, g *hdf5.Group) error {
+func (f *File) readWindows(parent *classNode, name string, g *hdf5.Group) error {
 	key, rest, deeper := strings.Cut(name, `\`)
 	if !deeper {
-		return f.readNode(nodes, key, g)
+		return f.readNode(parent, key, g)
 	}
-	parent, layer, _ := strings.Cut(rest, `\`)
-	if parent != layersGroup && parent != layersGroup212 {
+	folder, layer, _ := strings.Cut(rest, `\`)
+	if folder != layersGroup && folder != layersGroup212 {
 		return nil // "dropout\seed_generator", say
-	}
-	for _, n := range *nodes {
-		if n.key == key && n.children != nil {
-			return f.readWindows(&n.children, layer, g)
-		}
 	}
 	if err := f.budget.Take(weightBytes); err != nil {
 		return err
 	}
-	n := &classNode{key: key, children: []*classNode{}}
-	*nodes = append(*nodes, n)
-	return f.readWindows(&n.children, layer, g)
+	model := parent.byKey[key]
+	if model == nil {
+		model = parent.child(key)
+	}
+	if model.byKey == nil {
+		model.byKey = map[string]*classNode{}
+	}
+	return f.readWindows(model, layer, g)
 }
 
 // readNode adds a layer with the weights of its group.
-func (f *File) readNode(nodes *[]*classNode, key string, g *hdf5.Group) error {
-	for _, n := range *nodes {
-		if n.key == key {
-			return fmt.Errorf("two layers are named %q", key)
-		}
-	}
+func (f *File) readNode(parent *classNode, key string, g *hdf5.Group) error {
 	if err := f.budget.Take(weightBytes); err != nil {
 		return err
 	}
-	n := &classNode{key: key}
-	*nodes = append(*nodes, n)
-	var err error
-	if n.children, err = f.readByClass(g); err != nil {
-		return err
+	n := parent.child(key)
+	if n == nil {
+		return fmt.Errorf("two layers are named %q", key)
 	}
-	if !g.Has(varsGroup) || n.children != nil {
-		return nil
+	if err := f.readByClass(n, g); err != nil || n.byKey != nil || !g.Has(varsGroup) {
+		return err
 	}
 	vars, err := g.Group(varsGroup)
 	if err != nil {
@@ -127,7 +127,7 @@ func (f *File) readNode(nodes *[]*classNode, key string, g *hdf5.Group) error {
 // flat returns the layers of nodes and of models in them, by their keys.
 func flat(nodes []*classNode, prefix string) (layers []layer) {
 	for _, n := range nodes {
-		if n.children != nil {
+		if n.byKey != nil {
 			layers = append(layers, flat(n.children, prefix+n.key+"/")...)
 			continue
 		}
@@ -176,7 +176,7 @@ func configOf(net *nn.Network, nodes []*classNode) *modelConfig {
 	for _, row := range net.Table {
 		m, at := root, nodes
 		name := row.Name
-		for nested(at) {
+		for hasModels(at) {
 			model, rest, deeper := strings.Cut(name, "/")
 			if !deeper {
 				break
@@ -215,7 +215,7 @@ func configOf(net *nn.Network, nodes []*classNode) *modelConfig {
 // modelClass returns the class of the models among nodes.
 func modelClass(nodes []*classNode) string {
 	for _, n := range nodes {
-		if base, _ := splitKey(n.key); n.children != nil && base == "functional" {
+		if base, _ := splitKey(n.key); n.byKey != nil && base == "functional" {
 			return "Functional"
 		}
 	}
@@ -225,20 +225,20 @@ func modelClass(nodes []*classNode) string {
 // distribute replaces the layers that are nested models by the layers in them. Keras lists the
 // weights of a nested model in the order of the layers, first all that train and then the others.
 func (f *File) distribute(c *converted) error {
+	models := map[string][]*leaf{}
+	for _, leaf := range c.leaves {
+		if model, _, inside := strings.Cut(leaf.path, "/"); inside {
+			models[model] = append(models[model], leaf)
+		}
+	}
 	var layers []layer
 	for _, l := range f.layers {
-		var parts []*leaf
+		parts := models[l.name]
 		var total counts
-		known := true
-		for _, leaf := range c.leaves {
-			if strings.HasPrefix(leaf.path, l.name+"/") {
-				parts = append(parts, leaf)
-				for _, n := range leaf.counts {
-					total.trainable, total.other = total.trainable+n.trainable, total.other+n.other
-				}
-			}
+		for _, leaf := range parts {
+			total.trainable, total.other = total.trainable+leaf.counts.trainable, total.other+leaf.counts.other
 		}
-		if len(parts) == 0 || !known {
+		if len(parts) == 0 {
 			layers = append(layers, l)
 			continue
 		}
@@ -247,13 +247,10 @@ func (f *File) distribute(c *converted) error {
 		}
 		first, second := l.weights[:total.trainable], l.weights[total.trainable:]
 		for _, leaf := range parts {
-			inner := layer{name: leaf.path}
-			for _, n := range leaf.counts {
-				inner.weights = append(inner.weights, first[:n.trainable]...)
-				inner.weights = append(inner.weights, second[:n.other]...)
-				first, second = first[n.trainable:], second[n.other:]
-			}
-			layers = append(layers, inner)
+			n := leaf.counts
+			weights := slices.Concat(first[:n.trainable], second[:n.other])
+			layers = append(layers, layer{leaf.path, weights})
+			first, second = first[n.trainable:], second[n.other:]
 		}
 	}
 	f.layers = layers
@@ -263,10 +260,8 @@ func (f *File) distribute(c *converted) error {
 // withWeights returns the leaves of the model that have weights in files.
 func (c *converted) withWeights() (leaves []*leaf) {
 	for _, l := range c.leaves {
-		for _, n := range l.counts {
-			if n != (counts{}) {
-				leaves = append(leaves, l)
-			}
+		if l.counts != (counts{}) {
+			leaves = append(leaves, l)
 		}
 	}
 	return leaves
@@ -277,7 +272,7 @@ func (c *converted) withWeights() (leaves []*leaf) {
 func (f *File) settle(c *converted) error {
 	out := map[string]bool{}
 	for _, l := range c.leaves {
-		out[l.path] = len(l.counts) == 0
+		out[l.path] = l.counts == counts{}
 	}
 	var layers []layer
 	for _, l := range f.layers {

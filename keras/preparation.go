@@ -31,10 +31,9 @@ func (r *networkReader) prepare(leaf *leaf, v value) (value, error) {
 		}
 		l.axis(false)
 		if mean, variance := l.numbers("mean", 0), l.numbers("variance", 1); l.has("mean") || l.has("variance") {
-			leaf.counts = []counts{{}}
 			s.normalize(mean, variance)
 		} else {
-			leaf.counts = []counts{{0, 3}} // the third counts the batches that were seen
+			leaf.counts = counts{0, 3} // the third counts the batches that were seen
 			s.leaf = leaf
 		}
 	}

@@ -189,7 +189,11 @@ func writeArchive(w io.Writer, m *nn.Model, t *Training) error {
 	if err != nil {
 		return err
 	}
-	model := map[string]any{"module": "keras", "class_name": described.class(), "registered_name": nil,
+	class := described.class()
+	if described.functional {
+		class = "Model" // which Keras 2 and 3 both find in the module
+	}
+	model := map[string]any{"module": "keras", "class_name": class, "registered_name": nil,
 		"config":       described.configJSON(modules),
 		"build_config": map[string]any{"input_shape": batchShape(m.Network)}}
 	if t != nil {

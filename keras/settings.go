@@ -26,7 +26,9 @@ func newSettings(o *object, path string, keras3 bool, budget *infile.Budget) (*s
 	if err := budget.JSON(o.Config, &l.raw); err != nil {
 		return nil, fmt.Errorf("a layer of class %s: %w", o.Class, err)
 	}
-	l.upgrade()
+	if l.upgrade(); l.err != nil {
+		return nil, l.err
+	}
 	if o.Registered != "" && o.Registered != o.Class {
 		return nil, unsupportedLayer{path, o.Registered}
 	}

@@ -42,6 +42,7 @@ type compiler struct {
 	constant  bool          // the weights never change
 	gradients tensor.Tensor // of one parameter group at a time; nil in inference
 	fresh     tensor.Tensor // an element for each BatchNorm layer; nil in inference
+	constants tensor.Tensor // of a Trainer
 	groups    paramGroups
 	nodes     []node
 	flow      *flow
@@ -148,12 +149,14 @@ func (c *compiler) sum(dx tensor.Tensor, parts []tensor.Tensor) (func(), error) 
 // node returns the calls of one node, which computes y from xs.
 func (c *compiler) node(n node, y tensor.Tensor, xs []tensor.Tensor) (forward func(), backward backwardPass, err error) {
 	x := xs[0]
-	still := !c.flow.needed[n.inputs[0]] // the input needs no gradient
+	ends := !c.flow.needed[n.inputs[0]] // the input needs no gradient
+	infers := c.inference || n.still
+	constant := c.constant || n.copied()
 	switch l := n.layer.(type) {
 	case Conv2D:
 		p, err := c.backend.Conv2D(backend.Conv2DSpec{
 			N: c.n, H: n.in[0], W: n.in[1], In: n.in[2], Out: l.Filters, Window: n.window,
-			BatchNorm: n.norm, Function: n.function, Inference: c.inference, Constant: c.constant, NoInputGrad: still})
+			BatchNorm: n.norm, Function: n.function, Inference: infers, Constant: constant, NoInputGrad: ends})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -161,13 +164,15 @@ func (c *compiler) node(n node, y tensor.Tensor, xs []tensor.Tensor) (forward fu
 	case DepthwiseConv2D:
 		p, err := c.backend.DepthwiseConv2D(backend.DepthwiseSpec{
 			N: c.n, H: n.in[0], W: n.in[1], C: n.in[2], Multiplier: l.multiplier(), Window: n.window,
-			BatchNorm: n.norm, Function: n.function, Inference: c.inference, Constant: c.constant, NoInputGrad: still})
+			BatchNorm: n.norm, Function: n.function, Inference: infers, Constant: constant, NoInputGrad: ends})
 		if err != nil {
 			return nil, nil, err
 		}
 		return c.linear(p, n, y, x)
 	case Dense:
-		return c.dense(l, n, y, x, still)
+		return c.dense(n, y, x, backend.DenseSpec{
+			N: c.n, In: n.in[0], Out: l.Units,
+			BatchNorm: n.norm, Function: n.function, Inference: infers, Constant: constant, NoInputGrad: ends})
 	case BatchNorm:
 		return c.batchNorm(l, n, y, x)
 	case Add:
@@ -253,10 +258,7 @@ func (c *compiler) backwardLinear(p backend.Dense, w, dw, db, dx, dy, x tensor.T
 	}
 }
 
-func (c *compiler) dense(l Dense, n node, y, x tensor.Tensor, still bool) (forward func(), backward backwardPass, err error) {
-	spec := backend.DenseSpec{
-		N: c.n, In: n.in[0], Out: l.Units,
-		BatchNorm: n.norm, Function: n.function, Inference: c.inference, Constant: c.constant, NoInputGrad: still}
+func (c *compiler) dense(n node, y, x tensor.Tensor, spec backend.DenseSpec) (forward func(), backward backwardPass, err error) {
 	p, err := c.backend.Dense(spec)
 	if err != nil {
 		return nil, nil, err
@@ -301,19 +303,28 @@ func (c *compiler) denseInSlices(s backend.DenseSpec, all []backend.Rows, n node
 	return calls, nil
 }
 
+// flat returns the tensor that holds the weight.
+func (c *compiler) flat(w Weight) tensor.Tensor {
+	if w.copied {
+		return c.constants
+	}
+	return c.Model.flat(w)
+}
+
 // gradient returns a view of the gradient of a weight.
 func (c *compiler) gradient(w Weight) tensor.Tensor {
 	return c.backend.View(c.gradients, w.Offset-c.groups.of(w).from, w.Shape)
 }
 
 func (c *compiler) batchNorm(l BatchNorm, n node, y, x tensor.Tensor) (forward func(), backward backwardPass, err error) {
+	infers := c.inference || n.still
 	spec := backend.BatchNormSpec{
 		Shape: x.Shape(), Epsilon: l.epsilon(), Momentum: l.momentum(),
 		// Keras 2's fused kernel for images does this.
 		Unbiased: len(n.in) == 3,
-		Function: n.function, Pool: n.pool, Inference: c.inference, Frozen: n.fixed && !c.inference,
+		Function: n.function, Pool: n.pool, Inference: infers, Frozen: n.fixed && !infers,
 	}
-	if !c.inference && !n.fixed {
+	if !infers && !n.fixed {
 		spec.Fresh = c.backend.View(c.fresh, n.number, tensor.Shape{1})
 	}
 	p, err := c.backend.BatchNorm(spec)
@@ -324,7 +335,7 @@ func (c *compiler) batchNorm(l BatchNorm, n node, y, x tensor.Tensor) (forward f
 	beta, dbeta := c.weight(n, "beta")
 	mean, _ := c.weight(n, "moving_mean")
 	variance, _ := c.weight(n, "moving_variance")
-	if c.inference {
+	if infers {
 		return func() { p.Infer(y, x, gamma, beta, mean, variance) }, nil, nil
 	}
 	return func() { p.Forward(y, x, gamma, beta, mean, variance) }, func(dxs []tensor.Tensor, dy tensor.Tensor) (pass, error) {

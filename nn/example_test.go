@@ -97,6 +97,32 @@ func ExampleOpenModel() {
 	// Output: horizontal: true
 }
 
+// Train a new head for other classes on an opened model, whose first layers keep their weights.
+func ExampleSequential_NewHead() {
+	checkpoint := trained()
+	defer os.RemoveAll(filepath.Dir(checkpoint))
+	b, err := cpu.Open(cpu.Options{})
+	check(err)
+	defer b.Close()
+	model, err := nn.OpenModel(b, checkpoint)
+	check(err)
+	network, err := model.NewHead(2)
+	check(err)
+	check(network.Freeze("conv*", "batch_normalization"))
+	net, err := nn.Build(network)
+	check(err)
+	trainer, err := nn.NewTrainer(b, net, nn.Config{
+		Data: bars(200), Epochs: 2, Batch: 20, From: model,
+		Schedule: nn.Cosine(0.01), Optimizer: nn.AdamW{WeightDecay: 0.004},
+	})
+	check(err)
+	defer trainer.Close()
+	check(trainer.Run(context.Background()))
+	trained, frozen := net.Parameters()
+	fmt.Printf("%d parameters trained, %d frozen; accuracy above 90 %%: %v\n", trained, frozen, trainer.History[1].Accuracy > 0.9)
+	// Output: 258 parameters trained, 112 frozen; accuracy above 90 %: true
+}
+
 // bars returns n images of 8x8, each with a bar across: horizontal (class 0) or vertical (1).
 func bars(n int) *nn.Images {
 	d := &nn.Images{Height: 8, Width: 8, Channels: 1, NumClasses: 2}

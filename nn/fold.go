@@ -3,6 +3,8 @@ package nn
 import (
 	"math"
 	"slices"
+
+	"github.com/lamina-go/lamina/tensor"
 )
 
 // folded returns the model for inference, and the L2 penalty of m. It is a copy on the scope or,
@@ -33,7 +35,7 @@ func (m *Model) folded(d *scope) (folded *Model, penalty float64, err error) {
 		}
 		sources := m.Table[i].Weights
 		for k, w := range sources {
-			squares, err := m.copyWeight(w, folded, targets[k], changes[k], buffer)
+			squares, err := m.copyWeight(w, folded.flat(targets[k]), targets[k].Offset, changes[k], buffer)
 			if err != nil {
 				return nil, 0, err
 			}
@@ -160,9 +162,9 @@ func (m *Model) folding(i int) (kernel, bias channelwise, err error) {
 	return channelwise{scale, make([]float64, len(scale))}, channelwise{scale, shift}, nil
 }
 
-// copyWeight copies a weight, changed, to a weight of another model. It returns the sum of squares
+// copyWeight copies a weight, changed, to a flat tensor of the backend. It returns the sum of squares
 // of the unchanged weight.
-func (m *Model) copyWeight(w Weight, to *Model, target Weight, change channelwise, buffer []float32) (
+func (m *Model) copyWeight(w Weight, to tensor.Tensor, offset int, change channelwise, buffer []float32) (
 	squares float64, err error) {
 	c := 0
 	for at := 0; at < w.Shape.Size(); at += len(buffer) {
@@ -177,7 +179,7 @@ func (m *Model) copyWeight(w Weight, to *Model, target Weight, change channelwis
 				c = 0
 			}
 		}
-		if err := to.write(to.flat(target), target.Offset+at, block); err != nil {
+		if err := m.write(to, offset+at, block); err != nil {
 			return 0, err
 		}
 	}

@@ -19,6 +19,8 @@ type node struct {
 	kind     backend.PoolKind // of a pool
 	norm     bool             // a BatchNorm by the statistics of the batch follows
 	fixed    bool             // a BatchNorm by the running statistics
+	still    bool             // in training: frozen, as are all layers before it
+	folded   int              // row of the BatchNorm folded into a still convolution or Dense; 0 if there is none
 	function tensor.Function  // fused
 	pool     bool             // and then a 2x2 max pool
 	number   int              // of the Dropout, or of the BatchNorm whose statistics change
@@ -48,6 +50,7 @@ type fuser struct {
 	*Network
 	inference       bool
 	takers          [][]int
+	still           []bool // by row, see node
 	nodes           []node
 	value           []int  // of each row's output
 	done            []bool // rows that belong to the node of one before
@@ -56,9 +59,10 @@ type fuser struct {
 
 // nodes returns the network as a backend computes it. Layers are fused where no other layer needs
 // what is between them. Training does not fuse a function with the convolution before it, whose
-// output its backward pass needs.
+// output its backward pass needs. Layers without a backward pass are computed as in inference, and
+// a BatchNorm among them is folded into the convolution before it.
 func (net *Network) nodes(inference bool) []node {
-	f := &fuser{Network: net, inference: inference, takers: net.takers(),
+	f := &fuser{Network: net, inference: inference, takers: net.takers(), still: net.still(),
 		value: make([]int, len(net.Table)), done: make([]bool, len(net.Table))}
 	for i, row := range net.Table {
 		if row.Layer != nil && !f.done[i] {
@@ -68,10 +72,23 @@ func (net *Network) nodes(inference bool) []node {
 	return f.nodes
 }
 
+// still reports for each row whether neither it nor any before it, on whose output it depends, trains.
+func (net *Network) still() []bool {
+	still := make([]bool, len(net.Table))
+	for i, row := range net.Table {
+		trains := slices.ContainsFunc(row.Weights, func(w Weight) bool { return w.Trainable })
+		moves := slices.ContainsFunc(row.Inputs, func(in int) bool { return in != imagesRow && !still[in] })
+		_, norm := row.Layer.(BatchNorm)
+		still[i] = !trains && !moves && (!norm || row.fixed())
+	}
+	return still
+}
+
 // row adds the nodes of row i and of those fused with it. It returns the value of the output.
 func (f *fuser) row(i int) int {
 	row := f.Table[i]
-	n := node{layer: row.Layer, in: f.output(row.Inputs[0]), out: row.Output, weights: row.Weights}
+	n := node{layer: row.Layer, in: f.output(row.Inputs[0]), out: row.Output, weights: row.Weights,
+		still: f.still[i] && !f.inference}
 	for _, in := range row.Inputs {
 		n.inputs = append(n.inputs, f.valueOf(in))
 	}
@@ -169,11 +186,14 @@ func (f *fuser) function(n *node, i int) int {
 // linear completes the node of a convolution or a dense layer, row i.
 func (f *fuser) linear(n *node, i int) int {
 	if j, ok := f.next(i); ok {
-		if _, norm := f.Table[j].Layer.(BatchNorm); norm {
+		switch _, norm := f.Table[j].Layer.(BatchNorm); {
+		case norm && f.still[j] && !f.inference:
+			n.folded, i = j, f.fuse(j)
+		case norm:
 			n.norm = !f.Table[j].fixed()
 		}
 	}
-	if f.inference {
+	if f.inference || n.still {
 		return f.function(n, i)
 	}
 	return i
@@ -210,7 +230,7 @@ func (f *fuser) padding(n *node, l ZeroPadding, i int) int {
 	if max(w.Top, w.Bottom) >= w.Height || max(w.Left, w.Right) >= w.Width {
 		return i
 	}
-	n.layer, n.weights, n.window = f.Table[j].Layer, f.Table[j].Weights, w
+	n.layer, n.weights, n.window, n.still = f.Table[j].Layer, f.Table[j].Weights, w, f.still[j] && !f.inference
 	return f.linear(n, f.fuse(j))
 }
 

@@ -94,7 +94,8 @@ type Weight struct {
 	FanIn, FanOut int
 	L2            float32 // λ of the penalty λ·Σw²
 
-	start float32 // initial value of a weight that is not a kernel
+	start  float32 // initial value of a weight that is not a kernel
+	copied bool    // it lies among the constants of a Trainer
 }
 
 // Weight returns the weight of that full name.

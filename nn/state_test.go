@@ -69,7 +69,9 @@ func ofState(t *testing.T, s *State) map[string][]float32 {
 	for _, w := range s.Model.Weights {
 		all[w.Name] = read(t, s.Model, s.Model.flat(w), w.Name)
 		if w.Trainable {
-			all[VelocityPrefix+w.Name] = read(t, s.Model, s.velocities, w.Name)
+			for i, state := range s.states() {
+				all[s.prefixes()[i]+w.Name] = read(t, s.Model, state, w.Name)
+			}
 		}
 	}
 	return all

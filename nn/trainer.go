@@ -35,6 +35,9 @@ type Trainer struct {
 	gradients tensor.Tensor // of one parameter group at a time
 	fresh     tensor.Tensor // of Position.Fresh; nil without a BatchNorm layer
 	weights   tensor.Tensor // of the classes; nil if they are equal
+	constants tensor.Tensor // see constant; nil if there are none
+	copies    []constant
+	digest    []byte // of the constants; nil before they are computed
 	groups    paramGroups
 	programs  map[int]*program // by number of images
 	predictor *Predictor
@@ -112,6 +115,9 @@ func (c Config) trainer(d *scope, net *Network) (*Trainer, error) {
 		}
 	}
 	t.nodes = net.nodes(false)
+	if err := t.makeConstants(); err != nil {
+		return nil, err
+	}
 	if t.values, err = d.activations(net.shapes(t.nodes), t.batch); err != nil {
 		return nil, err
 	}
@@ -196,7 +202,7 @@ func (t *Trainer) program(n int) (*program, error) {
 	}
 	b, m := t.Model.backend, t.Model
 	c := &compiler{Model: m, n: n, gradients: t.gradients, fresh: t.fresh, groups: t.groups, seed: t.Seed,
-		nodes: t.nodes, sides: t.sides}
+		nodes: t.nodes, sides: t.sides, constants: t.constants}
 	for i, s := range m.shapes(t.nodes) {
 		c.values = append(c.values, b.View(t.values[i], 0, batch(n, s)))
 	}
@@ -239,6 +245,11 @@ func (t *Trainer) run(images, labels []float32) error {
 	if err != nil {
 		return err
 	}
+	if t.digest == nil {
+		if err := t.computeConstants(); err != nil {
+			return err
+		}
+	}
 	b := t.Model.backend
 	if err := t.data.write(p.images, images); err != nil {
 		return err
@@ -273,6 +284,9 @@ func (t *Trainer) Run(ctx context.Context) error {
 	defer t.busy.Store(false)
 	t.saved = time.Now()
 	if err := t.begin(); err != nil {
+		return err
+	}
+	if err := t.Model.backend.do(t.computeConstants); err != nil {
 		return err
 	}
 	for t.Epoch < t.config.Epochs {

@@ -41,8 +41,8 @@ func TestReLU(t *testing.T) {
 
 // spread returns a window of four blocks of n elements with gaps between them, as ranges of larger
 // blocks have, the size of the tensor, and the offset of each block.
-func spread(n int) (w Window, size int, at [4]int) {
-	w = Window{Right: n + 3, Down: 2*n + 11}
+func spread(n int) (w Window2x2, size int, at [4]int) {
+	w = Window2x2{Right: n + 3, Down: 2*n + 11}
 	return w, w.Down + w.Right + n, [4]int{0, w.Right, w.Down, w.Down + w.Right}
 }
 

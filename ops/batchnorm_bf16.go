@@ -12,15 +12,15 @@ func (l Level) widen(x []BF16, tmp []float32) (widened, rest []float32) {
 }
 
 // widenWindow returns n elements of each of the four blocks of a window, one after the other.
-func (l Level) widenWindow(x []BF16, w Window, n int, tmp []float32) (widened []float32, dense Window, rest []float32) {
+func (l Level) widenWindow(x []BF16, w Window2x2, n int, tmp []float32) (widened []float32, dense Window2x2, rest []float32) {
 	for i, at := range w.starts() {
 		l.WidenBF16(tmp[i*n:][:n], x[at:][:n])
 	}
-	return tmp[:4*n], Window{Right: n, Down: 2 * n}, tmp[4*n:]
+	return tmp[:4*n], Window2x2{Right: n, Down: 2 * n}, tmp[4*n:]
 }
 
 // roundWindow rounds x, n elements for each of the four blocks, to a window.
-func (l Level) roundWindow(y []BF16, w Window, n int, x []float32) {
+func (l Level) roundWindow(y []BF16, w Window2x2, n int, x []float32) {
 	for i, at := range w.starts() {
 		l.RoundBF16(y[at:][:n], x[i*n:][:n])
 	}
@@ -72,7 +72,7 @@ func (l Level) NormGradBF16(dx, dy, x []BF16, n *NormGrad, tmp []float32) {
 }
 
 // NormalizePoolBF16 is NormalizePool of bf16.
-func (l Level) NormalizePoolBF16(y, x []BF16, w Window, n *Norm, tmp []float32) {
+func (l Level) NormalizePoolBF16(y, x []BF16, w Window2x2, n *Norm, tmp []float32) {
 	n.check(len(y))
 	if l.normalizePoolBF16Wide(y, x, w, n) {
 		return
@@ -83,7 +83,7 @@ func (l Level) NormalizePoolBF16(y, x []BF16, w Window, n *Norm, tmp []float32) 
 }
 
 // NormPoolSumsBF16 is NormPoolSums of bf16.
-func (l Level) NormPoolSumsBF16(sum, product []float32, dy, x []BF16, w Window, n *Norm, tmp []float32) {
+func (l Level) NormPoolSumsBF16(sum, product []float32, dy, x []BF16, w Window2x2, n *Norm, tmp []float32) {
 	n.check(len(dy))
 	n.checkSums(sum, product)
 	if l.normPoolSumsBF16Wide(sum, product, dy, x, w, n) {
@@ -95,7 +95,7 @@ func (l Level) NormPoolSumsBF16(sum, product []float32, dy, x []BF16, w Window, 
 }
 
 // NormPoolGradBF16 is NormPoolGrad of bf16.
-func (l Level) NormPoolGradBF16(dx, dy, x []BF16, w Window, n *NormGrad, tmp []float32) {
+func (l Level) NormPoolGradBF16(dx, dy, x []BF16, w Window2x2, n *NormGrad, tmp []float32) {
 	n.check(len(dy))
 	if l.normPoolGradBF16Wide(dx, dy, x, w, n) {
 		return

@@ -80,7 +80,7 @@ func (l Level) normGradBF16Wide(dx, dy, x []BF16, n *NormGrad) bool {
 	}) > 0
 }
 
-func (l Level) normalizePoolBF16Wide(y, x []BF16, w Window, n *Norm) bool {
+func (l Level) normalizePoolBF16Wide(y, x []BF16, w Window2x2, n *Norm) bool {
 	p, blocks := l.normArgsBF16(n), windowBlocks(w, x, len(y))
 	return p.eachChunk(len(y), func(i int) {
 		p.x, p.out = blocksAt(&blocks, i), at(y, i)
@@ -88,7 +88,7 @@ func (l Level) normalizePoolBF16Wide(y, x []BF16, w Window, n *Norm) bool {
 	}) > 0
 }
 
-func (l Level) normPoolSumsBF16Wide(sum, product []float32, dy, x []BF16, w Window, n *Norm) bool {
+func (l Level) normPoolSumsBF16Wide(sum, product []float32, dy, x []BF16, w Window2x2, n *Norm) bool {
 	clear(sum)
 	clear(product)
 	p, blocks := l.normArgsBF16(n), windowBlocks(w, x, len(dy))
@@ -99,7 +99,7 @@ func (l Level) normPoolSumsBF16Wide(sum, product []float32, dy, x []BF16, w Wind
 	}) > 0
 }
 
-func (l Level) normPoolGradBF16Wide(dx, dy, x []BF16, w Window, n *NormGrad) bool {
+func (l Level) normPoolGradBF16Wide(dx, dy, x []BF16, w Window2x2, n *NormGrad) bool {
 	p, blocks, grads := l.normArgsBF16(&n.Norm), windowBlocks(w, x, len(dy)), windowBlocks(w, dx, len(dy))
 	p.a, p.b = &n.A[0], &n.B[0]
 	return p.eachChunk(len(dy), func(i int) {

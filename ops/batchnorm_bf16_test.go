@@ -114,7 +114,7 @@ func TestNormBF16IsRounded(t *testing.T) {
 			Norm: Norm{Mean: random(rng, cols), Scale: random(rng, cols), Beta: random(rng, cols)},
 			A:    random(rng, cols), B: random(rng, cols),
 		}
-		w := Window{rows * cols, 2 * rows * cols}
+		w := Window2x2{rows * cols, 2 * rows * cols}
 		tmp := make([]float32, 5*rows*cols)
 		same := func(what string, got []BF16, want []float32) {
 			t.Helper()

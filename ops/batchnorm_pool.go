@@ -1,16 +1,16 @@
 package ops
 
-// Window is the layout of the 2x2 window of a max pool in an HWNC tensor: four blocks of N·C
+// Window2x2 is the layout of the 2x2 window of a max pool in an HWNC tensor: four blocks of N·C
 // elements, at x[0:], x[Right:], x[Down:] and x[Down+Right:], in row-major order.
-type Window struct {
+type Window2x2 struct {
 	Right, Down int // N·C and W·N·C
 }
 
 // starts returns where the four blocks begin.
-func (w Window) starts() [4]int { return [...]int{0, w.Right, w.Down, w.Down + w.Right} }
+func (w Window2x2) starts() [4]int { return [...]int{0, w.Right, w.Down, w.Down + w.Right} }
 
 // windowBlocks returns n elements of each of the four blocks of a window.
-func windowBlocks[T float32 | BF16](w Window, x []T, n int) (b [4][]T) {
+func windowBlocks[T float32 | BF16](w Window2x2, x []T, n int) (b [4][]T) {
 	for i, at := range w.starts() {
 		b[i] = x[at:][:n]
 	}
@@ -19,7 +19,7 @@ func windowBlocks[T float32 | BF16](w Window, x []T, n int) (b [4][]T) {
 
 // NormalizePool sets each element of y to the maximum of the normalized elements of the four blocks
 // at x. len(y) is the length of a block, or of a range of whole rows of it.
-func (l Level) NormalizePool(y, x []float32, w Window, n *Norm) {
+func (l Level) NormalizePool(y, x []float32, w Window2x2, n *Norm) {
 	n.check(len(y))
 	blocks := windowBlocks(w, x, len(y))
 	from := l.normalizePoolWide(y, &blocks, n)
@@ -49,7 +49,7 @@ func poolAt(x *[4][]float32, n *Norm, i, c int) (best float32, block int) {
 
 // NormPoolSums is NormSums before a 2x2 max pool: dy goes to the first of the largest elements of
 // each window.
-func (l Level) NormPoolSums(sum, product, dy, x []float32, w Window, n *Norm) {
+func (l Level) NormPoolSums(sum, product, dy, x []float32, w Window2x2, n *Norm) {
 	n.check(len(dy))
 	n.checkSums(sum, product)
 	clear(sum)
@@ -74,7 +74,7 @@ func (l Level) NormPoolSums(sum, product, dy, x []float32, w Window, n *Norm) {
 }
 
 // NormPoolGrad is NormGrad before a 2x2 max pool: it sets the four blocks at dx, which may be x.
-func (l Level) NormPoolGrad(dx, dy, x []float32, w Window, n *NormGrad) {
+func (l Level) NormPoolGrad(dx, dy, x []float32, w Window2x2, n *NormGrad) {
 	n.check(len(dy))
 	blocks, grads := windowBlocks(w, x, len(dy)), windowBlocks(w, dx, len(dy))
 	from := l.normPoolGradWide(&grads, dy, &blocks, n)

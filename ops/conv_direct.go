@@ -45,7 +45,7 @@ type directPass struct {
 }
 
 func newDirectPass(l Level, s convPass, rotated bool, workers int) Pass[float32] {
-	s = s.flat()
+	s, l = s.flat(), l.forColumns(s.Out)
 	p := directPass{level: l, shape: s, rotated: rotated}
 	if s.gathered() {
 		return newGatheredPass(p, workers)

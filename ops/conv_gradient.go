@@ -37,7 +37,7 @@ func newDirectGradient(l Level, s ConvShape) *directGradient {
 	for ins*8 < s.In && ins*splits*s.columnBlocks() < enough {
 		ins++
 	}
-	g := &directGradient{level: l, shape: s, pass: s.forward(), splits: splits}
+	g := &directGradient{level: l.forColumns(s.Out), shape: s, pass: s.forward(), splits: splits}
 	for split := range splits {
 		for in := range ins {
 			for j := 0; j < s.Out; j += columnBlock {

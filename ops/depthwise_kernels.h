@@ -5,9 +5,10 @@
 //	depthwiseAdd   y = y + Σ x[k]·w[k]
 //	depthwiseGrad  w[k] += y·x[k], summed over the rows first
 //
-// A row of nine taps is nine FMAs and nine loads: the loads are the limit. V9 is the bias.
+// The elements of x, and y of depthwiseGrad, may be bf16. A row of nine taps is nine FMAs and nine
+// loads: the loads are the limit. V9 is the bias.
 
-#define MULTIPLYADD(x, w) VFMADD231PS (x)(AX*1), w, V10
+#define MULTIPLYADD(x, w) MULTIPLYADDX(x, w, V10)
 
 #define LOADWEIGHTS \
 	EACHWEIGHT(LOADWEIGHT)         \
@@ -15,7 +16,7 @@
 	MOVQ    tapArgs_bias(R15), R14 \
 	TESTQ   R14, R14               \
 	JEQ     nobias                 \
-	VMOVUPS (R14)(AX*1), V9        \
+	VMOVUPS (R14)(AX*SCALE), V9    \
 nobias:
 
 #define STARTFROMBIAS VMOVAPS V9, V10
@@ -28,7 +29,9 @@ TEXT DEPTHWISE(SB), NOSPLIT, $0-8
 TEXT DEPTHWISEADD(SB), NOSPLIT, $0-8
 	KERNEL(LOADWEIGHTSONLY, STARTFROMY, MULTIPLYADD, STORERESULT, NEXTROW, NOTHING)
 
-#define ACCUMULATE(x, sum) VFMADD231PS (x)(AX*1), V10, sum
+#define ACCUMULATE(x, sum) MULTIPLYADDX(x, V10, sum)
+
+#define STARTFROMDY LOADX(BX, V10)
 
 #define CLEARSUMS \
 	VXORPS V0, V0, V0 \
@@ -42,10 +45,10 @@ TEXT DEPTHWISEADD(SB), NOSPLIT, $0-8
 	VXORPS V8, V8, V8
 
 #define ADDSUM(sum) \
-	VADDPS  (R14)(AX*1), sum, sum \
-	VMOVUPS sum, (R14)(AX*1)
+	VADDPS  (R14)(AX*SCALE), sum, sum \
+	VMOVUPS sum, (R14)(AX*SCALE)
 
 #define ADDSUMS EACHWEIGHT(ADDSUM)
 
 TEXT DEPTHWISEGRAD(SB), NOSPLIT, $0-8
-	KERNEL(CLEARSUMS, STARTFROMY, ACCUMULATE, NOTHING, NEXTROW, ADDSUMS)
+	KERNEL(CLEARSUMS, STARTFROMDY, ACCUMULATE, NOTHING, NEXTROW, ADDSUMS)

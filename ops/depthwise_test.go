@@ -29,6 +29,15 @@ func eachTaps(t *testing.T, f func(t *testing.T, l Level, taps []Tap, b Block, s
 	}
 }
 
+// allBF16 returns the elements of x, which are values of bf16.
+func allBF16(x []float32) []BF16 {
+	y := make([]BF16, len(x))
+	for i, v := range x {
+		y[i] = roundBF16(v)
+	}
+	return y
+}
+
 func TestDepthwise(t *testing.T) {
 	eachTaps(t, func(t *testing.T, l Level, taps []Tap, b Block, size int, rng *rand.Rand) {
 		x, w, bias := grid(rng, size), grid(rng, len(taps)*(b.Columns+1)), grid(rng, b.Columns)
@@ -54,6 +63,9 @@ func TestDepthwise(t *testing.T) {
 		}
 		l.Depthwise(y, g.in(x), g.in(w), taps, in, b)
 		equal(t, "y", y, want)
+		y = g.inOut(before)
+		l.DepthwiseBF16(y, allBF16(x), g.in(w), taps, in, b)
+		equal(t, "y of bf16", y, want)
 		g.check(t)
 	})
 }
@@ -79,6 +91,9 @@ func TestDepthwiseGrad(t *testing.T) {
 		dw := g.inOut(before)
 		l.DepthwiseGrad(dw, g.in(dy), g.in(x), taps, b)
 		equal(t, "dw", dw, want)
+		dw = g.inOut(before)
+		l.DepthwiseGradBF16(dw, allBF16(dy), allBF16(x), taps, b)
+		equal(t, "dw of bf16", dw, want)
 		g.check(t)
 	})
 }

@@ -52,7 +52,7 @@ func BenchmarkElementwise(b *testing.B) {
 		l.NormSums(s, p, a, x, &n.Norm)
 	})
 	r.run("NormGrad", 3, func(l Level, a, x, y []float32, n *NormGrad) { l.NormGrad(x, a, x, n) })
-	w := Window{1 << 13, 1 << 14}
+	w := Window2x2{1 << 13, 1 << 14}
 	r.run("NormalizePool", 1.25, func(l Level, a, x, y []float32, n *NormGrad) {
 		l.NormalizePool(y[:1<<13], x, w, &n.Norm)
 	})

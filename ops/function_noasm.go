@@ -1,3 +1,5 @@
+//go:build !amd64 || noasm
+
 package ops
 
 import "github.com/lamina-go/lamina/tensor"

@@ -117,3 +117,25 @@ func TestFunction(t *testing.T) {
 		}
 	}
 }
+
+// TestFunctionNearZero checks that functions which are 0 at 0 have small relative errors near it.
+func TestFunctionNearZero(t *testing.T) {
+	for _, f := range functions {
+		if y, _ := exactFunction(f, 0); y != 0 || f.Threshold != 0 {
+			continue
+		}
+		for _, l := range FloatLevels() {
+			var x []float32
+			for v := float32(1); v > 1e-30; v *= 0.7 {
+				x = append(x, v, -v)
+			}
+			y := make([]float32, len(x))
+			l.Function(y, x, f)
+			for i, v := range x {
+				if want, _ := exactFunction(f, float64(v)); !(math.Abs(float64(y[i])-want) <= 8*0x1p-24*math.Abs(want)) {
+					t.Errorf("%+v/%v: f(%g) = %g, want %g", f, l, v, y[i], want)
+				}
+			}
+		}
+	}
+}

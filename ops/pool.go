@@ -3,74 +3,82 @@ package ops
 // Pools of any window, for one pixel. Each element of a pixel is computed by itself, from the
 // elements at the same place of other pixels, where the taps begin.
 
-// Lanes is how many equal weights SumTaps reads for a tap.
-const Lanes = 16
-
 // SumTaps sets y[i] = Σ x[t.X+i]·w[t.W], over the taps t. Each weight of w is there Lanes times.
-func (l Level) SumTaps(y, x, w []float32, taps []Tap) {
+func (l Level) SumTaps(y, x, w []float32, taps []Tap) { sumTaps(l, y, x, w, taps) }
+
+// SumTapsBF16 is SumTaps of an x in bf16.
+func (l Level) SumTapsBF16(y []float32, x []BF16, w []float32, taps []Tap) { sumTaps(l, y, x, w, taps) }
+
+func sumTaps[T Element](l Level, y []float32, x []T, w []float32, taps []Tap) {
 	whole := len(y) / Lanes
 	if whole > 0 {
-		l.Depthwise(y, x, w, taps, nil, Block{whole, Lanes, Lanes})
+		depthwise(l, y, x, w, taps, nil, Block{whole, Lanes, Lanes})
 	}
 	if rest := len(y) % Lanes; rest > 0 {
-		l.Depthwise(y[whole*Lanes:], x[whole*Lanes:], w, taps, nil, Block{1, rest, rest})
-	}
-}
-
-// eachGroup calls f for as many taps as a kernel takes at a time.
-func eachGroup(taps []Tap, f func(taps []Tap, first bool)) {
-	for i := 0; i < len(taps); i += tapGroup {
-		f(taps[i:min(i+tapGroup, len(taps))], i == 0)
-	}
-}
-
-// checkTaps panics unless x has n elements from each tap on.
-func checkTaps(x []float32, taps []Tap, n int) {
-	for _, t := range taps {
-		_ = x[t.X:][:n]
+		depthwise(l, y[whole*Lanes:], x[whole*Lanes:], w, taps, nil, Block{1, rest, rest})
 	}
 }
 
 // MaxTaps sets y[i] to the largest x[t.X+i], a NaN if one is.
-func (l Level) MaxTaps(y, x []float32, taps []Tap) {
+func (l Level) MaxTaps(y, x []float32, taps []Tap) { poolMax(l, y, x, taps) }
+
+// MaxTapsBF16 is MaxTaps of an x in bf16.
+func (l Level) MaxTapsBF16(y []float32, x []BF16, taps []Tap) { poolMax(l, y, x, taps) }
+
+func poolMax[T Element](l Level, y []float32, x []T, taps []Tap) {
 	checkTaps(x, taps, len(y))
 	eachGroup(taps, func(taps []Tap, first bool) {
-		from := l.maxTapsWide(y, x, taps, !first)
-		rest := y[from:]
-		for k, t := range taps {
-			row := x[t.X+from:][:len(rest)]
-			if k == 0 && first {
-				copy(rest, row)
-				continue
+		from := maxTapsWide(l, y, x, taps, !first)
+		row(len(y)).eachLanes(from, func(_, c, n int) {
+			var tmp [Lanes]float32
+			y := y[c:][:n]
+			for k, t := range taps {
+				values := floats(x[t.X+c:][:n], &tmp)
+				if k == 0 && first {
+					copy(y, values)
+					continue
+				}
+				for i, v := range values {
+					y[i] = max(y[i], v)
+				}
 			}
-			for i, v := range row {
-				rest[i] = max(rest[i], v)
-			}
-		}
+		})
 	})
 }
 
+// row returns the block of one row.
+func row(n int) Block { return Block{1, n, n} }
+
 // FirstMax sets which[i] to the number t.W of the first tap with the largest x[t.X+i], and most[i]
 // to that. A NaN is larger than nothing.
-func (l Level) FirstMax(which, most, x []float32, taps []Tap) {
+func (l Level) FirstMax(which, most, x []float32, taps []Tap) { firstMax(l, which, most, x, taps) }
+
+// FirstMaxBF16 is FirstMax of an x in bf16.
+func (l Level) FirstMaxBF16(which, most []float32, x []BF16, taps []Tap) {
+	firstMax(l, which, most, x, taps)
+}
+
+func firstMax[T Element](l Level, which, most []float32, x []T, taps []Tap) {
 	if len(which) != len(most) {
 		panic(errLength)
 	}
 	checkTaps(x, taps, len(most))
-	copy(most, x[taps[0].X:])
+	poolMax(l, most, x, taps[:1])
 	for i := range which {
 		which[i] = float32(taps[0].W)
 	}
 	eachGroup(taps[1:], func(taps []Tap, _ bool) {
-		from := l.firstMaxWide(which, most, x, taps)
-		which, most := which[from:], most[from:]
-		for _, t := range taps {
-			for i, v := range x[t.X+from:][:len(most)] {
-				if v > most[i] {
-					most[i], which[i] = v, float32(t.W)
+		from := firstMaxWide(l, which, most, x, taps)
+		row(len(most)).eachLanes(from, func(_, c, n int) {
+			var tmp [Lanes]float32
+			for _, t := range taps {
+				for i, v := range floats(x[t.X+c:][:n], &tmp) {
+					if v > most[c+i] {
+						most[c+i], which[c+i] = v, float32(t.W)
+					}
 				}
 			}
-		}
+		})
 	})
 }
 
@@ -96,21 +104,32 @@ func (l Level) RouteTaps(dx, dy, which []float32, taps []Tap) {
 // ShareMax sets share[i] to dy[i] divided by the number of taps t with x[t.X+i] = most[i]. share
 // and dy must not overlap.
 func (l Level) ShareMax(share, dy, most, x []float32, taps []Tap) {
+	shareMax(l, share, dy, most, x, taps)
+}
+
+// ShareMaxBF16 is ShareMax of an x in bf16.
+func (l Level) ShareMaxBF16(share, dy, most []float32, x []BF16, taps []Tap) {
+	shareMax(l, share, dy, most, x, taps)
+}
+
+func shareMax[T Element](l Level, share, dy, most []float32, x []T, taps []Tap) {
 	if len(dy) != len(share) || len(most) != len(share) {
 		panic(errLength)
 	}
 	checkTaps(x, taps, len(share))
 	clear(share)
 	eachGroup(taps, func(taps []Tap, _ bool) {
-		from := l.countMaxWide(share, most, x, taps)
-		most, count := most[from:], share[from:]
-		for _, t := range taps {
-			for i, v := range x[t.X+from:][:len(most)] {
-				if v == most[i] {
-					count[i]++
+		from := countMaxWide(l, share, most, x, taps)
+		row(len(share)).eachLanes(from, func(_, c, n int) {
+			var tmp [Lanes]float32
+			for _, t := range taps {
+				for i, v := range floats(x[t.X+c:][:n], &tmp) {
+					if v == most[c+i] {
+						share[c+i]++
+					}
 				}
 			}
-		}
+		})
 	})
 	for i, d := range dy {
 		share[i] = d / share[i]

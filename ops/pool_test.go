@@ -49,6 +49,8 @@ func TestSumTaps(t *testing.T) {
 		y := g.out(n)
 		l.SumTaps(y, g.in(x), g.in(w), taps)
 		equal(t, "y", y, want)
+		l.SumTapsBF16(y, allBF16(x), g.in(w), taps)
+		equal(t, "y of bf16", y, want)
 		g.check(t)
 	})
 }
@@ -78,6 +80,13 @@ func TestMaxTaps(t *testing.T) {
 		equal(t, "most", largest, most)
 		equal(t, "which", first, which)
 		equal(t, "share", shares, share)
+		l.MaxTapsBF16(y, allBF16(x), taps)
+		l.FirstMaxBF16(first, largest, allBF16(x), taps)
+		l.ShareMaxBF16(shares, g.in(dy), y, allBF16(x), taps)
+		equal(t, "y of bf16", y, most)
+		equal(t, "most of bf16", largest, most)
+		equal(t, "which of bf16", first, which)
+		equal(t, "share of bf16", shares, share)
 
 		// The pixels are windows: some have the number of the tap, some its value.
 		numbers, values := grid(rng, size), grid(rng, size)

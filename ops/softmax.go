@@ -1,19 +1,35 @@
 package ops
 
-import "math"
+import (
+	"math"
+
+	"github.com/lamina-go/lamina/tensor"
+)
 
 // Softmax sets y to the softmax of a row x,
 //
-//	y[i] = exp(x[i]) / Σ exp(x)
+//	y[i] = exp(x[i] − max x) / Σ exp(x − max x)
 //
-// y may be x.
+// with the exponential in float32 and the sum in float64. y may be x.
 func (l Level) Softmax(y, x []float32) {
 	if len(y) != len(x) {
 		panic(errLength)
 	}
-	largest, sum := exponentials(x)
+	largest := x[0]
+	for _, v := range x {
+		largest = max(largest, v)
+	}
 	for i, v := range x {
-		y[i] = float32(math.Exp(float64(v)-float64(largest)) / sum)
+		y[i] = v - largest
+	}
+	l.Function(y, y, tensor.Function{Kind: tensor.Exponential})
+	sum := 0.0
+	for _, v := range y {
+		sum += float64(v)
+	}
+	scale := 1 / sum
+	for i, v := range y {
+		y[i] = float32(float64(v) * scale)
 	}
 }
 

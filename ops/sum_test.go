@@ -40,3 +40,38 @@ func TestSum(t *testing.T) {
 		}
 	})
 }
+
+// TestSumBF16 has exact sums, whose bf16 does not depend on how it is rounded.
+func TestSumBF16(t *testing.T) {
+	for _, l := range Levels() {
+		for _, n := range flatSizes {
+			rng := rand.New(rand.NewPCG(3, uint64(n)))
+			round := func(x []float32) []BF16 {
+				y := make([]BF16, n)
+				l.RoundBF16(y, x)
+				return y
+			}
+			a, b, dy := grid(rng, n), grid(rng, n), grid(rng, n)
+			wantSum, wantReLU, wantGrad := make([]float32, n), make([]float32, n), make([]float32, n)
+			l.Sum(wantSum, a, b)
+			l.SumReLU(wantReLU, a, b)
+			l.SumReLUGrad(wantGrad, dy, a, b)
+			tmp := make([]float32, 3*n)
+			sum, relu, grad := round(a), round(b), round(dy)
+			l.SumBF16(sum, sum, round(b), float32(math.Inf(-1)), tmp)
+			l.SumBF16(relu, round(a), relu, 0, tmp)
+			l.SumReLUGradBF16(grad, grad, round(a), round(b), tmp)
+			for _, c := range []struct {
+				what string
+				got  []BF16
+				want []float32
+			}{{"sum", sum, wantSum}, {"ReLU", relu, wantReLU}, {"gradient", grad, wantGrad}} {
+				for i, v := range c.got {
+					if v.Float32() != c.want[i] {
+						t.Fatalf("%v, %s of %d elements: element %d is %g, want %g", l, c.what, n, i, v.Float32(), c.want[i])
+					}
+				}
+			}
+		}
+	}
+}

@@ -1,6 +1,6 @@
 // The control flow of the kernels over the taps of a window, for AVX2 and AVX-512. The .s files that
-// include this define V0 to V15 as registers and BYTES as their size. The kernels take a pointer to
-// tapArgs. In Go, for a kernel of at most nine taps:
+// include this define V0 to V15 as registers, BYTES as their size, and BFLOAT16 where the elements of
+// x are bf16. The kernels take a pointer to tapArgs. In Go, for a kernel of at most nine taps:
 //
 //	for c := 0; c < columns; c += BYTES/4 {
 //		load                          // the weights of the columns: V0 to V8
@@ -16,7 +16,7 @@
 //	}
 //
 // R8-R13, SI, DI, CX  addresses of the nine x
-// BX, AX              y; offset in bytes in y and in each x
+// BX, AX              y; offset in bytes in each x, which times SCALE is that of floats
 // DX                  bytes from a row to the next, or what step uses it for
 // R14, R15            rows left, temporary
 
@@ -112,13 +112,34 @@ next:                                            \
 	MOVQ p+0(FP), R15                            \
 	MOVQ tapArgs_column(R15), AX                 \
 	store                                        \
-	ADDQ $BYTES, AX                              \
+	ADDQ $STEP, AX                               \
 	CMPQ AX, tapArgs_columns(R15)                \
 	JLT  column                                  \
 	VZEROUPPER                                   \
 	RET
 
 #define NOTHING
+
+#ifdef BFLOAT16
+
+// Pixels of bf16: LOADX widens a vector where it is read.
+#define STEP (BYTES/2)
+#define SCALE 2
+#define LOADX(x, v) \
+	VPMOVZXWD (x)(AX*1), v \
+	VPSLLD    $16, v, v
+#define MULTIPLYADDX(x, a, sum) \
+	LOADX(x, V11)          \
+	VFMADD231PS V11, a, sum
+
+#else
+
+#define STEP BYTES
+#define SCALE 1
+#define LOADX(x, v) VMOVUPS (x)(AX*1), v
+#define MULTIPLYADDX(x, a, sum) VFMADD231PS (x)(AX*1), a, sum
+
+#endif
 
 // EACHWEIGHT does f for the address of the weights of each tap, or for that of the first again.
 #define EACHWEIGHT(f) \
@@ -141,10 +162,10 @@ next:                                            \
 	MOVQ (tapArgs_w+64)(R15), R14 \
 	f(V8)
 
-#define LOADWEIGHT(v) VMOVUPS (R14)(AX*1), v
+#define LOADWEIGHT(v) VMOVUPS (R14)(AX*SCALE), v
 
 #define NEXTROW ADDQ DX, AX
 
-#define STORERESULT VMOVUPS V10, (BX)(AX*1)
+#define STORERESULT VMOVUPS V10, (BX)(AX*SCALE)
 
-#define STARTFROMY VMOVUPS (BX)(AX*1), V10
+#define STARTFROMY VMOVUPS (BX)(AX*SCALE), V10

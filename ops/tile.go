@@ -34,6 +34,15 @@ func (l Level) panelWidth() int {
 	return 64
 }
 
+// forColumns returns the level for products of n columns: AVX2 where the 64 columns of an AVX-512
+// panel would be half empty, as its microkernel is at least half as fast.
+func (l Level) forColumns(n int) Level {
+	if l.Float() == AVX512 && 2*AVX2.wholePanels(n) <= AVX512.wholePanels(n) {
+		return AVX2
+	}
+	return l
+}
+
 // panel is the microkernel over a whole panel: it computes rows rows and panelWidth columns of
 //
 //	c = (c if flags&tileAdd, else bias, else 0) + Σ over segs of a·b

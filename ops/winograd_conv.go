@@ -22,7 +22,7 @@ type winogradJob struct {
 // inputs once, so the columns are divided only where there are fewer blocks of rows than workers.
 // The result doesn't depend on it.
 func newWinogradPass(l Level, w Winograd, s convPass, rotated bool, workers int) *winogradPass {
-	p := &winogradPass{level: l, algorithm: w, shape: s, rotated: rotated}
+	p := &winogradPass{level: l.forColumns(s.Out), algorithm: w, shape: s, rotated: rotated}
 	blocks := w.blocks(s, winogradRows(s))
 	columns := max(1, s.columnBlocks()/divUp(workers, len(blocks))) * columnBlock
 	for _, b := range blocks {

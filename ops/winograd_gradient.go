@@ -31,7 +31,7 @@ func newWinogradGradient(l Level, w Winograd, s ConvShape, workers int) *winogra
 	if s.In <= 256 && splits*s.columnBlocks() >= 4*workers {
 		columns = 2 * columnBlock
 	}
-	g := &winogradGradient{level: l, algorithm: w, shape: s.forward(), splits: splits}
+	g := &winogradGradient{level: l.forColumns(s.Out), algorithm: w, shape: s.forward(), splits: splits}
 	for split := range splits {
 		rows := blocks[len(blocks)*split/splits : len(blocks)*(split+1)/splits]
 		for j := 0; j < s.Out; j += columns {

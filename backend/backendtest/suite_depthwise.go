@@ -75,12 +75,20 @@ func (s *suite) depthwiseCase(c depthwiseCase) {
 		dy: rounded(d, s.normal(ys.Size(), 1), ys),
 	}
 	got, want := c.passes(d, in), c.passes(ref, in)
-	sums := c.passes(ref, linearData{absolute(in.x), absolute(in.w), absolute(in.b), absolute(in.dy)})
+	plain := c
+	plain.Function = tensor.Function{}
+	sums := plain.passes(ref, linearData{absolute(in.x), absolute(in.w), absolute(in.b), absolute(in.dy)})
 	compare := func(what string, got, want, sums []float32, products int, stored float64) {
 		s.Helper()
 		near(s.T, what, got, want, func(i int) float64 {
 			return (sumError(products)+2*s.Unit)*float64(sums[i]) + stored*math.Abs(float64(want[i]))
 		})
+	}
+	if c.Function != (tensor.Function{}) && !c.Function.IsRectifier() {
+		s.functionOf(c.Function, got.y, want.y, plain.passes(ref, in).y, func(i int) float64 {
+			return (sumError(taps+1) + 2*s.Unit) * float64(sums.y[i])
+		})
+		return
 	}
 	compare("y", got.y, want.y, sums.y, taps+1, s.Unit)
 	pixels := ys.Size() / bs.Size()
@@ -107,15 +115,15 @@ func (s *suite) depthwise() {
 	}
 	add(windowCase{4, 4, tensor.Centered(3)}, 128, 256, 1) // pixels of several jobs
 	add(windowCase{40, 9, tensor.Centered(3)}, 33, 24, 1)
-	for _, c := range cases {
+	for i, c := range cases {
 		s.run(c.String(), func(s *suite) { s.depthwiseCase(c) })
 		if c.C%2 == 1 {
 			continue
 		}
 		c.Inference, c.BatchNorm, c.NoInputGrad = true, false, false
-		for _, c.Function = range []tensor.Function{{}, tensor.Rectifier()} {
+		for _, c.Function = range []tensor.Function{{}, tensor.Rectifier(), functions[i%len(functions)]} {
 			c.Constant = !c.Constant
-			s.run(fmt.Sprintf("%v_function_%s", c, c.Function.Kind), func(s *suite) { s.depthwiseCase(c) })
+			s.run(fmt.Sprintf("%v_%s", c, functionName(c.Function)), func(s *suite) { s.depthwiseCase(c) })
 		}
 	}
 }

@@ -70,6 +70,8 @@ func functionErrors(f tensor.Function, z, ez float64) (value, derivative float64
 		terms, slopes = alpha*(math.Abs(z)+math.Abs(float64(f.Threshold))), alpha
 	case tensor.ELU, tensor.SELU:
 		terms, slopes = math.Abs(y)+2*max(float64(f.Alpha), 1), math.Abs(d)
+	case tensor.Exponential:
+		slopes = math.Abs(d)
 	case tensor.GELU, tensor.GELUTanh, tensor.Mish:
 		terms, slopes = 2*math.Abs(z), 2+math.Abs(z)
 	case tensor.SiLU, tensor.HardSiLU:

@@ -337,9 +337,9 @@ func (p *batchNorm) normPoolBlock(worker, block int) {
 	from, to, at := p.win.of(block)
 	l, y, x := p.b.level, p.yData.slice(from, to), p.xData.from(at)
 	if x.bf16 != nil {
-		l.NormalizePoolBF16(y.bf16, x.bf16, p.win.Window, &p.norm.Norm, p.b.scratch(worker))
+		l.NormalizePoolBF16(y.bf16, x.bf16, p.win.Window2x2, &p.norm.Norm, p.b.scratch(worker))
 	} else {
-		l.NormalizePool(y.f32, x.f32, p.win.Window, &p.norm.Norm)
+		l.NormalizePool(y.f32, x.f32, p.win.Window2x2, &p.norm.Norm)
 	}
 }
 
@@ -348,9 +348,9 @@ func (p *batchNorm) sumsPoolBlock(worker, block int) {
 	sum, product, _ := p.partial(block)
 	l, dy, x := p.b.level, p.dyData.slice(from, to), p.xData.from(at)
 	if x.bf16 != nil {
-		l.NormPoolSumsBF16(sum, product, dy.bf16, x.bf16, p.win.Window, &p.norm.Norm, p.b.scratch(worker))
+		l.NormPoolSumsBF16(sum, product, dy.bf16, x.bf16, p.win.Window2x2, &p.norm.Norm, p.b.scratch(worker))
 	} else {
-		l.NormPoolSums(sum, product, dy.f32, x.f32, p.win.Window, &p.norm.Norm)
+		l.NormPoolSums(sum, product, dy.f32, x.f32, p.win.Window2x2, &p.norm.Norm)
 	}
 }
 
@@ -362,9 +362,9 @@ func (p *batchNorm) gradPoolBlock(worker, block int) {
 	from, to, at := p.win.of(block)
 	l, dx, dy, x := p.b.level, p.dxData.from(at), p.dyData.slice(from, to), p.xData.from(at)
 	if x.bf16 != nil {
-		l.NormPoolGradBF16(dx.bf16, dy.bf16, x.bf16, p.win.Window, &p.norm, p.b.scratch(worker))
+		l.NormPoolGradBF16(dx.bf16, dy.bf16, x.bf16, p.win.Window2x2, &p.norm, p.b.scratch(worker))
 	} else {
-		l.NormPoolGrad(dx.f32, dy.f32, x.f32, p.win.Window, &p.norm)
+		l.NormPoolGrad(dx.f32, dy.f32, x.f32, p.win.Window2x2, &p.norm)
 	}
 }
 

@@ -6,8 +6,14 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// depthwiseBlock is about how many elements of the result a job computes.
-const depthwiseBlock = 1 << 13
+// depthwiseBlock returns about how many elements of a result of some pixels a job computes: less of
+// small images, all of whose pixels then stay in the cache.
+func depthwiseBlock(pixels int) int {
+	if pixels <= 64 {
+		return 1 << 11
+	}
+	return 1 << 13
+}
 
 // depthwiseColumns is how many channels of the kernel's gradient a job computes.
 const depthwiseColumns = 64
@@ -28,14 +34,14 @@ type depthwise struct {
 	columns           int // of a row: images·channels
 	forward, backward *windowTaps
 	yJobs, xJobs      pixelJobs
-	xFloats, dyFloats *floatCopy
+	xFloats, dyFloats *floatCopy // with a multiplier
 	biasGradient      biasGradient
 	partialRows       int // rows of y that a partial gradient of the kernel sums
 	partials          int // partial gradients
 	columnBlocks      int // of each
 
 	result                                   array
-	xData, dyData                            []float32
+	xData, dyData                            array
 	wData, biasData                          []float32 // repeated
 	dw, partial                              []float32
 	forwardTask, inputTask, sumTask, addTask func(worker, job int)
@@ -58,14 +64,16 @@ func (b *Backend) DepthwiseConv2D(s backend.DepthwiseSpec) (backend.Conv2D, erro
 	p.columns = p.images * channels
 	p.forwardTask, p.inputTask, p.sumTask, p.addTask = p.forwardJob, p.inputJob, p.sumJob, p.addJob
 	p.forward, p.backward = newWindowTaps(b, s.H, s.W, s.Window)
-	p.yJobs = newPixelJobs(h*w, s.N*channels, p.columns, depthwiseBlock)
-	p.xJobs = newPixelJobs(s.H*s.W, s.N*channels, p.columns, depthwiseBlock)
-	var err error
-	if p.xFloats, err = newFloatCopy(b, s.Multiplier); err != nil {
-		return nil, err
-	}
-	if p.dyFloats, err = newFloatCopy(b, 1); err != nil {
-		return nil, err
+	p.yJobs = newPixelJobs(h*w, s.N*channels, p.columns, depthwiseBlock(h*w))
+	p.xJobs = newPixelJobs(s.H*s.W, s.N*channels, p.columns, depthwiseBlock(s.H*s.W))
+	if s.Multiplier > 1 {
+		var err error
+		if p.xFloats, err = newFloatCopy(b, s.Multiplier); err != nil {
+			return nil, err
+		}
+		if p.dyFloats, err = newFloatCopy(b, 1); err != nil {
+			return nil, err
+		}
 	}
 	x, weights := p.xFloats.size(p.x.Size()), (s.Window.Taps()+1)*p.columns
 	if err := b.reserve(p.yJobs.part); err != nil {
@@ -115,10 +123,10 @@ func (p *depthwise) eachBlock(images int, f func(b ops.Block, at int)) {
 }
 
 // convolve computes the elements of a pixel from element from on.
-func (p *depthwise) convolve(y, x []float32, taps *windowTaps, worker, pixel, from int) {
+func (p *depthwise) convolve(y []float32, x array, taps *windowTaps, worker, pixel, from int) {
 	p.eachBlock(len(y)/p.channels, func(b ops.Block, at int) {
 		of := taps.of(worker, pixel, p.spec.N*p.channels, from+at, p.columns)
-		p.b.level.Depthwise(y[at:], x, p.wData, of, p.biasData, b)
+		x.depthwise(p.b.level, y[at:], p.wData, of, p.biasData, b)
 	})
 }
 
@@ -214,7 +222,7 @@ func (p *depthwise) sumJob(worker, job int) {
 			b.Columns = min(to, b.Columns) - from
 			if b.Columns > 0 {
 				taps := p.forward.of(worker, pixel, size, at+from, p.columns)
-				p.b.level.DepthwiseGrad(partial[from:], p.dyData[pixel*size+at+from:], p.xData, taps, b)
+				p.xData.depthwiseGrad(p.b.level, partial[from:], p.dyData, pixel*size+at+from, taps, b)
 			}
 		})
 	}

@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"math"
+
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/ops"
 	"github.com/lamina-go/lamina/tensor"
@@ -74,10 +76,24 @@ func (p *add) allButLast(tmp []float32, from, to int) (sum, last []float32) {
 	return sum, p.xs[len(p.xs)-1].load(l, third, from, to)
 }
 
+// inBF16 reports whether package ops has the sum in bf16.
+func (p *add) inBF16() bool {
+	return p.b.bf16 && len(p.xs) == 2 && (p.spec.Function.Kind == tensor.Identity || p.spec.Function.IsRectifier())
+}
+
 func (p *add) forwardJob(worker, job int) {
 	from, to := blockRange(p.size, blockSize, job)
 	four, _ := p.b.temporaries(worker, blockSize)
-	l, y := p.b.level, p.yData.dst(four, from, to)
+	l := p.b.level
+	if p.inBF16() {
+		floor := float32(0)
+		if p.spec.Function.Kind == tensor.Identity {
+			floor = float32(math.Inf(-1))
+		}
+		l.SumBF16(p.yData.bf16[from:to], p.xs[0].bf16[from:to], p.xs[1].bf16[from:to], floor, four)
+		return
+	}
+	y := p.yData.dst(four, from, to)
 	sum, last := p.allButLast(four, from, to)
 	if p.spec.Function.IsRectifier() {
 		l.SumReLU(y, sum, last)
@@ -90,11 +106,18 @@ func (p *add) forwardJob(worker, job int) {
 
 func (p *add) backwardJob(worker, job int) {
 	from, to := blockRange(p.size, blockSize, job)
+	if p.spec.Function.Kind == tensor.Identity {
+		copyRange(p.dx, p.dy, from, to)
+		return
+	}
 	four, more := p.b.temporaries(worker, blockSize)
-	l, dx, dy := p.b.level, p.dx.dst(four, from, to), p.dy.load(p.b.level, more, from, to)
+	l := p.b.level
+	if p.inBF16() {
+		l.SumReLUGradBF16(p.dx.bf16[from:to], p.dy.bf16[from:to], p.xs[0].bf16[from:to], p.xs[1].bf16[from:to], four)
+		return
+	}
+	dx, dy := p.dx.dst(four, from, to), p.dy.load(l, more, from, to)
 	switch {
-	case p.spec.Function.Kind == tensor.Identity:
-		copy(dx, dy)
 	case p.spec.Function.IsRectifier():
 		sum, last := p.allButLast(four, from, to)
 		l.SumReLUGrad(dx, dy, sum, last)
@@ -105,6 +128,12 @@ func (p *add) backwardJob(worker, job int) {
 		l.FunctionGrad(dx, dy, z, p.spec.Function)
 	}
 	p.dx.store(l, dx, from)
+}
+
+// copyRange copies the elements from from to to.
+func copyRange(dst, src array, from, to int) {
+	copy(dst.slice(from, to).f32, src.slice(from, to).f32)
+	copy(dst.slice(from, to).bf16, src.slice(from, to).bf16)
 }
 
 // concat puts the channels of its inputs one after the other.

@@ -8,6 +8,9 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
+// poolBlock is about how many elements of dx a job computes.
+const poolBlock = 1 << 13
+
 // Pool makes a plan of a pool.
 func (b *Backend) Pool(s backend.PoolSpec) (backend.Activation, error) {
 	n, h, w, c := s.Shape.NHWC()
@@ -21,20 +24,20 @@ func (b *Backend) Pool(s backend.PoolSpec) (backend.Activation, error) {
 	p.covered, p.covering = newWindowTaps(b, h, w, s.Window)
 	// A job of a large window reads much and computes little.
 	most := max(blockSize/s.Window.Taps(), 4*ops.Lanes)
-	p.yJobs, p.xJobs = newPixelJobs(outH*outW, p.size, ops.Lanes, most), newPixelJobs(h*w, p.size, ops.Lanes, depthwiseBlock)
+	p.yJobs, p.xJobs = newPixelJobs(outH*outW, p.size, ops.Lanes, most), newPixelJobs(h*w, p.size, ops.Lanes, poolBlock)
 	if s.Kind == backend.AveragePool {
 		p.weigh()
 	}
-	var err error
-	if p.floats, err = newFloatCopy(b, 1); err != nil {
-		return nil, err
-	}
-	if err = b.reserve(max(p.yJobs.part, 2*p.xJobs.part)); err != nil {
-		return nil, err
-	}
 	p.forwardTask, p.firstTask, p.inputTask = p.forwardJob, p.firstJob, p.inputJob
-	x, y := s.Shape.Size(), p.y.Size()
-	return p, b.reserveCommon(p.floats.size(x) + p.floats.size(y) + 2*y)
+	if err := b.reserve(max(p.yJobs.part, 2*p.xJobs.part)); err != nil || s.Kind == backend.AveragePool {
+		return p, err
+	}
+	var err error
+	if p.dyFloats, err = newFloatCopy(b, 1); err != nil {
+		return nil, err
+	}
+	y := p.y.Size()
+	return p, b.reserveCommon(p.dyFloats.size(y) + 2*y)
 }
 
 // pooling is a pool of any window. Of a max pool, the gradient first finds which elements are the
@@ -46,14 +49,12 @@ type pooling struct {
 	covered      *windowTaps // pixels of x in a window
 	covering     *windowTaps // windows with a pixel of x
 	yJobs, xJobs pixelJobs
-	floats       *floatCopy
-	weights      []float32 // of a mean: the reciprocals of the numbers of pixels that windows have
-	weightOf     []int     // where that of a window is
+	dyFloats     *floatCopy // of a max pool
+	weights      []float32  // of a mean: the reciprocals of the numbers of pixels that windows have
+	weightOf     []int      // where that of a window is
 
-	xFloats, dyFloats []float32
-	most, found       []float32 // of each window: the largest; which tap it is, or its share
-	firstTask         func(worker, job int)
-	inputTask         func(worker, job int)
+	most, found          []float32 // of each window: the largest; which tap it is, or its share
+	firstTask, inputTask func(worker, job int)
 }
 
 // weigh computes the weights of a mean.
@@ -73,8 +74,7 @@ func (p *pooling) weigh() {
 
 // Forward computes y.
 func (p *pooling) Forward(y, x tensor.Tensor) {
-	p.yData = output(y, p.y)
-	p.xFloats, _ = p.floats.of(input(x, p.x), p.b.common.of(0))
+	p.yData, p.xData = output(y, p.y), input(x, p.x)
 	p.b.pool.run(p.yJobs.jobs, p.forwardTask)
 }
 
@@ -89,9 +89,9 @@ func (p *pooling) forwardJob(worker, job int) {
 			for i := range taps {
 				taps[i].W = p.weightOf[pixel]
 			}
-			l.SumTaps(y, p.xFloats, p.weights, taps)
+			p.xData.sumTaps(l, y, p.weights, taps)
 		} else {
-			l.MaxTaps(y, p.xFloats, taps)
+			p.xData.maxTaps(l, y, taps)
 		}
 		p.yData.store(l, y, at+from)
 	}
@@ -99,11 +99,10 @@ func (p *pooling) forwardJob(worker, job int) {
 
 // Backward computes dx.
 func (p *pooling) Backward(dx, dy, x tensor.Tensor) {
-	p.dx = output(dx, p.x)
-	memory := p.b.common.of(0)
-	p.dyFloats, memory = p.floats.of(input(dy, p.y), memory)
+	p.dx, p.dy, p.xData = output(dx, p.x), input(dy, p.y), input(x, p.x)
 	if p.spec.Kind != backend.AveragePool {
-		p.xFloats, memory = p.floats.of(input(x, p.x), memory)
+		var memory []float32
+		p.dy, memory = p.dyFloats.of(p.dy, p.b.common.of(0))
 		windows := p.y.Size()
 		p.most, p.found = memory[:windows], memory[windows:][:windows]
 		p.b.pool.run(p.yJobs.jobs, p.firstTask)
@@ -120,10 +119,10 @@ func (p *pooling) firstJob(worker, job int) {
 		a, b := pixel*p.size+from, pixel*p.size+to
 		most, found := p.most[a:b], p.found[a:b]
 		if p.spec.Kind == backend.MaxPool {
-			l.FirstMax(found, most, p.xFloats, taps)
+			p.xData.firstMax(l, found, most, taps)
 		} else {
-			l.MaxTaps(most, p.xFloats, taps)
-			l.ShareMax(found, p.dyFloats[a:b], most, p.xFloats, taps)
+			p.xData.maxTaps(l, most, taps)
+			p.xData.shareMax(l, found, p.dy.f32[a:b], most, taps)
 		}
 	}
 }
@@ -140,12 +139,12 @@ func (p *pooling) inputJob(worker, job int) {
 			for i := range taps {
 				taps[i].W = p.weightOf[taps[i].X/p.size]
 			}
-			l.SumTaps(dx, p.dyFloats, p.weights, taps)
+			p.dy.sumTaps(l, dx, p.weights, taps)
 		case backend.MaxPool:
-			l.RouteTaps(dx, p.dyFloats, p.found, taps)
+			l.RouteTaps(dx, p.dy.f32, p.found, taps)
 		default:
 			x := p.b.scratch(worker)[p.xJobs.part:][:to-from] // dx may be x
-			copy(x, p.xFloats[at+from:])
+			copy(x, p.xData.load(l, x, at+from, at+to))
 			l.RouteShares(dx, x, p.found, p.most, taps)
 		}
 		p.dx.store(l, dx, at+from)
@@ -162,9 +161,9 @@ func (b *Backend) maxPool2x2(shape tensor.Shape) (backend.Activation, error) {
 		from, to, at := win.of(job)
 		y, x := a.yData.slice(from, to), a.xData.from(at)
 		if x.bf16 != nil {
-			b.level.MaxPoolBF16(y.bf16, x.bf16, win.Window)
+			b.level.MaxPoolBF16(y.bf16, x.bf16, win.Window2x2)
 		} else {
-			b.level.MaxPool(y.f32, x.f32, win.Window)
+			b.level.MaxPool(y.f32, x.f32, win.Window2x2)
 		}
 	}
 	a.backwardTask = func(worker, job int) {
@@ -172,9 +171,9 @@ func (b *Backend) maxPool2x2(shape tensor.Shape) (backend.Activation, error) {
 			from, to, at := win.of(job)
 			dx, dy, x := a.dx.from(at), a.dy.slice(from, to), a.xData.from(at)
 			if x.bf16 != nil {
-				b.level.MaxPoolGradBF16(dx.bf16, dy.bf16, x.bf16, win.Window, b.scratch(worker))
+				b.level.MaxPoolGradBF16(dx.bf16, dy.bf16, x.bf16, win.Window2x2, b.scratch(worker))
 			} else {
-				b.level.MaxPoolGrad(dx.f32, dy.f32, x.f32, win.Window)
+				b.level.MaxPoolGrad(dx.f32, dy.f32, x.f32, win.Window2x2)
 			}
 			return
 		}

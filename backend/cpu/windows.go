@@ -9,7 +9,7 @@ import (
 // and the four of x in its window. Pixels of an odd last row or column are in no window; where they
 // matter they are jobs of their own.
 type windows struct {
-	ops.Window
+	ops.Window2x2
 	block    int // elements of a pixel, N·C
 	size     int // elements of a job
 	splits   int // jobs of a pixel
@@ -24,8 +24,8 @@ func newWindows(n, h, w, c, size int) windows {
 	block := n * c
 	size = min(size, block)
 	v := windows{
-		Window: ops.Window{Right: block, Down: w * block},
-		block:  block, size: size, splits: blocks(block, size),
+		Window2x2: ops.Window2x2{Right: block, Down: w * block},
+		block:     block, size: size, splits: blocks(block, size),
 		w: w, outW: w / 2,
 	}
 	for i := range h * w {

@@ -82,6 +82,7 @@ func (s *Settings) Check() error {
 		cli.Fraction("momentum", s.Momentum),
 		cli.Fraction("weight-decay", s.WeightDecay),
 		requires("skip-mismatch", s.SkipMismatch, "pretrained", s.Pretrained),
+		s.checkImageNet(),
 		requires("save-best", s.SaveBest, "save", s.Save),
 		s.checkSave(),
 		s.Options.Check(),
@@ -94,6 +95,13 @@ func requires(flag string, on bool, other, value string) error {
 		return nil
 	}
 	return fmt.Errorf("--%s requires --%s", flag, other)
+}
+
+func (s *Settings) checkImageNet() error {
+	if s.Pretrained != imageNet || !slices.Contains(nn.ResNetNames(), s.Model) {
+		return nil
+	}
+	return fmt.Errorf("--pretrained imagenet has the weights of VGG networks, not those of %s: name a file", s.Model)
 }
 
 func (s *Settings) checkSave() error {
