@@ -34,6 +34,12 @@ func graphs(t testing.TB) map[string]*Network {
 			Residual{Layers: []Layer{BatchNorm{}, ReLU{}, conv(3, 1)}, Shortcut: []Layer{Conv2D{Filters: 3, Kernel: 1}}}}},
 		"normalized images": {Layers: []Layer{BatchNorm{Name: "bn"}, From{images, Conv2D{Name: "c", Filters: 2, Kernel: 3}},
 			Add{Inputs: []string{"bn", "c", images}}}},
+		"ReLUs": {Layers: []Layer{Conv2D{Name: "a", Filters: 3, Kernel: 3}, ReLU{Name: "ra"}, DepthwiseConv2D{Name: "b", Kernel: 3, NoBias: true}, ReLU{Name: "rb"},
+			Add{Name: "s", Inputs: []string{"ra", "rb"}}, Add{Name: "t", Inputs: []string{"ra", "ra", "s"}}, ReLU{},
+			From{"rb", Conv2D{Name: "c", Filters: 3, Kernel: 3}}, ReLU{Name: "rc"}, From{"rb", BatchNorm{Name: "bn"}}, ReLU{Name: "rbn"},
+			Concatenate{Inputs: []string{"activation", "rc", "rbn", "rb"}}, Conv2D{Filters: 4, Kernel: 3}, ReLU{}, MaxPool{}}},
+		"images normalized last": {Layers: []Layer{Conv2D{Name: "c", Filters: 2, Kernel: 3}, From{images, BatchNorm{Name: "bn"}},
+			Add{Inputs: []string{"bn", "c"}}}},
 		"pre-activation": {Layers: []Layer{conv(4, 1),
 			Residual{Layers: []Layer{BatchNorm{}, ReLU{}, conv(4, 1), BatchNorm{}, silu, conv(4, 1)}},
 			Residual{Layers: []Layer{BatchNorm{}, ReLU{}, conv(4, 1)}}, BatchNorm{}, ReLU{}}},
@@ -56,6 +62,8 @@ func graphs(t testing.TB) map[string]*Network {
 		"frozen": {Frozen: []string{"stem", "bn", "x"}, Layers: []Layer{Conv2D{Name: "stem", Filters: 4, Kernel: 3, L2: 0.01}, BatchNorm{Name: "bn"}, ReLU{},
 			Residual{Layers: []Layer{conv(4, 1), BatchNorm{Name: "bn2"}, ReLU{}, Conv2D{Name: "x", Filters: 4, Kernel: 3}, BatchNorm{Inference: true}}},
 			BatchNorm{NoScale: true}, ReLU{}}},
+		"frozen stem": {Frozen: []string{"stem", "bn"}, Layers: []Layer{Conv2D{Name: "stem", Filters: 9, Kernel: 3}, BatchNorm{Name: "bn"}, ReLU{},
+			AveragePool{}, Conv2D{Filters: 2, Kernel: 1}}},
 		"frozen between": {Frozen: []string{"bn", "sep", "depth"}, Layers: []Layer{conv(4, 1), BatchNorm{Name: "bn"},
 			SeparableConv2D{Name: "sep", Filters: 3, Kernel: 3}, DepthwiseConv2D{Name: "depth", Kernel: 3}, ReLU{}}},
 		"paddings": {Layers: []Layer{ZeroPadding{Bottom: 1, Right: 1}, Conv2D{Filters: 3, Kernel: 3, Stride: 2, Padding: Valid}, ReLU{},
@@ -415,6 +423,18 @@ func TestGraphErrors(t *testing.T) {
 				t.Errorf("error %v, want one with %q", err, c.want)
 			}
 		})
+	}
+}
+
+// Training keeps one tensor for each convolution with a ReLU, and one for gradients.
+func TestMemoryOfReLUs(t *testing.T) {
+	net := mustVGG(t, "vgg16", VGGOptions{Input: tensor.Shape{224, 224, 3}, Classes: 10})
+	nodes := net.nodes(false)
+	if got, want := len(nodes), 13+5+1+3; got != want { // convolutions, pools, Flatten and Dense
+		t.Errorf("%d nodes, want %d", got, want)
+	}
+	if sides := newFlow(nodes).sides; len(sides) != 1 || !sides[0].Equal(tensor.Shape{224, 224, 64}) {
+		t.Errorf("side tensors of shapes %v, want one of (224, 224, 64)", sides)
 	}
 }
 
