@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/backendtest"
+	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/tensor"
 )
 
@@ -461,5 +463,35 @@ func TestBuffers(t *testing.T) {
 				t.Errorf("%s: node %d in a buffer of shape %v, needs %v", name, i, shapes[of[i+1]], n.out)
 			}
 		}
+	}
+}
+
+// With bfloat16 the graphs infer and train nearly alike. A value is rounded by up to 2⁻⁹ of itself, in
+// each of up to 20 layers, which may scale it by a few times.
+func TestGraphsBF16(t *testing.T) {
+	for name, net := range graphs(t) {
+		t.Run(name, func(t *testing.T) {
+			train := func(b backend.Backend) (logits []float32, row Row) {
+				c := tinyConfig()
+				c.Data, c.Validation, c.Epochs, c.Schedule = dataFor(net, 30), dataFor(net, 13), 1, Constant(0.01)
+				trainer := newTrainer(t, b, net, c)
+				logits = predict(t, trainer.Model)
+				if err := trainer.Run(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+				return logits, trainer.History[0]
+			}
+			b, err := cpu.Open(cpu.Options{BF16: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			got, row := train(b)
+			want, wantRow := train(backendtest.Reference())
+			near(t, "logits", got, want, 20*0x1p-9)
+			if !(math.Abs(row.Loss-wantRow.Loss) <= 20*0x1p-9*max(1, wantRow.Loss)) {
+				t.Errorf("loss %v, want %v", row.Loss, wantRow.Loss)
+			}
+		})
 	}
 }
