@@ -15,6 +15,7 @@ import numpy as np
 folder, ending = sys.argv[1:]
 for path in sorted(glob.glob(os.path.join(folder, "*" + ending))):
     name = path[: -len(ending)]
+    keras.backend.clear_session()
     try:
         if ending == ".weights.h5":
             model = keras.models.load_model(name + ".keras", compile=False)
