@@ -264,7 +264,7 @@ func (w *description) functionJSON(f tensor.Function) (class string, config map[
 		if f.Kind == tensor.HardSiLU || f.Alpha == float32(1./6) {
 			w.version = version3
 		} else if f.Alpha != 0.2 {
-			return "", nil, fmt.Errorf("Keras has no hard_sigmoid of slope %g, only of 0.2 and 1/6: save it as .safetensors", f.Alpha)
+			return "", nil, fmt.Errorf("files of Keras have no hard_sigmoid of slope %g, only of 0.2 and 1/6: save it as .safetensors", f.Alpha)
 		}
 	case tensor.GELUTanh:
 		return "", nil, fmt.Errorf("files of Keras have no %s, only gelu: save it as .safetensors", f.Kind)

@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"slices"
+
 	"github.com/lamina-go/lamina/ops"
 	"github.com/lamina-go/lamina/tensor"
 )
@@ -10,6 +12,7 @@ import (
 // cover it.
 type windowTaps struct {
 	rows, columns [][]axisTap // by row and by column of what is computed
+	runs          []int       // columns from one on whose taps are the same, each one pixel further
 	width         int         // columns of what is read
 	window        int         // columns of the window
 	found         [][]ops.Tap // by worker
@@ -24,7 +27,7 @@ func newWindowTaps(b *Backend, h, w int, win tensor.Window) (forward, backward *
 	rows, rowsBack := axisTaps(h, outH, win.Height, win.StrideH, win.Top)
 	columns, columnsBack := axisTaps(w, outW, win.Width, win.StrideW, win.Left)
 	of := func(rows, columns [][]axisTap, width int) *windowTaps {
-		t := &windowTaps{rows, columns, width, win.Width, make([][]ops.Tap, b.pool.workers)}
+		t := &windowTaps{rows, columns, columnRuns(columns), width, win.Width, make([][]ops.Tap, b.pool.workers)}
 		for i := range t.found {
 			t.found[i] = make([]ops.Tap, 0, longest(rows)*longest(columns))
 		}
@@ -54,6 +57,26 @@ func axisTaps(size, out, window, stride, before int) (forward, backward [][]axis
 	return forward, backward
 }
 
+// columnRuns returns the runs of columns.
+func columnRuns(columns [][]axisTap) []int {
+	runs := make([]int, len(columns))
+	for c := len(columns) - 1; c >= 0; c-- {
+		runs[c] = 1
+		if c+1 < len(columns) && slices.EqualFunc(columns[c], columns[c+1], func(a, b axisTap) bool {
+			return b == axisTap{a.at + 1, a.tap}
+		}) {
+			runs[c] += runs[c+1]
+		}
+	}
+	return runs
+}
+
+// run returns how many pixels before end have the taps of the first. As pixels follow one another in
+// memory, they can be computed like one pixel of so many more images.
+func (t *windowTaps) run(first, end int) int {
+	return min(end-first, t.runs[first%len(t.columns)])
+}
+
 // of returns the taps of a pixel, in row-major order of what is read, valid until the worker's next
 // call. They begin at element from of pixels of size elements; a tap has weights elements of w.
 func (t *windowTaps) of(worker, pixel, size, from, weights int) []ops.Tap {
@@ -65,9 +88,6 @@ func (t *windowTaps) of(worker, pixel, size, from, weights int) []ops.Tap {
 	}
 	return taps
 }
-
-// pixels returns how many pixels are computed.
-func (t *windowTaps) pixels() int { return len(t.rows) * len(t.columns) }
 
 // pixelJobs divides pixels of size elements into jobs: several pixels, or a range of the elements
 // of one. Jobs of the same range follow one another, so that they find what overlapping windows
@@ -90,6 +110,9 @@ func newPixelJobs(pixels, size, unit, most int) pixelJobs {
 	j.jobs = j.groups * parts
 	return j
 }
+
+// most returns the largest number of elements that a job computes.
+func (j *pixelJobs) most() int { return j.group * j.part }
 
 // of returns the pixels of a job and the range of their elements.
 func (j *pixelJobs) of(job int) (first, end, from, to int) {
