@@ -406,6 +406,7 @@ func TestGraphErrors(t *testing.T) {
 		{"residual of nothing", Sequential{Layers: []Layer{Residual{}}}, "a Residual without layers"},
 		{"one input", Sequential{Layers: []Layer{conv("a"), Add{Inputs: []string{"a"}}}}, "an addition needs at least two inputs"},
 		{"no inputs", Sequential{Layers: []Layer{Concatenate{}}}, "a concatenation needs at least two inputs"},
+		{"many inputs", Sequential{Layers: []Layer{conv("a"), Add{Name: "b", Inputs: slices.Repeat([]string{"a"}, 2000)}}}, `layer "b" has 2000 inputs`},
 		{"sizes", Sequential{Layers: []Layer{conv("a"), MaxPool{}, Concatenate{Inputs: []string{"a", ""}}}}, "needs images of one size"},
 		{"images or layer", Sequential{Layers: []Layer{conv("input"), From{"input", conv("b")}}}, "rename the layer"},
 		{"nil", Sequential{Layers: []Layer{nil}}, "a layer that is nil"},
@@ -493,5 +494,73 @@ func TestGraphsBF16(t *testing.T) {
 				t.Errorf("loss %v, want %v", row.Loss, wantRow.Loss)
 			}
 		})
+	}
+}
+
+// FuzzBuild builds what a file may say, and finds the nodes, the flow and the folded network. None
+// of it takes memory by the sizes of layers.
+func FuzzBuild(f *testing.F) {
+	for _, net := range graphs(f) {
+		text, err := json.Marshal(net.Sequential)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var s Sequential
+		if json.Unmarshal(text, &s) != nil {
+			return
+		}
+		net, err := Build(s)
+		if err != nil {
+			return
+		}
+		newFlow(net.nodes(false))
+		places(net.Input, net.nodes(true))
+		folded, _, _, err := net.fold()
+		if err != nil {
+			t.Fatal(err)
+		}
+		folded.nodes(true)
+		if _, err := json.Marshal(net.Sequential); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// The probabilities of a SigmoidOutput are those of both classes.
+func TestProbabilitiesOfSigmoid(t *testing.T) {
+	net := graphs(t)["sigmoid"]
+	m, err := NewModel(backendtest.Reference(), net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	setAll(t, m, 2)
+	p, err := m.NewPredictor(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := dataFor(net, 4)
+	got, err := p.Probabilities(d.Pixels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := p.Evaluate(context.Background(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []float32
+	correct := 0.0
+	for i, z := range plainly(t, m, d.Pixels, false) {
+		one := 1 / (1 + math.Exp(-float64(z)))
+		want = append(want, float32(1-one), float32(one))
+		if (one > 0.5) == (d.Labels[i] == 1) {
+			correct++
+		}
+	}
+	near(t, "probabilities", got, want, 1e-6)
+	if result.Accuracy != correct/4 {
+		t.Errorf("accuracy %v, want %v", result.Accuracy, correct/4)
 	}
 }
