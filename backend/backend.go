@@ -252,7 +252,8 @@ type BatchNorm interface {
 // channels of each pixel. Flatten reshapes (N, H, W, C) to (N, H·W·C).
 type Activation interface {
 	Forward(y, x tensor.Tensor)
-	// Backward takes the x of the last Forward.
+	// Backward takes the x of the last Forward; of max(0, x) also its y in the place of x, whose sign
+	// is the same.
 	Backward(dx, dy, x tensor.Tensor)
 }
 

@@ -94,12 +94,12 @@ func openFake(t testing.TB, o Options) *Backend {
 func TestConformance(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Run("fp32", func(t *testing.T) {
-		backendtest.Run(t, func(t *testing.T) backend.Backend { return openFake(t, Options{}) }, backendtest.Options{})
+		backendtest.Run(t, shared(t, func(t testing.TB) *Backend { return openFake(t, Options{}) }), backendtest.Options{})
 	})
 	// What a convolution gives is rounded once more when the bias is added, with errors that are
 	// alike in a channel.
 	t.Run("bf16", func(t *testing.T) {
-		backendtest.Run(t, func(t *testing.T) backend.Backend { return openFake(t, Options{Precision: "bf16"}) },
+		backendtest.Run(t, shared(t, func(t testing.TB) *Backend { return openFake(t, Options{Precision: "bf16"}) }),
 			backendtest.Options{Unit: 0x1p-8, Products: 2})
 	})
 	t.Run("tf32", func(t *testing.T) { // only products differ from fp32

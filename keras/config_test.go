@@ -51,7 +51,7 @@ func TestReadNetwork(t *testing.T) {
 		{"a list, as before Keras 2.2.3", fmt.Sprintf(`{"class_name":"Sequential","config": [%s,%s,%s,%s]}`, inputJSON, convJSON, flattenJSON, denseJSON),
 			[]nn.Layer{conv, nn.Flatten{Name: "f"}, dense}},
 		{"ReLU in a layer", model(inputJSON, strings.Replace(convJSON, "linear", "relu", 1), flattenJSON, denseJSON),
-			[]nn.Layer{conv, nn.ReLU{}, nn.Flatten{Name: "f"}, dense}},
+			[]nn.Layer{conv, nn.ReLU{Name: "c_activation"}, nn.Flatten{Name: "f"}, dense}},
 		{"ReLU of its own", model(inputJSON, convJSON, `{"class_name":"ReLU","config":{"name":"r","max_value":null,"negative_slope":0.0,"threshold":0.0}}`, flattenJSON, denseJSON),
 			[]nn.Layer{conv, nn.ReLU{Name: "r"}, nn.Flatten{Name: "f"}, dense}},
 		{"softmax of its own", model(inputJSON, convJSON, flattenJSON, strings.Replace(denseJSON, "softmax", "linear", 1),

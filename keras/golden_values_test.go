@@ -2,6 +2,7 @@ package keras
 
 import (
 	"context"
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/lamina-go/lamina/internal/golden"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/ops"
+	"github.com/lamina-go/lamina/tensor"
 )
 
 // modelTolerances are those of the reference data, relative to the largest value of a tensor.
@@ -140,14 +142,56 @@ func withoutDropout(t *testing.T, s nn.Sequential) *nn.Network {
 	return net
 }
 
-// TestGoldenModelsTrain compares the loss, the gradients, the weights and the statistics of a step.
+// oneBatch is a set of images that makes one batch, in its own order.
+type oneBatch struct{ *nn.Images }
+
+func (d oneBatch) Batches(_, _, _ int) iter.Seq2[[]float32, []float32] {
+	return func(yield func(images, labels []float32) bool) { yield(d.Pixels, d.Labels) }
+}
+
+// recorder is a backend that keeps the logits of the first loss.
+type recorder struct {
+	backend.Backend
+	logits *[]float32
+}
+
+func (r recorder) Scope() backend.Backend { return recorder{r.Backend.Scope(), r.logits} }
+
+func (r recorder) Loss(s backend.LossSpec) (backend.Loss, error) {
+	l, err := r.Backend.Loss(s)
+	n := s.N * s.Classes
+	if s.Sigmoid {
+		n = s.N
+	}
+	return recordedLoss{l, r, n}, err
+}
+
+type recordedLoss struct {
+	backend.Loss
+	recorder
+	size int
+}
+
+func (l recordedLoss) Forward(logits, labels tensor.Tensor) {
+	if *l.logits == nil { // the others are of validation
+		*l.logits = make([]float32, l.size)
+		if err := l.Read(*l.logits, logits); err != nil {
+			panic(err)
+		}
+	}
+	l.Loss.Forward(logits, labels)
+}
+
+// TestGoldenModelsTrain compares the logits, the loss, the gradients, the weights and the statistics
+// of a step.
 func TestGoldenModelsTrain(t *testing.T) {
 	tensors := golden.Read(t, "models.safetensors")
 	onGoldenModels(t, func(t *testing.T, b backend.Backend, name string, c goldenModel, all *goldenModels, path string) {
 		m := openGoldenModel(t, b, c, path)
 		x, labels := goldenPixels(t, tensors, name, m.Network), tensors.Get(t, name+"/labels").Data
-		data := &nn.Images{Height: m.Input[0], Width: m.Input[1], Channels: m.Input[2], NumClasses: m.Classes, Pixels: x, Labels: labels}
-		trainer, err := nn.NewTrainer(b, withoutDropout(t, m.Sequential), nn.Config{Data: data, Validation: data, Epochs: 1, Batch: len(labels),
+		data := oneBatch{&nn.Images{Height: m.Input[0], Width: m.Input[1], Channels: m.Input[2], NumClasses: m.Classes, Pixels: x, Labels: labels}}
+		var logits []float32
+		trainer, err := nn.NewTrainer(recorder{b, &logits}, withoutDropout(t, m.Sequential), nn.Config{Data: data, Validation: data, Epochs: 1, Batch: len(labels),
 			Schedule: nn.Constant(all.Rate), Momentum: float32(all.Momentum), Init: nn.HeNormal()})
 		if err != nil {
 			t.Fatal(err)
@@ -169,6 +213,7 @@ func TestGoldenModelsTrain(t *testing.T) {
 			want = name + "/total_loss"
 		}
 		tolerance := tolerancesOf(name)
+		compareScaled(t, "train_logits", logits, tensors.Get(t, name+"/train_logits").Data, tolerance.training)
 		if loss := float64(tensors.Get(t, want).Data[0]); !(math.Abs(trainer.History[0].Loss-loss) <= tolerance.training*loss) {
 			t.Errorf("loss %v, want %v", trainer.History[0].Loss, loss)
 		}

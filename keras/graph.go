@@ -48,7 +48,7 @@ type networkReader struct {
 	keras3 bool
 	names  map[string]bool // in use
 	inputs [][]value       // of each layer
-	given  []string        // the name of each layer, "" for an activation that the file has within one
+	given  []string        // the name of each layer
 	used   int             // the step of the images that a layer takes, −1 for none
 	byPath map[*member]*leaf
 }
@@ -260,6 +260,9 @@ func (r *networkReader) call(m *modelConfig, l *member, in value, values map[str
 	if _, twice := values[l.Name]; twice {
 		return false, fmt.Errorf("two layers are named %q", l.path)
 	}
+	if l.Name == "" {
+		return false, fmt.Errorf("a layer of class %s has no name, which every layer of a Functional has", l.Class)
+	}
 	if l.callError != nil {
 		return false, fmt.Errorf("layer %q (%s): inbound_nodes: %w", l.path, l.Class, l.callError)
 	}
@@ -353,29 +356,12 @@ func (r *networkReader) references(in []value) (names []string) {
 	return names
 }
 
-// name returns the name of the layer that gives a value. It names an activation that the file has
-// within a layer.
+// name returns the name of the layer that gives a value.
 func (r *networkReader) name(v value) string {
 	if v.layer < 0 {
 		return imagesName
 	}
-	name := r.given[v.layer]
-	if name != "" {
-		return name
-	}
-	switch l := r.network.Layers[v.layer].(type) {
-	case nn.ReLU:
-		name = r.unused(r.name(r.inputs[v.layer][0]) + "_activation")
-		r.network.Layers[v.layer] = nn.ReLU{Name: name}
-	case nn.Activation:
-		name = r.unused(r.name(r.inputs[v.layer][0]) + "_activation")
-		r.network.Layers[v.layer] = nn.Activation{Name: name, Function: l.Function}
-	case nn.Softmax:
-		name = r.unused(r.name(r.inputs[v.layer][0]) + "_activation")
-		r.network.Layers[v.layer] = nn.Softmax{Name: name}
-	}
-	r.given[v.layer] = name
-	return name
+	return r.given[v.layer]
 }
 
 // unused returns a name that no layer has, and takes it.

@@ -68,7 +68,7 @@ func TestReadGraph(t *testing.T) {
 			want       []nn.Layer
 		}{
 			{"a chain", functional(`[["in",0,0]]`, `[["d",0,0]]`, node("in", inputJSON), node("c", relu, "in"), node("g", gap, "c"), node("d", denseJSON, "g")),
-				[]nn.Layer{conv, nn.ReLU{}, nn.GlobalAveragePool{Name: "g"}, dense}},
+				[]nn.Layer{conv, nn.ReLU{Name: "c_activation"}, nn.GlobalAveragePool{Name: "g"}, dense}},
 			{"a residual", functional(`["in",0,0]`, `["d",0,0]`, node("in", inputJSON), node("c", relu, "in"), node("c2", other, "c"),
 				node("a", add, "c", "c2"), node("g", gap, "a"), node("d", denseJSON, "g")),
 				[]nn.Layer{conv, nn.ReLU{Name: "c_activation"}, nn.Conv2D{Name: "c2", Filters: 3, Kernel: 3},
@@ -87,7 +87,7 @@ func TestReadGraph(t *testing.T) {
 				[]nn.Layer{nn.Conv2D{Name: "input_1", Filters: 3, Kernel: 3}, nn.GlobalAveragePool{Name: "g"}, dense}},
 			{"a model in a model", functional(`["in",0,0]`, `["d",0,0]`, node("in", inputJSON),
 				node("m", strings.Replace(model(inputJSON, relu, gap), `"m"`, `"m"`, 1), "in"), node("d", denseJSON, "m")),
-				[]nn.Layer{nn.Conv2D{Name: "m/c", Filters: 3, Kernel: 3}, nn.ReLU{}, nn.GlobalAveragePool{Name: "m/g"}, dense}},
+				[]nn.Layer{nn.Conv2D{Name: "m/c", Filters: 3, Kernel: 3}, nn.ReLU{Name: "m/c_activation"}, nn.GlobalAveragePool{Name: "m/g"}, dense}},
 		} {
 			t.Run(name+"/"+c.name, func(t *testing.T) {
 				got, _, err := networkOf(c.text)
@@ -118,6 +118,7 @@ func TestReadGraphRejects(t *testing.T) {
 			`layer "c" (Conv2D) is called 2 times, so its weights are shared, which is not supported, only one call`},
 		{"not called", functional(one, out, in, node2("c", convJSON), g, d), `called 0 times`},
 		{"a second output of a layer", functional(one, out, in, c, strings.Replace(g, `"c",0,0`, `"c",0,1`, 1), d), `takes output 1 of "c"`},
+		{"no name", functional(one, out, in, `{"class_name":"Flatten","config":{},"inbound_nodes":[[["in",0,0]]]}`, c, g, d), "a layer of class Flatten has no name"},
 		{"a circle", functional(one, out, in, node2("c", convJSON, "g"), g, d), `takes the output of a layer that comes after it or is not in the model`},
 		{"an unknown output", functional(one, `[["x",0,0]]`, in, c, g, d), `output "x" is not a layer of the model`},
 		{"a layer that leads nowhere", functional(one, out, in, c, g, d, node2("x", `{"class_name":"Flatten","config":{"name":"x"}}`, "c")), `layer "x" does not lead to the model's output`},

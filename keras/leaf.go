@@ -98,9 +98,11 @@ func (r *networkReader) leaf(leaf *leaf, in []value, around surroundings) (value
 		if out, err = r.add(name, layer, in, vector, channels); err != nil {
 			return v, err
 		}
-		function, name = l.activation(r, vector), "" // the name is taken
-		if l.err != nil {
+		if function = l.activation(r, vector); l.err != nil {
 			return v, l.err
+		}
+		if name != "" && function != (tensor.Function{}) {
+			name = r.unused(name + "_activation")
 		}
 		in = []value{out}
 	}

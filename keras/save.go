@@ -13,7 +13,7 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-// Training is what Keras needs to continue the training of a saved model.
+// Training is what Keras needs to continue the training of a saved model by SGD.
 type Training struct {
 	LearningRate float64
 	Momentum     float32 // Nesterov's
@@ -46,14 +46,18 @@ func CheckPath(path string) error {
 	return err
 }
 
-// Save writes a model in the format that the suffix of path selects: .h5 for Keras 2 and 3, .keras
-// for Keras 3, with the optimizer's state, .safetensors, or .weights.h5 for weights only. Training,
-// if not nil, makes it a compiled model. Save replaces the file at path once the new one is
-// complete on disk; after an error the old one remains.
+// Save writes a model in the format that the suffix of path selects: .h5 or .keras for Keras 2 and
+// 3, .keras with the optimizer's state, .safetensors, or .weights.h5 for weights only. Training, if
+// not nil, makes it a compiled model, unless its state is of another optimizer than SGD. Save
+// replaces the file at path once the new one is complete on disk; after an error the old one
+// remains.
 func Save(path string, m *nn.Model, t *Training) error {
 	write, err := writer(path)
 	if err != nil {
 		return fmt.Errorf("keras: %w", err)
+	}
+	if t != nil && t.State != nil && t.State.Optimizer != "" {
+		t = nil
 	}
 	err = atomicfile.Write(path, func(w io.Writer) error { return write(w, m, t) })
 	if err != nil {

@@ -160,6 +160,22 @@ func TestSaved(t *testing.T) {
 	})
 }
 
+// TestSavedAdamW saves a model whose optimizer has no form in files.
+func TestSavedAdamW(t *testing.T) {
+	b := openCPU(t)
+	state := *trained(t, b, small())
+	state.Optimizer = "adamw"
+	for _, name := range []string{"m.h5", "m.keras", "m.weights.h5"} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := Save(path, state.Model, &Training{0.01, 0.9, &state}); err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(fingerprint(t, path), []byte("SGD")) {
+			t.Errorf("%s names another optimizer", name)
+		}
+	}
+}
+
 func fingerprint(t *testing.T, path string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(path)

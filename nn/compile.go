@@ -106,12 +106,16 @@ func (c *compiler) backward(passes []backwardPass) (backward pass, err error) {
 			if c.flow.first[v] != i || len(parts[v]) < 2 {
 				continue
 			}
-			sum, err := c.sum(c.values[v], parts[v])
+			to := c.values[v]
+			if c.flow.masked(c.nodes, v) {
+				to = c.side(c.flow.total[v], to)
+			}
+			sum, err := c.sum(to, parts[v])
 			if err != nil {
 				return nil, err
 			}
 			backward = append(backward, sum)
-			parts[v] = []tensor.Tensor{c.values[v]}
+			parts[v] = []tensor.Tensor{to}
 		}
 	}
 	return backward, nil
@@ -131,13 +135,18 @@ func (c *compiler) inputGradients(i int, dy tensor.Tensor) (dxs []tensor.Tensor)
 		case add:
 			dx = c.values[i+1]
 		case side >= 0:
-			dx = c.backend.View(c.sides[side], 0, c.values[v].Shape())
+			dx = c.side(side, c.values[v])
 		default:
 			dx = c.values[v]
 		}
 		dxs = append(dxs, dx)
 	}
 	return dxs
+}
+
+// side returns a side tensor of the shape of a value.
+func (c *compiler) side(i int, value tensor.Tensor) tensor.Tensor {
+	return c.backend.View(c.sides[i], 0, value.Shape())
 }
 
 // sum returns a call that adds the parts of a gradient.
@@ -148,6 +157,9 @@ func (c *compiler) sum(dx tensor.Tensor, parts []tensor.Tensor) (func(), error) 
 
 // node returns the calls of one node, which computes y from xs.
 func (c *compiler) node(n node, y tensor.Tensor, xs []tensor.Tensor) (forward func(), backward backwardPass, err error) {
+	if n.masked {
+		return c.masked(n, y, xs)
+	}
 	x := xs[0]
 	ends := !c.flow.needed[n.inputs[0]] // the input needs no gradient
 	infers := c.inference || n.still
@@ -202,6 +214,28 @@ func (c *compiler) node(n node, y tensor.Tensor, xs []tensor.Tensor) (forward fu
 	return func() { p.Forward(y, x) }, func(dxs []tensor.Tensor, dy tensor.Tensor) (pass, error) {
 		return pass{func() { p.Backward(dxs[0], dy, x) }}, nil
 	}, err
+}
+
+// masked returns the calls of a node with a ReLU.
+func (c *compiler) masked(n node, y tensor.Tensor, xs []tensor.Tensor) (forward func(), backward backwardPass, err error) {
+	relu, err := c.backend.Function(y.Shape(), n.function)
+	if err != nil {
+		return nil, nil, err
+	}
+	n.function, n.masked = tensor.Function{}, false
+	z := c.side(c.flow.before, y)
+	first, rest, err := c.node(n, z, xs)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func() {
+			first()
+			relu.Forward(y, z)
+		}, func(dxs []tensor.Tensor, dy tensor.Tensor) (pass, error) {
+			calls, err := rest(dxs, y)
+			// The sign of y is that of z.
+			return append(pass{func() { relu.Backward(y, dy, y) }}, calls...), err
+		}, nil
 }
 
 // linear returns the passes of a convolution or a dense layer.

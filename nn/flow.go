@@ -13,11 +13,18 @@ import (
 // node that takes a value is the last to read it, and writes its part of the gradient over the
 // value. Nodes before that write theirs to side tensors. An Add computes one gradient for all its
 // inputs, over its own output, which stays there: no node writes a copy.
+//
+// A ReLU that alone takes the output of a convolution or a Dense is part of its node, and what is
+// between them has no tensor for long. The derivative of the ReLU depends only on the sign of its
+// output, so all parts of the gradient of that go to side tensors. The node multiplies their sum by
+// the derivative, over its output, and there its other backward passes find the gradient.
 type flow struct {
 	needed []bool         // by value: whether a gradient is
 	first  []int          // by value: the first node that takes it
 	side   [][]int        // by node and input: the side tensor of its gradient, or −1
 	sides  []tensor.Shape // of one image
+	before int            // the side tensor of what a ReLU takes within its node; −1 if there is none
+	total  []int          // by value of a node with a ReLU: the side tensor of the sum of its gradient's parts
 }
 
 // newFlow places the gradients of the nodes' values.
@@ -42,31 +49,61 @@ func (f *flow) wanted(n node, v int) bool {
 	return norm || f.needed[v]
 }
 
-// place assigns side tensors. One is free again once the first node that takes the value has run.
+// masked reports whether a value is that of a node with a ReLU.
+func (f *flow) masked(nodes []node, v int) bool { return v > 0 && nodes[v-1].masked }
+
+// place assigns side tensors. One is free again once the first node that takes the value has run or, if
+// the value's node has a ReLU, once that has.
 func (f *flow) place(nodes []node) {
 	var sides pool
 	f.side = make([][]int, len(nodes))
+	f.total = make([]int, len(nodes)+1)
 	used := make([][]int, len(nodes)+1) // side tensors of each value's gradient
-	shape := func(v int) tensor.Shape { return nodes[v-1].out }
+	takers := make([]int, len(nodes)+1)
+	for _, n := range nodes {
+		for _, v := range n.inputs {
+			takers[v]++
+		}
+	}
 	for i, n := range slices.Backward(nodes) {
 		if !f.needed[i+1] {
 			continue
 		}
+		if n.masked { // the ReLU runs first
+			sides.free(used[i+1]...)
+		}
 		_, add := n.layer.(Add)
 		for k, v := range n.inputs {
 			side := -1
-			last := f.first[v] == i && !slices.Contains(n.inputs[:k], v)
+			last := f.first[v] == i && !slices.Contains(n.inputs[:k], v) && !f.masked(nodes, v)
 			if f.wanted(n, v) && !add && !last {
-				side = sides.take(shape(v))
+				shape := n.in
+				if v > 0 {
+					shape = nodes[v-1].out
+				}
+				side = sides.take(shape)
 				used[v] = append(used[v], side)
 			}
 			f.side[i] = append(f.side[i], side)
 		}
 		for _, v := range n.inputs {
-			if f.first[v] == i {
+			switch {
+			case f.first[v] != i:
+			case !f.masked(nodes, v):
 				sides.free(used[v]...)
 				used[v] = nil
+			case used[v] == nil && takers[v] > 1: // Adds alone
+				used[v] = []int{sides.take(nodes[v-1].out)}
+				fallthrough
+			case used[v] != nil:
+				f.total[v] = used[v][0]
 			}
+		}
+	}
+	f.before = -1
+	for _, n := range nodes {
+		if n.masked {
+			f.before = sides.largest(n.out)
 		}
 	}
 	f.sides = sides.shapes
@@ -122,6 +159,23 @@ func (p *pool) take(s tensor.Shape) int {
 		p.shapes[buffer] = s
 	}
 	return buffer
+}
+
+// largest returns the largest buffer, which it makes large enough for a shape.
+func (p *pool) largest(s tensor.Shape) int {
+	if len(p.shapes) == 0 {
+		p.shapes = append(p.shapes, s)
+	}
+	at := 0
+	for i, shape := range p.shapes {
+		if shape.Size() > p.shapes[at].Size() {
+			at = i
+		}
+	}
+	if s.Size() > p.shapes[at].Size() {
+		p.shapes[at] = s
+	}
+	return at
 }
 
 func (p *pool) free(buffers ...int) { p.available = append(p.available, buffers...) }

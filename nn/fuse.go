@@ -21,6 +21,7 @@ type node struct {
 	fixed    bool             // a BatchNorm by the running statistics
 	still    bool             // in training: frozen, as are all layers before it
 	folded   int              // row of the BatchNorm folded into a still convolution or Dense; 0 if there is none
+	masked   bool             // in training: a convolution or Dense with a ReLU, see flow
 	function tensor.Function  // fused
 	pool     bool             // and then a 2x2 max pool
 	number   int              // of the Dropout, or of the BatchNorm whose statistics change
@@ -58,7 +59,7 @@ type fuser struct {
 }
 
 // nodes returns the network as a backend computes it. Layers are fused where no other layer needs
-// what is between them. Training does not fuse a function with the convolution before it, whose
+// what is between them. Training fuses no function but ReLU with the convolution before it, whose
 // output its backward pass needs. Layers without a backward pass are computed as in inference, and
 // a BatchNorm among them is folded into the convolution before it.
 func (net *Network) nodes(inference bool) []node {
@@ -196,7 +197,22 @@ func (f *fuser) linear(n *node, i int) int {
 	if f.inference || n.still {
 		return f.function(n, i)
 	}
-	return i
+	return f.mask(n, i)
+}
+
+// mask fuses a ReLU in training, unless the loss takes its output.
+func (f *fuser) mask(n *node, i int) int {
+	fused := *n
+	j := f.function(&fused, i)
+	if j == i {
+		return i
+	}
+	if !fused.function.IsRectifier() || len(f.takers[j]) == 0 {
+		f.done[j] = false
+		return i
+	}
+	n.function, n.masked = fused.function, true
+	return j
 }
 
 // separable adds a node for the first part, and makes n that of the second.

@@ -144,22 +144,27 @@ func (d *scope) activations(shapes []tensor.Shape, n int) (all []tensor.Tensor, 
 	return all, nil
 }
 
-// largest returns those of the workspace that hold activations of these shapes: the largest for the
-// largest, and so on. They hold all if the workspace has a tensor for each value of the network.
-func largest(workspace []tensor.Tensor, shapes []tensor.Shape) []tensor.Tensor {
-	bySize := func(a, b tensor.Tensor) int { return cmp.Compare(b.Shape().Size(), a.Shape().Size()) }
+// reuse returns tensors for a batch of activations of these shapes: those of the workspace, the largest
+// for the largest, and new ones where these do not suffice.
+func (d *scope) reuse(workspace []tensor.Tensor, shapes []tensor.Shape, n int) ([]tensor.Tensor, error) {
 	workspace = slices.Clone(workspace)
-	slices.SortStableFunc(workspace, bySize)
+	slices.SortStableFunc(workspace, func(a, b tensor.Tensor) int { return cmp.Compare(b.Shape().Size(), a.Shape().Size()) })
 	order := make([]int, len(shapes))
 	for i := range order {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(shapes[b].Size(), shapes[a].Size()) })
 	all := make([]tensor.Tensor, len(shapes))
-	for at, i := range order {
-		all[i] = workspace[at]
+	for _, i := range order {
+		if shape := batch(n, shapes[i]); len(workspace) > 0 && workspace[0].Shape().Size() >= shape.Size() {
+			all[i], workspace = workspace[0], workspace[1:]
+		} else if t, err := d.Activations(shape); err != nil {
+			return nil, err
+		} else {
+			all[i] = t
+		}
 	}
-	return all
+	return all, nil
 }
 
 // program returns the passes for n images, which it makes at the first use.

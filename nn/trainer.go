@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -125,7 +126,7 @@ func (c Config) trainer(d *scope, net *Network) (*Trainer, error) {
 		return nil, err
 	}
 	t.predictor, err = m.predictor(t.batch, t.labels, func(shapes []tensor.Shape) ([]tensor.Tensor, error) {
-		return largest(t.values, shapes), nil
+		return d.reuse(slices.Concat(t.values, t.sides), shapes, t.batch)
 	})
 	if err != nil {
 		return nil, err

@@ -65,7 +65,46 @@ func (g *directGradient) Scratch() int {
 		channels = max(channels, j.i1-j.i0)
 	}
 	columns := min(columnBlock, g.level.wholePanels(g.shape.Out))
-	return columns * (g.shape.taps()*channels + g.pixels()*g.shape.N)
+	n := columns * (g.shape.taps()*channels + g.pixels()*g.shape.N)
+	if g.shape.In == 1 {
+		n += g.shape.taps() * g.rowStride()
+	}
+	return n
+}
+
+// rowStride returns the stride of the rows that tapRows makes: not a power of two, with which they
+// would share few sets of a cache.
+func (g *directGradient) rowStride() int { return g.pixels()*g.shape.N + 16 }
+
+// seen returns what pixels w0 to w1 of row h of dy see by a tap: pixels from to to see row down of
+// x, column right of it and on, a stride apart. There are none if to is at most from.
+func (g *directGradient) seen(tap, h, w0, w1 int) (from, to, down, right int) {
+	a, b := &g.pass.h, &g.pass.w
+	down = h*a.step + tap/b.taps - a.pad
+	if down < 0 || down >= a.in {
+		return 0, 0, 0, 0
+	}
+	from, to = b.inside(tap % b.taps)
+	from, to = max(w0, from), min(w1, to)
+	return from, to, down, from*b.step + tap%b.taps - b.pad
+}
+
+// tapRows makes a row for each tap of what pixels w0 to w1 of row h of dy see, all images: of an x of
+// one channel, whose taps have products of one row otherwise.
+func (g *directGradient) tapRows(rows, x []float32, h, w0, w1 int) {
+	n, step := g.shape.N, g.pass.w.step
+	clear(rows)
+	for t := range g.shape.taps() {
+		from, to, down, right := g.seen(t, h, w0, w1)
+		run := 1 // pixels that are adjacent in x
+		if step == 1 {
+			run = max(1, to-from)
+		}
+		for p := from; p < to; p += run {
+			at := (down*g.shape.W + right + (p-from)*step) * n
+			copy(rows[t*g.rowStride()+(p-w0)*n:][:run*n], x[at:])
+		}
+	}
 }
 
 func (g *directGradient) Run(dw, dy, x, _ []float32, job int, scratch []float32) {
@@ -78,7 +117,10 @@ func (g *directGradient) Run(dw, dy, x, _ []float32, job int, scratch []float32)
 
 	// The sums are stored [panel][tap][channel][width]: contiguous, and in whole panels.
 	sums := scratch[:panels*s.taps()*channels*width]
-	packed := scratch[len(sums):]
+	packed, rows := scratch[len(sums):], scratch[:0]
+	if s.In == 1 {
+		rows, packed = packed[:s.taps()*g.rowStride()], packed[s.taps()*g.rowStride():]
+	}
 	clear(sums)
 	var array [gradientDepth]segment
 	for h := block.h0; h < block.h1; h++ {
@@ -86,17 +128,23 @@ func (g *directGradient) Run(dw, dy, x, _ []float32, job int, scratch []float32)
 			w1 := min(w0+g.pixels(), pass.w.out)
 			depth := (w1 - w0) * s.N
 			l.packPanels(packed, depth*width, dy[(h*pass.w.out+w0)*s.N*s.Out+j:], s.Out, 1, depth, columns)
+			if s.In == 1 {
+				g.tapRows(rows, x, h, w0, w1)
+				array[0] = segment{}
+				for p := range panels {
+					l.panel(sums[p*s.taps()*width:], width, s.taps(), rows, g.rowStride(), 1,
+						packed[p*depth*width:], width, array[:1], depth, nil, tileAdd, prefetch{})
+				}
+				continue
+			}
 			for t := range s.taps() {
-				row := h*pass.h.step + t/pass.w.taps - pass.h.pad
-				from, to := pass.w.inside(t % pass.w.taps)
-				from, to = max(w0, from), min(w1, to)
-				if row < 0 || row >= s.H || from >= to {
+				from, to, down, right := g.seen(t, h, w0, w1)
+				if from >= to {
 					continue
 				}
-				right := t%pass.w.taps - pass.w.pad
 				segs, stride, k := array[:1], s.In, (to-from)*s.N
 				segs[0] = segment{
-					a: (row*s.W+from*pass.w.step+right)*s.N*s.In + block.i0,
+					a: (down*s.W+right)*s.N*s.In + block.i0,
 					b: (from - w0) * s.N * width,
 				}
 				switch {

@@ -91,6 +91,8 @@ var windowShapes = []ConvShape{
 	{2, 3, 8, 32, 33, tensor.Square(3, 3)}, // pixels of x are seen once at most
 	{130, 3, 5, 33, 9, tensor.Square(3, 2).Same(3, 5)},
 	{300, 3, 3, 5, 6, tensor.Square(2, 2).Same(3, 3)},
+	{3, 7, 8, 1, 70, tensor.Square(3, 2).Same(7, 8)}, // one channel: taps are rows
+	{1, 9, 8, 1, 20, tensor.Centered(5)},
 	{1, 1, 70, 2, 3, tensor.Window{Height: 1, Width: 2, StrideH: 1, StrideW: 5}},
 }
 

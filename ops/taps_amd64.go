@@ -16,8 +16,8 @@ type tapArgs struct {
 	columns int // bytes
 	stride  int // bytes from a row to the next
 	taps    int
-	//lint:ignore U1000 the kernels keep their column here
-	column  int
+	//lint:ignore U1000 only assembly uses it
+	column  int               // bytes: where the kernel is
 	numbers [tapGroup]float32 // of taps
 }
 
@@ -95,7 +95,7 @@ func elementSize[T Element]() int { return int(unsafe.Sizeof(*new(T))) }
 
 // setPixels sets the addresses of the pixels, from an element on.
 func setPixels[T Element](p *tapArgs, x []T, taps []Tap, element int) {
-	p.taps = len(taps)
+	p.taps, p.column = len(taps), 0
 	for k := range p.x {
 		p.x[k] = at(x, taps[min(k, len(taps)-1)].X+element)
 	}

@@ -18,6 +18,9 @@ func depthwiseBlock(pixels int) int {
 // depthwiseColumns is how many channels of the kernel's gradient a job computes.
 const depthwiseColumns = 64
 
+// depthwiseRows is about how many rows of a block the gradient of the kernel sums at a time.
+const depthwiseRows = 512
+
 // depthwiseMost is how many channels a row of several images may have: with more channels the rest
 // that fills no vector takes little of the time, and partial gradients would be large.
 const depthwiseMost = 2048
@@ -58,7 +61,7 @@ func (b *Backend) DepthwiseConv2D(s backend.DepthwiseSpec) (backend.Conv2D, erro
 	for channels*p.images%ops.Lanes != 0 {
 		p.images *= 2
 	}
-	if p.images > s.N || channels*p.images > depthwiseMost {
+	if p.images > s.N*w || channels*p.images > depthwiseMost {
 		p.images = 1
 	}
 	p.columns = p.images * channels
@@ -76,13 +79,13 @@ func (b *Backend) DepthwiseConv2D(s backend.DepthwiseSpec) (backend.Conv2D, erro
 		}
 	}
 	x, weights := p.xFloats.size(p.x.Size()), (s.Window.Taps()+1)*p.columns
-	if err := b.reserve(p.yJobs.part); err != nil {
+	if err := b.reserve(p.yJobs.most()); err != nil {
 		return nil, err
 	}
 	if err := b.reserveCommon(x + weights); err != nil || s.Inference {
 		return p, err
 	}
-	if err := b.reserve(2 * p.xJobs.part); err != nil {
+	if err := b.reserve(2 * p.xJobs.most()); err != nil {
 		return nil, err
 	}
 	// The rows of a partial gradient depend on the shape only, and so do the sums.
@@ -145,13 +148,15 @@ func (p *depthwise) Forward(y, x, w, b tensor.Tensor) {
 func (p *depthwise) forwardJob(worker, job int) {
 	l, size := p.b.level, p.yJobs.size
 	first, end, from, to := p.yJobs.of(job)
-	for pixel := first; pixel < end; pixel++ {
-		y := p.result.dst(p.b.scratch(worker), pixel*size+from, pixel*size+to)
+	for pixel := first; pixel < end; {
+		run := p.forward.run(pixel, end)
+		y := p.result.dst(p.b.scratch(worker), pixel*size+from, (pixel+run-1)*size+to)
 		p.convolve(y, p.xData, p.forward, worker, pixel, from)
 		if p.spec.Function != (tensor.Function{}) {
 			l.Function(y, y, p.spec.Function)
 		}
 		p.result.store(l, y, pixel*size+from)
+		pixel += run
 	}
 }
 
@@ -168,12 +173,13 @@ func (p *depthwise) inputJob(worker, job int) {
 	l, size, m := p.b.level, p.xJobs.size, p.spec.Multiplier
 	first, end, from, to := p.xJobs.of(job)
 	scratch := p.b.scratch(worker)
-	for pixel := first; pixel < end; pixel++ {
-		at := (pixel*size + from) / m
-		dx := p.result.dst(scratch, at, at+(to-from)/m)
+	for pixel := first; pixel < end; {
+		run := p.backward.run(pixel, end)
+		at, elements := (pixel*size+from)/m, (run-1)*size+to-from
+		dx := p.result.dst(scratch, at, at+elements/m)
 		repeated := dx
 		if m > 1 {
-			repeated = scratch[p.xJobs.part:][:to-from]
+			repeated = scratch[p.xJobs.most():][:elements]
 		}
 		p.convolve(repeated, p.dyData, p.backward, worker, pixel, from)
 		if m > 1 {
@@ -185,6 +191,7 @@ func (p *depthwise) inputJob(worker, job int) {
 			}
 		}
 		p.result.store(l, dx, at)
+		pixel += run
 	}
 }
 
@@ -217,14 +224,16 @@ func (p *depthwise) sumJob(worker, job int) {
 	}
 	size, width := p.yJobs.size, p.y[2]
 	h0, h1 := blockRange(p.y[1], p.partialRows, job/p.columnBlocks)
-	for pixel := h0 * width; pixel < h1*width; pixel++ {
-		p.eachBlock(p.spec.N, func(b ops.Block, at int) {
+	for pixel := h0 * width; pixel < h1*width; {
+		run := min(p.forward.run(pixel, h1*width), max(1, depthwiseRows/p.spec.N))
+		p.eachBlock(run*p.spec.N, func(b ops.Block, at int) {
 			b.Columns = min(to, b.Columns) - from
 			if b.Columns > 0 {
 				taps := p.forward.of(worker, pixel, size, at+from, p.columns)
 				p.xData.depthwiseGrad(p.b.level, partial[from:], p.dyData, pixel*size+at+from, taps, b)
 			}
 		})
+		pixel += run
 	}
 }
 

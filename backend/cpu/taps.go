@@ -10,6 +10,7 @@ import (
 // cover it.
 type windowTaps struct {
 	rows, columns []axisTaps  // by row and by column of what is computed
+	runs          []int       // columns from one on whose taps are the same, each one pixel further
 	width         int         // columns of what is read
 	window        int         // columns of the window
 	found         [][]ops.Tap // by worker
@@ -25,7 +26,7 @@ func newWindowTaps(b *Backend, h, w int, win tensor.Window) (forward, backward *
 	rows, rowsBack := tapsOfAxis(h, outH, win.Height, win.StrideH, win.Top)
 	columns, columnsBack := tapsOfAxis(w, outW, win.Width, win.StrideW, win.Left)
 	of := func(rows, columns []axisTaps, width int) *windowTaps {
-		t := &windowTaps{rows, columns, width, win.Width, make([][]ops.Tap, b.pool.workers)}
+		t := &windowTaps{rows, columns, columnRuns(columns), width, win.Width, make([][]ops.Tap, b.pool.workers)}
 		for i := range t.found {
 			t.found[i] = make([]ops.Tap, 0, longest(rows)*longest(columns))
 		}
@@ -56,6 +57,26 @@ func tapsOfAxis(size, out, window, stride, before int) (forward, backward []axis
 		backward[i] = axisTaps{o, last - o*stride, -stride, max(0, min(out-1, last/stride)-o+1)}
 	}
 	return forward, backward
+}
+
+// columnRuns returns the runs of columns.
+func columnRuns(columns []axisTaps) []int {
+	runs := make([]int, len(columns))
+	for c := len(columns) - 1; c >= 0; c-- {
+		runs[c] = 1
+		next := columns[c]
+		next.first++
+		if c+1 < len(columns) && columns[c+1] == next {
+			runs[c] += runs[c+1]
+		}
+	}
+	return runs
+}
+
+// run returns how many pixels before end have the taps of the first. As pixels follow one another in
+// memory, they can be computed like one pixel of so many more images.
+func (t *windowTaps) run(first, end int) int {
+	return min(end-first, t.runs[first%len(t.columns)])
 }
 
 // of returns the taps of a pixel, in row-major order of what is read, valid until the worker's next
@@ -94,6 +115,9 @@ func newPixelJobs(pixels, size, unit, most int) pixelJobs {
 	j.jobs = j.groups * parts
 	return j
 }
+
+// most returns the largest number of elements that a job computes.
+func (j *pixelJobs) most() int { return j.group * j.part }
 
 // of returns the pixels of a job and the range of their elements.
 func (j *pixelJobs) of(job int) (first, end, from, to int) {

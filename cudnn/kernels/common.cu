@@ -1,4 +1,5 @@
-// The kernels of a training step, without convolutions (cuDNN) and matrix products (cuBLAS).
+// The kernels of a training step, without convolutions (cuDNN), except depthwise ones, and matrix
+// products (cuBLAS).
 //
 // The files of this folder, this one first, are one program. NVRTC compiles it for the card found
 // (compute capability 6.0 and later) when the backend is opened. It includes nothing:
