@@ -18,7 +18,8 @@ const (
 )
 
 // mergePasses runs Forward and Backward on a backend. Gradients that are not wanted are nil.
-func mergePasses(d *device, p backend.Merge, xs []tensor.Shape, ys tensor.Shape, in [][]float32, dy []float32, share sharing, yIsInput bool, wanted []bool) (y []float32, dxs [][]float32) {
+func mergePasses(d *device, p backend.Merge, xs []tensor.Shape, ys tensor.Shape, in [][]float32, dy []float32,
+	share sharing, yIsInput bool, wanted []bool) (y []float32, dxs [][]float32) {
 	inputs := make([]tensor.Tensor, len(xs))
 	for i, shape := range xs {
 		inputs[i] = d.activation(shape, in[i])
