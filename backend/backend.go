@@ -202,8 +202,8 @@ type Rows struct{ From, To int }
 func (r Rows) Len() int { return r.To - r.From }
 
 // Dense is a plan made from a DenseSpec. x and dx are (N, In), y and dy (N, Out), w and dw (In,
-// Out), b and db (Out,), or nil without a bias. In a plan with a Slice, w and dw have only its rows, BackwardData leaves
-// the other columns of dx as they are, and db may be nil.
+// Out), b and db (Out,), or nil without a bias. In a plan with a Slice, w and dw have only its rows,
+// BackwardData leaves the other columns of dx as they are, and db may be nil.
 type Dense interface {
 	Forward(y, x, w, b tensor.Tensor)
 	BackwardFilter(dw, db, dy, x tensor.Tensor)
@@ -213,13 +213,15 @@ type Dense interface {
 // BatchNormSpec describes y = γ·(x − mean)/sqrt(variance + ε) + β for each channel
 // (https://arxiv.org/abs/1502.03167), fused with the activation and the pool that follow it.
 type BatchNormSpec struct {
-	Shape     tensor.Shape // of x: (N, H, W, C) or (N, C)
-	Epsilon   float32
-	Momentum  float32         // k in running = k·running + (1 − k)·batch
-	Unbiased  bool            // the running variance takes m/(m−1) of the batch's, m = N·H·W
-	Function  tensor.Function // y = Function(…) follows
-	Pool      bool            // then a 2x2 max pool of stride 2 (odd last rows and columns dropped); the Function is max(0, x) or none
-	Inference bool            // only Infer is called
+	Shape    tensor.Shape // of x: (N, H, W, C) or (N, C)
+	Epsilon  float32
+	Momentum float32         // k in running = k·running + (1 − k)·batch
+	Unbiased bool            // the running variance takes m/(m−1) of the batch's, m = N·H·W
+	Function tensor.Function // y = Function(…) follows
+	// Pool is for a 2x2 max pool of stride 2 that follows, without odd last rows and columns. The
+	// Function is max(0, x) or none.
+	Pool      bool
+	Inference bool // only Infer is called
 	// Frozen is for a plan whose Forward normalizes by the running statistics, as Infer does, and
 	// leaves them as they are. Backward treats them as constants.
 	Frozen bool

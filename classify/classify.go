@@ -221,7 +221,7 @@ func nameOf(path string) string {
 		path = whole
 	}
 	base := filepath.Base(path)
-	for _, ext := range []string{filepath.Ext(CheckpointName), ".h5", ".keras", ".safetensors"} {
+	for _, ext := range []string{filepath.Ext(CheckpointName), ".h5", ".hdf5", ".keras", ".safetensors", ".json"} {
 		base = strings.TrimSuffix(base, ext)
 	}
 	return base

@@ -70,7 +70,7 @@ func TestConcurrentClassify(t *testing.T) {
 					classifytest.Check(t, r.Top(3), 3, want[first+j])
 					best := slices.Index(want[first+j], slices.Max(want[first+j]))
 					if r.Label() != classifytest.Shapes().Classes[best] || r.Classes[0].Index != best ||
-						r.Probability() != r.Classes[0].Probability || len(r.Classes) != 10 || len(r.Top(20)) != 10 {
+						r.Probability() != r.Classes[0].Probability || len(r.Classes) != 10 || len(r.Top(20)) != 10 || len(r.Top(-1)) != 0 {
 						t.Errorf("%+v, want class %d", r, best)
 					}
 				}

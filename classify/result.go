@@ -31,8 +31,9 @@ func (r Result) Label() string { return r.Classes[0].Label }
 // Probability returns that of the most probable class.
 func (r Result) Probability() float64 { return r.Classes[0].Probability }
 
-// Top returns the n most probable classes, or all if they are fewer, the most probable first.
-func (r Result) Top(n int) []Class { return r.Classes[:min(n, len(r.Classes))] }
+// Top returns the n most probable classes, or all if they are fewer, the most probable first. It
+// returns none if n is negative.
+func (r Result) Top(n int) []Class { return r.Classes[:max(0, min(n, len(r.Classes)))] }
 
 // Classify classifies images and returns a result for each, in their order. Images of several calls,
 // from any goroutines, are computed together. It stops waiting as soon as ctx is done, and then

@@ -49,7 +49,6 @@ type answer struct {
 // exported is a model that has been written, with some images.
 type exported struct {
 	images        []float32 // NHWC, as the file takes them
-	layout        Layout
 	probabilities []float32 // that are expected
 }
 
