@@ -34,7 +34,7 @@ func other(a, b int) int {
 }
 
 func (l *settings) conv() nn.Conv2D {
-	size, stride := l.pair("kernel_size", [2]int{}), l.pair("strides", [2]int{1, 1})
+	size, stride := l.extents("kernel_size", [2]int{}), l.extents("strides", [2]int{1, 1})
 	padding := l.padding(nn.Same)
 	if size == [2]int{1, 1} {
 		padding = "" // it makes no difference
@@ -47,7 +47,9 @@ func (l *settings) conv() nn.Conv2D {
 func (l *settings) depthwise() nn.DepthwiseConv2D {
 	c := l.conv()
 	multiplier := 1
-	l.decode("depth_multiplier", &multiplier)
+	if l.decode("depth_multiplier", &multiplier); multiplier < 1 {
+		l.reject("depth_multiplier", compact(l.raw["depth_multiplier"]), "numbers of at least 1")
+	}
 	return nn.DepthwiseConv2D{Name: c.Name, Multiplier: other(1, multiplier), Kernel: c.Kernel, KernelWidth: c.KernelWidth,
 		Stride: c.Stride, StrideWidth: c.StrideWidth, Padding: c.Padding, NoBias: c.NoBias, L2: l.l2("depthwise_regularizer")}
 }
@@ -69,8 +71,8 @@ func (l *settings) dense() nn.Dense {
 }
 
 func (l *settings) pool() nn.MaxPool {
-	size := l.pair("pool_size", [2]int{2, 2})
-	stride := l.pair("strides", size)
+	size := l.extents("pool_size", [2]int{2, 2})
+	stride := l.extents("strides", size)
 	p := nn.MaxPool{Name: l.name, Size: other(2, size[0]), SizeWidth: other(size[0], size[1]), Padding: l.padding(nn.Valid)}
 	if stride != size {
 		p.Stride, p.StrideWidth = stride[0], other(stride[0], stride[1])
@@ -85,7 +87,9 @@ func (l *settings) zeroPadding() nn.ZeroPadding {
 	if text := compact(l.raw["padding"]); len(text) > 1 && text[:2] == "[[" {
 		var sides [][]int
 		l.decode("padding", &sides)
-		list = slices.Concat(sides...)
+		if len(sides) == 2 && len(sides[0]) == 2 {
+			list = slices.Concat(sides...)
+		}
 	} else if strings.Count(text, ",") == 3 { // in Keras 1
 		l.decode("padding", &list)
 	} else {

@@ -253,6 +253,15 @@ func (l *settings) pair(key string, standard [2]int) [2]int {
 	return standard
 }
 
+// extents is pair for sizes and strides. Package nn reads 0 as its default.
+func (l *settings) extents(key string, standard [2]int) [2]int {
+	pair := l.pair(key, standard)
+	if l.has(key) && min(pair[0], pair[1]) < 1 {
+		l.reject(key, compact(l.raw[key]), "numbers of at least 1")
+	}
+	return pair
+}
+
 // axis rejects another axis than the last of a vector or of an image.
 func (l *settings) axis(vector bool) {
 	axes := values{"-1", "[-1]", "3", "[3]"}

@@ -77,7 +77,7 @@ func (net *Network) fold() (folded *Network, rows, norms []int, err error) {
 	takers := net.takers()
 	now := map[int]int{imagesRow: imagesRow} // the row of each row's output
 	for i, row := range net.Table {
-		if row.Layer == nil || slices.Contains(norms, i) {
+		if _, done := now[i]; done || row.Layer == nil { // it is folded
 			continue
 		}
 		row.Inputs = slices.Clone(row.Inputs)

@@ -30,7 +30,10 @@ func Build(s Sequential) (*Network, error) {
 		return nil, err
 	}
 	b := builder{net: &Network{Sequential: s, byName: map[string]int{}}, at: imagesRow,
-		given: map[string]bool{}, rows: map[string]int{}, count: map[string]int{}}
+		given: map[string]bool{}, rows: map[string]int{}, count: map[string]int{}, frozen: map[string]bool{}}
+	for _, name := range s.Frozen {
+		b.frozen[name] = true
+	}
 	if err := b.collect(s.Layers); err != nil {
 		return nil, err
 	}
@@ -50,6 +53,8 @@ type builder struct {
 	given map[string]bool // names that layers have
 	rows  map[string]int  // by name
 	count map[string]int  // default names so far, by class
+
+	frozen map[string]bool // names
 }
 
 // collect notes the names that layers have.
@@ -120,7 +125,13 @@ func (b *builder) add(l Layer) (err error) {
 	return b.row(l, []int{b.at})
 }
 
+// maxInputs is more than any network needs.
+const maxInputs = 1024
+
 func (b *builder) merge(l Layer, names []string) error {
+	if len(names) > maxInputs {
+		return fmt.Errorf("nn: layer %q has %d inputs: want at most %d", label(l), len(names), maxInputs)
+	}
 	var inputs []int
 	for _, name := range names {
 		row, err := b.find(l, name)
@@ -163,7 +174,7 @@ func (b *builder) row(l Layer, inputs []int) error {
 	class, base := l.class()
 	name := b.name(l.name(), base)
 	err := b.net.add(LayerInfo{Name: name, Class: class, Layer: l, Inputs: inputs,
-		Frozen: slices.Contains(b.net.Frozen, name)})
+		Frozen: b.frozen[name]})
 	b.at = len(b.net.Table) - 1
 	b.rows[name] = b.at
 	return err

@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/backendtest"
+	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/tensor"
 )
 
@@ -404,6 +406,7 @@ func TestGraphErrors(t *testing.T) {
 		{"residual of nothing", Sequential{Layers: []Layer{Residual{}}}, "a Residual without layers"},
 		{"one input", Sequential{Layers: []Layer{conv("a"), Add{Inputs: []string{"a"}}}}, "an addition needs at least two inputs"},
 		{"no inputs", Sequential{Layers: []Layer{Concatenate{}}}, "a concatenation needs at least two inputs"},
+		{"many inputs", Sequential{Layers: []Layer{conv("a"), Add{Name: "b", Inputs: slices.Repeat([]string{"a"}, 2000)}}}, `layer "b" has 2000 inputs`},
 		{"sizes", Sequential{Layers: []Layer{conv("a"), MaxPool{}, Concatenate{Inputs: []string{"a", ""}}}}, "needs images of one size"},
 		{"images or layer", Sequential{Layers: []Layer{conv("input"), From{"input", conv("b")}}}, "rename the layer"},
 		{"nil", Sequential{Layers: []Layer{nil}}, "a layer that is nil"},
@@ -461,5 +464,103 @@ func TestBuffers(t *testing.T) {
 				t.Errorf("%s: node %d in a buffer of shape %v, needs %v", name, i, shapes[of[i+1]], n.out)
 			}
 		}
+	}
+}
+
+// With bfloat16 the graphs infer and train nearly alike. A value is rounded by up to 2⁻⁹ of itself, in
+// each of up to 20 layers, which may scale it by a few times.
+func TestGraphsBF16(t *testing.T) {
+	for name, net := range graphs(t) {
+		t.Run(name, func(t *testing.T) {
+			train := func(b backend.Backend) (logits []float32, row Row) {
+				c := tinyConfig()
+				c.Data, c.Validation, c.Epochs, c.Schedule = dataFor(net, 30), dataFor(net, 13), 1, Constant(0.01)
+				trainer := newTrainer(t, b, net, c)
+				logits = predict(t, trainer.Model)
+				if err := trainer.Run(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+				return logits, trainer.History[0]
+			}
+			b, err := cpu.Open(cpu.Options{BF16: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			got, row := train(b)
+			want, wantRow := train(backendtest.Reference())
+			near(t, "logits", got, want, 20*0x1p-9)
+			if !(math.Abs(row.Loss-wantRow.Loss) <= 20*0x1p-9*max(1, wantRow.Loss)) {
+				t.Errorf("loss %v, want %v", row.Loss, wantRow.Loss)
+			}
+		})
+	}
+}
+
+// FuzzBuild builds what a file may say, and finds the nodes, the flow and the folded network. None
+// of it takes memory by the sizes of layers.
+func FuzzBuild(f *testing.F) {
+	for _, net := range graphs(f) {
+		text, err := json.Marshal(net.Sequential)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var s Sequential
+		if json.Unmarshal(text, &s) != nil {
+			return
+		}
+		net, err := Build(s)
+		if err != nil {
+			return
+		}
+		newFlow(net.nodes(false))
+		places(net.Input, net.nodes(true))
+		folded, _, _, err := net.fold()
+		if err != nil {
+			t.Fatal(err)
+		}
+		folded.nodes(true)
+		if _, err := json.Marshal(net.Sequential); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// The probabilities of a SigmoidOutput are those of both classes.
+func TestProbabilitiesOfSigmoid(t *testing.T) {
+	net := graphs(t)["sigmoid"]
+	m, err := NewModel(backendtest.Reference(), net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	setAll(t, m, 2)
+	p, err := m.NewPredictor(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := dataFor(net, 4)
+	got, err := p.Probabilities(d.Pixels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := p.Evaluate(context.Background(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []float32
+	correct := 0.0
+	for i, z := range plainly(t, m, d.Pixels, false) {
+		one := 1 / (1 + math.Exp(-float64(z)))
+		want = append(want, float32(1-one), float32(one))
+		if (one > 0.5) == (d.Labels[i] == 1) {
+			correct++
+		}
+	}
+	near(t, "probabilities", got, want, 1e-6)
+	if result.Accuracy != correct/4 {
+		t.Errorf("accuracy %v, want %v", result.Accuracy, correct/4)
 	}
 }

@@ -65,9 +65,9 @@ func window(in tensor.Shape, kernel, kernelWidth, stride, strideWidth int, paddi
 	case len(in) != 3:
 		return w, errors.New(needsImage)
 	case min(w.Height, w.Width) < 1 || max(w.Height, w.Width) > math.MaxInt32:
-		return w, fmt.Errorf("window of %dx%d pixels: must be at least 1x1", w.Height, w.Width)
+		return w, fmt.Errorf("window of %dx%d pixels: must be at least 1x1, and not so large", w.Height, w.Width)
 	case min(w.StrideH, w.StrideW) < 1 || max(w.StrideH, w.StrideW) > math.MaxInt32:
-		return w, fmt.Errorf("stride of %dx%d pixels: must be at least 1x1", w.StrideH, w.StrideW)
+		return w, fmt.Errorf("stride of %dx%d pixels: must be at least 1x1, and not so large", w.StrideH, w.StrideW)
 	}
 	switch padding {
 	case Same:
@@ -199,12 +199,21 @@ func (l Activation) output(in ...tensor.Shape) (tensor.Shape, error) {
 	return in[0], l.Function.Check()
 }
 
+// mostTaps is how many pixels all windows of a pool may have together. It has no weights, so a small
+// file could ask for hours.
+const mostTaps = 1 << 30
+
 func (l MaxPool) output(in ...tensor.Shape) (tensor.Shape, error) {
 	w, err := l.window(in[0])
 	if err != nil {
 		return nil, err
 	}
-	return windowOutput(w, in[0], in[0][2]), nil
+	out := windowOutput(w, in[0], in[0][2])
+	if taps := min(w.Height, in[0][0]) * min(w.Width, in[0][1]); out[0]*out[1] > mostTaps/taps {
+		return nil, fmt.Errorf("%dx%d windows of %dx%d pixels take too long: use a larger stride or a smaller window",
+			out[0], out[1], w.Height, w.Width)
+	}
+	return out, nil
 }
 
 func (l AveragePool) output(in ...tensor.Shape) (tensor.Shape, error) {

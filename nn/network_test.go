@@ -142,6 +142,8 @@ func TestBuildErrors(t *testing.T) {
 		{"convolution of a vector", in, []Layer{Flatten{}, Conv2D{Filters: 1, Kernel: 1}}, "needs an image"},
 		{"pool of a vector", in, []Layer{Flatten{}, MaxPool{}}, "needs an image"},
 		{"pool too deep", in, []Layer{MaxPool{}, MaxPool{}, MaxPool{}, MaxPool{}}, `"max_pooling2d_3", given (1, 1, 3)`},
+		{"pool of hours", tensor.Shape{1, 60000, 1}, []Layer{MaxPool{Size: 1, SizeWidth: 60000, Stride: 1, StrideWidth: 1, Padding: Same}},
+			"1x60000 windows of 1x60000 pixels take too long"},
 		{"units", in, []Layer{Flatten{}, Dense{}}, "0 units"},
 		{"rate", in, []Layer{Flatten{}, Dropout{Rate: 1}}, "rate 1"},
 		{"momentum", in, []Layer{BatchNorm{Momentum: 1}}, "momentum 1"},

@@ -420,6 +420,10 @@ func (c *checkpoint) same(net *Network) error {
 		return fmt.Errorf("it is of pixels of mean %v and deviation %v, here they have mean %v and deviation %v",
 			was.Mean, was.Std, now.Mean, now.Std)
 	}
+	if !slices.Equal(slices.Sorted(slices.Values(was.Frozen)), slices.Sorted(slices.Values(now.Frozen))) {
+		return fmt.Errorf("it is of a network with other frozen layers: %q, here they are %q", was.Frozen, now.Frozen)
+	}
+	was.Frozen = now.Frozen
 	a, err := json.Marshal(was)
 	if err != nil {
 		return err

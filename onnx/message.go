@@ -5,7 +5,7 @@ import "google.golang.org/protobuf/encoding/protowire"
 // Numbers of the fields and values in onnx.proto3 that the encoder uses
 // (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
 const (
-	modelIRVersion, modelProducer, modelProducerVersion, modelGraph, modelOpset, modelMetadata = 1, 2, 3, 7, 8, 14
+	modelIRVersion, modelProducer, modelGraph, modelOpset, modelMetadata = 1, 2, 7, 8, 14
 
 	opsetVersion         = 2
 	entryKey, entryValue = 1, 2

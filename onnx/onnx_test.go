@@ -315,8 +315,11 @@ func TestErrors(t *testing.T) {
 	defer b.Close()
 	m := randomModel(t, b, networks()["chain"])
 	for want, o := range map[string]Options{
-		`onnx: layout "hwc": want nhwc or nchw`:      {Layout: "hwc"},
-		"onnx: 2 means or deviations for 3 channels": {Mean: []float32{1, 2}, Std: []float32{1, 2}},
+		`onnx: layout "hwc": want nhwc or nchw`: {Layout: "hwc"},
+		"onnx: 2 means and 2 deviations for 3 channels: want one of each for a channel, or none": {
+			Mean: []float32{1, 2}, Std: []float32{1, 2}},
+		"onnx: 3 means and 0 deviations for 3 channels: want one of each for a channel, or none": {Mean: []float32{1, 2, 3}},
+		"onnx: 1 labels for 4 classes": {Labels: []string{"cat"}},
 	} {
 		path := filepath.Join(t.TempDir(), "model.onnx")
 		if err := Save(path, m, o); err == nil || !strings.HasSuffix(err.Error(), want) {

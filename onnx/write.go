@@ -33,8 +33,9 @@ const (
 type Options struct {
 	Layout Layout // "" means NHWC
 	// Labels are the names of the classes, and Mean and Std, by channel, how pixels from 0 to 255 are
-	// prepared: (p − Mean)/Std. Nil ones are those of the network, which may have none: then the
-	// model takes the values that the network takes.
+	// prepared: (p − Mean)/Std. Those of the network stand for nil labels, and for a mean and a
+	// deviation that are both nil. It may have none: then the model takes the values that the network
+	// takes.
 	Labels    []string
 	Mean, Std []float32
 }
@@ -63,6 +64,9 @@ func Write(w io.Writer, m *nn.Model, o Options) error {
 	if o.Mean == nil && o.Std == nil {
 		o.Mean, o.Std = m.Mean, m.Std
 	}
+	if err := o.check(m.Network); err != nil {
+		return err
+	}
 	g := &graph{net: m.Network, names: map[string]int{}}
 	if err := g.build(o); err != nil {
 		return err
@@ -82,6 +86,18 @@ func Write(w io.Writer, m *nn.Model, o Options) error {
 	return nil
 }
 
+// check returns an error unless the options suit the network.
+func (o *Options) check(net *nn.Network) error {
+	if o.Labels != nil && len(o.Labels) != net.Classes {
+		return fmt.Errorf("onnx: %d labels for %d classes", len(o.Labels), net.Classes)
+	}
+	if channels := net.Input[2]; len(o.Mean) != len(o.Std) || o.Mean != nil && len(o.Mean) != channels {
+		return fmt.Errorf("onnx: %d means and %d deviations for %d channels: want one of each for a channel, or none",
+			len(o.Mean), len(o.Std), channels)
+	}
+	return nil
+}
+
 // build appends the nodes of the network.
 func (g *graph) build(o Options) error {
 	x := "images"
@@ -93,11 +109,7 @@ func (g *graph) build(o Options) error {
 		kind   string
 		values []float32
 	}{{"Sub", o.Mean}, {"Div", o.Std}} {
-		switch {
-		case step.values == nil:
-		case len(step.values) != channels:
-			return fmt.Errorf("onnx: %d means or deviations for %d channels", len(step.values), channels)
-		default:
+		if step.values != nil {
 			x = g.node(step.kind, []string{x, g.constant([]int{1, channels, 1, 1}, step.values...)})
 		}
 	}

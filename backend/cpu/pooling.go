@@ -62,7 +62,7 @@ func (p *pooling) weigh() {
 	at := map[int]int{}
 	for _, rows := range p.covered.rows {
 		for _, columns := range p.covered.columns {
-			count := len(rows) * len(columns)
+			count := rows.count * columns.count
 			if _, known := at[count]; !known {
 				at[count] = len(p.weights)
 				p.weights = append(p.weights, slices.Repeat([]float32{1 / float32(count)}, ops.Lanes)...)

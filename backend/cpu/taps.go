@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"slices"
-
 	"github.com/lamina-go/lamina/ops"
 	"github.com/lamina-go/lamina/tensor"
 )
@@ -11,22 +9,23 @@ import (
 // of the window: those of the window for a pixel of y, and for one of x those of y whose windows
 // cover it.
 type windowTaps struct {
-	rows, columns [][]axisTap // by row and by column of what is computed
+	rows, columns []axisTaps  // by row and by column of what is computed
 	runs          []int       // columns from one on whose taps are the same, each one pixel further
 	width         int         // columns of what is read
 	window        int         // columns of the window
 	found         [][]ops.Tap // by worker
 }
 
-// axisTap is a tap along one axis: a row or column of what is read, and one of the window.
-type axisTap struct{ at, tap int }
+// axisTaps are count taps along one axis. They read consecutive rows or columns from first on, and
+// are the taps tap, tap + step… of the window.
+type axisTaps struct{ first, tap, step, count int }
 
 // newWindowTaps returns the taps for the pixels of y, and those for the pixels of x.
 func newWindowTaps(b *Backend, h, w int, win tensor.Window) (forward, backward *windowTaps) {
 	outH, outW := win.Output(h, w)
-	rows, rowsBack := axisTaps(h, outH, win.Height, win.StrideH, win.Top)
-	columns, columnsBack := axisTaps(w, outW, win.Width, win.StrideW, win.Left)
-	of := func(rows, columns [][]axisTap, width int) *windowTaps {
+	rows, rowsBack := tapsOfAxis(h, outH, win.Height, win.StrideH, win.Top)
+	columns, columnsBack := tapsOfAxis(w, outW, win.Width, win.StrideW, win.Left)
+	of := func(rows, columns []axisTaps, width int) *windowTaps {
 		t := &windowTaps{rows, columns, columnRuns(columns), width, win.Width, make([][]ops.Tap, b.pool.workers)}
 		for i := range t.found {
 			t.found[i] = make([]ops.Tap, 0, longest(rows)*longest(columns))
@@ -36,35 +35,38 @@ func newWindowTaps(b *Backend, h, w int, win tensor.Window) (forward, backward *
 	return of(rows, columns, w), of(rowsBack, columnsBack, outW)
 }
 
-func longest(taps [][]axisTap) (most int) {
+func longest(taps []axisTaps) (most int) {
 	for _, t := range taps {
-		most = max(most, len(t))
+		most = max(most, t.count)
 	}
 	return most
 }
 
-// axisTaps returns the taps of each position of y along an axis, and of each position of x.
-func axisTaps(size, out, window, stride, before int) (forward, backward [][]axisTap) {
-	forward, backward = make([][]axisTap, out), make([][]axisTap, size)
-	for o := range out {
-		for tap := range window {
-			if i := o*stride + tap - before; i >= 0 && i < size {
-				forward[o] = append(forward[o], axisTap{i, tap})
-				backward[i] = append(backward[i], axisTap{o, tap})
-			}
-		}
+// tapsOfAxis returns the taps of each position of y along an axis, and of each position of x. It
+// takes no time for taps in the padding, of which a window may have billions.
+func tapsOfAxis(size, out, window, stride, before int) (forward, backward []axisTaps) {
+	forward, backward = make([]axisTaps, out), make([]axisTaps, size)
+	for o := range forward {
+		at := o*stride - before // of tap 0
+		tap := max(0, -at)
+		forward[o] = axisTaps{at + tap, tap, 1, max(0, min(window, size-at)-tap)}
+	}
+	for i := range backward {
+		last := i + before // the tap that output 0 has there
+		o := max(0, last-window+stride) / stride
+		backward[i] = axisTaps{o, last - o*stride, -stride, max(0, min(out-1, last/stride)-o+1)}
 	}
 	return forward, backward
 }
 
 // columnRuns returns the runs of columns.
-func columnRuns(columns [][]axisTap) []int {
+func columnRuns(columns []axisTaps) []int {
 	runs := make([]int, len(columns))
 	for c := len(columns) - 1; c >= 0; c-- {
 		runs[c] = 1
-		if c+1 < len(columns) && slices.EqualFunc(columns[c], columns[c+1], func(a, b axisTap) bool {
-			return b == axisTap{a.at + 1, a.tap}
-		}) {
+		next := columns[c]
+		next.first++
+		if c+1 < len(columns) && columns[c+1] == next {
 			runs[c] += runs[c+1]
 		}
 	}
@@ -81,9 +83,12 @@ func (t *windowTaps) run(first, end int) int {
 // call. They begin at element from of pixels of size elements; a tap has weights elements of w.
 func (t *windowTaps) of(worker, pixel, size, from, weights int) []ops.Tap {
 	taps := t.found[worker][:0]
-	for _, r := range t.rows[pixel/len(t.columns)] {
-		for _, c := range t.columns[pixel%len(t.columns)] {
-			taps = append(taps, ops.Tap{X: (r.at*t.width+c.at)*size + from, W: (r.tap*t.window + c.tap) * weights})
+	rows, columns := t.rows[pixel/len(t.columns)], t.columns[pixel%len(t.columns)]
+	for r := range rows.count {
+		row, tapRow := rows.first+r, rows.tap+r*rows.step
+		for c := range columns.count {
+			taps = append(taps, ops.Tap{X: (row*t.width+columns.first+c)*size + from,
+				W: (tapRow*t.window + columns.tap + c*columns.step) * weights})
 		}
 	}
 	return taps

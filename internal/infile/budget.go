@@ -64,13 +64,14 @@ func (b *Budget) JSON(text []byte, v any) error {
 func JSON(text []byte, v any) error {
 	err := json.Unmarshal(text, v)
 	var kind *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &kind) && kind.Field != "":
 		return fmt.Errorf("%q is a JSON %s, which is not expected there", kind.Field, kind.Value)
 	case errors.As(err, &kind):
 		return fmt.Errorf("it is a JSON %s, which is not expected there", kind.Value)
-	case err != nil:
+	case errors.As(err, &syntax):
 		return fmt.Errorf("not valid JSON: %w", err)
 	}
-	return nil
+	return err
 }

@@ -1,6 +1,7 @@
 package infile
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -55,5 +56,19 @@ func TestKind(t *testing.T) {
 		if got := Kind([]byte(start)); !strings.Contains(got, want) || (got == "") != (want == "") {
 			t.Errorf("%.20q is %q, want %q", start, got, want)
 		}
+	}
+}
+
+// decoder is a type that decodes itself.
+type decoder struct{}
+
+var errDecoder = errors.New("an unknown layer")
+
+func (*decoder) UnmarshalJSON([]byte) error { return errDecoder }
+
+// An error of a type that decodes itself is not one of JSON.
+func TestJSONOfDecoders(t *testing.T) {
+	if err := JSON([]byte("{}"), new(decoder)); err != errDecoder {
+		t.Errorf("error %v, want %v", err, errDecoder)
 	}
 }
