@@ -16,8 +16,8 @@ type tapArgs struct {
 	columns int // bytes
 	stride  int // bytes from a row to the next
 	taps    int
-	//lint:ignore U1000 only assembly uses it
-	column  int               // bytes: where the kernel is
+	//lint:ignore U1000 the kernels keep their column here
+	column  int
 	numbers [tapGroup]float32 // of taps
 }
 
