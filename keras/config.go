@@ -95,6 +95,9 @@ func readMembers(o *object, prefix string, budget *infile.Budget) (*modelConfig,
 	if bytes.HasPrefix(bytes.TrimSpace(o.Config), []byte("[")) { // a list of layers, before Keras 2.2.3
 		into = &config.Layers
 	}
+	if len(o.Config) == 0 {
+		return nil, errors.New("a model or layer without a configuration")
+	}
 	if err := budget.JSON(o.Config, into); err != nil {
 		return nil, err
 	}

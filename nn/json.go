@@ -117,6 +117,9 @@ func decodeLayers(layers []layerJSON, depth int) (out []Layer, err error) {
 }
 
 func decodeLayer(l layerJSON, depth int) (Layer, error) {
+	if len(l.Config) == 0 {
+		return nil, fmt.Errorf("nn: a layer of class %q without a configuration", l.Class)
+	}
 	switch l.Class {
 	case "Conv2D":
 		return decode[Conv2D](l.Config)

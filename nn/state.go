@@ -471,13 +471,14 @@ const spareImages = 64 << 20
 // CheckImages returns an error if an image of the network needs far more memory than the size of its
 // file justifies: such a file is not of a trained model.
 func (net *Network) CheckImages(fileSize int64) error {
-	largest := 0
-	for _, l := range net.Table {
-		largest = max(largest, l.Output.Size())
+	var need float64 // of the buffers of an inference
+	_, buffers := places(net.Input, net.nodes(true))
+	for _, shape := range buffers {
+		need += 4 * float64(shape.Size())
 	}
-	if need := 4 * (int64(net.Input.Size()) + int64(largest)); need > spareImages+8*fileSize {
-		return fmt.Errorf("one image of shape %v needs %d MB of memory, far more than a model of %d bytes justifies",
-			net.Input, need>>20, fileSize)
+	if need > spareImages+8*float64(fileSize) {
+		return fmt.Errorf("one image of shape %v needs %.0f MB of memory, far more than a model of %d bytes justifies",
+			net.Input, need/(1<<20), fileSize)
 	}
 	return nil
 }

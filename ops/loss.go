@@ -20,7 +20,7 @@ type CrossEntropy struct {
 func (e CrossEntropy) Loss(logits []float32, label int) (loss float64, correct bool) {
 	if e.Sigmoid {
 		z := float64(logits[0])
-		return softplus(z) - e.sigmoidTarget(label)*z, z > 0 == (label == 1)
+		return softplus(z) - e.sigmoidTarget(label)*z, z == z && z > 0 == (label == 1)
 	}
 	if label < 0 || label >= len(logits) {
 		panic(errLabel)

@@ -173,7 +173,8 @@ func (s *suite) sgd() {
 		{"none", 33, nil},
 		{"one", 1, []backend.Decay{{Offset: 0, Size: 1, Lambda: lambda}}},
 		{"all", 1000, []backend.Decay{{Offset: 0, Size: 1000, Lambda: lambda}}},
-		{"ranges", 1023, []backend.Decay{{Offset: 5, Size: 17, Lambda: lambda}, {Offset: 22, Size: 1, Lambda: 0.1}, {Offset: 64, Size: 64, Lambda: 0}, {Offset: 131, Size: 500, Lambda: 2 * lambda}, {Offset: 1020, Size: 3, Lambda: 1}}},
+		{"ranges", 1023, []backend.Decay{{Offset: 5, Size: 17, Lambda: lambda}, {Offset: 22, Size: 1, Lambda: 0.1},
+			{Offset: 64, Size: 64, Lambda: 0}, {Offset: 131, Size: 500, Lambda: 2 * lambda}, {Offset: 1020, Size: 3, Lambda: 1}}},
 		{"large", 300_007, []backend.Decay{{Offset: 3, Size: 200_000, Lambda: lambda}, {Offset: 200_100, Size: 99_000, Lambda: 0.01}}},
 	} {
 		for _, momentum := range []float32{0, 0.9} {
@@ -283,7 +284,8 @@ func (s *suite) adamW() {
 	}{
 		{"one", 1, nil},
 		{"none", 33, nil},
-		{"ranges", 1023, []backend.Decay{{Offset: 5, Size: 17, Lambda: 0.1}, {Offset: 22, Size: 1, Lambda: 1}, {Offset: 131, Size: 500, Lambda: 0.01}, {Offset: 1020, Size: 3, Lambda: 1}}},
+		{"ranges", 1023, []backend.Decay{{Offset: 5, Size: 17, Lambda: 0.1}, {Offset: 22, Size: 1, Lambda: 1},
+			{Offset: 131, Size: 500, Lambda: 0.01}, {Offset: 1020, Size: 3, Lambda: 1}}},
 		{"large", 100_007, []backend.Decay{{Offset: 3, Size: 60_000, Lambda: 0.01}}},
 	} {
 		for _, spec := range []backend.AdamWSpec{

@@ -20,8 +20,8 @@ import (
 
 const exportUsage = `Write a model to a file for other programs. The name selects the format:
 
-  .onnx         ONNX, for ONNX Runtime, OpenVINO and others: pixels from 0 to 255 go in,
-                probabilities come out, and the metadata has the labels
+  .onnx         ONNX, for ONNX Runtime, OpenVINO and others: pixels from 0 to
+                255 go in, probabilities come out, the metadata has the labels
   .keras, .h5   Keras
   .safetensors  weights, with the network as metadata
 
