@@ -199,8 +199,8 @@ func (l Activation) output(in ...tensor.Shape) (tensor.Shape, error) {
 	return in[0], l.Function.Check()
 }
 
-// mostTaps is how many pixels all windows of a pool may have together. It has no weights, so a small
-// file could ask for hours.
+// mostTaps is how many pixels all windows of a pool may have together, or as many as the image. A
+// pool has no weights, so a small file could ask for hours.
 const mostTaps = 1 << 30
 
 func (l MaxPool) output(in ...tensor.Shape) (tensor.Shape, error) {
@@ -209,7 +209,8 @@ func (l MaxPool) output(in ...tensor.Shape) (tensor.Shape, error) {
 		return nil, err
 	}
 	out := windowOutput(w, in[0], in[0][2])
-	if taps := min(w.Height, in[0][0]) * min(w.Width, in[0][1]); out[0]*out[1] > mostTaps/taps {
+	taps := float64(min(w.Height, in[0][0])) * float64(min(w.Width, in[0][1]))
+	if windows := float64(out[0]) * float64(out[1]); windows*taps > max(mostTaps, float64(in[0][0])*float64(in[0][1])) {
 		return nil, fmt.Errorf("%dx%d windows of %dx%d pixels take too long: use a larger stride or a smaller window",
 			out[0], out[1], w.Height, w.Width)
 	}
