@@ -42,7 +42,7 @@ func (s *Settings) Flags() []cli.Group {
 	training.IntVar(&s.Batch, "batch", s.Batch, "`N` images per step")
 	training.StringVar(&s.LR, "lr", s.LR,
 		"`RATE` learning rate: a number; or steps, as in the default: 0.01 for 81 epochs, 0.005 up to epoch 141, "+
-			"then 0.001; or cosine:0.05, which falls from there to 0")
+			"then 0.001; or cosine:0.05 or linear:0.05, which fall from there to 0")
 	training.IntVar(&s.Warmup, "warmup", s.Warmup, "`N` epochs in which the learning rate rises to its value")
 	training.Float32Var(&s.Momentum, "momentum", s.Momentum, "`M` Nesterov momentum, from 0 to below 1")
 	training.Float32Var(&s.WeightDecay, "weight-decay", s.WeightDecay,
