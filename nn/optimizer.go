@@ -141,7 +141,8 @@ func (o Muon) plan(b backend.Backend, net *Network, from, to int) (backend.Optim
 	return b.Muon(spec)
 }
 
-// orthogonal reports whether Muon makes the updates of w orthogonal.
+// orthogonal reports whether w is the kernel of a convolution over all channels, whose updates Muon
+// makes orthogonal.
 func (w Weight) orthogonal() bool {
 	return len(w.Shape) == 4 && !strings.HasSuffix(w.Name, "/depthwise_kernel")
 }

@@ -82,6 +82,11 @@ func (c Config) trainer(d *scope, net *Network) (*Trainer, error) {
 	if err := m.init(c.Init, c.Seed); err != nil {
 		return nil, err
 	}
+	if c.Whiten != "" {
+		if err := m.whiten(c.Whiten, c.Data); err != nil {
+			return nil, err
+		}
+	}
 	c.Optimizer = c.optimizer()
 	t := &Trainer{config: c, batch: min(c.Batch, c.Data.Len()), programs: map[int]*program{}}
 	t.State = &State{Model: m, Position: Position{Seed: c.Seed, Batch: t.batch, Images: c.Data.Len(), Settings: c.Settings}}
