@@ -34,7 +34,8 @@ func (s *Settings) Flags() []cli.Group {
 	data.BoolVar(&s.SkipBad, "skip-bad", s.SkipBad, "leave out image files of a folder that cannot be read")
 	data.IntVar(&s.Limit, "limit", s.Limit, "`N` train on the first N images only")
 	data.IntVar(&s.ValLimit, "val-limit", s.ValLimit, "`N` validate with the first N images only")
-	data.TextVar(&s.Augment, "augment", s.Augment, "`KIND` flips and shifts: none, whole-pixel or sub-pixel")
+	data.TextVar(&s.Augment, "augment", s.Augment, "`LIST` flips and shifts: none, whole-pixel, sub-pixel, or "+
+		"alternating-flip and translate (by 2 pixels), separated by a comma")
 	data.TextVar(&s.Std, "std", s.Std, "`R,G,B` divisors of the pixels after the mean is subtracted, or one for all")
 
 	training := cli.NewGroup("Training")
