@@ -82,6 +82,7 @@ type Backend interface {
 	Loss(LossSpec) (Loss, error)
 	SGD(SGDSpec) (Optimizer, error)
 	AdamW(AdamWSpec) (Optimizer, error)
+	Muon(MuonSpec) (Optimizer, error)
 
 	// Record returns a Step of the plan calls that f makes. Every call of f makes the same calls on
 	// the same tensors and has no other effect: a Run may call f, or replay an earlier call.
@@ -115,8 +116,12 @@ const MaxPending = 256
 // StepValues are what changes from run to run of a Step.
 type StepValues struct {
 	LearningRate float32
-	Step         uint64 // counter of the dropout masks: steps since training began
+	Rates        [MaxRates]float32 // learning rates of the ranges of a MuonSpec
+	Step         uint64            // counter of the dropout masks: steps since training began
 }
+
+// MaxRates is the number of learning rates besides the first.
+const MaxRates = 4
 
 // StepMetrics is what one Run of a Step measured. A field is zero if no plan of the step measures
 // it.
@@ -363,7 +368,38 @@ type AdamWSpec struct {
 	WeightDecay           float32 // w ← w − lr·WeightDecay·w in each step, all parameters
 }
 
-// Optimizer is a plan made from an SGDSpec or an AdamWSpec.
+// MuonSpec describes Muon (https://kellerjordan.github.io/posts/muon) for kernels, and SGD with
+// Nesterov momentum for other parameters, of one tensor of Size elements. Elements in neither stay
+// as they are.
+type MuonSpec struct {
+	Size       int
+	Kernels    []MuonKernel
+	Others     []MuonRange
+	Momentum   float32 // of Kernels
+	SGD        float32 // momentum of Others
+	Iterations int     // of Newton and Schulz
+}
+
+// MuonKernel is a kernel (…, In, Out) as a matrix of Out columns.
+type MuonKernel struct {
+	Offset, Rows, Columns int
+}
+
+// MuonRange is a range of the parameters with a learning rate: StepValues.Rates[Rate]. Decay·w adds
+// to the gradient, but not to StepMetrics.Penalty.
+type MuonRange struct {
+	Offset, Size, Rate int
+	Decay              float32
+}
+
+// MuonPolynomial has the coefficients a, b and c of an iteration of Muon, X ← a·X + b·X·XᵀX +
+// c·X·(XᵀX)². It moves all singular values of X from (0, 1] to about 1.
+var MuonPolynomial = [3]float32{3.4445, -4.7750, 2.0315}
+
+// MuonEpsilon is added to the norm by which a matrix is divided before the first iteration.
+const MuonEpsilon = 1e-7
+
+// Optimizer is a plan made from an SGDSpec, an AdamWSpec or a MuonSpec.
 type Optimizer interface {
 	// Step updates w by its gradient g and the state that the optimizer keeps from step to step, and
 	// leaves g alone. It adds the penalty of the old w to StepMetrics.Penalty. Each state is a tensor
@@ -374,6 +410,10 @@ type Optimizer interface {
 	//
 	// AdamW has two, m and v. It decays w, then with t = StepValues.Step + 1 it computes m ← m + (d −
 	// m)·(1 − β1), v ← v + (d² − v)·(1 − β2), and w ← w − lr·√(1 − β2^t)/(1 − β1^t)·m/(√v + ε).
+	//
+	// Muon has one state, v. For a kernel it computes v ← m·v + g and X = g + m·v, divides X by its
+	// norm + MuonEpsilon, iterates, scales w to the norm √Columns, and computes w ← w − lr·X. Others
+	// are as in SGD, with d = g + Decay·w.
 	Step(w tensor.Tensor, state []tensor.Tensor, g tensor.Tensor)
 	// Penalty only adds the penalty of w.
 	Penalty(w tensor.Tensor)

@@ -4,22 +4,37 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
+
+	"github.com/lamina-go/lamina/internal/views"
 )
 
 // Augmentation is how training images are varied.
 type Augmentation int
 
-// The augmentations.
+// The augmentations. AlternatingFlip and Translate go together, others do not.
 const (
-	None       Augmentation = iota // images as they are
-	WholePixel                     // flip, and shift by whole pixels
-	SubPixel                       // flip, and shift by fractions of a pixel
+	None       Augmentation = 0 // images as they are
+	WholePixel Augmentation = 1 // flip, and shift by whole pixels
+	SubPixel   Augmentation = 2 // flip, and shift by fractions of a pixel
+	// AlternatingFlip flips an image or not in the first epoch, and then in each epoch the other way
+	// (https://arxiv.org/abs/2404.00498, section 3.6).
+	AlternatingFlip Augmentation = 4
+	// Translate shifts by up to 2 whole pixels in each direction. Pixels from outside are those that a
+	// mirror at the border shows. No device generates such images.
+	Translate Augmentation = 8
 )
 
-// maxShift is the largest shift in each direction: an eighth of the image.
-const maxShift = Size / 8
+// maxShift is the largest shift in each direction: an eighth of the image. That of Translate is
+// maxTranslation.
+const (
+	maxShift       = Size / 8
+	maxTranslation = 2
+)
 
-// String returns the augmentation's name.
+const augmentations = "none, whole-pixel, sub-pixel, or alternating-flip and translate, separated by a comma"
+
+// String returns the augmentation's name, or two names separated by a comma.
 func (a Augmentation) String() string {
 	switch a {
 	case None:
@@ -28,6 +43,12 @@ func (a Augmentation) String() string {
 		return "whole-pixel"
 	case SubPixel:
 		return "sub-pixel"
+	case AlternatingFlip:
+		return "alternating-flip"
+	case Translate:
+		return "translate"
+	case AlternatingFlip | Translate:
+		return "alternating-flip,translate"
 	}
 	return fmt.Sprintf("Augmentation(%d)", int(a))
 }
@@ -35,15 +56,24 @@ func (a Augmentation) String() string {
 // MarshalText returns the augmentation's name.
 func (a Augmentation) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// UnmarshalText sets a to the augmentation of that name.
+// UnmarshalText sets a to the augmentation of that name, or to both of two names.
 func (a *Augmentation) UnmarshalText(text []byte) error {
-	for _, b := range []Augmentation{None, WholePixel, SubPixel} {
-		if b.String() == string(text) {
-			*a = b
-			return nil
+	var all Augmentation
+	names := strings.Split(string(text), ",")
+	for _, name := range names {
+		one := Augmentation(-1)
+		for _, b := range []Augmentation{None, WholePixel, SubPixel, AlternatingFlip, Translate} {
+			if b.String() == name && (len(names) == 1 || b >= AlternatingFlip) && all&b == 0 {
+				one = b
+			}
 		}
+		if one < 0 {
+			return fmt.Errorf("augmentation %q: want %s", text, augmentations)
+		}
+		all |= one
 	}
-	return fmt.Errorf("augmentation %q is not one of none, whole-pixel, sub-pixel", text)
+	*a = all
+	return nil
 }
 
 // Sample is one presentation of an image to the network.
@@ -60,17 +90,30 @@ func (a Augmentation) sample(s *Sample, pcg *rand.PCG, seed uint64, epoch int) {
 	if a == None {
 		return
 	}
-	pcg.Seed(seed, uint64(epoch)<<32|uint64(uint32(s.Index)))
-	if a == WholePixel {
-		const positions = 2*maxShift + 1
-		s.TX = float32(below(pcg, positions)) - maxShift
-		s.TY = float32(below(pcg, positions)) - maxShift
-	} else {
+	stream := func(epoch int) { pcg.Seed(seed, uint64(epoch)<<32|uint64(uint32(s.Index))) }
+	stream(epoch)
+	switch {
+	case a == WholePixel:
+		s.TX, s.TY = float32(wholeShift(pcg, maxShift)), float32(wholeShift(pcg, maxShift))
+	case a == SubPixel:
 		s.TX = float32(uniform(pcg)*2*maxShift - maxShift)
 		s.TY = float32(uniform(pcg)*2*maxShift - maxShift)
+	case a&Translate != 0:
+		s.TX, s.TY = float32(wholeShift(pcg, maxTranslation)), float32(wholeShift(pcg, maxTranslation))
 	}
-	s.Flip = pcg.Uint64()>>63 == 0
+	if a&AlternatingFlip != 0 {
+		stream(0)
+		for range 2 { // the shift of epoch 0
+			pcg.Uint64()
+		}
+		s.Flip = (pcg.Uint64()>>63 == 0) != (epoch%2 == 1)
+	} else if a != Translate {
+		s.Flip = pcg.Uint64()>>63 == 0
+	}
 }
+
+// wholeShift returns an integer from −limit to limit.
+func wholeShift(pcg *rand.PCG, limit int) int { return below(pcg, 2*limit+1) - limit }
 
 // uniform returns a value in [0, 1).
 func uniform(pcg *rand.PCG) float64 { return float64(pcg.Uint64()>>11) / (1 << 53) }
@@ -156,7 +199,7 @@ func shift(dst, src []float32, h, w, c int, tx, ty float64, flip bool) {
 			out[i] = w00*a[i] + w01*b[i] + w10*d[i] + w11*e[i]
 		}
 		if flip {
-			mirror(row, c)
+			views.Mirror(row, c)
 		}
 	}
 }
@@ -169,13 +212,4 @@ func inside(n int, t float64) (from, to int) {
 		return 0, 0
 	}
 	return from, to
-}
-
-// mirror reverses a row of pixels of c channels.
-func mirror(row []float32, c int) {
-	for i, j := 0, len(row)-c; i < j; i, j = i+c, j-c {
-		for k := range c {
-			row[i+k], row[j+k] = row[j+k], row[i+k]
-		}
-	}
 }

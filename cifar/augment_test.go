@@ -115,7 +115,7 @@ func TestNormalize(t *testing.T) {
 }
 
 func TestAugmentationText(t *testing.T) {
-	for _, a := range []Augmentation{None, WholePixel, SubPixel} {
+	for _, a := range []Augmentation{None, WholePixel, SubPixel, AlternatingFlip, Translate, AlternatingFlip | Translate} {
 		text, _ := a.MarshalText()
 		var b Augmentation
 		if err := b.UnmarshalText(text); err != nil || b != a {
@@ -123,8 +123,90 @@ func TestAugmentationText(t *testing.T) {
 		}
 	}
 	var a Augmentation
-	if err := a.UnmarshalText([]byte("flip")); err == nil {
-		t.Error(`"flip" is no augmentation`)
+	for _, text := range []string{"flip", "", "none,translate", "translate,sub-pixel", "translate,translate", "translate,"} {
+		if err := a.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is read as %v", text, a)
+		}
+	}
+	if err := a.UnmarshalText([]byte("translate,alternating-flip")); err != nil || a != AlternatingFlip|Translate {
+		t.Errorf("in the other order: %v, %v", a, err)
+	}
+}
+
+// Half of the images are flipped at first, and each the other way in every later epoch. All shifts
+// occur, those of two epochs independently, and as often in the other order of the epochs.
+func TestAlternatingFlip(t *testing.T) {
+	const n = 10_000
+	for _, a := range []Augmentation{AlternatingFlip, AlternatingFlip | Translate} {
+		l := &Loader{Images: makeImages(n), Augmentation: a, Seed: 7}
+		plan := func(epoch int) []Sample {
+			samples := make([]Sample, n)
+			for _, s := range l.Plan(epoch) {
+				samples[s.Index] = s
+			}
+			return samples
+		}
+		first := plan(0)
+		for _, epoch := range []int{4, 3, 2, 1, 0} {
+			seen, flipped := map[[2]float32]int{}, 0
+			for i, s := range plan(epoch) {
+				if s.Flip != (first[i].Flip != (epoch%2 == 1)) {
+					t.Fatalf("%v, epoch %d: image %d has flip %t, %t at first", a, epoch, i, s.Flip, first[i].Flip)
+				}
+				if s.Flip {
+					flipped++
+				}
+				seen[[2]float32{s.TX, s.TY}]++
+			}
+			if !(math.Abs(float64(flipped)-n/2) <= 5*math.Sqrt(n)/2) {
+				t.Errorf("%v, epoch %d: %d of %d flipped", a, epoch, flipped, n)
+			}
+			if a&Translate == 0 {
+				if seen[[2]float32{}] != n {
+					t.Errorf("%v shifts: %v", a, seen)
+				}
+				continue
+			}
+			for tx := float32(-2); tx <= 2; tx++ {
+				for ty := float32(-2); ty <= 2; ty++ {
+					if got := seen[[2]float32{tx, ty}]; got < 300 || got > 500 || len(seen) != 25 {
+						t.Errorf("epoch %d: %d of %d shifts by %g, %g", epoch, got, n, tx, ty)
+					}
+				}
+			}
+		}
+	}
+}
+
+// A batch of Translate equals its samples, pixel by pixel, and no device gets the images.
+func TestTranslate(t *testing.T) {
+	d := &Dataset{Classes: Classes(), Train: randomImages(60)}
+	l := d.Training(MeanOnly(), AlternatingFlip|Translate, 5)
+	mirrored := func(i int) int { // as NumPy pads with mode "reflect"
+		const period = 2 * (Size - 1)
+		i = (i + period) % period
+		return min(i, period-i)
+	}
+	images, _, _ := collect(l, 3, 0, 7)
+	for i, s := range l.Plan(3) {
+		for y := range Size {
+			for x := range Size {
+				from := x
+				if s.Flip {
+					from = Size - 1 - x
+				}
+				at := (mirrored(y+int(s.TY))*Size + mirrored(from+int(s.TX))) * Channels
+				for c := range Channels {
+					want := float32(l.Images.image(int(s.Index))[at+c]) - l.Normalization.Mean[c]
+					if got := images[i*imageBytes+(y*Size+x)*Channels+c]; got != want {
+						t.Fatalf("%+v: pixel %d, %d is %g, want %g", s, x, y, got, want)
+					}
+				}
+			}
+		}
+	}
+	if pixels, _ := l.Stored(); pixels != nil {
+		t.Error("a device would generate the images, which it cannot")
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+
+	"github.com/lamina-go/lamina/internal/views"
 )
 
 // Loader yields the batches of a split, epoch by epoch. Its fields alone decide what an epoch
@@ -127,8 +129,11 @@ func (l *Loader) Samples(epoch, first, size int) iter.Seq2[[]float32, []float32]
 }
 
 // Stored returns the images as bytes (N, 32, 32, 3), and a table (3, 256) of the normalized value
-// of each byte in each channel.
+// of each byte in each channel. There are no images for a device that would have to Translate them.
 func (l *Loader) Stored() (pixels []byte, values []float32) {
+	if l.Augmentation&Translate != 0 {
+		return nil, nil
+	}
 	for _, channel := range l.Normalization.tables() {
 		values = append(values, channel[:]...)
 	}
@@ -158,6 +163,10 @@ func (l *Loader) render(s *slot, samples []Sample, t *tables, scratch []float32)
 			continue
 		}
 		t.normalize(scratch, pixels)
+		if l.Augmentation >= AlternatingFlip {
+			views.Translate(dst, scratch, Size, Size, Channels, int(sample.TX), int(sample.TY), sample.Flip)
+			continue
+		}
 		shift(dst, scratch, Size, Size, Channels, float64(sample.TX), float64(sample.TY), sample.Flip)
 	}
 }

@@ -23,6 +23,18 @@ type Evaluation struct {
 // Evaluate measures the model on the test images of a dataset, whose classes must be those of the
 // model.
 func (m *Model) Evaluate(ctx context.Context, d *cifar.Dataset) (*Evaluation, error) {
+	return m.evaluate(ctx, d, m.predictor.EvaluateEach)
+}
+
+// EvaluateViews is Evaluate with several views of each image, such as nn.SixViews.
+func (m *Model) EvaluateViews(ctx context.Context, d *cifar.Dataset, views []nn.View) (*Evaluation, error) {
+	return m.evaluate(ctx, d, func(ctx context.Context, data nn.Data, each func(labels, logits []float32)) (nn.Result, error) {
+		return m.predictor.EvaluateViews(ctx, data, views, each)
+	})
+}
+
+func (m *Model) evaluate(ctx context.Context, d *cifar.Dataset,
+	measure func(context.Context, nn.Data, func(labels, logits []float32)) (nn.Result, error)) (*Evaluation, error) {
 	if err := m.CheckClasses(d.Classes); err != nil {
 		return nil, err
 	}
@@ -32,7 +44,7 @@ func (m *Model) Evaluate(ctx context.Context, d *cifar.Dataset) (*Evaluation, er
 	}
 	data := d.Validation(normalization(m.mean, m.std))
 	var err error
-	e.Result, err = m.predictor.EvaluateEach(ctx, data, func(classes, logits []float32) {
+	e.Result, err = measure(ctx, data, func(classes, logits []float32) {
 		for i, class := range classes {
 			row := logits[i*n : (i+1)*n]
 			predicted := 0

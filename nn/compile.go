@@ -247,8 +247,12 @@ func (c *compiler) linear(p backend.Dense, n node, y, x tensor.Tensor) (forward 
 	b := c.bias(n)
 	return func() { p.Forward(y, x, w, b) }, func(dxs []tensor.Tensor, dy tensor.Tensor) (pass, error) {
 		var dw, db tensor.Tensor
-		if n.weights[0].Trainable {
-			dw, db = c.gradient(n.weights[0]), c.biasGradient(n)
+		if db = c.biasGradient(n); n.weights[0].Trainable {
+			dw = c.gradient(n.weights[0])
+		} else if db != nil { // which comes with a gradient of the kernel, that nothing reads
+			if dw, err = c.backend.Parameters(n.weights[0].Shape); err != nil {
+				return nil, err
+			}
 		}
 		return pass{c.backwardLinear(p, w, dw, db, dxs[0], dy, x)}, nil
 	}, nil
@@ -264,7 +268,7 @@ func (c *compiler) kernel(n node) (tensor.Tensor, error) {
 }
 
 // bias returns the bias of a convolution or a dense layer, nil if there is none, and biasGradient its
-// gradient.
+// gradient, nil if it is frozen.
 func (c *compiler) bias(n node) tensor.Tensor {
 	if len(n.weights) == 1 {
 		return nil
@@ -273,7 +277,7 @@ func (c *compiler) bias(n node) tensor.Tensor {
 }
 
 func (c *compiler) biasGradient(n node) tensor.Tensor {
-	if len(n.weights) == 1 {
+	if len(n.weights) == 1 || !n.weights[1].Trainable {
 		return nil
 	}
 	return c.gradient(n.weights[1])

@@ -22,6 +22,9 @@ type Config struct {
 	// From, if not nil, is a model of the same backend or another, from which the layers that it has
 	// by name take their weights instead of initial ones.
 	From *Model
+	// Whiten, if not empty, names a convolution of the images whose kernel begins with filters that
+	// make patches of Data white, see Whitening.
+	Whiten string
 	// LabelSmoothing s replaces the probability 1 of an image's class by 1 − s + s/Classes, and the 0
 	// of the others by s/Classes, in training and validation.
 	LabelSmoothing float32

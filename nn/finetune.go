@@ -46,7 +46,7 @@ func (s Sequential) NewHead(classes int, head ...Layer) (Sequential, error) {
 	if net, err = Build(s); err != nil {
 		return Sequential{}, err
 	}
-	s.Frozen = slices.DeleteFunc(slices.Clone(frozen), func(name string) bool { return net.row(name) < 0 })
+	s.Frozen = slices.DeleteFunc(slices.Clone(frozen), func(name string) bool { return !net.has(name) })
 	return s, nil
 }
 

@@ -202,8 +202,8 @@ func (b *builder) finish() error {
 		}
 	}
 	for _, name := range net.Frozen {
-		if _, ok := b.rows[name]; !ok {
-			return fmt.Errorf("nn: there is no layer %q to freeze", name)
+		if !net.has(name) {
+			return fmt.Errorf("nn: there is no layer and no weight %q to freeze", name)
 		}
 	}
 	if err := net.checkOutput(net.output(b.at)); err != nil {
@@ -217,6 +217,12 @@ func (b *builder) finish() error {
 			Inputs: []int{b.at}, Output: net.output(b.at)})
 	}
 	return nil
+}
+
+// has reports whether there is a layer or a weight of that name.
+func (net *Network) has(name string) bool {
+	_, weight := net.byName[name]
+	return weight || net.row(name) >= 0
 }
 
 // checkOutput returns an error unless the last layer's output, of this shape, suits the classes.
@@ -264,7 +270,7 @@ func (net *Network) add(row LayerInfo) error {
 		if !fitsMemory(w.Shape) {
 			return fmt.Errorf("nn: layer %q, given %v, is too large", row.Name, given)
 		}
-		if row.Frozen {
+		if row.Frozen || slices.Contains(net.Frozen, row.Name+"/"+w.Name) {
 			w.Trainable, w.L2 = false, 0
 		}
 		net.layout(&w, row.Name)

@@ -24,6 +24,7 @@ const (
 	heNormal initKind = iota
 	glorotUniform
 	normal
+	dirac
 )
 
 // truncation is the standard deviation of a standard normal distribution truncated at ±2.
@@ -40,13 +41,20 @@ func GlorotUniform() Initializer { return Initializer{kind: glorotUniform} }
 // RandomNormal is a normal distribution of mean 0, not truncated.
 func RandomNormal(deviation float64) Initializer { return Initializer{normal, deviation} }
 
-// ParseInit reads "he_normal", "glorot_uniform", "normal" (deviation 0.05) or "normal:0.01".
+// Dirac lets the first filters of a convolution copy its input channels, one each: their kernels are 1
+// in the centre and 0 elsewhere (https://arxiv.org/abs/1706.00388). Other kernels of convolutions are
+// uniform within ±sqrt(1/fan_in). Those of Dense layers are uniform with a deviation of 1/fan_in.
+func Dirac() Initializer { return Initializer{kind: dirac} }
+
+// ParseInit reads "he_normal", "glorot_uniform", "dirac", "normal" (deviation 0.05) or "normal:0.01".
 func ParseInit(text string) (Initializer, error) {
 	switch text {
 	case "he_normal":
 		return HeNormal(), nil
 	case "glorot_uniform":
 		return GlorotUniform(), nil
+	case "dirac":
+		return Dirac(), nil
 	case "normal":
 		return RandomNormal(0.05), nil
 	}
@@ -57,17 +65,22 @@ func ParseInit(text string) (Initializer, error) {
 		}
 		return RandomNormal(d), nil
 	}
-	return Initializer{}, fmt.Errorf("unknown initializer %q: want he_normal, glorot_uniform, normal or normal:DEVIATION", text)
+	return Initializer{}, fmt.Errorf("unknown initializer %q: want he_normal, glorot_uniform, dirac, normal or normal:DEVIATION", text)
 }
 
 // scale returns the factor of a standard variate: the deviation before truncation of a normal
 // distribution, the limit of the uniform one.
-func (in Initializer) scale(fanIn, fanOut int) float64 {
+func (in Initializer) scale(w Weight) float64 {
 	switch in.kind {
 	case heNormal:
-		return math.Sqrt(2/float64(fanIn)) / truncation
+		return math.Sqrt(2/float64(w.FanIn)) / truncation
 	case glorotUniform:
-		return math.Sqrt(6 / float64(fanIn+fanOut))
+		return math.Sqrt(6 / float64(w.FanIn+w.FanOut))
+	case dirac:
+		if len(w.Shape) == 2 {
+			return math.Sqrt(3) / float64(w.FanIn)
+		}
+		return 1 / math.Sqrt(float64(w.FanIn))
 	}
 	return in.deviation
 }
@@ -79,12 +92,16 @@ const initBlock = 1 << 16
 func (in Initializer) fill(dst []float32, w Weight, seed uint64, first int) {
 	h := fnv.New64a()
 	io.WriteString(h, w.Name)
-	key, scale := h.Sum64(), in.scale(w.FanIn, w.FanOut)
+	key, scale := h.Sum64(), in.scale(w)
 	var all sync.WaitGroup
 	for b := 0; b*initBlock < len(dst); b++ {
 		all.Go(func() {
 			r := rand.New(rand.NewPCG(seed, key+uint64(first+b)))
-			in.sample(dst[b*initBlock:min((b+1)*initBlock, len(dst))], scale, r)
+			block := dst[b*initBlock : min((b+1)*initBlock, len(dst))]
+			in.sample(block, scale, r)
+			if in.kind == dirac && w.orthogonal() {
+				copyChannels(block, w, (first+b)*initBlock)
+			}
 		})
 	}
 	all.Wait()
@@ -100,13 +117,29 @@ func (in Initializer) sample(dst []float32, scale float64, r *rand.Rand) {
 			}
 			dst[i] = float32(scale * z)
 		}
-	case glorotUniform:
+	case glorotUniform, dirac:
 		for i := range dst {
 			dst[i] = float32(scale * (2*r.Float64() - 1))
 		}
 	default:
 		for i := range dst {
 			dst[i] = float32(scale * r.NormFloat64())
+		}
+	}
+}
+
+// copyChannels sets the first filters of a convolution's kernel, of which dst begins at an element.
+func copyChannels(dst []float32, w Weight, at int) {
+	in, out := w.Shape[2], w.Shape[3]
+	centre := w.Shape[0]/2*w.Shape[1] + w.Shape[1]/2
+	for i := range dst {
+		row, filter := (at+i)/out, (at+i)%out
+		if filter >= in {
+			continue
+		}
+		dst[i] = 0
+		if row == centre*in+filter {
+			dst[i] = 1
 		}
 	}
 }

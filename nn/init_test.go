@@ -88,10 +88,10 @@ func TestGoldenInit(t *testing.T) {
 			if !w.Shape.Equal(k.Shape) || w.FanIn != k.FanIn || w.FanOut != k.FanOut {
 				t.Errorf("kernel %+v, want %+v", w, k)
 			}
-			if got := HeNormal().scale(k.FanIn, k.FanOut); !(math.Abs(got/k.He.Before-1) <= 1e-15) {
+			if got := HeNormal().scale(Weight{FanIn: k.FanIn, FanOut: k.FanOut}); !(math.Abs(got/k.He.Before-1) <= 1e-15) {
 				t.Errorf("he_normal: deviation before the cut %v, want %v", got, k.He.Before)
 			}
-			if got := GlorotUniform().scale(k.FanIn, k.FanOut); !(math.Abs(got/k.Glorot.Limit-1) <= 1e-15) {
+			if got := GlorotUniform().scale(Weight{FanIn: k.FanIn, FanOut: k.FanOut}); !(math.Abs(got/k.Glorot.Limit-1) <= 1e-15) {
 				t.Errorf("glorot_uniform: limit %v, want %v", got, k.Glorot.Limit)
 			}
 			check(t, HeNormal(), w, k.He)
@@ -142,7 +142,7 @@ func TestInitIsDeterministic(t *testing.T) {
 
 func TestParseInit(t *testing.T) {
 	for text, want := range map[string]Initializer{
-		"he_normal": HeNormal(), "glorot_uniform": GlorotUniform(), "normal": RandomNormal(0.05), "normal:0.25": RandomNormal(0.25),
+		"he_normal": HeNormal(), "glorot_uniform": GlorotUniform(), "normal": RandomNormal(0.05), "normal:0.25": RandomNormal(0.25), "dirac": Dirac(),
 	} {
 		if got, err := ParseInit(text); err != nil || got != want {
 			t.Errorf("%q: %v, %v", text, got, err)

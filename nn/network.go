@@ -10,8 +10,8 @@ type Sequential struct {
 	Layers  []Layer
 	// Output says how the last layer's output, the logits, becomes probabilities.
 	Output Output
-	// Frozen names the layers that do not train: their weights keep their values, and have no
-	// penalty. A frozen BatchNorm is in inference mode. See Freeze.
+	// Frozen names the layers and single weights ("conv1/kernel") that do not train: they keep their
+	// values, and have no penalty. A frozen BatchNorm is in inference mode. See Freeze.
 	Frozen []string
 
 	// Labels are the names of the classes, nil if unknown.

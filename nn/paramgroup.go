@@ -100,7 +100,7 @@ func (t *Trainer) makeGroups() (err error) {
 			g.state = append(g.state, m.backend.View(all, g.from, shape))
 		}
 		g.g = m.backend.View(t.gradients, 0, shape)
-		g.optimizer, err = t.config.optimizer().plan(m.backend, shape.Size(), m.decay(g.from, g.to))
+		g.optimizer, err = t.config.Optimizer.plan(m.backend, m.Network, g.from, g.to)
 		if err != nil {
 			return err
 		}

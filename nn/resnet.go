@@ -78,12 +78,15 @@ func ResNet(name string, o ResNetOptions) (Sequential, error) {
 	return Sequential{Input: o.Input, Classes: o.Classes, Layers: layers}, nil
 }
 
-// Names returns the names of the VGG and the ResNet table.
-func Names() []string { return append(VGGNames(), ResNetNames()...) }
+// Names returns the names of the VGG and the ResNet table, and that of Fast.
+func Names() []string { return append(append(VGGNames(), ResNetNames()...), FastName) }
 
-// Named returns the network of that name in either table. A ResNet has batch normalization in any
-// case, and no dropout.
+// Named returns the network of that name. A ResNet and Fast have batch normalization in any case, and
+// no dropout.
 func Named(name string, o VGGOptions) (Sequential, error) {
+	if name == FastName {
+		return Fast(ResNetOptions{o.Input, o.Classes, o.L2}), nil
+	}
 	if slices.Contains(ResNetNames(), name) {
 		return ResNet(name, ResNetOptions{o.Input, o.Classes, o.L2})
 	}

@@ -42,6 +42,24 @@ func Phases(first Phase, others ...Phase) Schedule { return phases(append([]Phas
 // (https://arxiv.org/abs/1608.03983, without restarts).
 func Cosine(rate float64) Schedule { return cosine{rate: rate} }
 
+// Linear falls from a rate to 0 over the run, step by step.
+func Linear(rate float64) Schedule {
+	return ScheduleFunc(func(step, stepsPerEpoch, epochs int) float64 {
+		return rate * (1 - float64(step)/float64(stepsPerEpoch*epochs))
+	})
+}
+
+// Until is a schedule for a run of at most some epochs, and then a rate of 0.
+func Until(s Schedule, end int) Schedule {
+	return ScheduleFunc(func(step, stepsPerEpoch, epochs int) float64 {
+		epochs = min(epochs, end)
+		if step >= epochs*stepsPerEpoch {
+			return 0
+		}
+		return s.At(step, stepsPerEpoch, epochs)
+	})
+}
+
 // WarmUp is a schedule with the rates of the first epochs scaled by a factor that grows linearly, step
 // by step, to 1. A Cosine begins after them.
 func WarmUp(s Schedule, epochs int) Schedule {
@@ -90,15 +108,18 @@ func (s warmUp) At(step, stepsPerEpoch, epochs int) float64 {
 	return rate
 }
 
-// ParseSchedule parses one of three forms. "0.01" is Constant. "0.01:81,0.005:141,0.001" is Phases:
-// 0.01 for the first 81 epochs, 0.005 up to the 141st, then 0.001. "cosine:0.05" is Cosine.
+// ParseSchedule parses one of four forms. "0.01" is Constant. "0.01:81,0.005:141,0.001" is Phases:
+// 0.01 for the first 81 epochs, 0.005 up to the 141st, then 0.001. "cosine:0.05" is Cosine, and
+// "linear:0.05" is Linear.
 func ParseSchedule(text string) (Schedule, error) {
-	if number, ok := strings.CutPrefix(text, "cosine:"); ok {
-		rate, err := parseRate(number)
-		if err != nil {
-			return nil, fmt.Errorf("learning rate %q: %w", text, err)
+	for prefix, schedule := range map[string]func(float64) Schedule{"cosine:": Cosine, "linear:": Linear} {
+		if number, ok := strings.CutPrefix(text, prefix); ok {
+			rate, err := parseRate(number)
+			if err != nil {
+				return nil, fmt.Errorf("learning rate %q: %w", text, err)
+			}
+			return schedule(rate), nil
 		}
-		return Cosine(rate), nil
 	}
 	var s phases
 	words := strings.Split(text, ",")
@@ -135,7 +156,7 @@ func parseRate(text string) (float64, error) {
 	case err != nil && math.IsInf(rate, 0):
 		return 0, fmt.Errorf("%s is infinite", text)
 	case err != nil:
-		return 0, fmt.Errorf("%q is not a number: want a rate such as 0.01, steps such as 0.01:81,0.001, or cosine:0.05", text)
+		return 0, fmt.Errorf("%q is not a number: want a rate such as 0.01, steps such as 0.01:81,0.001, cosine:0.05 or linear:0.05", text)
 	case !tensor.Finite(rate) || rate < 0 || rate > math.MaxFloat32:
 		return 0, fmt.Errorf("%s: must be a finite number, at least 0", text)
 	}

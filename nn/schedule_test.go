@@ -29,6 +29,9 @@ func TestSchedule(t *testing.T) {
 		{"cosine:0.05", 0, 20, 4, 0.025},
 		{"cosine:0.05", 0, 10, 4, 0.025 * (1 + math.Sqrt2/2)},
 		{"cosine:0.05", 0, 40, 4, 0},
+		{"linear:0.05", 0, 0, 4, 0.05},
+		{"linear:0.05", 0, 10, 4, 0.0375},
+		{"linear:0.05", 0, 40, 4, 0},
 		{"cosine:0.05", 2, 9, 4, 0.025},
 		{"cosine:0.05", 2, 20, 4, 0.05},
 		{"cosine:0.05", 2, 30, 4, 0.025},
@@ -39,6 +42,18 @@ func TestSchedule(t *testing.T) {
 		}
 		if got := WarmUp(s, c.warmUp).At(c.step, 10, c.epochs); !(math.Abs(got-c.want) <= 1e-15) {
 			t.Errorf("%s, warm-up %d, step %d of %d epochs: %v, want %v", c.text, c.warmUp, c.step, c.epochs, got, c.want)
+		}
+	}
+}
+
+func TestUntil(t *testing.T) {
+	s := Until(Linear(0.4), 2)
+	for _, c := range []struct {
+		step, epochs int
+		want         float64
+	}{{0, 5, 0.4}, {10, 5, 0.2}, {19, 5, 0.02}, {20, 5, 0}, {49, 5, 0}, {5, 1, 0.2}, {10, 1, 0}} {
+		if got := s.At(c.step, 10, c.epochs); !(math.Abs(got-c.want) <= 1e-15) {
+			t.Errorf("step %d of %d epochs: %v, want %v", c.step, c.epochs, got, c.want)
 		}
 	}
 }
@@ -60,7 +75,7 @@ func TestParseScheduleErrors(t *testing.T) {
 		"0.1:-1,0.05":         "above 0",
 		"0.1:1.5,0.05":        "whole number",
 		"0.1:5,":              "a rate is missing",
-		"cosine":              "is not a number: want a rate such as 0.01, steps such as 0.01:81,0.001, or cosine:0.05",
+		"cosine":              "is not a number: want a rate such as 0.01, steps such as 0.01:81,0.001, cosine:0.05 or linear:0.05",
 		"cosine:":             "a rate is missing",
 		"cosine:-1":           "at least 0",
 		"cosine:NaN":          "finite",

@@ -13,7 +13,7 @@ import (
 type ByteData interface {
 	Data
 	// Stored returns the images, (N, H, W, C), and the value of each byte in each channel, (C,
-	// 256).
+	// 256). Without images the backend cannot generate the batches.
 	Stored() (pixels []byte, values []float32)
 	// Samples is Batches with (n, backend.SampleSize) values in place of the images. They say how
 	// the backend generates each from those stored.
@@ -39,6 +39,9 @@ func newSource(b *scope, data Data, batch int) (*source, error) {
 	h, w, c := data.Shape()
 	spec := backend.DatasetSpec{Shape: tensor.Shape{data.Len(), h, w, c}}
 	spec.Pixels, spec.Values = images.Stored()
+	if spec.Pixels == nil {
+		return fromHost(b, data), nil
+	}
 	set, err := augmenter.Dataset(spec)
 	if errors.Is(err, backend.ErrMemory) {
 		return fromHost(b, data), nil

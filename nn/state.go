@@ -24,7 +24,7 @@ import (
 // position in the run. All random numbers derive from the seed and the position.
 //
 // A checkpoint is a State in a safetensors file. It has a tensor for each weight, by its name, and
-// for its velocity, or AdamW's mean of its gradient, by VelocityPrefix and that name. Those of AdamW
+// for its velocity, or what AdamW and Muon have for it, by VelocityPrefix and that name. Those of AdamW
 // also have the mean of its gradient's square, by SquarePrefix and that name. The metadata have the network and the
 // position as JSON. The last 32 bytes are the tensor "sha256", the checksum of all bytes before it.
 type State struct {
@@ -46,7 +46,7 @@ type Position struct {
 	Seconds   float64 `json:"seconds"`    // that they took
 	History   []Row   `json:"history"`
 
-	Optimizer string `json:"optimizer,omitempty"` // "adamw", or "" for SGD
+	Optimizer string `json:"optimizer,omitempty"` // "adamw", "muon", or "" for SGD
 
 	// Settings are those of Config, nil if the checkpoint has none.
 	Settings map[string]string `json:"settings,omitempty"`
@@ -82,10 +82,10 @@ func (s *State) states() []tensor.Tensor {
 
 // prefixes returns those of the names of the states in a checkpoint.
 func (p *Position) prefixes() []string {
-	if p.Optimizer == "" {
-		return []string{VelocityPrefix}
+	if p.Optimizer == adamW {
+		return []string{VelocityPrefix, SquarePrefix}
 	}
-	return []string{VelocityPrefix, SquarePrefix}
+	return []string{VelocityPrefix}
 }
 
 // entries lists the tensors of a checkpoint of the network, with states of these prefixes.
@@ -105,7 +105,7 @@ func (net *Network) entries(prefixes []string) []safetensors.Entry {
 }
 
 // ReadVelocity copies elements of the velocity of a trainable weight, as Model.ReadPart those of
-// the weight. AdamW has none.
+// the weight. AdamW and Muon have none.
 func (s *State) ReadVelocity(w Weight, dst []float32, first int) error {
 	if s.Optimizer != "" {
 		return fmt.Errorf("nn: a run of %s has no velocities", s.Optimizer)
@@ -374,7 +374,7 @@ func (p *Position) check() error {
 	if p.Batch < 1 || p.Images < p.Batch || p.Epoch < 0 || p.EpochStep < 0 {
 		return errors.New("its position is not that of a run")
 	}
-	if p.Optimizer != "" && p.Optimizer != (AdamW{}).name() {
+	if !slices.Contains(optimizers, p.Optimizer) {
 		return fmt.Errorf("it is of a run with an unknown optimizer %q", p.Optimizer)
 	}
 	steps := (p.Images + p.Batch - 1) / p.Batch

@@ -86,12 +86,18 @@ func (c Config) trainer(d *scope, net *Network) (*Trainer, error) {
 	if err := m.init(c.Init, c.Seed); err != nil {
 		return nil, err
 	}
+	if c.Whiten != "" {
+		if err := m.whiten(c.Whiten, c.Data); err != nil {
+			return nil, err
+		}
+	}
+	c.Optimizer = c.optimizer()
 	t := &Trainer{config: c, batch: min(c.Batch, c.Data.Len()), programs: map[int]*program{}}
 	t.State = &State{Model: m, Position: Position{Seed: c.Seed, Batch: t.batch, Images: c.Data.Len(), Settings: c.Settings}}
 	if t.velocities, err = d.Parameters(tensor.Shape{net.ParameterSize}); err != nil {
 		return nil, err
 	}
-	if t.Optimizer = c.optimizer().name(); t.Optimizer != "" {
+	if t.Optimizer = c.Optimizer.name(); t.Optimizer == adamW {
 		if t.squares, err = d.Parameters(tensor.Shape{net.ParameterSize}); err != nil {
 			return nil, err
 		}
@@ -265,10 +271,14 @@ func (t *Trainer) run(images, labels []float32) error {
 		t.last = p
 	}
 	rate := t.rate(t.Step)
-	if !tensor.Finite(rate) || rate < 0 {
-		return fmt.Errorf("nn: the schedule gives a learning rate of %v in step %d: must be finite and at least 0", rate, t.Step)
+	if err := checkRate(rate, t.Step); err != nil {
+		return err
 	}
-	return p.step.Run(backend.StepValues{LearningRate: float32(rate), Step: uint64(t.Step)})
+	rates, err := t.config.Optimizer.rates(t.Step, t.Steps(), t.config.Epochs)
+	if err != nil {
+		return err
+	}
+	return p.step.Run(backend.StepValues{LearningRate: float32(rate), Rates: rates, Step: uint64(t.Step)})
 }
 
 func (t *Trainer) rate(step int) float64 {

@@ -30,6 +30,8 @@ func someNetworks(t *testing.T) map[string]*Network {
 		return mustBuild(t, Sequential{Input: input, Classes: 3, Layers: layers})
 	}
 	return map[string]*Network{
+		"frozen weights": mustBuild(t, Sequential{Input: input, Classes: 3, Frozen: []string{"whiten/kernel", "second/bias", "dense/kernel"}, Layers: []Layer{
+			Conv2D{Name: "whiten", Filters: 16, Kernel: 2, Padding: Valid}, Conv2D{Name: "second", Filters: 3, Kernel: 3, L2: 0.01}, MaxPool{}, ReLU{}, Flatten{}, Dense{Units: 3, L2: 0.01}}}),
 		"with BN":    tinyNetwork(t, true),
 		"without BN": tinyNetwork(t, false),
 		"dense only": build(Flatten{}, Dense{Units: 5, L2: 0.01}, ReLU{}, Dense{Units: 3}),

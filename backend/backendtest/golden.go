@@ -42,6 +42,7 @@ func Golden(t *testing.T, open func(t *testing.T) backend.Backend) {
 	}
 	t.Run("SGD", func(t *testing.T) { goldenSGD(t, open) })
 	t.Run("AdamW", func(t *testing.T) { goldenAdamW(t, open) })
+	t.Run("Muon", func(t *testing.T) { goldenMuon(t, open) })
 	t.Run("Losses", func(t *testing.T) { goldenLosses(t, open) })
 	t.Run("Functions", func(t *testing.T) { goldenFunctions(t, open) })
 	t.Run("Dataset", func(t *testing.T) { goldenDataset(t, open) })

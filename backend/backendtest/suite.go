@@ -61,6 +61,7 @@ func Run(t *testing.T, open func(t *testing.T) backend.Backend, o Options) {
 		{"Losses", (*suite).losses},
 		{"SGD", (*suite).sgd},
 		{"AdamW", (*suite).adamW},
+		{"Muon", (*suite).muon},
 		{"Metrics", (*suite).metrics},
 		{"Scopes", (*suite).scopes},
 		{"Dataset", (*suite).dataset},

@@ -2,6 +2,7 @@ package command
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"github.com/lamina-go/lamina/internal/device"
 	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/internal/run"
+	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/report"
 )
 
@@ -41,6 +43,7 @@ type evaluate struct {
 	skipBad   bool
 	confusion string
 	json      bool
+	tta       bool
 }
 
 func newEvaluate() *evaluate {
@@ -55,6 +58,8 @@ func (e *evaluate) command() *cli.Command {
 	g.BoolVar(&e.skipBad, "skip-bad", e.skipBad, "leave out image files of a folder that cannot be read")
 	g.StringVar(&e.confusion, "confusion", e.confusion,
 		"`FILE` draw the confusion matrix to this PNG file; \"\" for none")
+	g.BoolVar(&e.tta, "tta", e.tta, "average six views of each image: itself and its mirror image, each also moved by one pixel up "+
+		"and left, and down and right (test-time augmentation, arXiv 2404.00498)")
 	g.BoolVar(&e.json, "json", e.json, "print a JSON object")
 	return &cli.Command{Name: "evaluate", Summary: "measure a model on a dataset", Usage: evaluateUsage,
 		Flags: append([]cli.Group{g}, e.groups()...), Check: e.check, Run: e.run}
@@ -106,7 +111,13 @@ func (e *evaluate) run(*cli.Call) error {
 	if e.limit > 0 {
 		d.Test = d.Test.First(e.limit)
 	}
-	result, err := m.Evaluate(ctx, d)
+	measure := m.Evaluate
+	if e.tta {
+		measure = func(ctx context.Context, d *cifar.Dataset) (*classify.Evaluation, error) {
+			return m.EvaluateViews(ctx, d, nn.SixViews())
+		}
+	}
+	result, err := measure(ctx, d)
 	if errors.Is(err, classify.ErrClasses) {
 		return fmt.Errorf("%w: name the dataset's classes with --labels, or use other data", err)
 	}

@@ -38,6 +38,12 @@ func TestEvaluate(t *testing.T) {
 		t.Errorf("%+v, want the %+v of training on 300 images", e, want)
 	}
 	checkPNG(t, filepath.Join(c.Dir, "confusion.png"))
+	var views classify.Evaluation
+	c = clitest.Command(t, "evaluate", classifytest.Run(t), "--data", data, "--json", "--labels", labels, "--tta", "--confusion", "")
+	if err := json.Unmarshal([]byte(clitest.Expect(t, c, 0)), &views); err != nil || views.Images != 300 || views.Loss == e.Loss ||
+		!(math.Abs(views.Accuracy-e.Accuracy) <= 0.3) {
+		t.Errorf("with six views %+v, %v", views, err)
+	}
 }
 
 // checkPNG decodes the image of a matrix of ten classes.

@@ -23,6 +23,9 @@ Usage: lamina train [flags]
   lamina train --data shapes --model vgg11 --epochs 3 --batch 32 \
       --lr cosine:0.02 --dropout 0 --augment none
 
+  CIFAR-10 to some 94 % in minutes, by a recipe; other flags override its settings:
+  lamina train --recipe fast
+
   CIFAR-10, downloaded once:
   lamina train --model vgg16 --weight-decay 0.0005
 
@@ -48,6 +51,8 @@ func newTrain() *train { return &train{Settings: run.Defaults(), saveEvery: run.
 // command binds the flags to t, whose values are the defaults.
 func (t *train) command() *cli.Command {
 	g := cli.NewGroup("Run")
+	g.StringVar(&t.Recipe, "recipe", t.Recipe, "`NAME` set of flags: "+strings.Join(run.RecipeNames(), " or ")+", by which a small network "+
+		"learns CIFAR-10 in 8 epochs (arXiv 2404.00498); --verbose shows them")
 	g.StringVar(&t.out, "out", t.out, "`FOLDER` new folder for the results (default runs/MODEL-DATE-TIME)")
 	g.StringVar(&t.resume, "resume", t.resume, "`FOLDER` resume the run in this folder with its settings; only "+
 		"--"+strings.Join(run.MayChange(), ", --")+" may change")
@@ -66,10 +71,16 @@ func (t *train) check(flags *pflag.FlagSet) error {
 	if flags.Changed("out") && t.resume != "" {
 		return errors.New("--out and --resume: a resumed run stays in its folder, omit --out")
 	}
+	if flags.Changed("recipe") && t.resume != "" {
+		return errors.New("--recipe and --resume: a resumed run keeps its settings, omit --recipe")
+	}
+	if err := t.ApplyRecipe(flags); err != nil {
+		return err
+	}
 	if err := cmp.Or(notEmpty(flags, "out", "resume"), aboveZero("save-every", t.saveEvery)); err != nil {
 		return err
 	}
-	if slices.Contains(nn.ResNetNames(), t.Model) {
+	if slices.Contains(nn.ResNetNames(), t.Model) || t.Model == nn.FastName {
 		if flags.Changed("dropout") && t.Dropout != 0 || !t.BatchNorm {
 			return fmt.Errorf("--model %s has batch normalization and no dropout: omit --dropout and --bn", t.Model)
 		}
@@ -108,7 +119,7 @@ func (t *train) run(call *cli.Call) (err error) {
 	if err != nil {
 		return err
 	}
-	job.Progress.End(job.Folder, history, job.ResumeBy)
+	job.Progress.End(job.Folder, history, job.Views, job.ResumeBy)
 	return nil
 }
 

@@ -1,8 +1,12 @@
 package command
 
 import (
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/lamina-go/lamina/internal/run"
 )
 
 func TestTrainMistakes(t *testing.T) {
@@ -60,6 +64,16 @@ func TestTrainMistakes(t *testing.T) {
 		{"--momentum 1", []string{"--momentum 1", "below 1"}},
 		{"--weight-decay NaN", []string{"--weight-decay NaN"}},
 		{"--save-every 0s", []string{"--save-every 0s", "above 0"}},
+		{"--recipe slow", []string{"--recipe", "slow", "fast"}},
+		{"--recipe fast --resume a", []string{"--recipe and --resume"}},
+		{"--recipe fast --batch 0", []string{"--batch 0"}},
+		{"--recipe fast --dropout 0.5", []string{"--model fast", "omit --dropout"}},
+		{"--optimizer adam", []string{"--optimizer", "adam", "sgd, muon"}},
+		{"--bias-lr 1", []string{"--bias-lr requires --optimizer muon"}},
+		{"--recipe fast --head-lr x", []string{"--head-lr", "x"}},
+		{"--label-smoothing 1", []string{"--label-smoothing 1", "below 1"}},
+		{"--augment translate,none", []string{"--augment", "translate,none"}},
+		{"--mean 1,2", []string{"--mean", "1,2"}},
 		{"--out a --resume b", []string{"--out", "--resume"}},
 		{"--out=", []string{"--out", "empty"}},
 		{"--resume=", []string{"--resume", "empty"}},
@@ -84,5 +98,27 @@ func TestSummary(t *testing.T) {
 				t.Errorf("%s: %q is not in the summary:\n%s", model, line, text)
 			}
 		}
+	}
+}
+
+// TestRecipe trains by the recipe, but for some flags, and resumes the run.
+func TestRecipe(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "run")
+	line := regexp.MustCompile(`(?m)^done +accuracy [0-9.]+ % with six views in [0-9.]+ minutes; the model is .*run; serve it with: lamina serve .*run$`)
+	text := succeed(t, "train", "--recipe", "fast", "--data", "shapes", "--limit", "60", "--val-limit", "20", "--batch", "30", "--epochs", "2", "--verbose", "--out", out)
+	if !line.MatchString(text) {
+		t.Errorf("no line of the result in\n%s", text)
+	}
+	for _, want := range []string{`"recipe": "fast"`, `"optimizer": "muon"`, `"augment": "alternating-flip,translate"`, `"batch": 30`, `"momentum": 0.85`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("--verbose does not print %s", want)
+		}
+	}
+	config, err := run.ReadConfig(out)
+	if s := config.Settings; err != nil || s.Recipe != "fast" || s.Batch != 30 || s.Epochs != 2 || s.HeadLR != "linear:0.02045" || !s.TTA {
+		t.Errorf("config.json has %+v, %v", s, err)
+	}
+	if text := succeed(t, "train", "--resume", out, "--epochs", "3"); !line.MatchString(text) {
+		t.Errorf("no line of the result in\n%s", text)
 	}
 }

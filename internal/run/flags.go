@@ -14,13 +14,13 @@ func (s *Settings) Flags() []cli.Group {
 	network := cli.NewGroup("Network")
 	network.StringVar(&s.Model, "model", s.Model,
 		"`NAME` "+strings.Join(nn.VGGNames(), ", ")+" (columns A to E of the paper), "+
-			strings.Join(nn.ResNetNames(), " or "))
+			strings.Join(nn.ResNetNames(), ", ")+"; or "+nn.FastName+", a small network with a fixed first layer (arXiv 2404.00498)")
 	network.BoolVar(&s.BatchNorm, "bn", s.BatchNorm,
 		"batch normalization after each layer with weights; --bn=false omits it from a VGG")
 	network.Float32Var(&s.Dropout, "dropout", s.Dropout,
 		"`RATE` dropout after the two hidden dense layers of a VGG, from 0 to below 1")
 	network.StringVar(&s.Init, "init", s.Init,
-		"`NAME` initial weights: he_normal, glorot_uniform, normal or normal:DEVIATION")
+		"`NAME` initial weights: he_normal, glorot_uniform, dirac, normal or normal:DEVIATION")
 	network.StringVar(&s.Pretrained, "pretrained", s.Pretrained,
 		"`FILE` pretrained weights for the layers of the same names: .h5, .keras, .weights.h5, "+
 			".safetensors, a run or its checkpoint; or imagenet, for VGG-19's or VGG-16's, downloaded (575 or 553 MB)")
@@ -34,22 +34,34 @@ func (s *Settings) Flags() []cli.Group {
 	data.BoolVar(&s.SkipBad, "skip-bad", s.SkipBad, "leave out image files of a folder that cannot be read")
 	data.IntVar(&s.Limit, "limit", s.Limit, "`N` train on the first N images only")
 	data.IntVar(&s.ValLimit, "val-limit", s.ValLimit, "`N` validate with the first N images only")
-	data.TextVar(&s.Augment, "augment", s.Augment, "`KIND` flips and shifts: none, whole-pixel or sub-pixel")
+	data.TextVar(&s.Augment, "augment", s.Augment, "`LIST` flips and shifts: none, whole-pixel, sub-pixel, or "+
+		"alternating-flip and translate (by 2 pixels), separated by a comma")
+	data.TextVar(&s.Mean, "mean", s.Mean, "`R,G,B` what is subtracted from the pixels, from 0 to 255")
 	data.TextVar(&s.Std, "std", s.Std, "`R,G,B` divisors of the pixels after the mean is subtracted, or one for all")
 
 	training := cli.NewGroup("Training")
 	training.IntVar(&s.Epochs, "epochs", s.Epochs, "`N` passes over the data, including those before a resume")
 	training.IntVar(&s.Batch, "batch", s.Batch, "`N` images per step")
+	training.StringVar(&s.Optimizer, "optimizer", s.Optimizer,
+		"`NAME` sgd; or muon, which makes the updates of convolutions orthogonal (kellerjordan.github.io/posts/muon)")
 	training.StringVar(&s.LR, "lr", s.LR,
 		"`RATE` learning rate: a number; or steps, as in the default: 0.01 for 81 epochs, 0.005 up to epoch 141, "+
-			"then 0.001; or cosine:0.05, which falls from there to 0")
+			"then 0.001; or cosine:0.05 or linear:0.05, which fall from there to 0")
+	training.StringVar(&s.BiasLR, "bias-lr", s.BiasLR,
+		"`RATE` learning rate of muon, as --lr, for biases and batch normalization (default that of --lr)")
+	training.StringVar(&s.HeadLR, "head-lr", s.HeadLR,
+		"`RATE` learning rate of muon, as --lr, for kernels of dense layers (default that of --lr)")
 	training.IntVar(&s.Warmup, "warmup", s.Warmup, "`N` epochs in which the learning rate rises to its value")
-	training.Float32Var(&s.Momentum, "momentum", s.Momentum, "`M` Nesterov momentum, from 0 to below 1")
+	training.Float32Var(&s.Momentum, "momentum", s.Momentum, "`M` Nesterov momentum, from 0 to below 1; convolutions have 0.6 with muon")
 	training.Float32Var(&s.WeightDecay, "weight-decay", s.WeightDecay,
-		"`LAMBDA` strength of the L2 penalty λ·Σw² on kernels")
+		"`LAMBDA` strength of the L2 penalty λ·Σw² on kernels; with muon the share by which other weights than "+
+			"those of convolutions shrink in the first step, and less as rates fall")
+	training.Float32Var(&s.LabelSmoothing, "label-smoothing", s.LabelSmoothing,
+		"`S` share of the target probability that all classes divide equally, from 0 to below 1")
 	training.Uint64Var(&s.Seed, "seed", s.Seed, "`N` seed of the initial weights, order, augmentation and dropout")
 
 	results := cli.NewGroup("Results")
+	results.BoolVar(&s.TTA, "tta", s.TTA, "at the end, measure the accuracy with six views of each image (as lamina evaluate --tta)")
 	results.StringVar(&s.TensorBoard, "tensorboard", s.TensorBoard,
 		"`FOLDER` write the curves for TensorBoard during the run")
 	results.StringVar(&s.Save, "save", s.Save,
@@ -62,7 +74,7 @@ func (s *Settings) Flags() []cli.Group {
 // MayChange lists the flags that a resumed run may change: where its data, curves and model are,
 // how long it trains, and what computes it.
 func MayChange() []string {
-	return []string{"data", "epochs", "tensorboard", "save", "save-best", "backend", "threads"}
+	return []string{"data", "epochs", "tta", "tensorboard", "save", "save-best", "backend", "threads"}
 }
 
 // Absolute makes the paths absolute.

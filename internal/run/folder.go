@@ -181,6 +181,8 @@ func ReadConfig(path string) (c Config, err error) {
 	if err != nil {
 		return c, fmt.Errorf("%s: %s: %w: name a run whose files are readable", path, ConfigName, infile.Cause(err))
 	}
+	// What runs had whose versions did not know these settings.
+	c.Settings.Mean, c.Settings.Optimizer = Defaults().Mean, sgd
 	err = json.Unmarshal(text, &c)
 	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
 		err = fmt.Errorf("%s has a value of the wrong type, %s", cmp.Or(wrong.Field, "the file"), wrong.Value)

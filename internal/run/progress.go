@@ -146,11 +146,24 @@ func crossEntropy(r nn.Result, digits int) string {
 }
 
 // End prints the results of the run in dir, and the command that trains for twice as many epochs.
-func (p *Progress) End(dir *Folder, history []nn.Row, resume string) {
+// views is the result with several views of each image, nil if that was not measured. A run by a
+// recipe has one line.
+func (p *Progress) End(dir *Folder, history []nn.Row, views *nn.Result, resume string) {
 	p.Printf("\n")
 	if len(history) == 0 {
 		p.Line("done", "nothing: the run has no epochs")
 		return
+	}
+	if p.settings.Recipe != "" {
+		last := history[len(history)-1].Validation
+		if views != nil {
+			last = *views
+		}
+		p.Line("done", "%s", summaryOf(last.Accuracy, views != nil, time.Since(p.started).Minutes(), dir.Path))
+		return
+	}
+	if views != nil {
+		p.Line("views", "accuracy %.2f %% with six views of each image", 100*views.Accuracy)
 	}
 	best := Best(history)
 	p.Line("done", "in %v; best validation accuracy %.2f %% in epoch %d", time.Since(p.started).Round(time.Second),

@@ -31,6 +31,8 @@ type Job struct {
 	SaveAgain bool          // write Settings.Save even if this run has written it
 	Progress  *Progress
 	ResumeBy  string // the command that resumes the run
+	// Views is the accuracy with several views of each image, once Run has measured it.
+	Views *nn.Result
 
 	backend backend.Backend
 }
@@ -154,6 +156,9 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	if err = cli.Interruption(ctx, t.Run(ctx)); err == nil {
 		err = save.end()
 	}
+	if err == nil && j.Settings.TTA && len(t.History) > 0 {
+		err = cli.Interruption(ctx, j.measureViews(ctx, t.Model, setup.Validation))
+	}
 	switch {
 	case err == nil:
 		return t.History, nil
@@ -163,6 +168,19 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 		return nil, fmt.Errorf("%w; to resume from the last checkpoint: %s", err, j.ResumeBy)
 	}
 	return nil, fmt.Errorf("%w; nothing was saved", j.fitting(err, network, setup))
+}
+
+// measureViews measures the model with six views of each image.
+func (j *Job) measureViews(ctx context.Context, m *nn.Model, data nn.Data) error {
+	const batch = 500
+	p, err := m.NewPredictor(min(batch, data.Len()))
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	r, err := p.EvaluateViews(ctx, data, nn.SixViews(), nil)
+	j.Views = &r
+	return err
 }
 
 // rateNote returns a note on a run, resumed after some steps, if another number of epochs changes

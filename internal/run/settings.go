@@ -20,6 +20,7 @@ import (
 // Settings decide what a run computes. They have the names of the flags. A resumed run takes them
 // from config.json.
 type Settings struct {
+	Recipe    string  `json:"recipe,omitempty"` // by which the others were chosen, "" for none
 	Model     string  `json:"model"`
 	BatchNorm bool    `json:"bn"`
 	Dropout   float32 `json:"dropout"`
@@ -33,15 +34,22 @@ type Settings struct {
 	ValLimit int                `json:"val-limit"`
 	SkipBad  bool               `json:"skip-bad"`
 	Augment  cifar.Augmentation `json:"augment"`
+	Mean     means              `json:"mean"`
 	Std      deviations         `json:"std"`
 
 	Epochs      int     `json:"epochs"`
 	Batch       int     `json:"batch"`
+	Optimizer   string  `json:"optimizer"`
 	LR          string  `json:"lr"`
+	BiasLR      string  `json:"bias-lr"` // of Muon, "" for LR
+	HeadLR      string  `json:"head-lr"` // the same
 	Warmup      int     `json:"warmup"`
 	Momentum    float32 `json:"momentum"`
 	WeightDecay float32 `json:"weight-decay"`
 	Seed        uint64  `json:"seed"`
+
+	LabelSmoothing float32 `json:"label-smoothing"`
+	TTA            bool    `json:"tta"`
 
 	TensorBoard string `json:"tensorboard"` // an absolute path, in config.json relative if in the run's folder, or "" for none
 	Save        string `json:"save"`        // the same
@@ -54,8 +62,8 @@ type Settings struct {
 func Defaults() Settings {
 	return Settings{
 		Model: "vgg19", BatchNorm: true, Dropout: 0.5, Init: "he_normal",
-		Augment: cifar.SubPixel, Std: deviations{1, 1, 1},
-		Epochs: 200, Batch: 128, LR: "0.01:81,0.005:141,0.001", Momentum: 0.9, WeightDecay: 0.0001, Seed: 1,
+		Augment: cifar.SubPixel, Mean: cifar.MeanOnly().Mean, Std: deviations{1, 1, 1},
+		Epochs: 200, Batch: 128, Optimizer: sgd, LR: "0.01:81,0.005:141,0.001", Momentum: 0.9, WeightDecay: 0.0001, Seed: 1,
 		Options: device.Defaults(),
 	}
 }
@@ -77,6 +85,8 @@ func (s *Settings) Check() error {
 		cli.AtMost("epochs", s.Epochs, maxEpochs),
 		cli.AtLeast("batch", s.Batch, 1),
 		cli.Of("lr", badRate),
+		s.checkOptimizer(),
+		cli.Fraction("label-smoothing", s.LabelSmoothing),
 		cli.AtLeast("warmup", s.Warmup, 0),
 		cli.AtMost("warmup", s.Warmup, maxEpochs),
 		cli.Fraction("momentum", s.Momentum),
@@ -113,9 +123,13 @@ func (s *Settings) checkSave() error {
 
 // Network returns the network for classes of these names.
 func (s *Settings) Network(labels []string) (*nn.Network, error) {
+	penalty := s.WeightDecay
+	if s.Optimizer == muon { // which has a decay of its own
+		penalty = 0
+	}
 	sequential, err := nn.Named(s.Model, nn.VGGOptions{
 		Input: tensor.Shape{cifar.Size, cifar.Size, cifar.Channels}, Classes: len(labels),
-		BatchNorm: s.BatchNorm, Dropout: s.Dropout, L2: s.WeightDecay})
+		BatchNorm: s.BatchNorm, Dropout: s.Dropout, L2: penalty})
 	if err != nil {
 		return nil, err
 	}
@@ -126,9 +140,7 @@ func (s *Settings) Network(labels []string) (*nn.Network, error) {
 
 // normalization returns the preparation of pixels.
 func (s *Settings) normalization() cifar.Normalization {
-	n := cifar.MeanOnly()
-	n.Std = s.Std
-	return n
+	return cifar.Normalization{Mean: s.Mean, Std: s.Std}
 }
 
 // Training returns the configuration of a trainer. The settings must have been checked.
@@ -141,12 +153,21 @@ func (s *Settings) Training(d *cifar.Dataset) (nn.Config, error) {
 	if err != nil {
 		return nn.Config{}, err
 	}
-	return nn.Config{
+	c := nn.Config{
 		Data:       d.Training(s.normalization(), s.Augment, s.Seed),
 		Validation: d.Validation(s.normalization()),
 		Epochs:     s.Epochs, Batch: s.Batch, Schedule: nn.WarmUp(schedule, s.Warmup),
-		Momentum: s.Momentum, Init: init, Seed: s.Seed, Settings: s.fixed(),
-	}, nil
+		Init: init, Seed: s.Seed, LabelSmoothing: s.LabelSmoothing, Settings: s.fixed(),
+	}
+	if s.whitens() {
+		c.Whiten = nn.WhitenName
+	}
+	if s.Optimizer == muon {
+		c.Optimizer, err = s.muon()
+	} else {
+		c.Momentum = s.Momentum
+	}
+	return c, err
 }
 
 // fixed returns the values of the flags that a resumed run may not change.
@@ -158,6 +179,19 @@ func (s *Settings) fixed() map[string]string {
 		}
 	})
 	return all
+}
+
+// means are what is subtracted from the channels.
+type means [cifar.Channels]float32
+
+// MarshalText writes a number for each channel.
+func (m means) MarshalText() ([]byte, error) { return deviations(m).MarshalText() }
+
+// UnmarshalText reads a number for each channel, or one for all.
+func (m *means) UnmarshalText(text []byte) error {
+	values, err := cli.PerChannel(string(text), len(m))
+	copy(m[:], values)
+	return err
 }
 
 // deviations are the divisors of the channels.

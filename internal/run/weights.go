@@ -155,7 +155,7 @@ func (s *saver) write() error {
 		return nil
 	}
 	var t *keras.Training
-	if len(history) > 0 {
+	if len(history) > 0 && s.trainer.Optimizer == "" { // Keras has no Muon
 		t = &keras.Training{LearningRate: history[len(history)-1].LearningRate, Momentum: s.momentum,
 			State: s.trainer.State}
 	}
