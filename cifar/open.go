@@ -26,7 +26,15 @@ const (
 type Options struct {
 	Progress func(done, total int64) // if not nil, called with the bytes downloaded so far and their total
 	SkipBad  bool                    // leave out image files that cannot be read, with a note
-	Final    bool                    // of a folder with validation and test images, take those of test
+	// Val is the share of the training images of a folder that are for validation instead. Those of
+	// each class are chosen by their contents and Seed, so that equal files stay together. With 0,
+	// a folder for validation or test has them, and without either the share is DefaultVal.
+	Val  float64
+	Seed uint64
+	// Final leaves Train empty, and prefers a folder for test to one for validation.
+	Final bool
+	// Whole takes all images for Test where neither folder nor Val sets some aside.
+	Whole bool
 }
 
 // Open reads the dataset at path, which is one of
@@ -34,16 +42,22 @@ type Options struct {
 //   - a folder of the binary files or Python pickles of CIFAR-10 or CIFAR-100 (its fine labels), or
 //     its parent folder;
 //   - the .tar.gz archive of either;
-//   - a folder of image files: train/CLASS/*.png and test/CLASS/*.png, or .jpg, .jpeg, .webp, .gif.
-//     Images in validation/CLASS (or val, valid) are used instead of test unless the options say
-//     otherwise;
+//   - a folder of image files, CLASS/*.png or .jpg, .jpeg, .webp, .gif; or train/CLASS/*.png (or
+//     Training), with validation/CLASS (or val, valid), test/CLASS (or Testing), both or neither.
+//     Images for validation are used instead of those for test unless the options say otherwise;
 //   - [BuiltIn], which is generated;
 //   - "", the official archive, downloaded to the user's cache folder if it is not there yet.
 func Open(ctx context.Context, path string, o Options) (*Dataset, error) {
 	switch path {
 	case BuiltIn:
+		if err := o.forImages(BuiltIn); err != nil {
+			return nil, err
+		}
 		return Shapes(builtInSeed, builtInTrain, builtInTest), nil
 	case "":
+		if err := o.forImages("CIFAR-10"); err != nil {
+			return nil, err
+		}
 		cache, err := os.UserCacheDir()
 		if err != nil {
 			return nil, fmt.Errorf("cifar: no folder to download CIFAR-10 to: %w: use the built-in data with --data %s", err, BuiltIn)
@@ -56,6 +70,14 @@ func Open(ctx context.Context, path string, o Options) (*Dataset, error) {
 	// Half of what was read is garbage, and training needs the memory.
 	debug.FreeOSMemory()
 	return d, err
+}
+
+// forImages reports options that are for image files alone.
+func (o *Options) forImages(name string) error {
+	if o.Val != 0 && !o.Final {
+		return fmt.Errorf("cifar: %s has images for validation: omit --val, which is for a folder of image files", name)
+	}
+	return nil
 }
 
 func openPath(ctx context.Context, path string, o Options) (*Dataset, error) {
@@ -78,6 +100,9 @@ func openPath(ctx context.Context, path string, o Options) (*Dataset, error) {
 	if magic, err := r.Peek(2); err != nil || [2]byte(magic) != [2]byte{0x1f, 0x8b} {
 		return nil, fmt.Errorf("cifar: %s is neither a folder nor a .tar.gz archive", path)
 	}
+	if err := o.forImages(path); err != nil {
+		return nil, err
+	}
 	return readArchive(ctx, path, r, size)
 }
 
@@ -87,27 +112,28 @@ func openDir(ctx context.Context, dir string, o Options) (*Dataset, error) {
 		for _, folder := range []string{dir, filepath.Join(dir, d.folder)} {
 			for _, name := range d.images {
 				if isFile(filepath.Join(folder, name)) {
+					if err := o.forImages(folder); err != nil {
+						return nil, err
+					}
 					return openFolder(ctx, folder, d)
 				}
 			}
 		}
 	}
-	if exists(filepath.Join(dir, trainFolder)) || exists(filepath.Join(dir, testFolder)) {
-		return openImages(ctx, dir, o)
+	if len(subfolders(dir)) > 0 {
+		d, err := openImages(ctx, dir, o)
+		if err != nil {
+			return nil, err
+		}
+		return d, nil
 	}
 	if _, err := os.ReadDir(dir); err != nil { // it may exist but not be readable
 		return nil, fmt.Errorf("cifar: %w", err)
 	}
-	return nil, fmt.Errorf("cifar: %s has neither the files of CIFAR-10 (data_batch_1.bin …, or data_batch_1 …) nor folders %s and %s with a folder of images for each class",
-		dir, trainFolder, testFolder)
+	return nil, fmt.Errorf("cifar: %s has neither the files of CIFAR-10 (data_batch_1.bin …, or data_batch_1 …) nor folders of images, one for each class, in it or in its folder train", dir)
 }
 
 func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular()
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

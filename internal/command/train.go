@@ -26,8 +26,8 @@ Usage: lamina train [flags]
   CIFAR-10, downloaded once:
   lamina train --model vgg16 --weight-decay 0.0005
 
-  A folder with train/CLASS/*.png and test/CLASS/*.png:
-  lamina train --data images --limit 5000
+  Your own images, a folder for each class, a fifth of them for validation:
+  lamina train --data photos --val 0.2
 
   Resume a run that was stopped:
   lamina train --resume runs/vgg16-20260102-150405

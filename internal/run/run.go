@@ -209,7 +209,7 @@ func (s *Settings) Dataset(ctx context.Context, progress func(done, total int64)
 	if _, err := os.Stat(s.Data); s.Data != "" && s.Data != cifar.BuiltIn && errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("--data %s does not exist: name the folder or the .tar.gz of a dataset", s.Data)
 	}
-	d, err := cifar.Open(ctx, s.Data, cifar.Options{Progress: progress, SkipBad: s.SkipBad})
+	d, err := cifar.Open(ctx, s.Data, cifar.Options{Progress: progress, SkipBad: s.SkipBad, Val: float64(s.Val), Seed: s.Seed})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,95 @@
+package run_test
+
+import (
+	"fmt"
+	"image/color"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lamina-go/lamina/internal/clitest"
+	"github.com/lamina-go/lamina/internal/picture/picturetest"
+)
+
+// putOwn writes n different images of each of two classes below a folder.
+func putOwn(t *testing.T, n int, folder ...string) {
+	t.Helper()
+	for class, name := range []string{"cat", "dog"} {
+		for i := range n {
+			image := picturetest.PNG(t, picturetest.Plain(9, 7, color.NRGBA{uint8(200 * class), uint8(i), uint8(len(folder)), 255}))
+			clitest.Put(t, image, filepath.Join(folder...), name, fmt.Sprintf("%d.png", i))
+		}
+	}
+}
+
+// The usual layouts of own images, each with what is used for what.
+func TestOwnImages(t *testing.T) {
+	clitest.Once(t)
+	for _, test := range []struct {
+		name  string
+		put   func(dir string)
+		flags []string
+		data  string // the counts
+		note  string
+	}{
+		{"one folder", func(dir string) { putOwn(t, 10, dir) }, nil,
+			"16 images for training, 4 for validation, 2 classes", "no folder for validation: 16 images are for training, and 4, 20 % of each class"},
+		{"one folder, --val", func(dir string) { putOwn(t, 10, dir) }, []string{"--val", "0.3"},
+			"14 images for training, 6 for validation, 2 classes", "--val: 14 images are for training, and 6, 30 % of each class"},
+		{"train and val", func(dir string) { putOwn(t, 3, dir, "train"); putOwn(t, 2, dir, "Val") }, nil,
+			"6 images for training, 4 for validation, 2 classes", "train is for training, Val for validation"},
+		{"train, valid and test", func(dir string) { putOwn(t, 3, dir, "train"); putOwn(t, 2, dir, "valid"); putOwn(t, 1, dir, "test") }, nil,
+			"6 images for training, 4 for validation, 2 classes", "train is for training, valid for validation, test for lamina evaluate"},
+		{"Training and Testing", func(dir string) { putOwn(t, 3, dir, "Training"); putOwn(t, 2, dir, "Testing") }, nil,
+			"6 images for training, 4 for validation, 2 classes", "Training is for training, Testing for validation"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			test.put(dir)
+			text := succeed(t, append([]string{"--data", dir, "--model", "resnet20", "--epochs", "0"}, test.flags...)...)
+			for _, want := range []string{test.data, test.note} {
+				if !strings.Contains(text, want) {
+					t.Errorf("%q is not in:\n%s", want, text)
+				}
+			}
+		})
+	}
+}
+
+// What is wrong with own images is said in a sentence before training.
+func TestBadOwnImages(t *testing.T) {
+	clitest.Once(t)
+	for _, test := range []struct {
+		name  string
+		put   func(dir string)
+		flags []string
+		words []string
+	}{
+		{"no class", func(string) {}, nil, []string{"folders of images, one for each class"}},
+		{"images beside each other", func(dir string) { clitest.Put(t, pngOf(t), dir, "1.png") }, nil, []string{"folders of images, one for each class"}},
+		{"one class", func(dir string) { putOwn(t, 2, dir); os.RemoveAll(filepath.Join(dir, "dog")) }, nil, []string{"one class, cat"}},
+		{"one image in each class", func(dir string) { putOwn(t, 1, dir) }, nil, []string{"no class has two different images"}},
+		{"all bad", func(dir string) {
+			for _, class := range []string{"cat", "dog"} {
+				clitest.Put(t, []byte("text of "+class), dir, class, "1.png")
+				clitest.Put(t, []byte("other text of "+class), dir, class, "2.png")
+			}
+		}, nil, []string{"4 images that cannot be read", "--skip-bad"}},
+		{"all bad, left out", func(dir string) {
+			for _, class := range []string{"cat", "dog"} {
+				clitest.Put(t, []byte("text of "+class), dir, class, "1.png")
+				clitest.Put(t, []byte("other text of "+class), dir, class, "2.png")
+			}
+		}, []string{"--skip-bad"}, []string{"the class cat has no images that can be read"}},
+		{"--val beside val", func(dir string) { putOwn(t, 2, dir, "train"); putOwn(t, 2, dir, "val") }, []string{"--val", "0.5"},
+			[]string{"has a folder for validation, val: omit --val"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			test.put(dir)
+			fail(t, 1, test.words, append([]string{"--data", dir, "--model", "resnet20", "--epochs", "0"}, test.flags...)...)
+		})
+	}
+	fail(t, 1, []string{"shapes has images for validation: omit --val"}, "--data", "shapes", "--val", "0.2")
+}
