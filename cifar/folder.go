@@ -80,7 +80,7 @@ func openImages(ctx context.Context, dir string, o Options) (*Dataset, error) {
 		if test != "" {
 			d.Notes = append(d.Notes, fmt.Sprintf("%s is for lamina evaluate", filepath.Join(dir, test)))
 		}
-		return d, r.divide(ctx, d, files)
+		return d, r.divide(ctx, d, files, "no folder for validation")
 	}
 	folder := filepath.Join(dir, measured)
 	tested, err := r.classes(folder)

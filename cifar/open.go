@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 
 	"github.com/lamina-go/lamina/internal/infile"
 )
@@ -45,6 +46,7 @@ type Options struct {
 //   - a folder of image files, CLASS/*.png or .jpg, .jpeg, .webp, .gif; or train/CLASS/*.png (or
 //     Training), with validation/CLASS (or val, valid), test/CLASS (or Testing), both or neither.
 //     Images for validation are used instead of those for test unless the options say otherwise;
+//   - a .csv file with a line FILE,LABEL for each image, relative to its folder, and a header or not;
 //   - [BuiltIn], which is generated;
 //   - "", the official archive, downloaded to the user's cache folder if it is not there yet.
 func Open(ctx context.Context, path string, o Options) (*Dataset, error) {
@@ -91,6 +93,9 @@ func openPath(ctx context.Context, path string, o Options) (*Dataset, error) {
 	if info.IsDir() {
 		return openDir(ctx, path, o)
 	}
+	if strings.EqualFold(filepath.Ext(path), ".csv") {
+		return openCSV(ctx, path, o)
+	}
 	f, size, err := infile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("cifar: %w", err)
@@ -98,7 +103,7 @@ func openPath(ctx context.Context, path string, o Options) (*Dataset, error) {
 	defer f.Close()
 	r := bufio.NewReaderSize(f, 1<<18)
 	if magic, err := r.Peek(2); err != nil || [2]byte(magic) != [2]byte{0x1f, 0x8b} {
-		return nil, fmt.Errorf("cifar: %s is neither a folder nor a .tar.gz archive", path)
+		return nil, fmt.Errorf("cifar: %s is neither a folder nor a .tar.gz archive nor a .csv file", path)
 	}
 	if err := o.forImages(path); err != nil {
 		return nil, err

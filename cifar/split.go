@@ -20,8 +20,9 @@ import (
 // DefaultVal is the share of the images for validation where none are set aside for it.
 const DefaultVal = 0.2
 
-// divide reads files into the training and the validation images of d, as the options say.
-func (r *reader) divide(ctx context.Context, d *Dataset, files []file) error {
+// divide reads files into the training and the validation images of d, as the options say. reason is
+// that of the default.
+func (r *reader) divide(ctx context.Context, d *Dataset, files []file, reason string) error {
 	if r.Whole {
 		d.Notes = append(d.Notes, fmt.Sprintf("%s sets no images aside: all %d are measured", d.Name, len(files)))
 		return r.read(ctx, d, nil, files)
@@ -43,7 +44,6 @@ func (r *reader) divide(ctx context.Context, d *Dataset, files []file) error {
 	if validation == nil {
 		return fmt.Errorf("cifar: %s: no class has two different images, one of them for validation: add images", d.Name)
 	}
-	reason := "no folder for validation"
 	if r.Val != 0 {
 		reason = "--val"
 	}

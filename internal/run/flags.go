@@ -30,9 +30,9 @@ func (s *Settings) Flags() []cli.Group {
 	data := cli.NewGroup("Data")
 	data.StringVar(&s.Data, "data", s.Data,
 		"`PATH` CIFAR-10 or CIFAR-100, binary or Python, as a folder or .tar.gz; a folder of image files "+
-			"with a folder for each class, or with such folders in train and in validation or test; or shapes, images generated in memory (default the official archive, downloaded)")
+			"with a folder for each class, or with such folders in train and in validation or test; a .csv with lines FILE,LABEL; or shapes, images generated in memory (default the official archive, downloaded)")
 	data.TextVar(&s.Val, "val", s.Val,
-		"`SHARE` of the images of each class for validation, chosen by --seed; for a folder that has none set aside (default 0.2)")
+		"`SHARE` of the images of each class for validation, chosen by --seed; for a folder that has none set aside, or a .csv (default 0.2)")
 	data.BoolVar(&s.SkipBad, "skip-bad", s.SkipBad, "leave out image files of a folder that cannot be read")
 	data.IntVar(&s.Limit, "limit", s.Limit, "`N` train on the first N images only")
 	data.IntVar(&s.ValLimit, "val-limit", s.ValLimit, "`N` validate with the first N images only")

@@ -23,6 +23,27 @@ func putOwn(t *testing.T, n int, folder ...string) {
 	}
 }
 
+// putCSV writes a CSV of the images of putOwn.
+func putCSV(t *testing.T, folder string) {
+	t.Helper()
+	text := "file,label\n"
+	for _, name := range []string{"cat", "dog"} {
+		for i := range 10 {
+			text += fmt.Sprintf("%s/%d.png,%s\n", name, i, name)
+		}
+	}
+	clitest.Put(t, []byte(text), folder, "labels.csv")
+}
+
+// csvIn returns the path of the CSV in a folder, or else that of the folder.
+func csvIn(folder string) string {
+	path := filepath.Join(folder, "labels.csv")
+	if _, err := os.Stat(path); err != nil {
+		return folder
+	}
+	return path
+}
+
 // The usual layouts of own images, each with what is used for what.
 func TestOwnImages(t *testing.T) {
 	clitest.Once(t)
@@ -43,10 +64,13 @@ func TestOwnImages(t *testing.T) {
 			"6 images for training, 4 for validation, 2 classes", "train is for training, valid for validation, test for lamina evaluate"},
 		{"Training and Testing", func(dir string) { putOwn(t, 3, dir, "Training"); putOwn(t, 2, dir, "Testing") }, nil,
 			"6 images for training, 4 for validation, 2 classes", "Training is for training, Testing for validation"},
+		{"CSV", func(dir string) { putOwn(t, 10, dir); putCSV(t, dir) }, nil,
+			"16 images for training, 4 for validation, 2 classes", "no --val: 16 images are for training, and 4, 20 % of each class"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()
 			test.put(dir)
+			dir = csvIn(dir)
 			text := succeed(t, append([]string{"--data", dir, "--model", "resnet20", "--epochs", "0"}, test.flags...)...)
 			for _, want := range []string{test.data, test.note} {
 				if !strings.Contains(text, want) {
@@ -84,10 +108,13 @@ func TestBadOwnImages(t *testing.T) {
 		}, []string{"--skip-bad"}, []string{"the class cat has no images that can be read"}},
 		{"--val beside val", func(dir string) { putOwn(t, 2, dir, "train"); putOwn(t, 2, dir, "val") }, []string{"--val", "0.5"},
 			[]string{"has a folder for validation, val: omit --val"}},
+		{"CSV with an unknown file", func(dir string) { putOwn(t, 10, dir); putCSV(t, dir); os.Remove(filepath.Join(dir, "cat", "3.png")) }, nil,
+			[]string{"labels.csv: line 5: ", filepath.Join("cat", "3.png"), "correct the path"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()
 			test.put(dir)
+			dir = csvIn(dir)
 			fail(t, 1, test.words, append([]string{"--data", dir, "--model", "resnet20", "--epochs", "0"}, test.flags...)...)
 		})
 	}

@@ -207,7 +207,7 @@ func (j *Job) fitting(err error, network *nn.Network, setup nn.Config) error {
 // Dataset returns the images that the settings name. progress is called during a download.
 func (s *Settings) Dataset(ctx context.Context, progress func(done, total int64)) (*cifar.Dataset, error) {
 	if _, err := os.Stat(s.Data); s.Data != "" && s.Data != cifar.BuiltIn && errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("--data %s does not exist: name the folder or the .tar.gz of a dataset", s.Data)
+		return nil, fmt.Errorf("--data %s does not exist: name the folder, .tar.gz or .csv of a dataset", s.Data)
 	}
 	d, err := cifar.Open(ctx, s.Data, cifar.Options{Progress: progress, SkipBad: s.SkipBad, Val: float64(s.Val), Seed: s.Seed})
 	if err != nil {
