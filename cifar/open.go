@@ -43,7 +43,7 @@ type Options struct {
 //   - a folder of the binary files or Python pickles of CIFAR-10 or CIFAR-100 (its fine labels), or
 //     its parent folder;
 //   - the .tar.gz archive of either;
-//   - a folder of image files, CLASS/*.png or .jpg, .jpeg, .webp, .gif; or train/CLASS/*.png (or
+//   - a folder of image files, CLASS/*.png or .jpg, .webp, .gif, .bmp, .tif; or train/CLASS/*.png (or
 //     Training), with validation/CLASS (or val, valid), test/CLASS (or Testing), both or neither.
 //     Images for validation are used instead of those for test unless the options say otherwise;
 //   - a .csv file with a line FILE,LABEL for each image, relative to its folder, and a header or not;

@@ -101,8 +101,8 @@ func (m *Model) result(probabilities []float32) (Result, error) {
 	return Result{classes}, nil
 }
 
-// Decode decodes a PNG, JPEG, WebP or GIF image as the commands do: upright by its EXIF orientation,
-// and the first frame of an animation. It rejects files that take far more memory or work than their
+// Decode decodes a PNG, JPEG, WebP, GIF, BMP or TIFF image as the commands do: upright by its EXIF
+// orientation, and the first frame of an animation. It rejects files that take far more memory or work than their
 // size justifies, and ends soon after ctx. The file must be at its start.
 func Decode(ctx context.Context, file io.ReadSeeker) (image.Image, error) {
 	p, err := picture.Open(file)
