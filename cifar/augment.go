@@ -16,8 +16,8 @@ const (
 	SubPixel                       // flip, and shift by fractions of a pixel
 )
 
-// maxShift is the largest shift in each direction: an eighth of the image.
-const maxShift = Size / 8
+// shiftShare is the part of the image by which it shifts in each direction at most.
+const shiftShare = 8
 
 // String returns the augmentation's name.
 func (a Augmentation) String() string {
@@ -54,20 +54,20 @@ type Sample struct {
 	Flip   bool    // mirrored left to right, after the shift
 }
 
-// sample sets the shift and the flip of s. Each seed, epoch and image selects a random stream of
+// sample sets the shift and the flip of s, of an image of that size. Each seed, epoch and image selects a random stream of
 // its own, so the order of the calls has no influence.
-func (a Augmentation) sample(s *Sample, pcg *rand.PCG, seed uint64, epoch int) {
+func (a Augmentation) sample(s *Sample, pcg *rand.PCG, seed uint64, epoch, height, width int) {
 	if a == None {
 		return
 	}
 	pcg.Seed(seed, uint64(epoch)<<32|uint64(uint32(s.Index)))
 	if a == WholePixel {
-		const positions = 2*maxShift + 1
-		s.TX = float32(below(pcg, positions)) - maxShift
-		s.TY = float32(below(pcg, positions)) - maxShift
+		s.TX = float32(below(pcg, 2*(width/shiftShare)+1) - width/shiftShare)
+		s.TY = float32(below(pcg, 2*(height/shiftShare)+1) - height/shiftShare)
 	} else {
-		s.TX = float32(uniform(pcg)*2*maxShift - maxShift)
-		s.TY = float32(uniform(pcg)*2*maxShift - maxShift)
+		maxX, maxY := float64(width)/shiftShare, float64(height)/shiftShare
+		s.TX = float32(uniform(pcg)*2*maxX - maxX)
+		s.TY = float32(uniform(pcg)*2*maxY - maxY)
 	}
 	s.Flip = pcg.Uint64()>>63 == 0
 }

@@ -50,14 +50,15 @@ func (r *reader) read(ctx context.Context, d *Dataset, train, test []file) (err 
 
 // decode reads image files. It leaves out those that cannot be read.
 func (r *reader) decode(ctx context.Context, d *Dataset, files []file) (Images, error) {
-	images, errs := makeImages(len(files)), make([]error, len(files))
+	images, errs := r.makeImages(len(files)), make([]error, len(files))
+	h, w := images.size()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, f := range files {
 		images.Labels[i] = f.class
 		group.Go(func() error {
 			if ctx.Err() == nil {
-				errs[i] = readImage(ctx, images.image(i), f.path)
+				errs[i] = r.readImage(ctx, images.image(i), h, w, f.path)
 			}
 			return ctx.Err()
 		})
@@ -65,7 +66,8 @@ func (r *reader) decode(ctx context.Context, d *Dataset, files []file) (Images, 
 	if err := group.Wait(); err != nil {
 		return Images{}, err
 	}
-	good := Images{images.Pixels[:0], images.Labels[:0]}
+	good := images
+	good.Pixels, good.Labels = images.Pixels[:0], images.Labels[:0]
 	had, left := make([]bool, len(d.Classes)), make([]bool, len(d.Classes))
 	for i, err := range errs {
 		class := files[i].class
@@ -86,8 +88,15 @@ func (r *reader) decode(ctx context.Context, d *Dataset, files []file) (Images, 
 	return good, nil
 }
 
+// makeImages returns n black images of the size of the options.
+func (r *reader) makeImages(n int) Images {
+	images := Images{Labels: make([]int32, n), Height: r.Height, Width: r.Width}
+	images.Pixels = make([]byte, n*images.bytes())
+	return images
+}
+
 // readImage sets dst to the pixels of an image file, resized.
-func readImage(ctx context.Context, dst []byte, path string) error {
+func (r *reader) readImage(ctx context.Context, dst []byte, h, w int, path string) error {
 	f, _, err := infile.Open(path)
 	if err != nil {
 		return err
@@ -101,7 +110,7 @@ func readImage(ctx context.Context, dst []byte, path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	picture.Resize(dst, m, Size, Size)
+	picture.Resize(dst, m, h, w, picture.Fit(r.Resize))
 	return nil
 }
 

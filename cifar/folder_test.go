@@ -86,7 +86,7 @@ func TestOpenOriented(t *testing.T) {
 	var upright []Images
 	for i, label := range d.Train.Labels {
 		if label == 0 {
-			upright = append(upright, Images{d.Train.image(i), nil})
+			upright = append(upright, Images{Pixels: d.Train.image(i)})
 		}
 	}
 	sum := 0

@@ -32,6 +32,10 @@ type Options struct {
 	// a folder for validation or test has them, and without either the share is DefaultVal.
 	Val  float64
 	Seed uint64
+	// Height and Width are the size to which image files are resized, 0 for Size. Resize says how: by
+	// "crop", "pad" or, if it is empty, without regard to their proportions. See nn.Resize.
+	Height, Width int
+	Resize        string
 	// Final leaves Train empty, and prefers a folder for test to one for validation.
 	Final bool
 	// Whole takes all images for Test where neither folder nor Val sets some aside.
@@ -78,6 +82,10 @@ func Open(ctx context.Context, path string, o Options) (*Dataset, error) {
 func (o *Options) forImages(name string) error {
 	if o.Val != 0 && !o.Final {
 		return fmt.Errorf("cifar: %s has images for validation: omit --val, which is for a folder of image files", name)
+	}
+	if h, w := (Images{Height: o.Height, Width: o.Width}).size(); h != Size || w != Size {
+		return fmt.Errorf("cifar: %s has images of %dx%d pixels, not %dx%d: only a folder or a .csv of image files has any size",
+			name, Size, Size, h, w)
 	}
 	return nil
 }

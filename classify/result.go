@@ -38,8 +38,8 @@ func (r Result) Top(n int) []Class { return r.Classes[:min(n, len(r.Classes))] }
 // from any goroutines, are computed together. It stops waiting as soon as ctx is done, and then
 // returns its cause.
 //
-// An image is resized to the model's input without regard to its proportions. Transparent pixels are
-// laid on black. Resizing happens in the goroutine of the caller.
+// An image is resized to the model's input as [Model.Resize] says. Transparent pixels are laid on
+// black. Resizing happens in the goroutine of the caller.
 func (m *Model) Classify(ctx context.Context, images ...image.Image) ([]Result, error) {
 	return m.classify(ctx, len(images), func(i int) ([]float32, error) { return m.Prepare(images[i]) })
 }
@@ -126,7 +126,7 @@ func (m *Model) Prepare(img image.Image) ([]float32, error) {
 	}
 	height, width, channels := m.network.Input[0], m.network.Input[1], m.network.Input[2]
 	pixels := make([]byte, height*width*colour)
-	picture.Resize(pixels, img, height, width)
+	picture.Resize(pixels, img, height, width, picture.Fit(m.network.Resize))
 	if channels == grey {
 		for i := range height * width {
 			r, g, b := uint32(pixels[3*i]), uint32(pixels[3*i+1]), uint32(pixels[3*i+2])

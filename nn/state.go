@@ -420,6 +420,9 @@ func (c *checkpoint) same(net *Network) error {
 		return fmt.Errorf("it is of pixels of mean %v and deviation %v, here they have mean %v and deviation %v",
 			was.Mean, was.Std, now.Mean, now.Std)
 	}
+	if was.Resize != now.Resize {
+		return fmt.Errorf("it is of images resized by %q, not %q", cmp.Or(was.Resize, "squash"), cmp.Or(now.Resize, "squash"))
+	}
 	a, err := json.Marshal(was)
 	if err != nil {
 		return err

@@ -100,7 +100,8 @@ func (e *evaluate) run(*cli.Call) error {
 	}
 	progress := cli.NewProgress(cli.Stderr)
 	d, err := cifar.Open(ctx, e.data, cifar.Options{Progress: progress.Download, SkipBad: e.skipBad, Final: true,
-		Whole: !e.own, Val: e.val, Seed: e.seed})
+		Whole: !e.own, Val: e.val, Seed: e.seed,
+		Height: m.Input()[0], Width: m.Input()[1], Resize: string(m.Resize())})
 	progress.EndBar()
 	if err != nil {
 		return cli.Interruption(ctx, err)

@@ -253,9 +253,44 @@ func undecodable(err error) error {
 	return fmt.Errorf("the image does not decode: %w", infile.Cut(err))
 }
 
+// Fit says how an image of other proportions is brought to a size.
+type Fit string
+
+// The ways to fit.
+const (
+	Squash Fit = ""     // each side by itself
+	Crop   Fit = "crop" // fill the size, and cut the longer side off at both ends
+	Pad    Fit = "pad"  // show all of the image, on black
+)
+
+// apply returns the part of an image of a size that is scaled to a part of the result, whose size is
+// given.
+func (f Fit) apply(from, to image.Point) (src, dst image.Rectangle) {
+	src, dst = image.Rectangle{Max: from}, image.Rectangle{Max: to}
+	wide := from.X*to.Y > from.Y*to.X
+	round := func(a, b, c int) int { return max(1, (2*a*b+c)/(2*c)) } // a·b/c
+	switch {
+	case f == Crop && wide:
+		src = middle(src, round(from.Y, to.X, to.Y), from.Y)
+	case f == Crop:
+		src = middle(src, from.X, round(from.X, to.Y, to.X))
+	case f == Pad && wide:
+		dst = middle(dst, to.X, round(to.X, from.Y, from.X))
+	case f == Pad:
+		dst = middle(dst, round(to.Y, from.X, from.Y), to.Y)
+	}
+	return src, dst
+}
+
+// middle returns the part of a rectangle of that size in its middle.
+func middle(r image.Rectangle, width, height int) image.Rectangle {
+	at := image.Pt((r.Dx()-width)/2, (r.Dy()-height)/2)
+	return image.Rectangle{at, at.Add(image.Pt(width, height))}
+}
+
 // Resize sets dst, (height, width, 3) of red, green and blue, to the image scaled to that size
-// without regard to its proportions (Catmull-Rom). Transparent pixels are laid on black.
-func Resize(dst []byte, m image.Image, height, width int) {
+// (Catmull-Rom). Transparent pixels are laid on black.
+func Resize(dst []byte, m image.Image, height, width int, fit Fit) {
 	o := upright
 	if t, ok := m.(turned); ok {
 		m, o = t.Image, t.orientation
@@ -263,10 +298,12 @@ func Resize(dst []byte, m image.Image, height, width int) {
 	storedWidth, storedHeight := o.size(width, height)
 	small := image.NewRGBA(image.Rect(0, 0, storedWidth, storedHeight))
 	draw.Draw(small, small.Bounds(), image.Black, image.Point{}, draw.Src)
-	if m.Bounds().Size() == small.Bounds().Size() {
-		draw.Draw(small, small.Bounds(), m, m.Bounds().Min, draw.Over)
+	from, to := fit.apply(m.Bounds().Size(), small.Bounds().Size())
+	from = from.Add(m.Bounds().Min)
+	if from.Size() == to.Size() {
+		draw.Draw(small, to, m, from.Min, draw.Over)
 	} else {
-		draw.CatmullRom.Scale(small, small.Bounds(), m, m.Bounds(), draw.Over, nil)
+		draw.CatmullRom.Scale(small, to, m, from, draw.Over, nil)
 	}
 	for i := range height * width {
 		x, y := o.stored(i%width, i/width, storedWidth, storedHeight)

@@ -24,6 +24,7 @@ type Settings struct {
 	Model     string  `json:"model"`
 	BatchNorm bool    `json:"bn"`
 	Dropout   float32 `json:"dropout"`
+	Head      string  `json:"head"` // headFlatten, headGAP, or "" for that of the size
 	Init      string  `json:"init"`
 
 	Pretrained   string `json:"pretrained"` // an absolute path, imageNet, or "" for none
@@ -34,6 +35,8 @@ type Settings struct {
 	ValLimit int                `json:"val-limit"`
 	Val      share              `json:"val"`
 	SkipBad  bool               `json:"skip-bad"`
+	Size     size               `json:"size"`
+	Resize   resize             `json:"resize"`
 	Augment  cifar.Augmentation `json:"augment"`
 	Std      deviations         `json:"std"`
 
@@ -73,6 +76,8 @@ func (s *Settings) Check() error {
 		cli.OneOf("model", s.Model, nn.Names()...),
 		cli.Fraction("dropout", s.Dropout),
 		cli.Of("init", badInit),
+		s.checkHead(),
+		s.checkSize(),
 		cli.AtLeast("limit", s.Limit, 0),
 		cli.AtLeast("val-limit", s.ValLimit, 0),
 		cli.AtLeast("epochs", s.Epochs, 0),
@@ -108,13 +113,14 @@ func (s *Settings) checkSave() error {
 // Network returns the network for classes of these names.
 func (s *Settings) Network(labels []string) (*nn.Network, error) {
 	sequential, err := nn.Named(s.Model, nn.VGGOptions{
-		Input: tensor.Shape{cifar.Size, cifar.Size, cifar.Channels}, Classes: len(labels),
-		BatchNorm: s.BatchNorm, Dropout: s.Dropout, L2: s.WeightDecay})
+		Input: tensor.Shape{s.Size.height(), s.Size.width(), cifar.Channels}, Classes: len(labels),
+		BatchNorm: s.BatchNorm, Dropout: s.Dropout, L2: s.WeightDecay, GlobalPool: s.globalPool()})
 	if err != nil {
 		return nil, err
 	}
 	n := s.normalization()
 	sequential.Labels, sequential.Mean, sequential.Std = labels, n.Mean[:], n.Std[:]
+	sequential.Resize = nn.Resize(s.Resize)
 	return nn.Build(sequential)
 }
 
