@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lamina-go/lamina/internal/freemem"
 	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/internal/picture"
 )
@@ -23,15 +25,28 @@ type reader struct {
 	Options
 	ignored []string // files that are no images by their names
 	bad     []error  // of images that cannot be read
+
+	total int // images to read
+	mutex sync.Mutex
+	done  int // of total, guarded by mutex
 }
 
 // read sets the images of d, upright by their EXIF orientation and resized, and notes which files are
 // left out.
 func (r *reader) read(ctx context.Context, d *Dataset, train, test []file) (err error) {
-	if d.Train, err = r.decode(ctx, d, train); err != nil {
+	trained, tested := first(len(train), r.Limit), first(len(test), r.TestLimit)
+	r.total = trained + tested
+	note, err := r.checkMemory(freemem.Available("/") / 2)
+	if err != nil {
+		return fmt.Errorf("cifar: %s: %w", d.Name, err)
+	}
+	if note != "" && !r.Final {
+		d.Notes = append(d.Notes, note)
+	}
+	if d.Train, err = r.decode(ctx, d, train, trained); err != nil {
 		return err
 	}
-	if d.Test, err = r.decode(ctx, d, test); err != nil {
+	if d.Test, err = r.decode(ctx, d, test, tested); err != nil {
 		return err
 	}
 	if len(r.bad) > 0 {
@@ -48,55 +63,92 @@ func (r *reader) read(ctx context.Context, d *Dataset, train, test []file) (err 
 	return nil
 }
 
-// decode reads image files. It leaves out those that cannot be read.
-func (r *reader) decode(ctx context.Context, d *Dataset, files []file) (Images, error) {
-	images, errs := r.makeImages(len(files)), make([]error, len(files))
+// first returns how many of n images a limit leaves; 0 is none.
+func first(n, limit int) int {
+	if limit > 0 {
+		return min(n, limit)
+	}
+	return n
+}
+
+// checkMemory reports an error if the images take more bytes than the limit, half of what is free: the
+// rest is for the training. If they take much it returns a note that says so.
+func (r *reader) checkMemory(limit int) (note string, err error) {
+	h, w := Images{Height: r.Height, Width: r.Width}.size()
+	const mega, much = 1e6, 100e6
+	need := float64(r.total) * float64(h*w*Channels)
+	text := fmt.Sprintf("%d images of %dx%d pixels take %.0f MB of memory", r.total, h, w, need/mega)
+	switch {
+	case need > float64(limit):
+		return "", fmt.Errorf("%s, and the limit is %.0f MB, half of what is free: "+
+			"choose a smaller --size, or fewer images with --limit", text, float64(limit)/mega)
+	case need > much:
+		return fmt.Sprintf("%s, of at most %.0f MB", text, float64(limit)/mega), nil
+	}
+	return "", nil
+}
+
+// decode reads the first n image files. It leaves out those that cannot be read, and reads others
+// instead.
+func (r *reader) decode(ctx context.Context, d *Dataset, files []file, n int) (Images, error) {
+	images := Images{Labels: make([]int32, 0, n), Height: r.Height, Width: r.Width}
+	each := images.bytes()
 	h, w := images.size()
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i, f := range files {
-		images.Labels[i] = f.class
-		group.Go(func() error {
-			if ctx.Err() == nil {
-				errs[i] = r.readImage(ctx, images.image(i), h, w, f.path)
-			}
-			return ctx.Err()
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return Images{}, err
-	}
-	good := images
-	good.Pixels, good.Labels = images.Pixels[:0], images.Labels[:0]
+	images.Pixels = make([]byte, 0, n*each)
 	had, left := make([]bool, len(d.Classes)), make([]bool, len(d.Classes))
-	for i, err := range errs {
-		class := files[i].class
-		had[class] = true
-		if err != nil {
-			r.bad = append(r.bad, err)
-			continue
+	for images.Len() < n && len(files) > 0 {
+		some := files[:min(n-images.Len(), len(files))]
+		files = files[len(some):]
+		pixels, errs := images.Pixels[len(images.Pixels):][:len(some)*each], make([]error, len(some))
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(runtime.GOMAXPROCS(0))
+		for i, f := range some {
+			group.Go(func() error {
+				if ctx.Err() == nil {
+					errs[i] = readImage(ctx, pixels[i*each:(i+1)*each], h, w, f.path, picture.Fit(r.Resize))
+					r.step()
+				}
+				return ctx.Err()
+			})
 		}
-		good.Pixels = append(good.Pixels, images.image(i)...)
-		good.Labels = append(good.Labels, class)
-		left[class] = true
+		if err := group.Wait(); err != nil {
+			return Images{}, err
+		}
+		for i, err := range errs {
+			class := some[i].class
+			had[class] = true
+			if err != nil {
+				r.bad = append(r.bad, err)
+				continue
+			}
+			images.Pixels = append(images.Pixels, pixels[i*each:(i+1)*each]...)
+			images.Labels = append(images.Labels, class)
+			left[class] = true
+		}
+		if !r.SkipBad {
+			break // the bad ones are an error
+		}
 	}
 	for class, name := range d.Classes {
-		if r.SkipBad && had[class] && !left[class] {
+		if r.SkipBad && len(files) == 0 && had[class] && !left[class] {
 			return Images{}, fmt.Errorf("cifar: %s: the class %s has no images that can be read", d.Name, name)
 		}
 	}
-	return good, nil
+	return images, nil
 }
 
-// makeImages returns n black images of the size of the options.
-func (r *reader) makeImages(n int) Images {
-	images := Images{Labels: make([]int32, n), Height: r.Height, Width: r.Width}
-	images.Pixels = make([]byte, n*images.bytes())
-	return images
+// step reports that an image is read.
+func (r *reader) step() {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.done++
+	if r.Decoded != nil {
+		r.Decoded(min(r.done, r.total), r.total)
+	}
 }
 
 // readImage sets dst to the pixels of an image file, resized.
-func (r *reader) readImage(ctx context.Context, dst []byte, h, w int, path string) error {
+func readImage(ctx context.Context, dst []byte, h, w int, path string, fit picture.Fit) error {
 	f, _, err := infile.Open(path)
 	if err != nil {
 		return err
@@ -110,7 +162,7 @@ func (r *reader) readImage(ctx context.Context, dst []byte, h, w int, path strin
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	picture.Resize(dst, m, h, w, picture.Fit(r.Resize))
+	picture.Resize(dst, m, h, w, fit)
 	return nil
 }
 

@@ -26,7 +26,10 @@ const (
 // Options are how a dataset is read.
 type Options struct {
 	Progress func(done, total int64) // if not nil, called with the bytes downloaded so far and their total
+	Decoded  func(done, total int)   // if not nil, called with how many image files are read, one call at a time
 	SkipBad  bool                    // leave out image files that cannot be read, with a note
+	// Limit and TestLimit are how many images Train and Test have at most; 0 is all.
+	Limit, TestLimit int
 	// Val is the share of the training images of a folder that are for validation instead. Those of
 	// each class are chosen by their contents and Seed, so that equal files stay together. With 0,
 	// a folder for validation or test has them, and without either the share is DefaultVal.
@@ -54,6 +57,18 @@ type Options struct {
 //   - [BuiltIn], which is generated;
 //   - "", the official archive, downloaded to the user's cache folder if it is not there yet.
 func Open(ctx context.Context, path string, o Options) (*Dataset, error) {
+	d, err := open(ctx, path, o)
+	if err != nil {
+		return nil, err
+	}
+	d.Train = d.Train.First(first(d.Train.Len(), o.Limit))
+	d.Test = d.Test.First(first(d.Test.Len(), o.TestLimit))
+	// Half of what was read is garbage, and training needs the memory.
+	debug.FreeOSMemory()
+	return d, nil
+}
+
+func open(ctx context.Context, path string, o Options) (*Dataset, error) {
 	switch path {
 	case BuiltIn:
 		if err := o.forImages(BuiltIn); err != nil {
@@ -72,10 +87,7 @@ func Open(ctx context.Context, path string, o Options) (*Dataset, error) {
 			return nil, err
 		}
 	}
-	d, err := openPath(ctx, path, o)
-	// Half of what was read is garbage, and training needs the memory.
-	debug.FreeOSMemory()
-	return d, err
+	return openPath(ctx, path, o)
 }
 
 // forImages reports options that are for image files alone.

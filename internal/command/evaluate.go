@@ -99,18 +99,15 @@ func (e *evaluate) run(*cli.Call) error {
 		}
 	}
 	progress := cli.NewProgress(cli.Stderr)
-	d, err := cifar.Open(ctx, e.data, cifar.Options{Progress: progress.Download, SkipBad: e.skipBad, Final: true,
+	d, err := cifar.Open(ctx, e.data, cifar.Options{Progress: progress.Download, Decoded: progress.Images, SkipBad: e.skipBad, Final: true,
 		Whole: !e.own, Val: e.val, Seed: e.seed,
-		Height: m.Input()[0], Width: m.Input()[1], Resize: string(m.Resize())})
+		Height: m.Input()[0], Width: m.Input()[1], Resize: string(m.Resize()), TestLimit: e.limit})
 	progress.EndBar()
 	if err != nil {
 		return cli.Interruption(ctx, err)
 	}
 	for _, note := range d.Notes {
 		cli.Stderr.Printf("lamina evaluate: %s\n", note)
-	}
-	if e.limit > 0 {
-		d.Test = d.Test.First(e.limit)
 	}
 	result, err := m.Evaluate(ctx, d)
 	if errors.Is(err, classify.ErrClasses) {
