@@ -1,6 +1,7 @@
 package run_test
 
 import (
+	"bytes"
 	"fmt"
 	"image/color"
 	"os"
@@ -64,6 +65,23 @@ func TestOwnImages(t *testing.T) {
 			"6 images for training, 4 for validation, 2 classes", "train is for training, valid for validation, test for lamina evaluate"},
 		{"Training and Testing", func(dir string) { putOwn(t, 3, dir, "Training"); putOwn(t, 2, dir, "Testing") }, nil,
 			"6 images for training, 4 for validation, 2 classes", "Training is for training, Testing for validation"},
+		{"a class with one image", func(dir string) { putOwn(t, 10, dir); clitest.Put(t, pngOf(t), dir, "lone", "1.png") }, nil,
+			"17 images for training, 4 for validation, 3 classes", "lone: a single image is for training, and validation omits the class"},
+		{"equal images", func(dir string) {
+			putOwn(t, 10, dir)
+			for i := range 9 {
+				clitest.Put(t, pngOf(t), dir, "cat", fmt.Sprintf("copy %d.png", i))
+			}
+		}, nil, "2 classes", "% of each class, for validation"},
+		{"CSV with classes that differ by case", func(dir string) {
+			putOwn(t, 10, dir)
+			putCSV(t, dir)
+			text, err := os.ReadFile(filepath.Join(dir, "labels.csv"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			clitest.Put(t, bytes.ReplaceAll(text, []byte("4.png,dog"), []byte("4.png,Dog")), dir, "labels.csv")
+		}, nil, "3 classes", "the classes Dog and dog differ by case only"},
 		{"CSV", func(dir string) { putOwn(t, 10, dir); putCSV(t, dir) }, nil,
 			"16 images for training, 4 for validation, 2 classes", "no --val: 16 images are for training, and 4, 20 % of each class"},
 	} {
@@ -106,6 +124,7 @@ func TestBadOwnImages(t *testing.T) {
 				clitest.Put(t, []byte("other text of "+class), dir, class, "2.png")
 			}
 		}, []string{"--skip-bad"}, []string{"the class cat has no images that can be read"}},
+		{"a file in train alone", func(dir string) { clitest.Put(t, pngOf(t), dir, "train", "1.png") }, nil, []string{"train has no folders of images, one for each class"}},
 		{"--val beside val", func(dir string) { putOwn(t, 2, dir, "train"); putOwn(t, 2, dir, "val") }, []string{"--val", "0.5"},
 			[]string{"has a folder for validation, val: omit --val"}},
 		{"CSV with an unknown file", func(dir string) { putOwn(t, 10, dir); putCSV(t, dir); os.Remove(filepath.Join(dir, "cat", "3.png")) }, nil,
