@@ -91,7 +91,7 @@ func TestOwnSize(t *testing.T) {
 	}
 	fail(t, 2, []string{"--size 64", "has 40x48"}, "train", "--resume", out, "--size", "64")
 	fail(t, 2, []string{"--resize crop", "has pad"}, "train", "--resume", out, "--resize", "crop")
-	text = succeed(t, "train", "--resume", out, "--epochs", "2")
+	succeed(t, "train", "--resume", out, "--epochs", "2")
 	straight := filepath.Join(t.TempDir(), "straight")
 	flags = append(flags, "--epochs", "2", "--out", straight)
 	succeed(t, flags...)
