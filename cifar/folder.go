@@ -80,6 +80,10 @@ func openImages(ctx context.Context, dir string, o Options) (*Dataset, error) {
 		if test != "" {
 			d.Notes = append(d.Notes, fmt.Sprintf("%s is for lamina evaluate", filepath.Join(dir, test)))
 		}
+		rest := slices.DeleteFunc(folders, func(f string) bool { return train == "" || f == train || f == test })
+		if len(rest) > 0 {
+			d.Notes = append(d.Notes, fmt.Sprintf("%s: ignored: %s", dir, strings.Join(rest, ", ")))
+		}
 		return d, r.divide(ctx, d, files, "no folder for validation")
 	}
 	folder := filepath.Join(dir, measured)

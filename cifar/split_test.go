@@ -134,6 +134,7 @@ func TestOpenTrees(t *testing.T) {
 		{"all three", tree("train", "VAL", "test"), Options{}, 20, 18, "train is for training, VAL for validation, test for lamina evaluate"},
 		{"all three, measured", tree("train", "VAL", "test"), Options{Final: true}, 0, 16, "test is measured"},
 		{"train alone", tree("train"), Options{}, 16, 4, "no folder for validation"},
+		{"train and another", tree("train", "extra"), Options{}, 16, 4, "ignored: extra"},
 	} {
 		d, err := Open(context.Background(), writeFolder(t, test.files), test.options)
 		if err != nil {
