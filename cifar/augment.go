@@ -25,12 +25,9 @@ const (
 	Translate Augmentation = 8
 )
 
-// maxShift is the largest shift in each direction: an eighth of the image. That of Translate is
-// maxTranslation.
-const (
-	maxShift       = Size / 8
-	maxTranslation = 2
-)
+// shiftShare is the part of the image by which it shifts in each direction at most, and
+// maxTranslation the number of pixels of Translate.
+const shiftShare, maxTranslation = 8, 2
 
 const augmentations = "none, whole-pixel, sub-pixel, or alternating-flip and translate, separated by a comma"
 
@@ -84,9 +81,9 @@ type Sample struct {
 	Flip   bool    // mirrored left to right, after the shift
 }
 
-// sample sets the shift and the flip of s. Each seed, epoch and image selects a random stream of
-// its own, so the order of the calls has no influence.
-func (a Augmentation) sample(s *Sample, pcg *rand.PCG, seed uint64, epoch int) {
+// sample sets the shift and the flip of s, of an image of that size. Each seed, epoch and image
+// selects a random stream of its own, so the order of the calls has no influence.
+func (a Augmentation) sample(s *Sample, pcg *rand.PCG, seed uint64, epoch, height, width int) {
 	if a == None {
 		return
 	}
@@ -94,10 +91,11 @@ func (a Augmentation) sample(s *Sample, pcg *rand.PCG, seed uint64, epoch int) {
 	stream(epoch)
 	switch {
 	case a == WholePixel:
-		s.TX, s.TY = float32(wholeShift(pcg, maxShift)), float32(wholeShift(pcg, maxShift))
+		s.TX, s.TY = float32(wholeShift(pcg, width/shiftShare)), float32(wholeShift(pcg, height/shiftShare))
 	case a == SubPixel:
-		s.TX = float32(uniform(pcg)*2*maxShift - maxShift)
-		s.TY = float32(uniform(pcg)*2*maxShift - maxShift)
+		maxX, maxY := float64(width)/shiftShare, float64(height)/shiftShare
+		s.TX = float32(uniform(pcg)*2*maxX - maxX)
+		s.TY = float32(uniform(pcg)*2*maxY - maxY)
 	case a&Translate != 0:
 		s.TX, s.TY = float32(wholeShift(pcg, maxTranslation)), float32(wholeShift(pcg, maxTranslation))
 	}

@@ -3,7 +3,9 @@
 // generates images of shapes from a seed.
 package cifar
 
-// The shape of every image.
+import "cmp"
+
+// The shape of images, unless they are resized from files to another size.
 const (
 	Size       = 32 // height and width in pixels
 	Channels   = 3  // red, green, blue
@@ -12,8 +14,9 @@ const (
 
 // Images are labelled images.
 type Images struct {
-	Pixels []byte  // (N, 32, 32, 3), row-major
-	Labels []int32 // (N,), class numbers from 0
+	Pixels        []byte  // (N, Height, Width, 3), row-major
+	Labels        []int32 // (N,), class numbers from 0
+	Height, Width int     // 0 means Size
 }
 
 // Len returns the number of images.
@@ -22,15 +25,25 @@ func (s Images) Len() int { return len(s.Labels) }
 // First returns the first n images, or all if there are fewer.
 func (s Images) First(n int) Images {
 	n = min(n, s.Len())
-	return Images{s.Pixels[:n*imageBytes], s.Labels[:n]}
+	s.Pixels, s.Labels = s.Pixels[:n*s.bytes()], s.Labels[:n]
+	return s
+}
+
+// size returns the height and the width of an image.
+func (s Images) size() (h, w int) { return cmp.Or(s.Height, Size), cmp.Or(s.Width, Size) }
+
+// bytes returns the number of bytes of an image.
+func (s Images) bytes() int {
+	h, w := s.size()
+	return h * w * Channels
 }
 
 // image returns the pixels of image i.
-func (s Images) image(i int) []byte { return s.Pixels[i*imageBytes : (i+1)*imageBytes] }
+func (s Images) image(i int) []byte { return s.Pixels[i*s.bytes() : (i+1)*s.bytes()] }
 
 // makeImages returns n black images of class 0.
 func makeImages(n int) Images {
-	return Images{make([]byte, n*imageBytes), make([]int32, n)}
+	return Images{Pixels: make([]byte, n*imageBytes), Labels: make([]int32, n)}
 }
 
 // Dataset is a training set and a test set.

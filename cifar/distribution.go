@@ -151,7 +151,7 @@ func join(files []Images) Images {
 	for _, f := range files {
 		n += f.Len()
 	}
-	all := Images{make([]byte, 0, n*imageBytes), make([]int32, 0, n)}
+	all := Images{Pixels: make([]byte, 0, n*imageBytes), Labels: make([]int32, 0, n)}
 	for i, f := range files {
 		all.Pixels = append(all.Pixels, f.Pixels...)
 		all.Labels = append(all.Labels, f.Labels...)

@@ -128,10 +128,10 @@ func TestDownload(t *testing.T) {
 						t.Errorf("error %q does not name %q", err, want)
 					}
 				}
-				if exists(file) {
+				if isFile(file) {
 					t.Error("the file is there in spite of the error")
 				}
-				if test.err == "MD5" && exists(file+".part") {
+				if test.err == "MD5" && isFile(file+".part") {
 					t.Error("the wrong part is still there")
 				}
 				if info, err := os.Stat(file + ".part"); err == nil && info.Size() == 0 {
@@ -145,7 +145,7 @@ func TestDownload(t *testing.T) {
 			if got, _ := os.ReadFile(path); path != file || !bytes.Equal(got, content) {
 				t.Errorf("%s holds %d other bytes", path, len(got))
 			}
-			if exists(file + ".part") {
+			if isFile(file + ".part") {
 				t.Error("the part is still there")
 			}
 			if test.handle != nil && last != a.Size {

@@ -6,135 +6,162 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
-	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/internal/picture"
 )
 
-const (
-	trainFolder = "train"
-	testFolder  = "test"
-)
-
-// validationFolders returns the names for the images by which a model is chosen, the preferred first.
+// The names of the folders for training, for choosing a model, and for measuring it, in any case. The
+// preferred ones are first.
+func trainFolders() []string      { return []string{"train", "training"} }
 func validationFolders() []string { return []string{"validation", "valid", "val"} }
+func testFolders() []string       { return []string{"test", "testing"} }
 
-// openImages reads the image files dir/train/CLASS/* and those of validation or test, upright by
-// their EXIF orientation and resized to 32x32. The classes are the subfolders of train, sorted by
-// name. Images of the classes alternate, so that the first N have all classes.
+// find returns the first of the names that a folder has, as the folder spells it, or "".
+func find(folders, names []string) string {
+	for _, name := range names {
+		if slices.Contains(folders, name) {
+			return name
+		}
+		if i := slices.IndexFunc(folders, func(f string) bool { return strings.EqualFold(f, name) }); i >= 0 {
+			return folders[i]
+		}
+	}
+	return ""
+}
+
+// subfolders returns the names of the folders in dir that are not hidden, sorted.
+func subfolders(dir string) []string {
+	entries, _ := os.ReadDir(dir) // what cannot be read is an error later
+	var names []string
+	for _, e := range entries {
+		if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil && info.IsDir() && !picture.IsHidden(e.Name()) {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// openImages reads the image files of a folder of classes, or of its folders for training,
+// validation and test, each of which has a folder for each class. The classes are the subfolders,
+// sorted by name. Images of the classes alternate, so that the first N have all classes.
 func openImages(ctx context.Context, dir string, o Options) (*Dataset, error) {
+	folders := subfolders(dir)
+	train, validation, test := find(folders, trainFolders()), find(folders, validationFolders()), find(folders, testFolders())
+	if train == "" && (validation != "" || test != "") {
+		train = trainFolders()[0] // whose absence is an error
+	}
+	measured := validation
+	if measured == "" || o.Final && test != "" {
+		measured = test
+	}
+	if o.Val != 0 && validation != "" && !o.Final {
+		return nil, fmt.Errorf("cifar: %s has a folder for validation, %s: omit --val", dir, validation)
+	}
+	if o.Val != 0 && validation == "" && (!o.Final || test == "") {
+		measured = "" // a share of train is
+	}
+	r := reader{Options: o}
 	d := &Dataset{Name: dir}
-	train, test := filepath.Join(dir, trainFolder), filepath.Join(dir, d.chooseSplit(dir, o))
-	f := imageFolders{skipBad: o.SkipBad}
+	root := filepath.Join(dir, train)
 	var err error
-	if d.Classes, err = f.classes(train); err != nil {
+	if d.Classes, err = r.classes(root); err != nil {
 		return nil, err
 	}
-	if len(d.Classes) == 1 {
-		return nil, fmt.Errorf("cifar: %s has one class, %s: a classifier needs two or more", train, d.Classes[0])
+	if err := checkClasses(d, root); err != nil {
+		return nil, err
 	}
-	tested, err := f.classes(test)
+	if measured == "" {
+		files, err := r.list(root, d.Classes, d.Classes)
+		if err != nil {
+			return nil, err
+		}
+		if test != "" {
+			d.Notes = append(d.Notes, fmt.Sprintf("%s is for lamina evaluate", filepath.Join(dir, test)))
+		}
+		rest := slices.DeleteFunc(folders, func(f string) bool { return train == "" || f == train || f == test })
+		if len(rest) > 0 {
+			d.Notes = append(d.Notes, fmt.Sprintf("%s: ignored: %s", dir, strings.Join(rest, ", ")))
+		}
+		return d, r.divide(ctx, d, files, "no folder for validation")
+	}
+	folder := filepath.Join(dir, measured)
+	tested, err := r.classes(folder)
 	if err != nil {
 		return nil, err
 	}
 	for _, class := range tested {
 		if !slices.Contains(d.Classes, class) {
-			return nil, fmt.Errorf("cifar: %s: no such class in %s", filepath.Join(test, class), train)
+			return nil, fmt.Errorf("cifar: %s: no such class in %s", filepath.Join(folder, class), root)
 		}
 	}
-	if d.Train, err = f.readSplit(ctx, train, d.Classes, d.Classes); err != nil {
-		return nil, err
-	}
-	if d.Test, err = f.readSplit(ctx, test, tested, d.Classes); err != nil {
-		return nil, err
-	}
-	if len(f.bad) > 0 {
-		if !o.SkipBad {
-			return nil, fmt.Errorf("cifar: %s: repair or remove %s, or leave %s out with --skip-bad", f.listBad(),
-				them(len(f.bad)), them(len(f.bad)))
+	var files, measuring []file
+	if !o.Final {
+		if files, err = r.list(root, d.Classes, d.Classes); err != nil {
+			return nil, err
 		}
-		d.Notes = append(d.Notes, "left out "+f.listBad())
+	}
+	if measuring, err = r.list(folder, tested, d.Classes); err != nil {
+		return nil, err
+	}
+	if note := use(folders, train, measured, test, o.Final); note != "" {
+		d.Notes = append(d.Notes, dir+": "+note)
 	}
 	if len(tested) < len(d.Classes) {
 		missing := slices.DeleteFunc(slices.Clone(d.Classes),
 			func(class string) bool { return slices.Contains(tested, class) })
-		d.Notes = append(d.Notes, fmt.Sprintf("%s has no images of %s: validation omits them", test,
+		d.Notes = append(d.Notes, fmt.Sprintf("%s has no images of %s: validation omits them", folder,
 			strings.Join(missing, ", ")))
 	}
-	if len(f.ignored) > 0 {
-		d.Notes = append(d.Notes, fmt.Sprintf("ignored %d files, the first %s: only images (%s) in a class folder are used",
-			len(f.ignored), f.ignored[0], strings.Join(picture.Extensions(), ", ")))
-	}
-	return d, nil
+	return d, r.read(ctx, d, files, measuring)
 }
 
-// chooseSplit returns the name of the folder of images to validate or test with. It notes which other
-// folders are ignored.
-func (d *Dataset) chooseSplit(dir string, o Options) string {
-	splits := append(validationFolders(), testFolder)
-	if o.Final {
-		splits = append([]string{testFolder}, validationFolders()...)
-	}
-	isFolder := func(name string) bool {
-		info, err := os.Stat(filepath.Join(dir, name))
-		return err == nil && info.IsDir()
-	}
-	chosen := testFolder
-	if i := slices.IndexFunc(splits, isFolder); i >= 0 {
-		chosen = splits[i]
-	}
-	entries, _ := os.ReadDir(dir) // what cannot be read is an error later
-	var ignored []string
-	for _, e := range entries {
-		if name := e.Name(); name != trainFolder && name != chosen && !picture.IsHidden(name) && isFolder(name) {
-			ignored = append(ignored, name)
+// use says which folders are used for what, in a line. It returns "" where a measurement takes what is
+// plainly for it.
+func use(folders []string, train, measured, test string, final bool) string {
+	var rest []string // of the folders
+	for _, f := range folders {
+		if f != train && f != measured && (f != test || final) {
+			rest = append(rest, f)
 		}
 	}
-	if ignored != nil {
-		d.Notes = append(d.Notes, fmt.Sprintf("%s has folders that are ignored: %s (images of %s are used)", dir,
-			strings.Join(ignored, ", "), strings.Join([]string{trainFolder, chosen}, " and ")))
+	if final && measured == test && rest == nil {
+		return ""
 	}
-	return chosen
+	text := train + " is for training, " + measured + " for validation"
+	if final {
+		text = measured + " is measured"
+	}
+	if !final && test != "" && test != measured {
+		text += ", " + test + " for lamina evaluate"
+	}
+	if rest != nil {
+		text += "; ignored: " + strings.Join(rest, ", ")
+	}
+	return text
 }
 
-// imageFolders collects what is wrong in folders of images.
-type imageFolders struct {
-	skipBad bool
-	ignored []string // files that are no images by their names
-	bad     []error  // of images that cannot be read
-}
-
-// listBad says how many images cannot be read, and which.
-func (f *imageFolders) listBad() string {
-	if len(f.bad) == 1 {
-		return "an image that cannot be read: " + f.bad[0].Error()
+// checkClasses reports an error unless there are two classes or more, and notes names that are the
+// same on some systems.
+func checkClasses(d *Dataset, source string) error {
+	if len(d.Classes) == 1 {
+		return fmt.Errorf("cifar: %s has one class, %s: a classifier needs two or more", source, d.Classes[0])
 	}
-	const most = 20
-	var names []string
-	for _, err := range f.bad[:min(len(f.bad), most)] {
-		names = append(names, err.Error())
+	spelled := map[string]string{}
+	for _, class := range d.Classes {
+		if other, ok := spelled[strings.ToLower(class)]; ok {
+			d.Notes = append(d.Notes, fmt.Sprintf("the classes %s and %s differ by case only, which Windows and macOS ignore: "+
+				"rename one, or join them if they are the same", other, class))
+		}
+		spelled[strings.ToLower(class)] = class
 	}
-	if n := len(f.bad) - most; n > 0 {
-		names = append(names, fmt.Sprintf("and %d more", n))
-	}
-	return fmt.Sprintf("%d images that cannot be read: %s", len(f.bad), strings.Join(names, "; "))
-}
-
-func them(n int) string {
-	if n == 1 {
-		return "it"
-	}
-	return "them"
+	return nil
 }
 
 // classes returns the names of the subfolders of dir, of which there must be one. It ignores other
 // entries.
-func (f *imageFolders) classes(dir string) ([]string, error) {
+func (r *reader) classes(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("cifar: %s does not exist: it must have a folder of images for each class", dir)
@@ -151,7 +178,7 @@ func (f *imageFolders) classes(dir string) ([]string, error) {
 		case err == nil && info.IsDir():
 			names = append(names, e.Name())
 		default:
-			f.ignored = append(f.ignored, path)
+			r.ignored = append(r.ignored, path)
 		}
 	}
 	if names == nil {
@@ -160,89 +187,43 @@ func (f *imageFolders) classes(dir string) ([]string, error) {
 	return names, nil
 }
 
-// readSplit reads the images in the given subfolders of dir. A label is the folder's index in
-// classes. It leaves out images that cannot be read, and ignores other files.
-func (f *imageFolders) readSplit(ctx context.Context, dir string, folders, classes []string) (Images, error) {
-	byClass := make([][]string, len(folders))
-	most := 0
+// list returns the image files in the given subfolders of dir. A class is the folder's index in
+// classes. It ignores other files.
+func (r *reader) list(dir string, folders, classes []string) ([]file, error) {
+	byClass := make([][]file, len(folders))
 	for i, class := range folders {
 		folder := filepath.Join(dir, class)
 		entries, err := os.ReadDir(folder)
 		if err != nil {
-			return Images{}, fmt.Errorf("cifar: %w", err)
+			return nil, fmt.Errorf("cifar: %w", err)
 		}
 		for _, e := range entries {
 			switch path := filepath.Join(folder, e.Name()); {
 			case picture.IsName(path):
-				byClass[i] = append(byClass[i], path)
+				byClass[i] = append(byClass[i], file{path, int32(slices.Index(classes, class))})
 			case !picture.IsHidden(path):
-				f.ignored = append(f.ignored, path)
+				r.ignored = append(r.ignored, path)
 			}
 		}
 		if byClass[i] == nil {
-			return Images{}, fmt.Errorf("cifar: %s has no images (%s)", folder,
+			return nil, fmt.Errorf("cifar: %s has no images (%s): add some, or remove the folder", folder,
 				strings.Join(picture.Extensions(), ", "))
 		}
-		most = max(most, len(byClass[i]))
 	}
-	var files []string
-	var labels []int32
-	for round := range most {
-		for i, class := range folders {
-			if round < len(byClass[i]) {
-				files = append(files, byClass[i][round])
-				labels = append(labels, int32(slices.Index(classes, class)))
-			}
-		}
-	}
-	images, errs := Images{make([]byte, len(files)*imageBytes), labels}, make([]error, len(files))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i, file := range files {
-		group.Go(func() error {
-			if ctx.Err() == nil {
-				errs[i] = readImage(ctx, images.image(i), file)
-			}
-			return ctx.Err()
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return Images{}, err
-	}
-	good := Images{images.Pixels[:0], images.Labels[:0]}
-	left := make([]bool, len(classes))
-	for i, err := range errs {
-		if err != nil {
-			f.bad = append(f.bad, err)
-			continue
-		}
-		good.Pixels = append(good.Pixels, images.image(i)...)
-		good.Labels = append(good.Labels, labels[i])
-		left[labels[i]] = true
-	}
-	for _, class := range folders {
-		if f.skipBad && !left[slices.Index(classes, class)] {
-			return Images{}, fmt.Errorf("cifar: %s has no images that can be read", filepath.Join(dir, class))
-		}
-	}
-	return good, nil
+	return alternate(byClass), nil
 }
 
-// readImage sets dst to the pixels of an image file, resized.
-func readImage(ctx context.Context, dst []byte, file string) error {
-	f, _, err := infile.Open(file)
-	if err != nil {
-		return err
+// alternate joins lists: the first of each, the second of each, and so on.
+func alternate(lists [][]file) (all []file) {
+	for round := 0; ; round++ {
+		before := len(all)
+		for _, list := range lists {
+			if round < len(list) {
+				all = append(all, list[round])
+			}
+		}
+		if len(all) == before {
+			return all
+		}
 	}
-	defer f.Close()
-	p, err := picture.Open(f)
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	m, err := p.Decode(ctx)
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	picture.Resize(dst, m, Size, Size)
-	return nil
 }

@@ -52,9 +52,9 @@ func TestOpenImages(t *testing.T) {
 	}
 	notes := strings.Join(d.Notes, "\n")
 	for _, want := range []string{"test has no images of blue things: validation omits them",
-		"ignored 2 files, the first ", filepath.Join("train", "list.csv")} {
-		if len(d.Notes) != 2 || !strings.Contains(notes, want) {
-			t.Errorf("%q is not in the two notes %q", want, d.Notes)
+		"train is for training, test for validation", "ignored 2 files, the first ", filepath.Join("train", "list.csv")} {
+		if len(d.Notes) != 3 || !strings.Contains(notes, want) {
+			t.Errorf("%q is not in the three notes %q", want, d.Notes)
 		}
 	}
 	for _, images := range []Images{d.Train, d.Test} {
@@ -86,7 +86,7 @@ func TestOpenOriented(t *testing.T) {
 	var upright []Images
 	for i, label := range d.Train.Labels {
 		if label == 0 {
-			upright = append(upright, Images{d.Train.image(i), nil})
+			upright = append(upright, Images{Pixels: d.Train.image(i)})
 		}
 	}
 	sum := 0
@@ -126,8 +126,9 @@ func TestOpenManyBadImages(t *testing.T) {
 		t.Errorf("notes %q", notes)
 	}
 	files = map[string][]byte{"train/a/1.png": nil, "train/b/1.png": files["train/red/1.png"], "test/b/1.png": files["train/red/1.png"]}
-	d, err = Open(context.Background(), writeFolder(t, files), Options{SkipBad: true})
-	checkError(t, d, err, filepath.Join("train", "a")+" has no images that can be read")
+	dir = writeFolder(t, files)
+	d, err = Open(context.Background(), dir, Options{SkipBad: true})
+	checkError(t, d, err, dir, "the class a has no images that can be read")
 }
 
 func TestOpenManyScans(t *testing.T) {
@@ -164,12 +165,12 @@ func TestOpenSplits(t *testing.T) {
 		images int
 		note   string
 	}{
-		{[]string{"val", "test"}, false, 2, "ignored: extra, test (images of train and val are used)"},
-		{[]string{"val", "test"}, true, 4, "ignored: extra, val (images of train and test are used)"},
-		{[]string{"valid"}, false, 2, "ignored: extra (images of train and valid are used)"},
-		{[]string{"validation"}, true, 2, "ignored: extra (images of train and validation are used)"},
-		{[]string{"val", "validation", "test"}, false, 4, "ignored: extra, test, val (images of train and validation are used)"},
-		{[]string{"test"}, false, 2, "ignored: extra (images of train and test are used)"},
+		{[]string{"val", "test"}, false, 2, "train is for training, val for validation, test for lamina evaluate; ignored: extra"},
+		{[]string{"val", "test"}, true, 4, "test is measured; ignored: extra, val"},
+		{[]string{"valid"}, false, 2, "train is for training, valid for validation; ignored: extra"},
+		{[]string{"validation"}, true, 2, "validation is measured; ignored: extra"},
+		{[]string{"val", "validation", "test"}, false, 4, "train is for training, validation for validation, test for lamina evaluate; ignored: extra, val"},
+		{[]string{"test"}, false, 2, "train is for training, test for validation; ignored: extra"},
 	} {
 		d, err := Open(context.Background(), writeFolder(t, both(test.names...)), Options{Final: test.final})
 		if err != nil {
@@ -201,7 +202,7 @@ func TestOpenBadImages(t *testing.T) {
 		{"no images in train", with(imageFiles(t), "train/green/notes.txt", nil), []string{filepath.Join("train", "green") + " has no images"}},
 		{"no images in test", with(trainOnly(), "test/red/notes.txt", nil), []string{filepath.Join("test", "red") + " has no images"}},
 		{"one class", map[string][]byte{"train/red/1.png": picture, "test/red/1.png": picture}, []string{"train has one class, red"}},
-		{"no test", trainOnly(), []string{"test does not exist: it must have a folder of images for each class"}},
+		{"nothing for validation", trainOnly(), []string{"no class has two different images"}},
 		{"no train", map[string][]byte{"test/red/1.png": picture}, []string{"train does not exist: it must have a folder of images for each class"}},
 		{"unknown class", with(imageFiles(t), "test/green/1.png", picture), []string{filepath.Join("test", "green"), "no such class"}},
 		{"text", with(imageFiles(t), "train/red/7.png", []byte("hello")), []string{filepath.Join("red", "7.png"), "not an image"}},

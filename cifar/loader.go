@@ -24,7 +24,10 @@ type Loader struct {
 const inOrder = -1
 
 // Shape returns the height, width and channels of an image.
-func (l *Loader) Shape() (h, w, c int) { return Size, Size, Channels }
+func (l *Loader) Shape() (h, w, c int) {
+	h, w = l.Images.size()
+	return h, w, Channels
+}
 
 // Classes returns the number of classes.
 func (l *Loader) Classes() int { return l.NumClasses }
@@ -47,13 +50,14 @@ func (l *Loader) Plan(epoch int) []Sample {
 	order := rand.New(rand.NewPCG(l.Seed, uint64(epoch)<<32|1<<31))
 	order.Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
 	var pcg rand.PCG
+	h, w := l.Images.size()
 	for i := range plan {
-		l.Augmentation.sample(&plan[i], &pcg, l.Seed, epoch)
+		l.Augmentation.sample(&plan[i], &pcg, l.Seed, epoch, h, w)
 	}
 	return plan
 }
 
-// Batches returns the batches of an epoch: images (n, 32, 32, 3), normalized and augmented, and
+// Batches returns the batches of an epoch: images (n, h, w, 3), normalized and augmented, and
 // their class numbers (n,). A batch has size images, the last one the rest. The iteration starts
 // with batch first, counted from 0. Both slices are valid until the next iteration. A goroutine
 // renders the next batch meanwhile, and ends with the loop.
@@ -63,14 +67,15 @@ func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32]
 		if len(plan) == 0 {
 			return
 		}
-		slots := [2]slot{makeSlot(size), makeSlot(size)} // one fills while the other is read
+		each := l.Images.bytes()
+		slots := [2]slot{makeSlot(size, each), makeSlot(size, each)} // one fills while the other is read
 		tables := l.Normalization.tables()
 		done := make(chan struct{})
 		var group sync.WaitGroup
 		defer group.Wait()
 		defer close(done)
 		group.Go(func() {
-			var scratch [imageBytes]float32
+			scratch := make([]float32, each)
 			b := 0
 			for samples := range slices.Chunk(plan, size) {
 				s := &slots[b%2]
@@ -79,7 +84,7 @@ func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32]
 				case <-done:
 					return
 				}
-				l.render(s, samples, tables, scratch[:])
+				l.render(s, samples, tables, scratch)
 				s.ready <- len(samples)
 				b++
 			}
@@ -87,7 +92,7 @@ func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32]
 		for b := range (len(plan) + size - 1) / size {
 			s := &slots[b%2]
 			n := <-s.ready
-			if !yield(s.images[:n*imageBytes], s.labels[:n]) {
+			if !yield(s.images[:n*each], s.labels[:n]) {
 				return
 			}
 			s.free <- struct{}{}
@@ -128,8 +133,8 @@ func (l *Loader) Samples(epoch, first, size int) iter.Seq2[[]float32, []float32]
 	}
 }
 
-// Stored returns the images as bytes (N, 32, 32, 3), and a table (3, 256) of the normalized value
-// of each byte in each channel. There are no images for a device that would have to Translate them.
+// Stored returns the images as bytes (N, h, w, 3), and a table (3, 256) of the normalized value of
+// each byte in each channel. There are no images for a device that would have to Translate them.
 func (l *Loader) Stored() (pixels []byte, values []float32) {
 	if l.Augmentation&Translate != 0 {
 		return nil, nil
@@ -147,26 +152,29 @@ type slot struct {
 	ready          chan int // the number of images
 }
 
-func makeSlot(size int) slot {
-	s := slot{make([]float32, size*imageBytes), make([]float32, size), make(chan struct{}, 1), make(chan int, 1)}
+// makeSlot returns a slot for size images of so many bytes.
+func makeSlot(size, each int) slot {
+	s := slot{make([]float32, size*each), make([]float32, size), make(chan struct{}, 1), make(chan int, 1)}
 	s.free <- struct{}{}
 	return s
 }
 
 // render sets s to the samples.
 func (l *Loader) render(s *slot, samples []Sample, t *tables, scratch []float32) {
+	each := l.Images.bytes()
+	h, w := l.Images.size()
 	for i, sample := range samples {
 		s.labels[i] = float32(sample.Label)
-		dst, pixels := s.images[i*imageBytes:(i+1)*imageBytes], l.Images.image(int(sample.Index))
+		dst, pixels := s.images[i*each:(i+1)*each], l.Images.image(int(sample.Index))
 		if sample.TX == 0 && sample.TY == 0 && !sample.Flip {
 			t.normalize(dst, pixels)
 			continue
 		}
 		t.normalize(scratch, pixels)
 		if l.Augmentation >= AlternatingFlip {
-			views.Translate(dst, scratch, Size, Size, Channels, int(sample.TX), int(sample.TY), sample.Flip)
+			views.Translate(dst, scratch, h, w, Channels, int(sample.TX), int(sample.TY), sample.Flip)
 			continue
 		}
-		shift(dst, scratch, Size, Size, Channels, float64(sample.TX), float64(sample.TY), sample.Flip)
+		shift(dst, scratch, h, w, Channels, float64(sample.TX), float64(sample.TY), sample.Flip)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 
 	"github.com/lamina-go/lamina/internal/infile"
 )
@@ -25,8 +26,23 @@ const (
 // Options are how a dataset is read.
 type Options struct {
 	Progress func(done, total int64) // if not nil, called with the bytes downloaded so far and their total
+	Decoded  func(done, total int)   // if not nil, called with how many image files are read, one call at a time
 	SkipBad  bool                    // leave out image files that cannot be read, with a note
-	Final    bool                    // of a folder with validation and test images, take those of test
+	// Limit and TestLimit are how many images Train and Test have at most; 0 is all.
+	Limit, TestLimit int
+	// Val is the share of the training images of a folder that are for validation instead. Those of
+	// each class are chosen by their contents and Seed, so that equal files stay together. With 0,
+	// a folder for validation or test has them, and without either the share is DefaultVal.
+	Val  float64
+	Seed uint64
+	// Height and Width are the size to which image files are resized, 0 for Size. Resize says how: by
+	// "crop", "pad" or, if it is empty, without regard to their proportions. See nn.Resize.
+	Height, Width int
+	Resize        string
+	// Final leaves Train empty, and prefers a folder for test to one for validation.
+	Final bool
+	// Whole takes all images for Test where neither folder nor Val sets some aside.
+	Whole bool
 }
 
 // Open reads the dataset at path, which is one of
@@ -34,16 +50,35 @@ type Options struct {
 //   - a folder of the binary files or Python pickles of CIFAR-10 or CIFAR-100 (its fine labels), or
 //     its parent folder;
 //   - the .tar.gz archive of either;
-//   - a folder of image files: train/CLASS/*.png and test/CLASS/*.png, or .jpg, .jpeg, .webp, .gif.
-//     Images in validation/CLASS (or val, valid) are used instead of test unless the options say
-//     otherwise;
+//   - a folder of image files, CLASS/*.png or .jpg, .webp, .gif, .bmp, .tif; or train/CLASS/*.png (or
+//     Training), with validation/CLASS (or val, valid), test/CLASS (or Testing), both or neither.
+//     Images for validation are used instead of those for test unless the options say otherwise;
+//   - a .csv file with a line FILE,LABEL for each image, relative to its folder, and a header or not;
 //   - [BuiltIn], which is generated;
 //   - "", the official archive, downloaded to the user's cache folder if it is not there yet.
 func Open(ctx context.Context, path string, o Options) (*Dataset, error) {
+	d, err := open(ctx, path, o)
+	if err != nil {
+		return nil, err
+	}
+	d.Train = d.Train.First(first(d.Train.Len(), o.Limit))
+	d.Test = d.Test.First(first(d.Test.Len(), o.TestLimit))
+	// Half of what was read is garbage, and training needs the memory.
+	debug.FreeOSMemory()
+	return d, nil
+}
+
+func open(ctx context.Context, path string, o Options) (*Dataset, error) {
 	switch path {
 	case BuiltIn:
+		if err := o.forImages(BuiltIn); err != nil {
+			return nil, err
+		}
 		return Shapes(builtInSeed, builtInTrain, builtInTest), nil
 	case "":
+		if err := o.forImages("CIFAR-10"); err != nil {
+			return nil, err
+		}
 		cache, err := os.UserCacheDir()
 		if err != nil {
 			return nil, fmt.Errorf("cifar: no folder to download CIFAR-10 to: %w: use the built-in data with --data %s", err, BuiltIn)
@@ -52,10 +87,19 @@ func Open(ctx context.Context, path string, o Options) (*Dataset, error) {
 			return nil, err
 		}
 	}
-	d, err := openPath(ctx, path, o)
-	// Half of what was read is garbage, and training needs the memory.
-	debug.FreeOSMemory()
-	return d, err
+	return openPath(ctx, path, o)
+}
+
+// forImages reports options that are for image files alone.
+func (o *Options) forImages(name string) error {
+	if o.Val != 0 && !o.Final {
+		return fmt.Errorf("cifar: %s has images for validation: omit --val, which is for a folder of image files", name)
+	}
+	if h, w := (Images{Height: o.Height, Width: o.Width}).size(); h != Size || w != Size {
+		return fmt.Errorf("cifar: %s has images of %dx%d pixels, not %dx%d: only a folder or a .csv of image files has any size",
+			name, Size, Size, h, w)
+	}
+	return nil
 }
 
 func openPath(ctx context.Context, path string, o Options) (*Dataset, error) {
@@ -69,6 +113,9 @@ func openPath(ctx context.Context, path string, o Options) (*Dataset, error) {
 	if info.IsDir() {
 		return openDir(ctx, path, o)
 	}
+	if strings.EqualFold(filepath.Ext(path), ".csv") {
+		return openCSV(ctx, path, o)
+	}
 	f, size, err := infile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("cifar: %w", err)
@@ -76,7 +123,10 @@ func openPath(ctx context.Context, path string, o Options) (*Dataset, error) {
 	defer f.Close()
 	r := bufio.NewReaderSize(f, 1<<18)
 	if magic, err := r.Peek(2); err != nil || [2]byte(magic) != [2]byte{0x1f, 0x8b} {
-		return nil, fmt.Errorf("cifar: %s is neither a folder nor a .tar.gz archive", path)
+		return nil, fmt.Errorf("cifar: %s is neither a folder nor a .tar.gz archive nor a .csv file", path)
+	}
+	if err := o.forImages(path); err != nil {
+		return nil, err
 	}
 	return readArchive(ctx, path, r, size)
 }
@@ -87,27 +137,28 @@ func openDir(ctx context.Context, dir string, o Options) (*Dataset, error) {
 		for _, folder := range []string{dir, filepath.Join(dir, d.folder)} {
 			for _, name := range d.images {
 				if isFile(filepath.Join(folder, name)) {
+					if err := o.forImages(folder); err != nil {
+						return nil, err
+					}
 					return openFolder(ctx, folder, d)
 				}
 			}
 		}
 	}
-	if exists(filepath.Join(dir, trainFolder)) || exists(filepath.Join(dir, testFolder)) {
-		return openImages(ctx, dir, o)
+	if len(subfolders(dir)) > 0 {
+		d, err := openImages(ctx, dir, o)
+		if err != nil {
+			return nil, err
+		}
+		return d, nil
 	}
 	if _, err := os.ReadDir(dir); err != nil { // it may exist but not be readable
 		return nil, fmt.Errorf("cifar: %w", err)
 	}
-	return nil, fmt.Errorf("cifar: %s has neither the files of CIFAR-10 (data_batch_1.bin …, or data_batch_1 …) nor folders %s and %s with a folder of images for each class",
-		dir, trainFolder, testFolder)
+	return nil, fmt.Errorf("cifar: %s has neither the files of CIFAR-10 (data_batch_1.bin …, or data_batch_1 …) nor folders of images, one for each class, in it or in its folder train", dir)
 }
 
 func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular()
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

@@ -340,6 +340,9 @@ func (m *Model) Labels() []string { return slices.Clone(m.labels) }
 // Input returns the shape (height, width, channels) to which images are brought.
 func (m *Model) Input() tensor.Shape { return slices.Clone(m.network.Input) }
 
+// Resize says how images of other proportions are brought to that shape.
+func (m *Model) Resize() nn.Resize { return m.network.Resize }
+
 // Guessed says what the file does not record.
 func (m *Model) Guessed() Guessed { return m.guessed }
 

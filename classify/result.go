@@ -39,8 +39,8 @@ func (r Result) Top(n int) []Class { return r.Classes[:max(0, min(n, len(r.Class
 // from any goroutines, are computed together. It stops waiting as soon as ctx is done, and then
 // returns its cause.
 //
-// An image is resized to the model's input without regard to its proportions. Transparent pixels are
-// laid on black. Resizing happens in the goroutine of the caller.
+// An image is resized to the model's input as [Model.Resize] says. Transparent pixels are laid on
+// black. Resizing happens in the goroutine of the caller.
 func (m *Model) Classify(ctx context.Context, images ...image.Image) ([]Result, error) {
 	return m.classify(ctx, len(images), func(i int) ([]float32, error) { return m.Prepare(images[i]) })
 }
@@ -102,8 +102,8 @@ func (m *Model) result(probabilities []float32) (Result, error) {
 	return Result{classes}, nil
 }
 
-// Decode decodes a PNG, JPEG, WebP or GIF image as the commands do: upright by its EXIF orientation,
-// and the first frame of an animation. It rejects files that take far more memory or work than their
+// Decode decodes a PNG, JPEG, WebP, GIF, BMP or TIFF image as the commands do: upright by its EXIF
+// orientation, and the first frame of an animation. It rejects files that take far more memory or work than their
 // size justifies, and ends soon after ctx. The file must be at its start.
 func Decode(ctx context.Context, file io.ReadSeeker) (image.Image, error) {
 	p, err := picture.Open(file)
@@ -127,7 +127,7 @@ func (m *Model) Prepare(img image.Image) ([]float32, error) {
 	}
 	height, width, channels := m.network.Input[0], m.network.Input[1], m.network.Input[2]
 	pixels := make([]byte, height*width*colour)
-	picture.Resize(pixels, img, height, width)
+	picture.Resize(pixels, img, height, width, picture.Fit(m.network.Resize))
 	if channels == grey {
 		for i := range height * width {
 			r, g, b := uint32(pixels[3*i]), uint32(pixels[3*i+1]), uint32(pixels[3*i+2])

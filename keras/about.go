@@ -15,16 +15,17 @@ type about struct {
 	Labels []string  `json:"labels,omitempty"`
 	Mean   []float32 `json:"mean,omitempty"`
 	Std    []float32 `json:"std,omitempty"`
+	Resize nn.Resize `json:"resize,omitempty"`
 }
 
-func aboutOf(s *nn.Sequential) about { return about{s.Labels, s.Mean, s.Std} }
+func aboutOf(s *nn.Sequential) about { return about{s.Labels, s.Mean, s.Std, s.Resize} }
 
 func (f *File) readAbout(text []byte, s *nn.Sequential) error {
 	var a about
 	if err := f.budget.JSON(text, &a); err != nil {
 		return fmt.Errorf("the description of the images, %q: %w", aboutKey, err)
 	}
-	s.Labels = a.Labels
+	s.Labels, s.Resize = a.Labels, a.Resize
 	if !s.Raw { // else the layers of the file say more
 		s.Mean, s.Std = a.Mean, a.Std
 	}

@@ -33,7 +33,7 @@ func small() nn.Sequential {
 		nn.Conv2D{Filters: 4, Kernel: 1, L2: 0.001}, nn.BatchNorm{Momentum: 0.9}, nn.ReLU{},
 		nn.Flatten{}, nn.Dense{Name: "input_1", Units: 12}, nn.BatchNorm{Epsilon: 0.01}, nn.ReLU{}, nn.Dropout{Rate: 0.25},
 		nn.Dense{Name: "predictions", Units: 3, L2: 0.5},
-	}, Labels: []string{"cat", "größer", "a b"}, Mean: []float32{123.68, 116.779, 103.939}, Std: []float32{1, 2, 0.5}}
+	}, Labels: []string{"cat", "größer", "a b"}, Mean: []float32{123.68, 116.779, 103.939}, Std: []float32{1, 2, 0.5}, Resize: nn.Crop}
 }
 
 // trained returns the state of a small network after two steps.
@@ -113,8 +113,9 @@ func TestSaved(t *testing.T) {
 			type images struct {
 				Labels    []string
 				Mean, Std []float32
+				Resize    nn.Resize
 			}
-			if diff := cmp.Diff(images{m.Labels, m.Mean, m.Std}, images{got.Labels, got.Mean, got.Std}); diff != "" {
+			if diff := cmp.Diff(images{m.Labels, m.Mean, m.Std, m.Resize}, images{got.Labels, got.Mean, got.Std, got.Resize}); diff != "" {
 				t.Errorf("images (-want +got):\n%s", diff)
 			}
 			if len(summary.Loaded) != len(m.Weights) || len(summary.Ignored)+len(summary.Missing) > 0 {

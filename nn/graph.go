@@ -323,10 +323,13 @@ func (net *Network) takers() [][]int {
 	return takers
 }
 
-// checkImages returns an error unless the labels and the normalization fit the network.
+// checkImages returns an error unless the labels and the preparation of images fit the network.
 func (s *Sequential) checkImages() error {
 	if len(s.Labels) != 0 && len(s.Labels) != s.Classes {
 		return fmt.Errorf("nn: %d labels for %d classes", len(s.Labels), s.Classes)
+	}
+	if !slices.Contains([]Resize{Squash, Crop, Pad}, s.Resize) {
+		return fmt.Errorf("nn: resize %q: want \"crop\", \"pad\", or nothing to squash", s.Resize)
 	}
 	channels := s.Input[2]
 	if len(s.Mean) != len(s.Std) || len(s.Mean) != 0 && len(s.Mean) != channels {

@@ -19,6 +19,7 @@ type sequentialJSON struct {
 	Mean    []float32    `json:"mean,omitempty"`
 	Std     []float32    `json:"std,omitempty"`
 	Raw     bool         `json:"raw,omitempty"`
+	Resize  Resize       `json:"resize,omitempty"`
 }
 
 type layerJSON struct {
@@ -44,7 +45,7 @@ func (s Sequential) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(sequentialJSON{s.Input, s.Classes, layers, s.Output, s.Frozen, s.Labels, s.Mean, s.Std, s.Raw})
+	return json.Marshal(sequentialJSON{s.Input, s.Classes, layers, s.Output, s.Frozen, s.Labels, s.Mean, s.Std, s.Raw, s.Resize})
 }
 
 // UnmarshalJSON decodes what MarshalJSON encoded. It does not check the network; Build does.
@@ -57,7 +58,7 @@ func (s *Sequential) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return err
 	}
-	*s = Sequential{in.Input, in.Classes, layers, in.Output, in.Frozen, in.Labels, in.Mean, in.Std, in.Raw}
+	*s = Sequential{in.Input, in.Classes, layers, in.Output, in.Frozen, in.Labels, in.Mean, in.Std, in.Raw, in.Resize}
 	return nil
 }
 

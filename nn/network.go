@@ -21,7 +21,19 @@ type Sequential struct {
 	Mean, Std []float32
 	// Raw says that the model does the normalization in Keras: its files have a layer for it.
 	Raw bool
+	// Resize says how images of another size are brought to that of the input.
+	Resize Resize
 }
+
+// Resize says how an image of other proportions is brought to the size of a network's input.
+type Resize string
+
+// The ways to resize.
+const (
+	Squash Resize = ""     // each side by itself
+	Crop   Resize = "crop" // fill the size, and cut the longer side off at both ends
+	Pad    Resize = "pad"  // show all of the image, on black
+)
 
 // Output is how logits become the probabilities of the classes.
 type Output string

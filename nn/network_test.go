@@ -121,6 +121,40 @@ func TestVGGOptions(t *testing.T) {
 	}
 }
 
+// The head with a global pool has a size that does not depend on the images'.
+func TestVGGGlobalPool(t *testing.T) {
+	o := cifarVGG()
+	o.GlobalPool = true
+	for _, input := range []tensor.Shape{{32, 32, 3}, {96, 130, 3}} {
+		o.Input = input
+		net := mustVGG(t, "vgg11", o)
+		n := len(net.Table)
+		if w, ok := net.Weight("head/kernel"); !ok || !w.Shape.Equal(tensor.Shape{512, 10}) || w.L2 != o.L2 {
+			t.Errorf("%v: head/kernel: %+v, found %v", input, w, ok)
+		}
+		if a, b, c := net.Table[n-4].Class, net.Table[n-3].Class, net.Table[n-2].Name; a != "GlobalAveragePooling2D" || b != "Dropout" || c != "head" {
+			t.Errorf("%v: the last layers are %s, %s, %s", input, a, b, c)
+		}
+	}
+}
+
+// How images are resized is kept in a file, and must be known.
+func TestResizeText(t *testing.T) {
+	s := Sequential{Input: tensor.Shape{4, 4, 3}, Classes: 2, Layers: []Layer{Flatten{}, Dense{Units: 2}}, Resize: Pad}
+	text, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Sequential
+	if err := json.Unmarshal(text, &got); err != nil || got.Resize != Pad {
+		t.Errorf("%s: resize %q, error %v", text, got.Resize, err)
+	}
+	s.Resize = "stretch"
+	if _, err := Build(s); err == nil || !strings.Contains(err.Error(), `resize "stretch"`) {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestBuildErrors(t *testing.T) {
 	in := tensor.Shape{8, 8, 3}
 	for _, c := range []struct {

@@ -424,6 +424,9 @@ func (c *checkpoint) same(net *Network) error {
 		return fmt.Errorf("it is of a network with other frozen layers: %q, here they are %q", was.Frozen, now.Frozen)
 	}
 	was.Frozen = now.Frozen
+	if was.Resize != now.Resize {
+		return fmt.Errorf("it is of images resized by %q, not %q", cmp.Or(was.Resize, "squash"), cmp.Or(now.Resize, "squash"))
+	}
 	a, err := json.Marshal(was)
 	if err != nil {
 		return err

@@ -38,8 +38,11 @@ type VGGOptions struct {
 	Input     tensor.Shape // of one image: (height, width, channels)
 	Classes   int
 	BatchNorm bool    // after every convolution and dense layer
-	Dropout   float32 // rate, after the two hidden dense layers; 0 leaves the layers out
-	L2        float32 // λ of the penalty on every kernel
+	Dropout   float32 // rate, after the two hidden dense layers, or before the only one; 0 leaves the layers out
+	// GlobalPool makes the head a GlobalAveragePool and one dense layer, for images of any size. Its
+	// size does not grow with theirs.
+	GlobalPool bool
+	L2         float32 // λ of the penalty on every kernel
 }
 
 // VGGNames returns the names that VGG takes.
@@ -51,8 +54,9 @@ func VGGNames() []string {
 	return names
 }
 
-// VGG returns a network of the VGG table with a head for small images: two dense layers of 4096
-// units and one with a unit per class. The error lists the names.
+// VGG returns a network of the VGG table. Its head is for small images: two dense layers of 4096
+// units and one with a unit per class. With GlobalPool it is the mean of each channel and one dense
+// layer. The error lists the names.
 func VGG(name string, o VGGOptions) (Sequential, error) {
 	table := vggTable()
 	i := slices.IndexFunc(table, func(row vggNetwork) bool { return row.name == name })
@@ -75,6 +79,14 @@ func VGG(name string, o VGGOptions) (Sequential, error) {
 				Filters: conv.filters, Kernel: conv.kernel, L2: o.L2}, true)
 		}
 		layers = append(layers, MaxPool{Name: fmt.Sprintf("block%d_pool", b+1)})
+	}
+	if o.GlobalPool {
+		layers = append(layers, GlobalAveragePool{Name: "avg_pool"})
+		if o.Dropout != 0 {
+			layers = append(layers, Dropout{Rate: o.Dropout})
+		}
+		layers = append(layers, Dense{Name: "head", Units: o.Classes, L2: o.L2})
+		return Sequential{Input: o.Input, Classes: o.Classes, Layers: layers}, nil
 	}
 	layers = append(layers, Flatten{Name: "flatten"})
 	// fc_cifa10 and predictions_cifa10 are spelled as in the Keras program that these networks

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/lamina-go/lamina/backend"
+	"github.com/lamina-go/lamina/internal/freemem"
 	"github.com/lamina-go/lamina/ops"
 )
 
@@ -47,7 +48,7 @@ func (b *Backend) available(n int) error {
 		return errClosed
 	}
 	if b.limit == 0 {
-		b.limit = available("/")
+		b.limit = freemem.Available("/")
 	}
 	if free := max(0, b.limit-b.Bytes()); n > free/4 {
 		return fmt.Errorf("cpu: %w: %d MiB more are needed, %d MiB are free", backend.ErrMemory, n>>18, free>>20)

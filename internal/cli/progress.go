@@ -74,6 +74,24 @@ func (p *Progress) Download(done, total int64) {
 	}
 }
 
+// Images shows how many image files of a total are read.
+func (p *Progress) Images(done, total int) {
+	const interval = 100 * time.Millisecond // between updates of the bar
+	switch {
+	case p.terminal && (done == total || time.Since(p.shown) >= interval):
+		if p.bar == nil {
+			p.bar = p.newBar(total, progressbar.OptionSetDescription("images"))
+		}
+		p.bar.Set(done)
+		p.shown = time.Now()
+		if done == total {
+			p.EndBar()
+		}
+	case !p.terminal && time.Since(p.shown) >= lineInterval:
+		p.Line("images", "%d of %d read", done, total)
+	}
+}
+
 // EndBar removes the bar from the terminal.
 func (p *Progress) EndBar() {
 	if p.bar != nil {

@@ -44,6 +44,10 @@ type evaluate struct {
 	confusion string
 	json      bool
 	tta       bool
+
+	val  float64 // of the run whose dataset this is
+	seed uint64
+	own  bool // the dataset is that of the run
 }
 
 func newEvaluate() *evaluate {
@@ -100,16 +104,15 @@ func (e *evaluate) run(*cli.Call) error {
 		}
 	}
 	progress := cli.NewProgress(cli.Stderr)
-	d, err := cifar.Open(ctx, e.data, cifar.Options{Progress: progress.Download, SkipBad: e.skipBad, Final: true})
+	d, err := cifar.Open(ctx, e.data, cifar.Options{Progress: progress.Download, Decoded: progress.Images, SkipBad: e.skipBad, Final: true,
+		Whole: !e.own, Val: e.val, Seed: e.seed,
+		Height: m.Input()[0], Width: m.Input()[1], Resize: string(m.Resize()), TestLimit: e.limit})
 	progress.EndBar()
 	if err != nil {
 		return cli.Interruption(ctx, err)
 	}
 	for _, note := range d.Notes {
 		cli.Stderr.Printf("lamina evaluate: %s\n", note)
-	}
-	if e.limit > 0 {
-		d.Test = d.Test.First(e.limit)
 	}
 	measure := m.Evaluate
 	if e.tta {
@@ -147,24 +150,34 @@ func (e *evaluate) run(*cli.Call) error {
 	return nil
 }
 
-// dataOfRun makes the dataset of a run the default for its model.
+// dataOfRun makes the dataset of a run the default for its model. Of that dataset, the images that
+// trained the model are not measured.
 func (e *evaluate) dataOfRun() error {
-	if _, err := os.Stat(filepath.Join(e.path, run.ConfigName)); err != nil || e.data != "" {
+	if _, err := os.Stat(filepath.Join(e.path, run.ConfigName)); err != nil {
 		return nil // not a run
 	}
 	config, err := run.ReadConfig(e.path)
+	if err != nil && e.data != "" {
+		return nil // it is not needed
+	}
 	if err != nil {
 		return fmt.Errorf("the dataset of the run is unknown: %w, or name a dataset with --data", err)
 	}
 	s := config.Settings
-	if s.Data == "" || s.Data == cifar.BuiltIn {
-		e.data = s.Data
-		return nil
+	if e.data != "" {
+		given, err := filepath.Abs(e.data)
+		e.own = err == nil && given == s.Data
+	} else {
+		if s.Data != "" && s.Data != cifar.BuiltIn {
+			if _, err := os.Stat(s.Data); err != nil {
+				return fmt.Errorf("%s, the dataset of the run: %w: name it with --data", s.Data, infile.Cause(err))
+			}
+		}
+		e.data, e.own, e.skipBad = s.Data, true, e.skipBad || s.SkipBad
 	}
-	if _, err := os.Stat(s.Data); err != nil {
-		return fmt.Errorf("%s, the dataset of the run: %w: name it with --data", s.Data, infile.Cause(err))
+	if e.own {
+		e.val, e.seed = float64(s.Val), s.Seed
 	}
-	e.data, e.skipBad = s.Data, e.skipBad || s.SkipBad
 	return nil
 }
 

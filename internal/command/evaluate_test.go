@@ -119,7 +119,7 @@ func TestBadEvaluation(t *testing.T) {
 		{[]string{"without --data", `"circle"`, `"airplane"`}, []string{classifytest.Run(t)}},
 		{[]string{"3 classes", "10"}, []string{three, "--data", "shapes", "--mean", "0"}},
 		{[]string{"class 0", `"a"`, `"circle"`, "--labels"}, []string{classifytest.Run(t), "--data", "shapes", "--labels", labels}},
-		{[]string{"(32, 32, 3)", "(40, 40, 3)"}, []string{classifytest.Untrained(t, large), "--data", "shapes"}},
+		{[]string{"32x32", "40x40"}, []string{classifytest.Untrained(t, large), "--data", "shapes"}},
 		{[]string{"--confusion", "nowhere/c.png", "name a file", `"" for none`}, []string{classifytest.Run(t), "--data", "shapes", "--confusion", "nowhere/c.png"}},
 	} {
 		t.Run(strings.Join(test.words, " "), func(t *testing.T) {

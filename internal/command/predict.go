@@ -35,7 +35,7 @@ Usage: lamina predict MODEL FILE... [flags]
   lamina predict model.h5 --mean 0 --std 255 cat.png
 
 ` + modelHelp + `
-FILE is a PNG, JPEG, WebP or GIF image (of an animated GIF the first frame), a
+FILE is a PNG, JPEG, WebP, GIF, BMP or TIFF image (the first one of several), a
 folder, searched without following links, or - for standard input. Images are
 turned upright as EXIF says, then resized to the network's input. Transparent
 pixels become black.

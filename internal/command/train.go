@@ -15,7 +15,7 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-const trainUsage = `Train a VGG or a ResNet to classify 32x32 images.
+const trainUsage = `Train a VGG or a ResNet to classify images.
 
 Usage: lamina train [flags]
 
@@ -29,8 +29,8 @@ Usage: lamina train [flags]
   CIFAR-10, downloaded once:
   lamina train --model vgg16 --weight-decay 0.0005
 
-  A folder with train/CLASS/*.png and test/CLASS/*.png:
-  lamina train --data images --limit 5000
+  Your own images, a folder for each class, a fifth of them for validation:
+  lamina train --data photos --val 0.2 --size 96
 
   Resume a run that was stopped:
   lamina train --resume runs/vgg16-20260102-150405

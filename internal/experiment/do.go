@@ -79,7 +79,7 @@ func (p *Plan) Do(ctx context.Context) error {
 func (p *Plan) fetch(ctx context.Context, works []*work) error {
 	progress := cli.NewProgress(cli.Stdout)
 	defer progress.EndBar()
-	if _, err := works[0].settings.Dataset(ctx, progress.Download); err != nil {
+	if _, err := works[0].settings.Dataset(ctx, progress); err != nil {
 		return err
 	}
 	for _, w := range works {

@@ -131,7 +131,7 @@ func TestOrientations(t *testing.T) {
 		m := turned{stored, o}
 		size := m.Bounds().Size()
 		got := make([]byte, 6*3)
-		Resize(got, m, size.Y, size.X)
+		Resize(got, m, size.Y, size.X, Squash)
 		for i, v := range want {
 			x, y := i%size.X, i/size.X
 			if at := m.At(x, y); got[3*i] != v || at != (color.Gray{v}) {

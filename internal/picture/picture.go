@@ -1,5 +1,5 @@
 // Package picture decodes the image files that users give, within limits, and resizes them for a
-// network. It reads PNG, JPEG, WebP and GIF.
+// network. It reads PNG, JPEG, WebP, GIF, BMP and TIFF.
 package picture
 
 import (
@@ -17,7 +17,9 @@ import (
 	"slices"
 	"strings"
 
+	_ "golang.org/x/image/bmp"
 	"golang.org/x/image/draw"
+	"golang.org/x/image/tiff"
 	_ "golang.org/x/image/webp"
 
 	"github.com/lamina-go/lamina/internal/infile"
@@ -37,17 +39,19 @@ const (
 
 // The reasons to reject a file.
 var (
-	ErrFormat       = errors.New("not an image (PNG, JPEG, WebP or GIF)")
+	ErrFormat       = errors.New("not an image (PNG, JPEG, WebP, GIF, BMP or TIFF)")
 	ErrTooLarge     = errors.New("too large")
 	ErrAnimatedWebP = errors.New("an animated WebP: only still images are supported, save a frame as PNG")
 )
 
 // Extensions returns the extensions of the files that [IsName] accepts.
-func Extensions() []string { return []string{".png", ".jpg", ".jpeg", ".webp", ".gif"} }
+func Extensions() []string {
+	return []string{".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+}
 
 // formats returns package image's names of the formats. A program that links other decoders can
 // decode more.
-func formats() []string { return []string{"png", "jpeg", "webp", "gif"} }
+func formats() []string { return []string{"png", "jpeg", "webp", "gif", "bmp", "tiff"} }
 
 // IsName reports whether a file in a folder counts as an image by its name. Hidden files do not,
 // such as the "._" file that macOS leaves beside each file that it copies.
@@ -62,6 +66,7 @@ func IsHidden(path string) bool { return strings.HasPrefix(filepath.Base(path), 
 type Picture struct {
 	Width, Height int // as stored
 	file          io.ReadSeeker
+	format        string
 	orientation   orientation
 }
 
@@ -69,7 +74,7 @@ type Picture struct {
 // [ErrAnimatedWebP], or says how the file is damaged. An image is too large by its size, or by the
 // work or memory that it takes. The file must be at its start and stay open for [Picture.Decode].
 func Open(file io.ReadSeeker) (*Picture, error) {
-	config, format, err := image.DecodeConfig(file)
+	config, format, err := decodeConfig(file)
 	switch {
 	case errors.Is(err, image.ErrFormat), !slices.Contains(formats(), format):
 		return nil, ErrFormat
@@ -81,7 +86,7 @@ func Open(file io.ReadSeeker) (*Picture, error) {
 		return nil, fmt.Errorf("an image of %dx%d pixels is %w: the limit is %d in a row or column and %d million in all",
 			config.Width, config.Height, ErrTooLarge, maxExtent, maxPixels>>20)
 	}
-	p := &Picture{config.Width, config.Height, file, upright}
+	p := &Picture{config.Width, config.Height, file, format, upright}
 	size, err := file.Seek(0, io.SeekEnd)
 	if err != nil {
 		return nil, err
@@ -110,6 +115,16 @@ func Open(file io.ReadSeeker) (*Picture, error) {
 			return nil, err
 		}
 		p.orientation, memory = j.orientation, j.memory(pixels)
+	case "tiff":
+		t := readTIFF(&readerAt{context.Background(), file}, size)
+		blocks, err := t.cost(size)
+		if err != nil {
+			return nil, err
+		}
+		memory += blocks
+		if o := orientation(t.first[tagOrientation]); o >= upright && o <= lastOrientation {
+			p.orientation = o
+		}
 	}
 	if memory > maxMemory+memoryPerByte*size {
 		return nil, fmt.Errorf("an image of %dx%d pixels in %d bytes is %w: it takes %d MB to decode",
@@ -118,7 +133,22 @@ func Open(file io.ReadSeeker) (*Picture, error) {
 	return p, nil
 }
 
-// pixelBytes returns how much memory decoding takes for a pixel of PNG, GIF or WebP at most.
+// decodeConfig is image.DecodeConfig. The directory of a TIFF may be anywhere, and is not read through
+// a buffer of all that is before it.
+func decodeConfig(file io.ReadSeeker) (image.Config, string, error) {
+	var head [4]byte
+	_, err := io.ReadFull(file, head[:])
+	if err == nil && isTIFF(head[:]) {
+		config, err := tiff.DecodeConfig(&readerAt{context.Background(), file})
+		return config, "tiff", err
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return image.Config{}, "", err
+	}
+	return image.DecodeConfig(file)
+}
+
+// pixelBytes returns how much memory decoding takes for a pixel at most, but of JPEG.
 func pixelBytes(m color.Model) int64 {
 	switch m {
 	case color.GrayModel:
@@ -141,14 +171,20 @@ func (p *Picture) Decode(ctx context.Context) (image.Image, error) {
 	if _, err := p.file.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	m, format, err := image.Decode(&cancelReader{ctx, p.file})
+	var m image.Image
+	var err error
+	if p.format == "tiff" {
+		m, err = tiff.Decode(&readerAt{ctx, p.file})
+	} else {
+		m, _, err = image.Decode(&cancelReader{ctx, p.file})
+	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	if err != nil {
 		return nil, undecodable(err)
 	}
-	if format == "webp" {
+	if p.format == "webp" {
 		fullRange(m)
 	}
 	if canvas := image.Rect(0, 0, p.Width, p.Height); m.Bounds() != canvas { // a GIF frame can be smaller
@@ -217,9 +253,44 @@ func undecodable(err error) error {
 	return fmt.Errorf("the image does not decode: %w", infile.Cut(err))
 }
 
+// Fit says how an image of other proportions is brought to a size.
+type Fit string
+
+// The ways to fit.
+const (
+	Squash Fit = ""     // each side by itself
+	Crop   Fit = "crop" // fill the size, and cut the longer side off at both ends
+	Pad    Fit = "pad"  // show all of the image, on black
+)
+
+// apply returns the part of an image of a size that is scaled to a part of the result, whose size is
+// given.
+func (f Fit) apply(from, to image.Point) (src, dst image.Rectangle) {
+	src, dst = image.Rectangle{Max: from}, image.Rectangle{Max: to}
+	wide := from.X*to.Y > from.Y*to.X
+	round := func(a, b, c int) int { return max(1, (2*a*b+c)/(2*c)) } // a·b/c
+	switch {
+	case f == Crop && wide:
+		src = middle(src, round(from.Y, to.X, to.Y), from.Y)
+	case f == Crop:
+		src = middle(src, from.X, round(from.X, to.Y, to.X))
+	case f == Pad && wide:
+		dst = middle(dst, to.X, round(to.X, from.Y, from.X))
+	case f == Pad:
+		dst = middle(dst, round(to.Y, from.X, from.Y), to.Y)
+	}
+	return src, dst
+}
+
+// middle returns the part of a rectangle of that size in its middle.
+func middle(r image.Rectangle, width, height int) image.Rectangle {
+	at := image.Pt((r.Dx()-width)/2, (r.Dy()-height)/2)
+	return image.Rectangle{at, at.Add(image.Pt(width, height))}
+}
+
 // Resize sets dst, (height, width, 3) of red, green and blue, to the image scaled to that size
-// without regard to its proportions (Catmull-Rom). Transparent pixels are laid on black.
-func Resize(dst []byte, m image.Image, height, width int) {
+// (Catmull-Rom). Transparent pixels are laid on black.
+func Resize(dst []byte, m image.Image, height, width int, fit Fit) {
 	o := upright
 	if t, ok := m.(turned); ok {
 		m, o = t.Image, t.orientation
@@ -227,10 +298,12 @@ func Resize(dst []byte, m image.Image, height, width int) {
 	storedWidth, storedHeight := o.size(width, height)
 	small := image.NewRGBA(image.Rect(0, 0, storedWidth, storedHeight))
 	draw.Draw(small, small.Bounds(), image.Black, image.Point{}, draw.Src)
-	if m.Bounds().Size() == small.Bounds().Size() {
-		draw.Draw(small, small.Bounds(), m, m.Bounds().Min, draw.Over)
+	from, to := fit.apply(m.Bounds().Size(), small.Bounds().Size())
+	from = from.Add(m.Bounds().Min)
+	if from.Size() == to.Size() {
+		draw.Draw(small, to, m, from.Min, draw.Over)
 	} else {
-		draw.CatmullRom.Scale(small, small.Bounds(), m, m.Bounds(), draw.Over, nil)
+		draw.CatmullRom.Scale(small, to, m, from, draw.Over, nil)
 	}
 	for i := range height * width {
 		x, y := o.stored(i%width, i/width, storedWidth, storedHeight)

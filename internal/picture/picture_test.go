@@ -26,7 +26,7 @@ func pixels(data []byte, height, width int) ([]byte, error) {
 		return nil, err
 	}
 	dst := make([]byte, height*width*3)
-	Resize(dst, m, height, width)
+	Resize(dst, m, height, width, Squash)
 	return dst, nil
 }
 
@@ -163,7 +163,7 @@ func TestResize(t *testing.T) {
 		}
 	}
 	got := make([]byte, size*size*3)
-	Resize(got, small, size, size)
+	Resize(got, small, size, size, Squash)
 	for i, v := range got {
 		if want := small.Pix[i/3*4+i%3]; v != want {
 			t.Fatalf("32x32: byte %d is %d, want %d", i, v, want)
@@ -177,7 +177,7 @@ func TestResize(t *testing.T) {
 			large.Pix[i] = 255
 		}
 	}
-	Resize(got, large, size, size)
+	Resize(got, large, size, size, Squash)
 	for i, v := range got {
 		want := byte(0)
 		if i/3%size < size/2 {
@@ -189,7 +189,7 @@ func TestResize(t *testing.T) {
 	}
 
 	// What is transparent is black.
-	Resize(got, picturetest.Plain(64, 64, color.NRGBA{255, 100, 50, 51}), size, size)
+	Resize(got, picturetest.Plain(64, 64, color.NRGBA{255, 100, 50, 51}), size, size, Squash)
 	if got[0] != 51 || got[1] != 20 || got[2] != 10 {
 		t.Errorf("a fifth of (255, 100, 50) is %v", got[:3])
 	}

@@ -18,7 +18,10 @@ func (s *Settings) Flags() []cli.Group {
 	network.BoolVar(&s.BatchNorm, "bn", s.BatchNorm,
 		"batch normalization after each layer with weights; --bn=false omits it from a VGG")
 	network.Float32Var(&s.Dropout, "dropout", s.Dropout,
-		"`RATE` dropout after the two hidden dense layers of a VGG, from 0 to below 1")
+		"`RATE` dropout after the two hidden dense layers of a VGG, or before its only one, from 0 to below 1")
+	network.StringVar(&s.Head, "head", s.Head,
+		"`KIND` end of a VGG: flatten, three dense layers; or gap, the mean of each channel and one dense layer "+
+			"(default flatten for 32x32, else gap)")
 	network.StringVar(&s.Init, "init", s.Init,
 		"`NAME` initial weights: he_normal, glorot_uniform, dirac, normal or normal:DEVIATION")
 	network.StringVar(&s.Pretrained, "pretrained", s.Pretrained,
@@ -29,8 +32,13 @@ func (s *Settings) Flags() []cli.Group {
 
 	data := cli.NewGroup("Data")
 	data.StringVar(&s.Data, "data", s.Data,
-		"`PATH` CIFAR-10 or CIFAR-100, binary or Python, as a folder or .tar.gz; a folder of image files, with "+
-			"train and validation or test; or shapes, images generated in memory (default the official archive, downloaded)")
+		"`PATH` CIFAR-10 or CIFAR-100, binary or Python, as a folder or .tar.gz; a folder of image files "+
+			"with a folder for each class, or with such folders in train and in validation or test; a .csv with lines FILE,LABEL; or shapes, images generated in memory (default the official archive, downloaded)")
+	data.TextVar(&s.Val, "val", s.Val,
+		"`SHARE` of the images of each class for validation, chosen by --seed; for a folder that has none set aside, or a .csv (default 0.2)")
+	data.TextVar(&s.Size, "size", s.Size, "`N` height and width to which image files are resized, from 8 to 512, or HEIGHTxWIDTH")
+	data.TextVar(&s.Resize, "resize", s.Resize,
+		"`KIND` squash, ignoring proportions; crop, to the middle of the longer side; or pad, with black")
 	data.BoolVar(&s.SkipBad, "skip-bad", s.SkipBad, "leave out image files of a folder that cannot be read")
 	data.IntVar(&s.Limit, "limit", s.Limit, "`N` train on the first N images only")
 	data.IntVar(&s.ValLimit, "val-limit", s.ValLimit, "`N` validate with the first N images only")

@@ -75,7 +75,7 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 		}
 	}()
 	defer j.Progress.EndBar()
-	data, err := j.Settings.Dataset(ctx, j.Progress.Download)
+	data, err := j.Settings.Dataset(ctx, j.Progress.Progress)
 	if err != nil {
 		return nil, cli.Interruption(ctx, err)
 	}
@@ -222,22 +222,18 @@ func (j *Job) fitting(err error, network *nn.Network, setup nn.Config) error {
 	return fmt.Errorf("%w: not even --batch 1 fits", err)
 }
 
-// Dataset returns the images that the settings name. progress is called during a download.
-func (s *Settings) Dataset(ctx context.Context, progress func(done, total int64)) (*cifar.Dataset, error) {
+// Dataset returns the images that the settings name. It shows its progress, unless that is nil.
+func (s *Settings) Dataset(ctx context.Context, progress *cli.Progress) (*cifar.Dataset, error) {
 	if _, err := os.Stat(s.Data); s.Data != "" && s.Data != cifar.BuiltIn && errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("--data %s does not exist: name the folder or the .tar.gz of a dataset", s.Data)
+		return nil, fmt.Errorf("--data %s does not exist: name the folder, .tar.gz or .csv of a dataset", s.Data)
 	}
-	d, err := cifar.Open(ctx, s.Data, cifar.Options{Progress: progress, SkipBad: s.SkipBad})
-	if err != nil {
-		return nil, err
+	options := cifar.Options{SkipBad: s.SkipBad, Val: float64(s.Val), Seed: s.Seed, Limit: s.Limit, TestLimit: s.ValLimit,
+		Height: s.Size.height(), Width: s.Size.width(), Resize: string(s.Resize)}
+	if progress != nil {
+		options.Progress, options.Decoded = progress.Download, progress.Images
+		defer progress.EndBar()
 	}
-	if s.Limit > 0 {
-		d.Train = d.Train.First(s.Limit)
-	}
-	if s.ValLimit > 0 {
-		d.Test = d.Test.First(s.ValLimit)
-	}
-	return d, nil
+	return cifar.Open(ctx, s.Data, options)
 }
 
 // Summary prints the network's table of layers. It opens the data only where they decide the number

@@ -24,6 +24,7 @@ type Settings struct {
 	Model     string  `json:"model"`
 	BatchNorm bool    `json:"bn"`
 	Dropout   float32 `json:"dropout"`
+	Head      string  `json:"head"` // headFlatten, headGAP, or "" for that of the size
 	Init      string  `json:"init"`
 
 	Pretrained   string `json:"pretrained"` // an absolute path, imageNet, or "" for none
@@ -32,7 +33,10 @@ type Settings struct {
 	Data     string             `json:"data"` // an absolute path, cifar.BuiltIn, or "" for the official archive
 	Limit    int                `json:"limit"`
 	ValLimit int                `json:"val-limit"`
+	Val      share              `json:"val"`
 	SkipBad  bool               `json:"skip-bad"`
+	Size     size               `json:"size"`
+	Resize   resize             `json:"resize"`
 	Augment  cifar.Augmentation `json:"augment"`
 	Mean     means              `json:"mean"`
 	Std      deviations         `json:"std"`
@@ -79,6 +83,8 @@ func (s *Settings) Check() error {
 		cli.OneOf("model", s.Model, nn.Names()...),
 		cli.Fraction("dropout", s.Dropout),
 		cli.Of("init", badInit),
+		s.checkHead(),
+		s.checkSize(),
 		cli.AtLeast("limit", s.Limit, 0),
 		cli.AtLeast("val-limit", s.ValLimit, 0),
 		cli.AtLeast("epochs", s.Epochs, 0),
@@ -128,13 +134,14 @@ func (s *Settings) Network(labels []string) (*nn.Network, error) {
 		penalty = 0
 	}
 	sequential, err := nn.Named(s.Model, nn.VGGOptions{
-		Input: tensor.Shape{cifar.Size, cifar.Size, cifar.Channels}, Classes: len(labels),
-		BatchNorm: s.BatchNorm, Dropout: s.Dropout, L2: penalty})
+		Input: tensor.Shape{s.Size.height(), s.Size.width(), cifar.Channels}, Classes: len(labels),
+		BatchNorm: s.BatchNorm, Dropout: s.Dropout, L2: penalty, GlobalPool: s.globalPool()})
 	if err != nil {
 		return nil, err
 	}
 	n := s.normalization()
 	sequential.Labels, sequential.Mean, sequential.Std = labels, n.Mean[:], n.Std[:]
+	sequential.Resize = nn.Resize(s.Resize)
 	return nn.Build(sequential)
 }
 

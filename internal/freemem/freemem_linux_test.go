@@ -1,4 +1,4 @@
-package cpu
+package freemem
 
 import (
 	"math"
@@ -45,11 +45,11 @@ func TestAvailable(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := available(root); got != c.want {
+		if got := Available(root); got != c.want {
 			t.Errorf("%s: %d bytes, want %d", c.name, got, c.want)
 		}
 	}
-	if got := available("/"); got < 1<<20 {
+	if got := Available("/"); got < 1<<20 {
 		t.Errorf("this machine has %d bytes", got)
 	}
 }

@@ -1,4 +1,4 @@
-package cpu
+package freemem
 
 import (
 	"fmt"
@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// available returns the bytes that the system can give a program before it kills one: available
+// Available returns the bytes that the system can give a program before it kills one: available
 // memory plus free swap, capped by what the limit of each control group of this process leaves. Of
 // that, a sixteenth stays free for batches on their way here and for the garbage collector. What
 // cannot be read is ignored. root is the root of the file system.
-func available(root string) int {
+func Available(root string) int {
 	read := func(elements ...string) string {
 		text, _ := os.ReadFile(filepath.Join(append([]string{root}, elements...)...))
 		return strings.TrimSpace(string(text))

@@ -1,0 +1,2 @@
+// Package freemem says how much memory a program may take.
+package freemem

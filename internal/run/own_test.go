@@ -1,0 +1,141 @@
+package run_test
+
+import (
+	"bytes"
+	"fmt"
+	"image/color"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lamina-go/lamina/internal/clitest"
+	"github.com/lamina-go/lamina/internal/picture/picturetest"
+)
+
+// putOwn writes n different images of each of two classes below a folder.
+func putOwn(t *testing.T, n int, folder ...string) {
+	t.Helper()
+	for class, name := range []string{"cat", "dog"} {
+		for i := range n {
+			image := picturetest.PNG(t, picturetest.Plain(9, 7, color.NRGBA{uint8(200 * class), uint8(i), uint8(len(folder)), 255}))
+			clitest.Put(t, image, filepath.Join(folder...), name, fmt.Sprintf("%d.png", i))
+		}
+	}
+}
+
+// putCSV writes a CSV of the images of putOwn.
+func putCSV(t *testing.T, folder string) {
+	t.Helper()
+	text := "file,label\n"
+	for _, name := range []string{"cat", "dog"} {
+		for i := range 10 {
+			text += fmt.Sprintf("%s/%d.png,%s\n", name, i, name)
+		}
+	}
+	clitest.Put(t, []byte(text), folder, "labels.csv")
+}
+
+// csvIn returns the path of the CSV in a folder, or else that of the folder.
+func csvIn(folder string) string {
+	path := filepath.Join(folder, "labels.csv")
+	if _, err := os.Stat(path); err != nil {
+		return folder
+	}
+	return path
+}
+
+// The usual layouts of own images, each with what is used for what.
+func TestOwnImages(t *testing.T) {
+	clitest.Once(t)
+	for _, test := range []struct {
+		name  string
+		put   func(dir string)
+		flags []string
+		data  string // the counts
+		note  string
+	}{
+		{"one folder", func(dir string) { putOwn(t, 10, dir) }, nil,
+			"16 images for training, 4 for validation, 2 classes", "no folder for validation: 16 images are for training, and 4, 20 % of each class"},
+		{"one folder, --val", func(dir string) { putOwn(t, 10, dir) }, []string{"--val", "0.3"},
+			"14 images for training, 6 for validation, 2 classes", "--val: 14 images are for training, and 6, 30 % of each class"},
+		{"train and val", func(dir string) { putOwn(t, 3, dir, "train"); putOwn(t, 2, dir, "Val") }, nil,
+			"6 images for training, 4 for validation, 2 classes", "train is for training, Val for validation"},
+		{"train, valid and test", func(dir string) { putOwn(t, 3, dir, "train"); putOwn(t, 2, dir, "valid"); putOwn(t, 1, dir, "test") }, nil,
+			"6 images for training, 4 for validation, 2 classes", "train is for training, valid for validation, test for lamina evaluate"},
+		{"Training and Testing", func(dir string) { putOwn(t, 3, dir, "Training"); putOwn(t, 2, dir, "Testing") }, nil,
+			"6 images for training, 4 for validation, 2 classes", "Training is for training, Testing for validation"},
+		{"a class with one image", func(dir string) { putOwn(t, 10, dir); clitest.Put(t, pngOf(t), dir, "lone", "1.png") }, nil,
+			"17 images for training, 4 for validation, 3 classes", "lone: a single image is for training, and validation omits the class"},
+		{"equal images", func(dir string) {
+			putOwn(t, 10, dir)
+			for i := range 9 {
+				clitest.Put(t, pngOf(t), dir, "cat", fmt.Sprintf("copy %d.png", i))
+			}
+		}, nil, "2 classes", "% of each class, for validation"},
+		{"CSV with classes that differ by case", func(dir string) {
+			putOwn(t, 10, dir)
+			putCSV(t, dir)
+			text, err := os.ReadFile(filepath.Join(dir, "labels.csv"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			clitest.Put(t, bytes.ReplaceAll(text, []byte("4.png,dog"), []byte("4.png,Dog")), dir, "labels.csv")
+		}, nil, "3 classes", "the classes Dog and dog differ by case only"},
+		{"CSV", func(dir string) { putOwn(t, 10, dir); putCSV(t, dir) }, nil,
+			"16 images for training, 4 for validation, 2 classes", "no --val: 16 images are for training, and 4, 20 % of each class"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			test.put(dir)
+			dir = csvIn(dir)
+			text := succeed(t, append([]string{"--data", dir, "--model", "resnet20", "--epochs", "0"}, test.flags...)...)
+			for _, want := range []string{test.data, test.note} {
+				if !strings.Contains(text, want) {
+					t.Errorf("%q is not in:\n%s", want, text)
+				}
+			}
+		})
+	}
+}
+
+// What is wrong with own images is said in a sentence before training.
+func TestBadOwnImages(t *testing.T) {
+	clitest.Once(t)
+	for _, test := range []struct {
+		name  string
+		put   func(dir string)
+		flags []string
+		words []string
+	}{
+		{"no class", func(string) {}, nil, []string{"folders of images, one for each class"}},
+		{"images beside each other", func(dir string) { clitest.Put(t, pngOf(t), dir, "1.png") }, nil, []string{"folders of images, one for each class"}},
+		{"one class", func(dir string) { putOwn(t, 2, dir); os.RemoveAll(filepath.Join(dir, "dog")) }, nil, []string{"one class, cat"}},
+		{"one image in each class", func(dir string) { putOwn(t, 1, dir) }, nil, []string{"no class has two different images"}},
+		{"all bad", func(dir string) {
+			for _, class := range []string{"cat", "dog"} {
+				clitest.Put(t, []byte("text of "+class), dir, class, "1.png")
+				clitest.Put(t, []byte("other text of "+class), dir, class, "2.png")
+			}
+		}, nil, []string{"4 images that cannot be read", "--skip-bad"}},
+		{"all bad, left out", func(dir string) {
+			for _, class := range []string{"cat", "dog"} {
+				clitest.Put(t, []byte("text of "+class), dir, class, "1.png")
+				clitest.Put(t, []byte("other text of "+class), dir, class, "2.png")
+			}
+		}, []string{"--skip-bad"}, []string{"the class cat has no images that can be read"}},
+		{"a file in train alone", func(dir string) { clitest.Put(t, pngOf(t), dir, "train", "1.png") }, nil, []string{"train has no folders of images, one for each class"}},
+		{"--val beside val", func(dir string) { putOwn(t, 2, dir, "train"); putOwn(t, 2, dir, "val") }, []string{"--val", "0.5"},
+			[]string{"has a folder for validation, val: omit --val"}},
+		{"CSV with an unknown file", func(dir string) { putOwn(t, 10, dir); putCSV(t, dir); os.Remove(filepath.Join(dir, "cat", "3.png")) }, nil,
+			[]string{"labels.csv: line 5: ", filepath.Join("cat", "3.png"), "correct the path"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			test.put(dir)
+			dir = csvIn(dir)
+			fail(t, 1, test.words, append([]string{"--data", dir, "--model", "resnet20", "--epochs", "0"}, test.flags...)...)
+		})
+	}
+	fail(t, 1, []string{"shapes has images for validation: omit --val"}, "--data", "shapes", "--val", "0.2")
+}
