@@ -412,7 +412,7 @@ func TestGraphErrors(t *testing.T) {
 		{"nil", Sequential{Layers: []Layer{nil}}, "a layer that is nil"},
 		{"from nil", Sequential{Layers: []Layer{From{"input", nil}}}, "a layer that is nil"},
 		{"same name within", Sequential{Layers: []Layer{conv("a"), Residual{Layers: []Layer{conv("a")}}}}, `two layers are named "a"`},
-		{"frozen", Sequential{Frozen: []string{"a", "b"}, Layers: []Layer{conv("a")}}, `no layer "b" to freeze`},
+		{"frozen", Sequential{Frozen: []string{"a", "b"}, Layers: []Layer{conv("a")}}, `no layer and no weight "b" to freeze`},
 		{"output", Sequential{Output: "tanh"}, `output "tanh": want`},
 		{"sigmoid", Sequential{Output: SigmoidOutput}, "gives (2,), want (1,), the logit of class 1"},
 		{"too many weights", Sequential{Layers: slices.Repeat([]Layer{Conv2D{Filters: 1 << 19, Kernel: 1}}, 8)}, "have too many weights"},
