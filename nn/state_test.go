@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -249,6 +250,8 @@ func TestSaveOnFullDisk(t *testing.T) {
 	b := openCPU(t, ops.Generic)
 	c := tinyConfig()
 	c.Checkpoint = filepath.Join(t.TempDir(), "checkpoint.lamina")
+	// The limit is for all files of this process: larger than the log of the tests.
+	c.Settings = map[string]string{"note": strings.Repeat("x", 1<<20)}
 	stopAfter(t, newTinyTrainer(t, b, c), 3)
 	before, err := os.ReadFile(c.Checkpoint)
 	if err != nil {

@@ -39,7 +39,7 @@ func TestPredictBitmaps(t *testing.T) {
 		t.Fatalf("%d files, want 3", len(files))
 	}
 	want := classifytest.Probabilities(t, 3, 4)[0]
-	for _, f := range files { // those that are read at the same time are one batch, and round alike
+	for _, f := range files { // whose rounding depends on how many are classified together
 		classifytest.Check(t, f.Classes, len(f.Classes), want)
 	}
 }
