@@ -16,7 +16,8 @@
 //
 // A wrong shape is a programmer's error and panics with a constant message. What can fail in a
 // sound program (memory, a device) is returned as an error: by constructors at once, by plans
-// through the next Run, Read or Metrics.
+// through the next Run, Read or Metrics. A backend that lacks a kind of plan returns
+// errors.ErrUnsupported.
 //
 // # Goroutines
 //

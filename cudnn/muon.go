@@ -4,11 +4,12 @@ package cudnn
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/lamina-go/lamina/backend"
 )
 
-// Muon returns an error.
+// Muon returns an error, which is errors.ErrUnsupported.
 func (*Backend) Muon(backend.MuonSpec) (backend.Optimizer, error) {
-	return nil, errors.New("cudnn: the optimizer Muon is not supported on cards: train on the CPU, or with SGD")
+	return nil, fmt.Errorf("cudnn: Muon on a card: train on the CPU, or with SGD: %w", errors.ErrUnsupported)
 }

@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -56,6 +57,7 @@ func (s *suite) muonCase(spec backend.MuonSpec) {
 	d, ref := s.device(), s.reference()
 	shape := tensor.Shape{spec.Size}
 	plan, err := d.Muon(spec)
+	skipUnsupported(d, err)
 	p := must(d, plan, err)
 	w, v, g := s.normal(spec.Size, 0.1), make([]float32, spec.Size), s.normal(spec.Size, 1)
 	wt, vt, gt := d.parameter(shape, w), d.parameter(shape, v), d.parameter(shape, g)
@@ -120,4 +122,12 @@ func (s *suite) muonCase(spec backend.MuonSpec) {
 	d.step(backend.StepValues{LearningRate: 1}, func() { p.Penalty(wt) })
 	d.unchanged("w", wt, w)
 	d.unchanged("v", vt, v)
+}
+
+// skipUnsupported skips the test if the backend says that it lacks the plan.
+func skipUnsupported(d *device, err error) {
+	d.t.Helper()
+	if errors.Is(err, errors.ErrUnsupported) {
+		d.t.Skip(err)
+	}
 }
