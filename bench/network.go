@@ -103,7 +103,7 @@ func trainingRate(b backend.Backend, net *nn.Network, batch int, atLeast time.Du
 	data := newSameBatch(net.Input, batch)
 	t, err := nn.NewTrainer(b, net, nn.Config{
 		Data: data, Validation: data, Epochs: 1, Batch: batch,
-		Schedule: nn.Constant(0.01), Momentum: 0.9, Init: nn.HeNormal(),
+		Schedule: nn.Constant(1e-6), Momentum: 0.9, Init: nn.HeNormal(), // no network diverges at this rate
 		OnStep: func(p nn.Progress) {
 			switch elapsed := time.Since(start); {
 			case p.Step < warm:
