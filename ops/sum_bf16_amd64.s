@@ -7,8 +7,8 @@
 // Sums of bf16, of n elements, a multiple of 16, at least 16; Go does the rest. In Go, for each i <
 // n, with the sum in float32:
 //
-//	sumBF16          y[i] = max(floor, a[i] + b[i]), rounded
-//	sumReLUGradBF16  d[i] = dy[i] if !(a[i] + b[i] <= 0), else 0
+//    sumBF16          y[i] = max(floor, a[i] + b[i]), rounded
+//    sumReLUGradBF16  d[i] = dy[i] if !(a[i] + b[i] <= 0), else 0
 //
 // A NaN stays one.
 //
