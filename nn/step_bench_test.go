@@ -16,7 +16,7 @@ func BenchmarkFrozen(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	const batch = 64
+	const batch = 128
 	for _, last := range []string{"", "block4_pool"} {
 		b.Run(fmt.Sprintf("up to %q", last), func(b *testing.B) {
 			input := tensor.Shape{32, 32, 3}
