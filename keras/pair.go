@@ -22,8 +22,8 @@ func isJSON(start []byte) bool {
 
 // weightsBeside returns the path of the weights of a model whose configuration is the file at path:
 // model.weights.h5, model.h5, model_weights.h5 or weights.h5 for model.json, or the only HDF5 file in
-// the folder.
-func weightsBeside(path string) (string, error) {
+// the folder, which is a guess.
+func weightsBeside(path string) (weights string, guess bool, err error) {
 	dir, name := filepath.Split(path)
 	stem := strings.TrimSuffix(name, filepath.Ext(name))
 	var stems []string
@@ -33,14 +33,14 @@ func weightsBeside(path string) (string, error) {
 	for _, s := range stems {
 		for _, ending := range []string{".h5", ".hdf5"} {
 			if info, err := os.Stat(s + ending); err == nil && info.Mode().IsRegular() {
-				return s + ending, nil
+				return s + ending, false, nil
 			}
 		}
 	}
 	var found []string
 	entries, err := os.ReadDir(filepath.Clean(dir + "."))
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	for _, e := range entries {
 		if ending := filepath.Ext(e.Name()); e.Type().IsRegular() && (ending == ".h5" || ending == ".hdf5") {
@@ -48,16 +48,17 @@ func weightsBeside(path string) (string, error) {
 		}
 	}
 	if len(found) != 1 {
-		return "", fmt.Errorf("it is a model's configuration, and its folder has %d .h5 files: put its weights beside it as %s.h5", len(found), stem)
+		return "", false, fmt.Errorf("it is a model's configuration, and its folder has %d .h5 files: "+
+			"put its weights beside it as %s.h5", len(found), stem)
 	}
-	return found[0], nil
+	return found[0], true, nil
 }
 
 // openPair opens the configuration of a model, which config of size bytes has as JSON, and the file
 // of weights beside it.
 func openPair(path string, config io.ReaderAt, size int64) (*File, error) {
 	f := &File{path: path, size: size}
-	beside, err := weightsBeside(path)
+	beside, guess, err := weightsBeside(path)
 	if err != nil {
 		return nil, f.wrap(err)
 	}
@@ -70,6 +71,9 @@ func openPair(path string, config io.ReaderAt, size int64) (*File, error) {
 	if err := f.readPair(io.NewSectionReader(config, 0, size), r, n, beside); err != nil {
 		r.Close()
 		return nil, f.wrap(err)
+	}
+	if guess {
+		f.notes = append(f.notes, fmt.Sprintf("its weights are taken from %s, the only .h5 file beside it", filepath.Base(beside)))
 	}
 	return f, nil
 }

@@ -50,6 +50,9 @@ func TestPair(t *testing.T) {
 			if len(summary.Loaded) != len(m.Weights) || len(summary.Ignored)+len(summary.Missing) > 0 {
 				t.Errorf("%s: summary %+v", name, summary)
 			}
+			if guess := name == "other.h5"; guess != strings.Contains(strings.Join(summary.Notes, "\n"), "taken from other.h5") {
+				t.Errorf("%s: notes %q", name, summary.Notes)
+			}
 			sameWeights(t, got, m)
 		}
 	}
