@@ -16,7 +16,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// Train a small network, save it for Keras, and classify an image with it. README.md shows this code.
+// Train a small network, save it for Keras, and classify an image with it. README.md shows this
+// code.
 func Example() {
 	dir, err := os.MkdirTemp("", "example")
 	check(err)

@@ -208,8 +208,8 @@ type Rows struct{ From, To int }
 func (r Rows) Len() int { return r.To - r.From }
 
 // Dense is a plan made from a DenseSpec. x and dx are (N, In), y and dy (N, Out), w and dw (In,
-// Out), b and db (Out,), or nil without a bias. In a plan with a Slice, w and dw have only its rows,
-// BackwardData leaves the other columns of dx as they are, and db may be nil.
+// Out), b and db (Out,), or nil without a bias. In a plan with a Slice, w and dw have only its
+// rows, BackwardData leaves the other columns of dx as they are, and db may be nil.
 type Dense interface {
 	Forward(y, x, w, b tensor.Tensor)
 	BackwardFilter(dw, db, dy, x tensor.Tensor)
@@ -239,8 +239,8 @@ type BatchNormSpec struct {
 }
 
 // BatchNorm is a plan made from a BatchNormSpec. γ, β and the running statistics are (C,). A nil γ
-// is 1 and a nil β is 0 in all channels; a nil dγ or dβ is not wanted. y and dy have the shape of x,
-// or the pooled one.
+// is 1 and a nil β is 0 in all channels; a nil dγ or dβ is not wanted. y and dy have the shape of
+// x, or the pooled one.
 type BatchNorm interface {
 	// Forward normalizes by the statistics of the batch and updates the running ones.
 	Forward(y, x, gamma, beta, mean, variance tensor.Tensor)

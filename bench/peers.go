@@ -124,7 +124,8 @@ type peer struct {
 	isa               string
 }
 
-// frameworks are the peers that a Python may have. Where PyTorch is installed, Keras does not count.
+// frameworks are the peers that a Python may have. Where PyTorch is installed, Keras does not
+// count.
 var frameworks = []string{"torch", "keras", "onnxruntime", "openvino"}
 
 // runsONNX reports whether the framework runs ONNX models, and so measures inference only.

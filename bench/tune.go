@@ -20,8 +20,8 @@ func openTuned(level ops.Level, o *Options) (*cpu.Backend, error) {
 	return cpu.Open(cpu.Options{Threads: o.Threads, Level: level, BF16: o.Precision == "bf16", Table: table})
 }
 
-// Tune measures each pass of the 3x3 convolutions of stride 1 with every algorithm, prints the times, and
-// stores the fastest. Backends use them for the same shapes and batch from then on.
+// Tune measures each pass of the 3x3 convolutions of stride 1 with every algorithm, prints the
+// times, and stores the fastest. Backends use them for the same shapes and batch from then on.
 func Tune(o *Options, w io.Writer) error {
 	level, err := ops.Best()
 	if err != nil {

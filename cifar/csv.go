@@ -22,7 +22,8 @@ func fileColumns() []string {
 }
 func labelColumns() []string { return []string{"label", "class", "category", "target"} }
 
-// openCSV reads the images that the lines FILE,LABEL of a file name. Paths are relative to its folder.
+// openCSV reads the images that the lines FILE,LABEL of a file name. Paths are relative to its
+// folder.
 func openCSV(ctx context.Context, path string, o Options) (*Dataset, error) {
 	f, _, err := infile.Open(path)
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package cifar provides training and test images, in shuffled and augmented batches. It reads
-// CIFAR-10 and CIFAR-100 in their official forms, downloads CIFAR-10, reads folders of image files, and
-// generates images of shapes from a seed.
+// CIFAR-10 and CIFAR-100 in their official forms, downloads CIFAR-10, reads folders of image files,
+// and generates images of shapes from a seed.
 package cifar
 
 import "cmp"

@@ -31,8 +31,8 @@ type reader struct {
 	done  int // of total, guarded by mutex
 }
 
-// read sets the images of d, upright by their EXIF orientation and resized, and notes which files are
-// left out.
+// read sets the images of d, upright by their EXIF orientation and resized, and notes which files
+// are left out.
 func (r *reader) read(ctx context.Context, d *Dataset, train, test []file) (err error) {
 	trained, tested := first(len(train), r.Limit), first(len(test), r.TestLimit)
 	r.total = trained + tested
@@ -71,8 +71,8 @@ func first(n, limit int) int {
 	return n
 }
 
-// checkMemory reports an error if the images take more bytes than the limit, half of what is free: the
-// rest is for the training. If they take much it returns a note that says so.
+// checkMemory reports an error if the images take more bytes than the limit, half of what is free:
+// the rest is for the training. If they take much it returns a note that says so.
 func (r *reader) checkMemory(limit int) (note string, err error) {
 	h, w := Images{Height: r.Height, Width: r.Width}.size()
 	const mega, much = 1e6, 100e6

@@ -26,8 +26,8 @@ const (
 	maxNameBytes = 1 << 20 // of the names of classes
 )
 
-// distribution is one of the official forms of CIFAR-10 and CIFAR-100: files of training images, one
-// of test images, and one of class names, which may be missing.
+// distribution is one of the official forms of CIFAR-10 and CIFAR-100: files of training images,
+// one of test images, and one of class names, which may be missing.
 type distribution struct {
 	name    string
 	classes int

@@ -12,8 +12,8 @@ import (
 	"github.com/lamina-go/lamina/internal/picture"
 )
 
-// The names of the folders for training, for choosing a model, and for measuring it, in any case. The
-// preferred ones are first.
+// The names of the folders for training, for choosing a model, and for measuring it, in any case.
+// The preferred ones are first.
 func trainFolders() []string      { return []string{"train", "training"} }
 func validationFolders() []string { return []string{"validation", "valid", "val"} }
 func testFolders() []string       { return []string{"test", "testing"} }
@@ -117,8 +117,8 @@ func openImages(ctx context.Context, dir string, o Options) (*Dataset, error) {
 	return d, r.read(ctx, d, files, measuring)
 }
 
-// use says which folders are used for what, in a line. It returns "" where a measurement takes what is
-// plainly for it.
+// use says which folders are used for what, in a line. It returns "" where a measurement takes what
+// is plainly for it.
 func use(folders []string, train, measured, test string, final bool) string {
 	var rest []string // of the folders
 	for _, f := range folders {

@@ -39,8 +39,8 @@ type machine struct {
 	err    error // the first
 }
 
-// opcodeCost is the memory that an opcode takes at most: a value on a stack that grows, and in a list
-// or a memo.
+// opcodeCost is the memory that an opcode takes at most: a value on a stack that grows, and in a
+// list or a memo.
 const opcodeCost = 128
 
 // unpickle returns the value of a pickle. Its values take memory from b.

@@ -20,8 +20,8 @@ import (
 // DefaultVal is the share of the images for validation where none are set aside for it.
 const DefaultVal = 0.2
 
-// divide reads files into the training and the validation images of d, as the options say. reason is
-// that of the default.
+// divide reads files into the training and the validation images of d, as the options say. reason
+// is that of the default.
 func (r *reader) divide(ctx context.Context, d *Dataset, files []file, reason string) error {
 	if r.Whole {
 		d.Notes = append(d.Notes, fmt.Sprintf("%s sets no images aside: all %d are measured", d.Name, len(files)))
@@ -98,8 +98,8 @@ func sumAll(ctx context.Context, files []file) ([]sum, error) {
 }
 
 // choose returns the contents for validation: of each class that share of its different contents,
-// but at least one, and not all. It depends only on the contents and the seed. What is in two classes
-// is not chosen. alone are the classes without any.
+// but at least one, and not all. It depends only on the contents and the seed. What is in two
+// classes is not chosen. alone are the classes without any.
 func choose(files []file, sums []sum, classes int, share float64, seed uint64) (chosen map[sum]bool, alone []int) {
 	classOf := map[sum]int32{}
 	for i, f := range files {

@@ -37,8 +37,8 @@ func which(images Images) []string {
 	return all
 }
 
-// The split depends on the seed and the contents alone, keeps equal files together, and has the share
-// of each class.
+// The split depends on the seed and the contents alone, keeps equal files together, and has the
+// share of each class.
 func TestSplit(t *testing.T) {
 	plain := func(i int) string { return fmt.Sprintf("%03d", i) }
 	open := func(files map[string][]byte, o Options) *Dataset {

@@ -105,8 +105,8 @@ func (b *batcher) run() {
 	}
 }
 
-// gather adds the images of the queue to a batch. With company, or while the caller of the last image
-// adds more, it adds those that arrive within a moment.
+// gather adds the images of the queue to a batch. With company, or while the caller of the last
+// image adds more, it adds those that arrive within a moment.
 func (b *batcher) gather(batch []*request, company bool) []*request {
 	for range min(len(b.queue), b.most-len(batch)) {
 		batch = append(batch, <-b.queue)
@@ -149,8 +149,8 @@ func (b *batcher) classify(batch []*request) {
 	}
 }
 
-// guarded computes the current batch of n images. It turns a panic, which would end the process, into
-// an error.
+// guarded computes the current batch of n images. It turns a panic, which would end the process,
+// into an error.
 func (b *batcher) guarded(n int) (probabilities []float32, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {

@@ -55,8 +55,8 @@ func TestTogether(t *testing.T) {
 	})
 }
 
-// A single image does not wait for others, and several of one caller wait for each other only. After
-// a batch of several, one waits for a moment.
+// A single image does not wait for others, and several of one caller wait for each other only.
+// After a batch of several, one waits for a moment.
 func TestLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBatcher(32, echo)
@@ -94,8 +94,8 @@ func TestLinger(t *testing.T) {
 	})
 }
 
-// A context that ends stops waiting at once, in the batch, in the queue and before the queue. Images
-// for which nobody waits are not computed.
+// A context that ends stops waiting at once, in the batch, in the queue and before the queue.
+// Images for which nobody waits are not computed.
 func TestCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var computed atomic.Int32

@@ -8,11 +8,11 @@
 //	…
 //	fmt.Println(results[0].Label(), results[0].Probability())
 //
-// [OpenFS] opens a model that a program carries with go:embed. Images of any size are resized to the
-// model's input, and their pixels are prepared as in training.
+// [OpenFS] opens a model that a program carries with go:embed. Images of any size are resized to
+// the model's input, and their pixels are prepared as in training.
 //
-// A [Model] is safe for use by any number of goroutines. Images that are classified at the same time
-// are computed together, as one batch, which takes far less time for each.
+// A [Model] is safe for use by any number of goroutines. Images that are classified at the same
+// time are computed together, as one batch, which takes far less time for each.
 package classify
 
 import (
@@ -200,8 +200,8 @@ func (s source) openOn(b backend.Backend, path, file string, o Options) (*Model,
 	return opened, nil
 }
 
-// model reads the model of a file, at path, and what the user should know of it. Of a run whose last
-// checkpoint is damaged it reads the one before.
+// model reads the model of a file, at path, and what the user should know of it. Of a run whose
+// last checkpoint is damaged it reads the one before.
 func (s source) model(b backend.Backend, path, file string) (*nn.Model, []string, error) {
 	m, summary, err := s.read(b, file)
 	if file != path && (errors.Is(err, nn.ErrDamaged) || errors.Is(err, fs.ErrNotExist)) {
@@ -306,8 +306,8 @@ func (m *Model) setPreparation(mean, std []float32) (err error) {
 	return err
 }
 
-// perChannel returns a value for each channel: those given, else those of the model, else the neutral
-// one.
+// perChannel returns a value for each channel: those given, else those of the model, else the
+// neutral one.
 func (m *Model) perChannel(name string, given, own []float32, neutral float32) ([]float32, error) {
 	channels := m.network.Input[2]
 	switch {

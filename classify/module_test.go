@@ -14,8 +14,8 @@ import (
 	"github.com/lamina-go/lamina/internal/classifytest"
 )
 
-// TestOtherModule builds a program in a module of its own, which embeds the small model, and runs its
-// tests with the race detector: see testdata/app.
+// TestOtherModule builds a program in a module of its own, which embeds the small model, and runs
+// its tests with the race detector: see testdata/app.
 func TestOtherModule(t *testing.T) {
 	root, err := filepath.Abs("..")
 	if err != nil {

@@ -35,8 +35,8 @@ func usualPreparations() []Preparation {
 // all returns a value for each channel.
 func all(value float32) []float32 { return []float32{value, value, value} }
 
-// ComparePreparations measures the model with each of the usual preparations on the first limit test
-// images of a dataset, the best first.
+// ComparePreparations measures the model with each of the usual preparations on the first limit
+// test images of a dataset, the best first.
 func (m *Model) ComparePreparations(ctx context.Context, d *cifar.Dataset, limit int) ([]Preparation, error) {
 	part := *d
 	part.Test = d.Test.First(limit)

@@ -35,9 +35,9 @@ func (r Result) Probability() float64 { return r.Classes[0].Probability }
 // returns none if n is negative.
 func (r Result) Top(n int) []Class { return r.Classes[:max(0, min(n, len(r.Classes)))] }
 
-// Classify classifies images and returns a result for each, in their order. Images of several calls,
-// from any goroutines, are computed together. It stops waiting as soon as ctx is done, and then
-// returns its cause.
+// Classify classifies images and returns a result for each, in their order. Images of several
+// calls, from any goroutines, are computed together. It stops waiting as soon as ctx is done, and
+// then returns its cause.
 //
 // An image is resized to the model's input as [Model.Resize] says. Transparent pixels are laid on
 // black. Resizing happens in the goroutine of the caller.
@@ -103,8 +103,8 @@ func (m *Model) result(probabilities []float32) (Result, error) {
 }
 
 // Decode decodes a PNG, JPEG, WebP, GIF, BMP or TIFF image as the commands do: upright by its EXIF
-// orientation, and the first frame of an animation. It rejects files that take far more memory or work than their
-// size justifies, and ends soon after ctx. The file must be at its start.
+// orientation, and the first frame of an animation. It rejects files that take far more memory or
+// work than their size justifies, and ends soon after ctx. The file must be at its start.
 func Decode(ctx context.Context, file io.ReadSeeker) (image.Image, error) {
 	p, err := picture.Open(file)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// postponed is a bias that has not been added to its rows, since a BatchNorm follows. That takes any
-// constant away again, and needs the bias for the running mean only.
+// postponed is a bias that has not been added to its rows, since a BatchNorm follows. That takes
+// any constant away again, and needs the bias for the running mean only.
 type postponed struct {
 	y, bias        C.CUdeviceptr
 	rows, channels int
@@ -51,8 +51,8 @@ func (b *Backend) addPostponed() {
 	b.postponed = b.postponed[:0]
 }
 
-// biasGradient sums dy over the rows, or, before a BatchNorm, sets db to zero. Without a bias, db is
-// 0, and nothing is done.
+// biasGradient sums dy over the rows, or, before a BatchNorm, sets db to zero. Without a bias, db
+// is 0, and nothing is done.
 func (b *Backend) biasGradient(db, dy C.CUdeviceptr, rows, channels int, batchNorm bool) {
 	switch {
 	case db == 0 || b.err != nil:

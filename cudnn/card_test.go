@@ -53,9 +53,9 @@ var cardOptions = map[string]backendtest.Options{
 	"bf16": {Unit: 0x1p-8, Products: 2},
 }
 
-// shared returns what opens a backend for a case of the suite: a scope of one backend. The suite has
-// more than a thousand cases, and to open a card takes some tenths of a second. What it checks of
-// scopes gets a backend of its own.
+// shared returns what opens a backend for a case of the suite: a scope of one backend. The suite
+// has more than a thousand cases, and to open a card takes some tenths of a second. What it checks
+// of scopes gets a backend of its own.
 func shared(t *testing.T, open func(t testing.TB) *Backend) func(t *testing.T) backend.Backend {
 	b := open(t)
 	t.Cleanup(func() { b.Close() })

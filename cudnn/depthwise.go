@@ -13,8 +13,8 @@ import (
 	"github.com/lamina-go/lamina/tensor"
 )
 
-// depthwise is a convolution of each channel by itself, by kernels of this package: cuDNN's are slow
-// in NHWC, and some of its versions have none.
+// depthwise is a convolution of each channel by itself, by kernels of this package: cuDNN's are
+// slow in NHWC, and some of its versions have none.
 type depthwise struct {
 	b             *Backend
 	spec          backend.DepthwiseSpec

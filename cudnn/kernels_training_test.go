@@ -185,8 +185,8 @@ func (m *machine) sgd(size, offset int, ranges []paramRange, nesterov bool) {
 	}
 }
 
-// TestAdamWKernel compares steps with the reference: the roundings of float, of no more than all that
-// is added up.
+// TestAdamWKernel compares steps with the reference: the roundings of float, of no more than all
+// that is added up.
 func TestAdamWKernel(t *testing.T) {
 	each(t, func(m *machine) {
 		for _, spec := range []backend.AdamWSpec{

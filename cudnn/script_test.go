@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// scriptFolder returns a folder with run-on-gpu.sh and stand-ins for the programs that it runs. Each
-// prints its name and arguments. The one called slow then hangs.
+// scriptFolder returns a folder with run-on-gpu.sh and stand-ins for the programs that it runs.
+// Each prints its name and arguments. The one called slow then hangs.
 func scriptFolder(t *testing.T, slow string) (script string, flags []string) {
 	t.Helper()
 	dir := t.TempDir()

@@ -15,7 +15,8 @@ import (
 )
 
 // TestAlgorithms looks at which algorithm is taken: of those that work and fit, the fastest, or the
-// first that is deterministic; each is found once for a shape, and what was measured never again. Measuring searches twice.
+// first that is deterministic; each is found once for a shape, and what was measured never again.
+// Measuring searches twice.
 func TestAlgorithms(t *testing.T) {
 	cache := t.TempDir()
 	t.Setenv("XDG_CACHE_HOME", cache)

@@ -57,8 +57,8 @@ func (l *loss) Backward(dlogits, logits, labels tensor.Tensor) {
 	l.launch("loss_grad", nil, labels, pointer(address(dlogits, l.logits)), pointer(address(logits, l.logits)))
 }
 
-// launch starts a kernel with one block for each image. The labels and weights come between pointers
-// and scratch.
+// launch starts a kernel with one block for each image. The labels and weights come between
+// pointers and scratch.
 func (l *loss) launch(name string, scratch []argument, labels tensor.Tensor, pointers ...argument) {
 	s := &l.spec
 	l.b.eachRow(name, s.N, slices.Concat(pointers,

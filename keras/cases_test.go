@@ -29,8 +29,8 @@ func probe(size int) []float32 {
 }
 
 // cases are the probabilities that models of other versions of Keras give for the probe. They were
-// computed in float64 by NumPy from the weights as h5py reads them, those of Keras 3 by Keras 3.15.1;
-// Keras 2.2.2 with Theano and Keras 2.13.1 agree to 6 digits for their files.
+// computed in float64 by NumPy from the weights as h5py reads them, those of Keras 3 by Keras
+// 3.15.1; Keras 2.2.2 with Theano and Keras 2.13.1 agree to 6 digits for their files.
 var cases = map[string][]float32{
 	// Keras 2.2.2: the configuration is a list.
 	"keras222_list_config.h5": {0.3346142, 0.1376521, 0.06780907, 0.0757139, 0.1187736, 0.05157834, 0.06237158, 0.00775541, 0.02767128, 0.1160604},

@@ -4,6 +4,6 @@
 //
 // [Open] recognizes the format by the file's contents. [OpenModel] creates the model of a file with
 // a whole one; [File.LoadByName] sets weights by layer names, [File.Load] in order. Everything is
-// checked before anything is changed. [Save] writes a model. Package classify classifies images with
-// the models of such files.
+// checked before anything is changed. [Save] writes a model. Package classify classifies images
+// with the models of such files.
 package keras

@@ -16,8 +16,9 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-// TestGoldenModelsKeras saves the models of the reference data and computes with them in Keras 2 and
-// 3. Keras must give the outputs of this program, and the same weights after a step of training.
+// TestGoldenModelsKeras saves the models of the reference data and computes with them in Keras 2
+// and 3. Keras must give the outputs of this program, and the same weights after a step of
+// training.
 func TestGoldenModelsKeras(t *testing.T) {
 	for _, c := range []struct{ variable, ending string }{{"LAMINA_KERAS2", ".h5"}, {"LAMINA_KERAS2", ".keras"}, {"LAMINA_KERAS2", ".weights.h5"},
 		{"LAMINA_KERAS3", ".h5"}, {"LAMINA_KERAS3", ".keras"}, {"LAMINA_KERAS3", ".weights.h5"}} {

@@ -88,8 +88,8 @@ func TestGoldenModels(t *testing.T) {
 	})
 }
 
-// compareLayers compares the layers' output shapes. A network has no layers that do nothing, and its
-// softmax has another name.
+// compareLayers compares the layers' output shapes. A network has no layers that do nothing, and
+// its softmax has another name.
 func (c goldenModel) compareLayers(t *testing.T, m *nn.Model) {
 	t.Helper()
 	rows := map[string]nn.LayerInfo{}

@@ -182,8 +182,8 @@ func (l recordedLoss) Forward(logits, labels tensor.Tensor) {
 	l.Loss.Forward(logits, labels)
 }
 
-// TestGoldenModelsTrain compares the logits, the loss, the gradients, the weights and the statistics
-// of a step.
+// TestGoldenModelsTrain compares the logits, the loss, the gradients, the weights and the
+// statistics of a step.
 func TestGoldenModelsTrain(t *testing.T) {
 	tensors := golden.Read(t, "models.safetensors")
 	onGoldenModels(t, func(t *testing.T, b backend.Backend, name string, c goldenModel, all *goldenModels, path string) {
@@ -255,8 +255,8 @@ func compareScaled(t *testing.T, what string, got, want []float32, tolerance flo
 }
 
 // TestGoldenModelsBF16 compares logits and probabilities in bf16. Each row of a network's table
-// rounds its output, a relative error of 2⁻⁹ at most. How the network amplifies errors shows in what
-// becomes of the outputs in float32 when kernels and images are rounded to bf16.
+// rounds its output, a relative error of 2⁻⁹ at most. How the network amplifies errors shows in
+// what becomes of the outputs in float32 when kernels and images are rounded to bf16.
 func TestGoldenModelsBF16(t *testing.T) {
 	tensors := golden.Read(t, "models.safetensors")
 	half, err := cpu.Open(cpu.Options{BF16: true})

@@ -136,8 +136,8 @@ func flat(nodes []*classNode, prefix string) (layers []layer) {
 	return layers
 }
 
-// named returns the layers of a model by their paths, or by the file's names where it has none, given
-// the file's by class and number, and then those that the model does not have.
+// named returns the layers of a model by their paths, or by the file's names where it has none,
+// given the file's by class and number, and then those that the model does not have.
 func named(m *modelConfig, nodes []*classNode, prefix string) []layer {
 	byKey := map[string]*classNode{}
 	for _, n := range nodes {

@@ -77,9 +77,9 @@ func splitKey(key string) (base string, n int) {
 	return key, 0
 }
 
-// closeGaps numbers the layers of each class from 0 on, in the same order: Keras 2.12 and 2.13 count
-// a layer with weights twice, so conv2d is followed by conv2d_2. Keras 2.14, with the same name of
-// the group, does not.
+// closeGaps numbers the layers of each class from 0 on, in the same order: Keras 2.12 and 2.13
+// count a layer with weights twice, so conv2d is followed by conv2d_2. Keras 2.14, with the same
+// name of the group, does not.
 func closeGaps(nodes []*classNode) {
 	classes := map[string][]*classNode{}
 	for _, n := range nodes {

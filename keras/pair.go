@@ -13,16 +13,16 @@ import (
 	"github.com/lamina-go/lamina/internal/infile"
 )
 
-// isJSON reports whether a file that starts so is JSON. A safetensors file starts with the length of
-// its header, which has zeros at the end.
+// isJSON reports whether a file that starts so is JSON. A safetensors file starts with the length
+// of its header, which has zeros at the end.
 func isJSON(start []byte) bool {
 	text := strings.TrimSpace(string(start[:min(8, len(start))]))
 	return (strings.HasPrefix(text, "{") || strings.HasPrefix(text, `"{`)) && !strings.ContainsRune(text, 0)
 }
 
 // weightsBeside returns the path of the weights of a model whose configuration is the file at path:
-// model.weights.h5, model.h5, model_weights.h5 or weights.h5 for model.json, or the only HDF5 file in
-// the folder, which is a guess.
+// model.weights.h5, model.h5, model_weights.h5 or weights.h5 for model.json, or the only HDF5 file
+// in the folder, which is a guess.
 func weightsBeside(path string) (weights string, guess bool, err error) {
 	dir, name := filepath.Split(path)
 	stem := strings.TrimSuffix(name, filepath.Ext(name))

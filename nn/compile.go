@@ -267,8 +267,8 @@ func (c *compiler) kernel(n node) (tensor.Tensor, error) {
 	return c.backend.Kernel(c.flat(w), w.Offset, w.Shape)
 }
 
-// bias returns the bias of a convolution or a dense layer, nil if there is none, and biasGradient its
-// gradient, nil if it is frozen.
+// bias returns the bias of a convolution or a dense layer, nil if there is none, and biasGradient
+// its gradient, nil if it is frozen.
 func (c *compiler) bias(n node) tensor.Tensor {
 	if len(n.weights) == 1 {
 		return nil

@@ -36,10 +36,10 @@ type Config struct {
 	Settings map[string]string
 
 	// Checkpoint is the file to which the state is saved after the first and the last epoch, when Run
-	// is cancelled and, unless CheckpointEvery is 0, after that time within an epoch. It is saved after
-	// other epochs too, except those within 30 s, or within a shorter CheckpointEvery, of the last time.
-	// The checkpoint before is kept at PreviousCheckpoint, but a file that the trainer has neither saved
-	// nor resumed from is not. If Checkpoint is empty, nothing is saved.
+	// is cancelled and, unless CheckpointEvery is 0, after that time within an epoch. It is saved
+	// after other epochs too, except those within 30 s, or within a shorter CheckpointEvery, of the
+	// last time. The checkpoint before is kept at PreviousCheckpoint, but a file that the trainer has
+	// neither saved nor resumed from is not. If Checkpoint is empty, nothing is saved.
 	Checkpoint      string
 	CheckpointEvery time.Duration
 
@@ -48,8 +48,8 @@ type Config struct {
 	// the device.
 	OnStep    func(Progress)
 	EveryStep bool
-	// OnEpoch, if not nil, is called after each epoch, once it is saved if it is one to save. Its error
-	// ends the run.
+	// OnEpoch, if not nil, is called after each epoch, once it is saved if it is one to save. Its
+	// error ends the run.
 	OnEpoch func(Row) error
 }
 

@@ -21,8 +21,8 @@ type constant struct {
 // copied reports whether the weights of a node are constants.
 func (n node) copied() bool { return len(n.weights) > 0 && n.weights[0].copied }
 
-// makeConstants gives the still nodes weights among the constants. A Dense without a BatchNorm reads
-// those of the model: its kernel may be large, and a copy does not make it faster.
+// makeConstants gives the still nodes weights among the constants. A Dense without a BatchNorm
+// reads those of the model: its kernel may be large, and a copy does not make it faster.
 func (t *Trainer) makeConstants() (err error) {
 	size := 0
 	for i := range t.nodes {
@@ -55,8 +55,8 @@ func (t *Trainer) makeConstants() (err error) {
 	return err
 }
 
-// computeConstants computes the constants from the weights of the model. Plans keep them, so it is an
-// error if they are not those of the first step. The lock is held.
+// computeConstants computes the constants from the weights of the model. Plans keep them, so it is
+// an error if they are not those of the first step. The lock is held.
 func (t *Trainer) computeConstants() error {
 	m := t.Model
 	digest := sha256.New()

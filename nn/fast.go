@@ -12,10 +12,11 @@ const FastName = "fast"
 // WhitenName is the layer of Fast that whitens patches of the images, see Config.Whiten.
 const WhitenName = "whiten"
 
-// Fast returns a small network that learns CIFAR-10 in few epochs (https://arxiv.org/abs/2404.00498):
-// a fixed convolution that whitens patches of 2x2 pixels, and three blocks of two convolutions, of
-// which the first is pooled before its batch normalization. The paper divides the logits by the
-// number of features. Here the kernel of the head includes that.
+// Fast returns a small network that learns CIFAR-10 in few epochs
+// (https://arxiv.org/abs/2404.00498): a fixed convolution that whitens patches of 2x2 pixels, and
+// three blocks of two convolutions, of which the first is pooled before its batch normalization.
+// The paper divides the logits by the number of features. Here the kernel of the head includes
+// that.
 func Fast(o ResNetOptions) Sequential {
 	channels := 0
 	if len(o.Input) == 3 {

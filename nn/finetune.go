@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// NewHead returns the network for other classes: its last Dense and what follows are replaced by the
-// layers of head or, without any, by a Dense named "head". If it has no Dense, its last convolution
-// is replaced, by default by the mean over all pixels and the Dense.
+// NewHead returns the network for other classes: its last Dense and what follows are replaced by
+// the layers of head or, without any, by a Dense named "head". If it has no Dense, its last
+// convolution is replaced, by default by the mean over all pixels and the Dense.
 //
 // Layers of the head should have names that the network lacks. So Config.From leaves them alone.
 func (s Sequential) NewHead(classes int, head ...Layer) (Sequential, error) {
@@ -72,9 +72,9 @@ func (s Sequential) lastWeights() (int, error) {
 	return 0, errors.New("nn: the network has no Dense, nor a convolution at its end, that a new head could replace")
 }
 
-// Freeze adds layers to Frozen: "block1_conv1" is the layer of that name, "block1_*" are those whose
-// names begin so, and "..block4_pool" are all up to that layer. A pattern that matches none is an
-// error.
+// Freeze adds layers to Frozen: "block1_conv1" is the layer of that name, "block1_*" are those
+// whose names begin so, and "..block4_pool" are all up to that layer. A pattern that matches none
+// is an error.
 func (s *Sequential) Freeze(patterns ...string) error {
 	net, err := Build(*s)
 	if err != nil {

@@ -105,8 +105,8 @@ func TestNewHead(t *testing.T) {
 	}
 }
 
-// TestFineTune trains a network with frozen layers from an opened model: bits of frozen layers, running
-// statistics among them, never change, others do, and all start as in the model.
+// TestFineTune trains a network with frozen layers from an opened model: bits of frozen layers,
+// running statistics among them, never change, others do, and all start as in the model.
 func TestFineTune(t *testing.T) {
 	onBackends(t, func(t *testing.T, b backend.Backend) {
 		net := graphs(t)["residual"]

@@ -9,10 +9,10 @@ import (
 // flow says where the values of a network and their gradients lie.
 //
 // In training each value has a tensor. The gradient of a value is the sum of what the backward
-// passes of the nodes that take it compute. They run in the reverse order of the nodes, so the first
-// node that takes a value is the last to read it, and writes its part of the gradient over the
-// value. Nodes before that write theirs to side tensors. An Add computes one gradient for all its
-// inputs, over its own output, which stays there: no node writes a copy.
+// passes of the nodes that take it compute. They run in the reverse order of the nodes, so the
+// first node that takes a value is the last to read it, and writes its part of the gradient over
+// the value. Nodes before that write theirs to side tensors. An Add computes one gradient for all
+// its inputs, over its own output, which stays there: no node writes a copy.
 //
 // A ReLU that alone takes the output of a convolution or a Dense is part of its node, and what is
 // between them has no tensor for long. The derivative of the ReLU depends only on the sign of its
@@ -52,8 +52,8 @@ func (f *flow) wanted(n node, v int) bool {
 // masked reports whether a value is that of a node with a ReLU.
 func (f *flow) masked(nodes []node, v int) bool { return v > 0 && nodes[v-1].masked }
 
-// place assigns side tensors. One is free again once the first node that takes the value has run or, if
-// the value's node has a ReLU, once that has.
+// place assigns side tensors. One is free again once the first node that takes the value has run
+// or, if the value's node has a ReLU, once that has.
 func (f *flow) place(nodes []node) {
 	var sides pool
 	f.side = make([][]int, len(nodes))
@@ -110,8 +110,8 @@ func (f *flow) place(nodes []node) {
 }
 
 // places assigns the values of an inference to buffers, each free again once the last node that
-// takes its value has run. It returns the buffer of each value and the buffers' shapes for one image.
-// Layers in a row use two.
+// takes its value has run. It returns the buffer of each value and the buffers' shapes for one
+// image. Layers in a row use two.
 func places(input tensor.Shape, nodes []node) (of []int, shapes []tensor.Shape) {
 	last := make([]int, len(nodes)+1) // node that takes the value
 	for i, n := range nodes {
@@ -138,8 +138,8 @@ type pool struct {
 	available []int
 }
 
-// take returns a free buffer for a shape: the one that grows least and, of those, is the smallest. If
-// none is free it adds one.
+// take returns a free buffer for a shape: the one that grows least and, of those, is the smallest.
+// If none is free it adds one.
 func (p *pool) take(s tensor.Shape) int {
 	if len(p.available) == 0 {
 		p.shapes = append(p.shapes, s)

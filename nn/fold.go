@@ -162,8 +162,8 @@ func (m *Model) folding(i int) (kernel, bias channelwise, err error) {
 	return channelwise{scale, make([]float64, len(scale))}, channelwise{scale, shift}, nil
 }
 
-// copyWeight copies a weight, changed, to a flat tensor of the backend. It returns the sum of squares
-// of the unchanged weight.
+// copyWeight copies a weight, changed, to a flat tensor of the backend. It returns the sum of
+// squares of the unchanged weight.
 func (m *Model) copyWeight(w Weight, to tensor.Tensor, offset int, change channelwise, buffer []float32) (
 	squares float64, err error) {
 	c := 0

@@ -109,7 +109,8 @@ func TestFolded(t *testing.T) {
 	})
 }
 
-// A predictor that takes the weights of its model answers as one with a copy does, with less memory.
+// A predictor that takes the weights of its model answers as one with a copy does, with less
+// memory.
 func TestIntoPredictor(t *testing.T) {
 	data := tinyData(19)
 	test := func(t *testing.T, b backend.Backend) {

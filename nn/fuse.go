@@ -73,7 +73,8 @@ func (net *Network) nodes(inference bool) []node {
 	return f.nodes
 }
 
-// still reports for each row whether neither it nor any before it, on whose output it depends, trains.
+// still reports for each row whether neither it nor any before it, on whose output it depends,
+// trains.
 func (net *Network) still() []bool {
 	still := make([]bool, len(net.Table))
 	for i, row := range net.Table {

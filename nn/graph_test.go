@@ -103,8 +103,8 @@ func dataFor(net *Network, n int) *Images {
 	return d
 }
 
-// plainly computes a network row by row, without fusion, each with tensors of its own, on a model of
-// the reference backend.
+// plainly computes a network row by row, without fusion, each with tensors of its own, on a model
+// of the reference backend.
 func plainly(t *testing.T, m *Model, pixels []float32, training bool) (logits []float32) {
 	t.Helper()
 	n := len(pixels) / m.Input.Size()
@@ -467,8 +467,8 @@ func TestBuffers(t *testing.T) {
 	}
 }
 
-// With bfloat16 the graphs infer and train nearly alike. A value is rounded by up to 2⁻⁹ of itself, in
-// each of up to 20 layers, which may scale it by a few times.
+// With bfloat16 the graphs infer and train nearly alike. A value is rounded by up to 2⁻⁹ of itself,
+// in each of up to 20 layers, which may scale it by a few times.
 func TestGraphsBF16(t *testing.T) {
 	for name, net := range graphs(t) {
 		t.Run(name, func(t *testing.T) {

@@ -51,8 +51,8 @@ func WriteHistory(w io.Writer, rows []Row) error {
 	return err
 }
 
-// ReadHistory reads what WriteHistory wrote, in this version or one before the added columns. Epochs
-// are in order, from 1, without gaps; no value is negative, no accuracy above 1.
+// ReadHistory reads what WriteHistory wrote, in this version or one before the added columns.
+// Epochs are in order, from 1, without gaps; no value is negative, no accuracy above 1.
 func ReadHistory(r io.Reader) ([]Row, error) {
 	in := csv.NewReader(r)
 	header, err := in.Read()

@@ -41,12 +41,14 @@ func GlorotUniform() Initializer { return Initializer{kind: glorotUniform} }
 // RandomNormal is a normal distribution of mean 0, not truncated.
 func RandomNormal(deviation float64) Initializer { return Initializer{normal, deviation} }
 
-// Dirac lets the first filters of a convolution copy its input channels, one each: their kernels are 1
-// in the centre and 0 elsewhere (https://arxiv.org/abs/1706.00388). Other kernels of convolutions are
-// uniform within ±sqrt(1/fan_in). Those of Dense layers are uniform with a deviation of 1/fan_in.
+// Dirac lets the first filters of a convolution copy its input channels, one each: their kernels
+// are 1 in the centre and 0 elsewhere (https://arxiv.org/abs/1706.00388). Other kernels of
+// convolutions are uniform within ±sqrt(1/fan_in). Those of Dense layers are uniform with a
+// deviation of 1/fan_in.
 func Dirac() Initializer { return Initializer{kind: dirac} }
 
-// ParseInit reads "he_normal", "glorot_uniform", "dirac", "normal" (deviation 0.05) or "normal:0.01".
+// ParseInit reads "he_normal", "glorot_uniform", "dirac", "normal" (deviation 0.05) or
+// "normal:0.01".
 func ParseInit(text string) (Initializer, error) {
 	switch text {
 	case "he_normal":

@@ -182,7 +182,8 @@ type From struct {
 }
 
 // Residual is the sum of what Layers and Shortcut make of its input. An empty Shortcut is the input
-// itself. A Residual is not a layer of the built network: its layers and an Add, with its Name, are.
+// itself. A Residual is not a layer of the built network: its layers and an Add, with its Name,
+// are.
 type Residual struct {
 	Name             string
 	Layers, Shortcut []Layer

@@ -2,8 +2,8 @@ package nn
 
 import "github.com/lamina-go/lamina/tensor"
 
-// Sequential is a network as data: a sequence of layers. Each takes the output of the one before it,
-// except where From, Add, Concatenate or Residual says otherwise.
+// Sequential is a network as data: a sequence of layers. Each takes the output of the one before
+// it, except where From, Add, Concatenate or Residual says otherwise.
 type Sequential struct {
 	Input   tensor.Shape // of one image: (height, width, channels)
 	Classes int

@@ -37,10 +37,10 @@ type AdamW struct {
 	WeightDecay float32
 }
 
-// Muon makes the updates of convolutions' kernels orthogonal (https://kellerjordan.github.io/posts/muon),
-// by the learning rate of Config.Schedule, and keeps the kernels at a norm of √filters. Other
-// parameters, and the kernels of DepthwiseConv2D, have SGD with Nesterov momentum and Rates of their
-// own. Layers have no L2 penalties.
+// Muon makes the updates of convolutions' kernels orthogonal
+// (https://kellerjordan.github.io/posts/muon), by the learning rate of Config.Schedule, and keeps
+// the kernels at a norm of √filters. Other parameters, and the kernels of DepthwiseConv2D, have SGD
+// with Nesterov momentum and Rates of their own. Layers have no L2 penalties.
 type Muon struct {
 	Momentum   float32 // of the kernels, Nesterov's
 	Iterations int     // of Newton and Schulz; 0 means 3

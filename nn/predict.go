@@ -67,8 +67,8 @@ func (m *Model) NewPredictor(batch int, fewer ...int) (*Predictor, error) {
 }
 
 // IntoPredictor is NewPredictor without the copy, which large models have no memory for. It takes
-// the weights from the model, which is closed: no other goroutine may use it. Close of the Predictor
-// frees them. After an error the model can only be closed.
+// the weights from the model, which is closed: no other goroutine may use it. Close of the
+// Predictor frees them. After an error the model can only be closed.
 func (m *Model) IntoPredictor(batch int, fewer ...int) (*Predictor, error) {
 	p, err := m.predictorOn(m.backend, batch, fewer)
 	if err != nil {
@@ -144,8 +144,8 @@ func (d *scope) activations(shapes []tensor.Shape, n int) (all []tensor.Tensor, 
 	return all, nil
 }
 
-// reuse returns tensors for a batch of activations of these shapes: those of the workspace, the largest
-// for the largest, and new ones where these do not suffice.
+// reuse returns tensors for a batch of activations of these shapes: those of the workspace, the
+// largest for the largest, and new ones where these do not suffice.
 func (d *scope) reuse(workspace []tensor.Tensor, shapes []tensor.Shape, n int) ([]tensor.Tensor, error) {
 	workspace = slices.Clone(workspace)
 	slices.SortStableFunc(workspace, func(a, b tensor.Tensor) int { return cmp.Compare(b.Shape().Size(), a.Shape().Size()) })
@@ -203,10 +203,10 @@ func (p *Predictor) program(n int) (*inference, error) {
 	return made, nil
 }
 
-// Logits returns the logits of the classes, (N, Classes), for any number N of images: float32 pixels
-// (N, H, W, C), normalized like those that the model was trained on. They are the output of the last
-// layer. Of a network with a SigmoidOutput that is the logit of class 1, and the logit of class 0 is
-// 0. The softmax of both is the sigmoid.
+// Logits returns the logits of the classes, (N, Classes), for any number N of images: float32
+// pixels (N, H, W, C), normalized like those that the model was trained on. They are the output of
+// the last layer. Of a network with a SigmoidOutput that is the logit of class 1, and the logit of
+// class 0 is 0. The softmax of both is the sigmoid.
 func (p *Predictor) Logits(images []float32) ([]float32, error) {
 	each := p.model.Input.Size()
 	if len(images)%each != 0 {

@@ -18,8 +18,8 @@ type resNet struct {
 
 type resNetStage struct{ filters, blocks int }
 
-// resNetTable has ResNet-18 of table 1 in https://arxiv.org/abs/1512.03385, as usual for CIFAR: with
-// a 3x3 convolution of stride 1 and no pool at the start; and ResNet-20 of section 4.2.
+// resNetTable has ResNet-18 of table 1 in https://arxiv.org/abs/1512.03385, as usual for CIFAR:
+// with a 3x3 convolution of stride 1 and no pool at the start; and ResNet-20 of section 4.2.
 func resNetTable() []resNet {
 	return []resNet{
 		{"resnet18", 64, []resNetStage{{64, 2}, {128, 2}, {256, 2}, {512, 2}}},
@@ -81,8 +81,8 @@ func ResNet(name string, o ResNetOptions) (Sequential, error) {
 // Names returns the names of the VGG and the ResNet table, and that of Fast.
 func Names() []string { return append(append(VGGNames(), ResNetNames()...), FastName) }
 
-// Named returns the network of that name. A ResNet and Fast have batch normalization in any case, and
-// no dropout.
+// Named returns the network of that name. A ResNet and Fast have batch normalization in any case,
+// and no dropout.
 func Named(name string, o VGGOptions) (Sequential, error) {
 	if name == FastName {
 		return Fast(ResNetOptions{o.Input, o.Classes, o.L2}), nil

@@ -60,8 +60,8 @@ func Until(s Schedule, end int) Schedule {
 	})
 }
 
-// WarmUp is a schedule with the rates of the first epochs scaled by a factor that grows linearly, step
-// by step, to 1. A Cosine begins after them.
+// WarmUp is a schedule with the rates of the first epochs scaled by a factor that grows linearly,
+// step by step, to 1. A Cosine begins after them.
 func WarmUp(s Schedule, epochs int) Schedule {
 	if c, ok := s.(cosine); ok {
 		c.after = epochs

@@ -24,9 +24,10 @@ import (
 // position in the run. All random numbers derive from the seed and the position.
 //
 // A checkpoint is a State in a safetensors file. It has a tensor for each weight, by its name, and
-// for its velocity, or what AdamW and Muon have for it, by VelocityPrefix and that name. Those of AdamW
-// also have the mean of its gradient's square, by SquarePrefix and that name. The metadata have the network and the
-// position as JSON. The last 32 bytes are the tensor "sha256", the checksum of all bytes before it.
+// for its velocity, or what AdamW and Muon have for it, by VelocityPrefix and that name. Those of
+// AdamW also have the mean of its gradient's square, by SquarePrefix and that name. The metadata
+// have the network and the position as JSON. The last 32 bytes are the tensor "sha256", the
+// checksum of all bytes before it.
 type State struct {
 	Model      *Model
 	velocities tensor.Tensor
@@ -441,7 +442,8 @@ func (c *checkpoint) same(net *Network) error {
 	return nil
 }
 
-// load copies the weights to m and, unless states is nil, the optimizer's state to those flat tensors.
+// load copies the weights to m and, unless states is nil, the optimizer's state to those flat
+// tensors.
 func (c *checkpoint) load(m *Model, states []tensor.Tensor) error {
 	buffer := m.buffer()
 	entries := c.header.Entries
@@ -471,8 +473,8 @@ func (c *checkpoint) load(m *Model, states []tensor.Tensor) error {
 // spareImages is the memory that one image may need whatever the size of the model.
 const spareImages = 64 << 20
 
-// CheckImages returns an error if an image of the network needs far more memory than the size of its
-// file justifies: such a file is not of a trained model.
+// CheckImages returns an error if an image of the network needs far more memory than the size of
+// its file justifies: such a file is not of a trained model.
 func (net *Network) CheckImages(fileSize int64) error {
 	var need float64 // of the buffers of an inference
 	_, buffers := places(net.Input, net.nodes(true))

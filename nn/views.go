@@ -16,8 +16,8 @@ type View struct {
 	Weight float32
 }
 
-// SixViews are an image and its mirror image, each as it is, and shifted by a pixel up and left, and
-// down and right (https://arxiv.org/abs/2404.00498, section 3.7).
+// SixViews are an image and its mirror image, each as it is, and shifted by a pixel up and left,
+// and down and right (https://arxiv.org/abs/2404.00498, section 3.7).
 func SixViews() []View {
 	return []View{{0, 0, false, 0.25}, {0, 0, true, 0.25}, {1, 1, false, 0.125}, {1, 1, true, 0.125},
 		{-1, -1, false, 0.125}, {-1, -1, true, 0.125}}

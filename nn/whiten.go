@@ -18,8 +18,8 @@ const (
 )
 
 // Whitening returns the kernel (height, width, c, 2·height·width·c) of filters that make patches of
-// the images (N, h, w, c) white: each eigenvector of the patches' second moments, divided by the root
-// of its eigenvalue plus 0.0005, the largest eigenvalue first, then the negatives of all
+// the images (N, h, w, c) white: each eigenvector of the patches' second moments, divided by the
+// root of its eigenvalue plus 0.0005, the largest eigenvalue first, then the negatives of all
 // (https://arxiv.org/abs/2404.00498, section 3.2).
 func Whitening(images []float32, shape tensor.Shape, height, width int) ([]float32, error) {
 	h, w, c := shape[0], shape[1], shape[2]

@@ -142,8 +142,8 @@ func (p *directPassBF16) Run(y, x, packed []BF16, e Epilogue, job int, scratch [
 	}
 }
 
-// gather makes n rows of the im2col matrix, with stride depth and zeros for taps outside the image. x
-// begins with what the first row sees by its first tap.
+// gather makes n rows of the im2col matrix, with stride depth and zeros for taps outside the image.
+// x begins with what the first row sees by its first tap.
 func (l Level) gather(rows []BF16, depth int, x []BF16, s *convPass, down, right view, n int) {
 	clear(rows)
 	stride := s.rowStride() * s.In

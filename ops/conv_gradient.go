@@ -89,8 +89,8 @@ func (g *directGradient) seen(tap, h, w0, w1 int) (from, to, down, right int) {
 	return from, to, down, from*b.step + tap%b.taps - b.pad
 }
 
-// tapRows makes a row for each tap of what pixels w0 to w1 of row h of dy see, all images: of an x of
-// one channel, whose taps have products of one row otherwise.
+// tapRows makes a row for each tap of what pixels w0 to w1 of row h of dy see, all images: of an x
+// of one channel, whose taps have products of one row otherwise.
 func (g *directGradient) tapRows(rows, x []float32, h, w0, w1 int) {
 	n, step := g.shape.N, g.pass.w.step
 	clear(rows)

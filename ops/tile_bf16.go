@@ -47,8 +47,8 @@ func checkPanelBF16(rows int, a []BF16, rs int, b []BF16, segs []segment, k int)
 //
 //	y = Σ over segs of a·b + p.Bias
 //
-// with the ReLU or the function of p, as panelBF16 does, and rounds it. scratch has rows·64 floats plus what
-// panelBF16 needs.
+// with the ReLU or the function of p, as panelBF16 does, and rounds it. scratch has rows·64 floats
+// plus what panelBF16 needs.
 func (l Level) panelRounded(y []BF16, ldy, rows, columns int, a []BF16, rs int, b []BF16,
 	segs []segment, k int, p Epilogue, scratch []float32) {
 	if columns == panelBF16 && p.Function.Kind == tensor.Identity && l.panelTilesRounded(y, ldy, rows, a, rs, b, segs, k, p, scratch) {

@@ -139,7 +139,8 @@ func (p *planes) inputs(x []float32, s *convPass, w Winograd, i, n int, other []
 	p.pixels(x, s.h.in, s.w.in, top, left, t.in, s.N, n, s.In, other)
 }
 
-// outputs sets p to the pixels of y of tile number i, of images from n on; what is outside is other.
+// outputs sets p to the pixels of y of tile number i, of images from n on; what is outside is
+// other.
 func (p *planes) outputs(y []float32, s *convPass, w Winograd, i, n int, other []float32) {
 	wide, _ := w.tiles(*s)
 	out := w.tile().out

@@ -1,5 +1,6 @@
-// Package tensor defines the types that every layer of the engine shares: Shape, Tensor (an array in
-// the memory of its backend), Window (how convolutions and pools move) and Function (activations).
+// Package tensor defines the types that every layer of the engine shares: Shape, Tensor (an array
+// in the memory of its backend), Window (how convolutions and pools move) and Function
+// (activations).
 package tensor
 
 import (

@@ -31,7 +31,8 @@ func (l *loss) args(logits, labels tensor.Tensor) (z, class []float64) {
 	return l.ref.arg(logits, tensor.Shape{l.N, l.outputs()}), l.ref.arg(labels, tensor.Shape{l.N})
 }
 
-// row returns the logits of image n, one for each class. The sigmoid of z is the softmax of 0 and z.
+// row returns the logits of image n, one for each class. The sigmoid of z is the softmax of 0 and
+// z.
 func (l *loss) row(z []float64, n int) []float64 {
 	if l.Sigmoid {
 		return []float64{0, z[n]}

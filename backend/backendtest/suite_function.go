@@ -50,9 +50,9 @@ func functionName(f tensor.Function) string {
 	return name
 }
 
-// functionErrors returns bounds of the errors of f(z) and of f'(z) in float32, where z itself has an
-// error of up to ez. A formula is allowed eight roundings of the result and of the largest of the
-// terms that its sums have: where they cancel the error is that of the terms.
+// functionErrors returns bounds of the errors of f(z) and of f'(z) in float32, where z itself has
+// an error of up to ez. A formula is allowed eight roundings of the result and of the largest of
+// the terms that its sums have: where they cancel the error is that of the terms.
 func functionErrors(f tensor.Function, z, ez float64) (value, derivative float64) {
 	if f.Kind == tensor.HardSigmoid || f.Kind == tensor.HardSiLU {
 		ez += 4 * unit * (math.Abs(z) + 4) // where α·z + 1/2 meets a bend, for an α of 1/8 and more

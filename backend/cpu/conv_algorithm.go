@@ -82,9 +82,9 @@ func (t ConvTable) Check() error {
 	return nil
 }
 
-// ConvTable returns Options.Table with the algorithms of the 3x3 convolutions of stride 1 planned so
-// far: as Options.Table it makes another Backend choose the same. It has nothing of bf16, which is
-// always computed directly.
+// ConvTable returns Options.Table with the algorithms of the 3x3 convolutions of stride 1 planned
+// so far: as Options.Table it makes another Backend choose the same. It has nothing of bf16, which
+// is always computed directly.
 func (b *Backend) ConvTable() ConvTable { return maps.Clone(b.chosen) }
 
 // convAlgorithm returns the algorithm of a pass of a convolution, and notes it if there was a

@@ -25,9 +25,9 @@ const depthwiseRows = 512
 // that fills no vector takes little of the time, and partial gradients would be large.
 const depthwiseMost = 2048
 
-// depthwise convolves each channel by itself. With a multiplier each channel of x is repeated first,
-// so kernels see as many channels in x as in y. Where the channels do not fill vectors, a row of the
-// kernels' blocks is several images, and the weights are repeated for each.
+// depthwise convolves each channel by itself. With a multiplier each channel of x is repeated
+// first, so kernels see as many channels in x as in y. Where the channels do not fill vectors, a
+// row of the kernels' blocks is several images, and the weights are repeated for each.
 type depthwise struct {
 	b                 *Backend
 	spec              backend.DepthwiseSpec

@@ -73,8 +73,8 @@ func columnRuns(columns []axisTaps) []int {
 	return runs
 }
 
-// run returns how many pixels before end have the taps of the first. As pixels follow one another in
-// memory, they can be computed like one pixel of so many more images.
+// run returns how many pixels before end have the taps of the first. As pixels follow one another
+// in memory, they can be computed like one pixel of so many more images.
 func (t *windowTaps) run(first, end int) int {
 	return min(end-first, t.runs[first%len(t.columns)])
 }

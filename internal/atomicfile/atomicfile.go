@@ -22,9 +22,9 @@ import (
 var errNoFile = errors.New("not a regular file")
 
 // Write replaces the file at path by what f writes. It writes to a new file in the same folder,
-// syncs, and renames. The old file stays if anything fails. A folder or a device is not replaced. Of
-// several goroutines and processes that write a path at a time, the last one decides. Write removes
-// the new files that a crash has left in the folder.
+// syncs, and renames. The old file stays if anything fails. A folder or a device is not replaced.
+// Of several goroutines and processes that write a path at a time, the last one decides. Write
+// removes the new files that a crash has left in the folder.
 func Write(path string, f func(io.Writer) error) error {
 	return write(path, f, func(*os.File) error { return nil })
 }

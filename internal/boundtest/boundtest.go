@@ -12,8 +12,8 @@ const (
 	memory   = 64 << 20 // bytes above the size of the file
 )
 
-// Within calls f, which reads a file of size bytes, and reports an error if f takes more than 2 s or
-// allocates more than 64 MB above the size. All allocations count, also those that are garbage
+// Within calls f, which reads a file of size bytes, and reports an error if f takes more than 2 s
+// or allocates more than 64 MB above the size. All allocations count, also those that are garbage
 // already. On a busy machine f may be slow, so it may need up to three calls.
 func Within(t testing.TB, size int, f func()) {
 	t.Helper()

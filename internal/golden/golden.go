@@ -31,8 +31,8 @@ func Folder() string {
 	return dir
 }
 
-// Path returns the path of a file in Folder. It skips the test if there is no folder, and fails it if
-// the file does not exist.
+// Path returns the path of a file in Folder. It skips the test if there is no folder, and fails it
+// if the file does not exist.
 func Path(t testing.TB, name string) string {
 	t.Helper()
 	dir := Folder()

@@ -17,8 +17,8 @@ type FSFile struct {
 	fs.File
 }
 
-// OpenFS is [Open] for a file of fsys. One that its file system cannot read at any offset, such as a
-// compressed one, is read to memory. Errors contain the name.
+// OpenFS is [Open] for a file of fsys. One that its file system cannot read at any offset, such as
+// a compressed one, is read to memory. Errors contain the name.
 func OpenFS(fsys fs.FS, name string) (*FSFile, error) {
 	opened, err := fsys.Open(name)
 	if err != nil {

@@ -64,8 +64,8 @@ func modules(t *testing.T) []module {
 	return all
 }
 
-// legal matches the paths of licenses and notices within a module. Of Freetype-Go's licenses, gpl.txt
-// is not the one that is chosen.
+// legal matches the paths of licenses and notices within a module. Of Freetype-Go's licenses,
+// gpl.txt is not the one that is chosen.
 var legal = regexp.MustCompile(`(?i)^((licen[cs]e|copying|notice|patents)[^/]*|licenses/ftl\.txt|third_party_licenses/.*)$`)
 
 // texts returns the licenses and notices of a module by their names.

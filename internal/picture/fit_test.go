@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// thirds returns an image whose left third is red, whose middle is green and whose right is blue, or
-// the same from top to bottom.
+// thirds returns an image whose left third is red, whose middle is green and whose right is blue,
+// or the same from top to bottom.
 func thirds(w, h int, down bool) *image.NRGBA {
 	m := image.NewNRGBA(image.Rect(3, 4, 3+w, 4+h))
 	for y := range h {
@@ -22,7 +22,8 @@ func thirds(w, h int, down bool) *image.NRGBA {
 	return m
 }
 
-// TestFit resizes images of three stripes, and looks at the first, middle and last pixel across them.
+// TestFit resizes images of three stripes, and looks at the first, middle and last pixel across
+// them.
 func TestFit(t *testing.T) {
 	const r, g, b, black = 'r', 'g', 'b', '-'
 	kind := func(p []byte) rune {

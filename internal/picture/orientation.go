@@ -54,7 +54,8 @@ func readOrientation(tiff []byte) orientation {
 	return upright
 }
 
-// chunkOrientation returns the orientation in the EXIF data of a PNG or WebP file, which is in a chunk.
+// chunkOrientation returns the orientation in the EXIF data of a PNG or WebP file, which is in a
+// chunk.
 func chunkOrientation(file io.Reader, format string) orientation {
 	const pngHead, webpHead, pngSum, maxEXIF = 8, 12, 4, 1 << 16
 	r := bufio.NewReaderSize(file, 1<<16)

@@ -133,8 +133,8 @@ func Open(file io.ReadSeeker) (*Picture, error) {
 	return p, nil
 }
 
-// decodeConfig is image.DecodeConfig. The directory of a TIFF may be anywhere, and is not read through
-// a buffer of all that is before it.
+// decodeConfig is image.DecodeConfig. The directory of a TIFF may be anywhere, and is not read
+// through a buffer of all that is before it.
 func decodeConfig(file io.ReadSeeker) (image.Config, string, error) {
 	var head [4]byte
 	_, err := io.ReadFull(file, head[:])
@@ -263,8 +263,8 @@ const (
 	Pad    Fit = "pad"  // show all of the image, on black
 )
 
-// apply returns the part of an image of a size that is scaled to a part of the result, whose size is
-// given.
+// apply returns the part of an image of a size that is scaled to a part of the result, whose size
+// is given.
 func (f Fit) apply(from, to image.Point) (src, dst image.Rectangle) {
 	src, dst = image.Rectangle{Max: from}, image.Rectangle{Max: to}
 	wide := from.X*to.Y > from.Y*to.X

@@ -32,8 +32,8 @@ type tiffFile struct {
 	stored int64             // bytes of all strips and tiles
 }
 
-// readTIFF reads the first directory of a TIFF of size bytes, as package tiff does, without decoding.
-// It ignores damage, which decoding reports.
+// readTIFF reads the first directory of a TIFF of size bytes, as package tiff does, without
+// decoding. It ignores damage, which decoding reports.
 func readTIFF(file io.ReaderAt, size int64) tiffFile {
 	t := tiffFile{first: map[uint16]uint32{}}
 	var head [8]byte
@@ -99,9 +99,9 @@ func readTIFF(file io.ReaderAt, size int64) tiffFile {
 	return t
 }
 
-// cost returns the memory beside the pixels that decoding a TIFF of size bytes takes. It rejects one
-// that takes too much work. Blocks, which are strips or tiles, are decompressed one by one, to at most
-// eight bytes per pixel. Those that overlap in the file would make a small file long.
+// cost returns the memory beside the pixels that decoding a TIFF of size bytes takes. It rejects
+// one that takes too much work. Blocks, which are strips or tiles, are decompressed one by one, to
+// at most eight bytes per pixel. Those that overlap in the file would make a small file long.
 func (t *tiffFile) cost(size int64) (memory int64, err error) {
 	const perPixel, growth = 8, 3 // of a buffer that grows
 	if t.stored > size {

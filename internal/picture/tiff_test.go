@@ -78,8 +78,8 @@ func TestBitmaps(t *testing.T) {
 	}
 }
 
-// directory returns a little-endian TIFF: data from byte 8 on, then a directory of tag, type, count and
-// value of each entry.
+// directory returns a little-endian TIFF: data from byte 8 on, then a directory of tag, type, count
+// and value of each entry.
 func directory(data []byte, entries ...[4]uint32) []byte {
 	b := append([]byte("II*\x00"), binary.LittleEndian.AppendUint32(nil, uint32(8+len(data)))...)
 	b = append(b, data...)

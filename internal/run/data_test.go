@@ -196,8 +196,8 @@ func TestBadFolders(t *testing.T) {
 	trailing := clitest.Put(t, []byte(`{} {`), dir, "trailing", run.ConfigName)
 	typed := clitest.Put(t, []byte(`{"settings": {"epochs": "many"}}`), dir, "typed", run.ConfigName)
 	list := clitest.Put(t, []byte(`[]`), dir, "list", run.ConfigName)
-	// The superuser writes to any folder. But in one whose path has nearly the 4,096 bytes of Linux, the
-	// configuration has a name, and the longer one of a temporary file has not.
+	// The superuser writes to any folder. But in one whose path has nearly the 4,096 bytes of Linux,
+	// the configuration has a name, and the longer one of a temporary file has not.
 	kept := dir
 	for len(kept) < 4070 {
 		kept = filepath.Join(kept, strings.Repeat("k", min(200, 4074-len(kept))))

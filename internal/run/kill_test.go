@@ -329,7 +329,8 @@ func TestBatchBeyondMemory(t *testing.T) {
 func TestKeepsTheCheckpoint(t *testing.T) {
 	clitest.Once(t)
 	dir := filepath.Join(t.TempDir(), "run")
-	// Each step takes longer than the trainer waits before it saves, so that it saves before it diverges.
+	// Each step takes longer than the trainer waits before it saves, so that it saves before it
+	// diverges.
 	succeed(t, small(dir, "--epochs", "1", "--lr", "0.01:1,1e30", "--augment", "none", "--limit", "128", "--batch", "64")...)
 	checkpoint := filepath.Join(dir, run.CheckpointName)
 	before := fingerprint(t, checkpoint)

@@ -34,8 +34,8 @@ func recipes() map[string]map[string]string {
 // RecipeNames returns the names of the recipes.
 func RecipeNames() []string { return slices.Sorted(maps.Keys(recipes())) }
 
-// ApplyRecipe sets the flags of the recipe that the settings name, if they do, except those that the
-// command line gives.
+// ApplyRecipe sets the flags of the recipe that the settings name, if they do, except those that
+// the command line gives.
 func (s *Settings) ApplyRecipe(flags *pflag.FlagSet) error {
 	if s.Recipe == "" {
 		return nil

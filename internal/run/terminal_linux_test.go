@@ -161,7 +161,8 @@ func (c *closer) position() nn.Position {
 	return read(c.T, c.dir).Position
 }
 
-// finish trains the rest of the run, if there is any, and compares it with one that was not disturbed.
+// finish trains the rest of the run, if there is any, and compares it with one that was not
+// disturbed.
 func (c *closer) finish(want result, wantModel [32]byte) {
 	c.Helper()
 	model := filepath.Join(c.dir, "model.h5")

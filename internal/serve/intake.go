@@ -12,8 +12,8 @@ import (
 // patience is how long a body may arrive, or a connection wait, before it can lose to others.
 const patience = time.Second
 
-// intake limits the memory of the bodies of all requests. It counts bytes as they arrive. When there
-// is no memory left, the body that has been arriving longest is rejected.
+// intake limits the memory of the bodies of all requests. It counts bytes as they arrive. When
+// there is no memory left, the body that has been arriving longest is rejected.
 type intake struct {
 	mu       sync.Mutex
 	free     int64
