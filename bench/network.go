@@ -54,7 +54,8 @@ func Measure(o *Options, pass string, w io.Writer) error {
 }
 
 // imagesPerSecond returns the rate of one of passes, in whole steps for at least the given time.
-func imagesPerSecond(b backend.Backend, net *nn.Network, pass string, batch int, atLeast time.Duration) (float64, error) {
+func imagesPerSecond(b backend.Backend, net *nn.Network, pass string, batch int, atLeast time.Duration) (
+	float64, error) {
 	if pass == "train" {
 		return trainingRate(b, net, batch, atLeast)
 	}

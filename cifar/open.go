@@ -81,7 +81,8 @@ func open(ctx context.Context, path string, o Options) (*Dataset, error) {
 		}
 		cache, err := os.UserCacheDir()
 		if err != nil {
-			return nil, fmt.Errorf("cifar: no folder to download CIFAR-10 to: %w: use the built-in data with --data %s", err, BuiltIn)
+			return nil, fmt.Errorf("cifar: no folder to download CIFAR-10 to: %w: use the built-in data with --data %s",
+				err, BuiltIn)
 		}
 		if path, err = download(ctx, official(), cache, o.Progress); err != nil {
 			return nil, err

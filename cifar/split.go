@@ -52,7 +52,8 @@ func (r *reader) divide(ctx context.Context, d *Dataset, files []file, reason st
 			d.Name, reason, len(train), len(validation), 100*share))
 	}
 	if r.Final {
-		d.Notes = append(d.Notes, fmt.Sprintf("%s: the %d images of the run's validation are measured", d.Name, len(validation)))
+		d.Notes = append(d.Notes, fmt.Sprintf("%s: the %d images of the run's validation are measured",
+			d.Name, len(validation)))
 		train = nil
 	}
 	if alone != nil {

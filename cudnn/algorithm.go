@@ -117,7 +117,8 @@ func (b *Backend) works(which C.int, plan *conv2D, p *pass, c *choice) (bool, er
 
 // search lists the algorithms of a pass, best first. They are measured, or, if the choice must be
 // deterministic or there is not enough memory to measure, in the order that cuDNN expects.
-func (b *Backend) search(which C.int, plan *conv2D, p *pass, n *C.int, results *[16]C.lamina_perf) (measured bool, err error) {
+func (b *Backend) search(which C.int, plan *conv2D, p *pass, n *C.int, results *[16]C.lamina_perf) (
+	measured bool, err error) {
 	if !b.options.Deterministic {
 		err := b.measure(which, plan, p, n, results)
 		if _, full := errors.AsType[*MemoryError](err); !full {

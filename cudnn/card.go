@@ -30,7 +30,8 @@ const (
 func (b *Backend) findCard() error {
 	const install = "check with nvidia-smi that the driver works and the card is there"
 	if status := C.lamina_cuInit(b.api, 0); status == C.LAMINA_CUDA_ERROR_NO_DEVICE {
-		return fmt.Errorf("cudnn: the driver finds no NVIDIA card: %s, and that CUDA_VISIBLE_DEVICES does not hide it", install)
+		return fmt.Errorf("cudnn: the driver finds no NVIDIA card: %s, and that CUDA_VISIBLE_DEVICES does not hide it",
+			install)
 	} else if err := cuda(b, "cuInit", status); err != nil {
 		return fmt.Errorf("%w: %s", err, install)
 	}
@@ -42,11 +43,13 @@ func (b *Backend) findCard() error {
 		return err
 	}
 	if count == 0 {
-		return fmt.Errorf("cudnn: the driver finds no NVIDIA card: %s, and that CUDA_VISIBLE_DEVICES does not hide it", install)
+		return fmt.Errorf("cudnn: the driver finds no NVIDIA card: %s, and that CUDA_VISIBLE_DEVICES does not hide it",
+			install)
 	}
 	c := &b.card
 	if c.cuda = int(version) / 1000; version < 10010 {
-		return fmt.Errorf("cudnn: the driver is of CUDA %d.%d, too old: install one of CUDA 10.1 or later", c.cuda, version%1000/10)
+		return fmt.Errorf("cudnn: the driver is of CUDA %d.%d, too old: install one of CUDA 10.1 or later",
+			c.cuda, version%1000/10)
 	}
 	var name [256]C.char
 	err = cmp.Or(
@@ -71,7 +74,8 @@ func (b *Backend) findCard() error {
 		*a.value = int(value)
 	}
 	if c.capability() < oldest {
-		return fmt.Errorf("cudnn: %s has compute capability %d.%d, and this program needs 6.0 (Pascal) or later", c.name, c.major, c.minor)
+		return fmt.Errorf("cudnn: %s has compute capability %d.%d, and this program needs 6.0 (Pascal) or later",
+			c.name, c.major, c.minor)
 	}
 	if b.options.Precision != "fp32" && c.capability() < ampere {
 		return fmt.Errorf("cudnn: %s is for cards of compute capability 8.0 (Ampere) and later; %s has %d.%d: use fp32",

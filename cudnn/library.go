@@ -135,7 +135,8 @@ func (l *library) load(api *C.lamina_api, locations []location, cuda int) (path 
 					continue
 				}
 				if missing := C.lamina_bind(api, l.id, handle); missing != nil {
-					return "", fmt.Errorf("cudnn: %s has no function %s, so it is too old or too new: %s", path, C.GoString(missing), l.install)
+					return "", fmt.Errorf("cudnn: %s has no function %s, so it is too old or too new: %s",
+						path, C.GoString(missing), l.install)
 				}
 				return path, nil
 			}
@@ -194,5 +195,6 @@ func (l *library) missing(locations []location, cuda int) error {
 		return fmt.Errorf("cudnn: %s is too old, or too new for the driver or the card; want %s: %s",
 			strings.Join(others, ", "), strings.Join(names, " or "), l.install)
 	}
-	return fmt.Errorf("cudnn: there is no %s; looked in %s: %s", strings.Join(names, " or "), strings.Join(looked, ", "), l.install)
+	return fmt.Errorf("cudnn: there is no %s; looked in %s: %s",
+		strings.Join(names, " or "), strings.Join(looked, ", "), l.install)
 }

@@ -58,7 +58,8 @@ func (k *kernels) load(b *Backend, path string) error {
 	image, err := os.ReadFile(cached)
 	if err != nil || k.open(b, image) != nil { // none, or damaged: compile again
 		if image, err = b.compile(source, options, binary); err != nil {
-			return fmt.Errorf("%w; by %s, version %d.%d: if the card is newer than that, %s", err, path, major, minor, libnvrtc.install)
+			return fmt.Errorf("%w; by %s, version %d.%d: if the card is newer than that, %s",
+				err, path, major, minor, libnvrtc.install)
 		}
 		if err := k.open(b, image); err != nil {
 			return err

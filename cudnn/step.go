@@ -146,7 +146,8 @@ func (s *step) record() {
 	}
 	b.oneByOne = true
 	if b.options.Note != nil {
-		b.options.Note(fmt.Sprintf("steps are launched one by one, which may be slower, since they cannot be recorded: %v", err))
+		b.options.Note(fmt.Sprintf("steps are launched one by one, which may be slower, since they cannot be recorded: %v",
+			err))
 	}
 }
 

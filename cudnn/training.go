@@ -97,7 +97,8 @@ func (b *Backend) AdamW(s backend.AdamWSpec) (backend.Optimizer, error) {
 	return b.optimizer(s.Size, s.Decay, 2, "adamw_step", number(s.Beta1), number(s.Beta2), number(s.Epsilon), number(s.WeightDecay))
 }
 
-func (b *Backend) optimizer(size int, decay []backend.Decay, states int, kernel string, settings ...argument) (*optimizer, error) {
+func (b *Backend) optimizer(size int, decay []backend.Decay, states int, kernel string, settings ...argument) (
+	*optimizer, error) {
 	leave := b.enter()
 	defer leave()
 	ranges := split(size, decay)

@@ -154,7 +154,8 @@ func (r *networkReader) finish(out value) error {
 		return errors.New("the model has no layers that this program computes")
 	}
 	if last != len(s.Layers)-1 {
-		return fmt.Errorf("layer %q does not lead to the model's output, which is not supported", r.name(value{layer: len(s.Layers) - 1}))
+		return fmt.Errorf("layer %q does not lead to the model's output, which is not supported",
+			r.name(value{layer: len(s.Layers) - 1}))
 	}
 	s.Output = nn.LogitsOutput
 	switch l := bare(s.Layers[last]).(type) {
@@ -174,7 +175,8 @@ func (r *networkReader) finish(out value) error {
 		in := r.inputs[last][0]
 		s.Layers = s.Layers[:last]
 		if in.layer != last-1 {
-			return fmt.Errorf("layer %q does not lead to the model's output, which is not supported", r.name(value{layer: last - 1}))
+			return fmt.Errorf("layer %q does not lead to the model's output, which is not supported",
+				r.name(value{layer: last - 1}))
 		}
 		if last == 0 {
 			return errors.New("the model has no layers before its softmax")
@@ -223,7 +225,8 @@ func (r *networkReader) functional(m *modelConfig, in value, around surroundings
 			for _, ref := range list.refs {
 				names = append(names, ref.layer)
 			}
-			return out, fmt.Errorf("the model has %d %ss (%s), which is not supported, only one %s", len(names), list.what, quoted(names), list.what)
+			return out, fmt.Errorf("the model has %d %ss (%s), which is not supported, only one %s",
+				len(names), list.what, quoted(names), list.what)
 		}
 	}
 	values := map[string]value{}
@@ -240,7 +243,8 @@ func (r *networkReader) functional(m *modelConfig, in value, around surroundings
 			}
 		}
 		if len(later) == len(waiting) {
-			return out, fmt.Errorf("layer %q takes the output of a layer that comes after it or is not in the model", later[0].path)
+			return out, fmt.Errorf("layer %q takes the output of a layer that comes after it or is not in the model",
+				later[0].path)
 		}
 		// A file in a hostile order would take a pass for each layer.
 		if err := r.budget.Take(16 * int64(len(later))); err != nil {
@@ -256,7 +260,8 @@ func (r *networkReader) functional(m *modelConfig, in value, around surroundings
 }
 
 // call adds a layer of a Functional if its inputs are there.
-func (r *networkReader) call(m *modelConfig, l *member, in value, values map[string]value, around surroundings) (ready bool, err error) {
+func (r *networkReader) call(m *modelConfig, l *member, in value, values map[string]value, around surroundings) (
+	ready bool, err error) {
 	if _, twice := values[l.Name]; twice {
 		return false, fmt.Errorf("two layers are named %q", l.path)
 	}
@@ -268,7 +273,8 @@ func (r *networkReader) call(m *modelConfig, l *member, in value, values map[str
 	}
 	if l.Class == "InputLayer" {
 		if l.Name != m.inputs[0].layer {
-			return false, fmt.Errorf("the model has an input %q besides %q, which is not supported, only one input", l.path, m.inputs[0].layer)
+			return false, fmt.Errorf("the model has an input %q besides %q, which is not supported, only one input",
+				l.path, m.inputs[0].layer)
 		}
 		values[l.Name], err = r.member(l, []value{in}, around)
 		return true, err
@@ -280,7 +286,8 @@ func (r *networkReader) call(m *modelConfig, l *member, in value, values map[str
 	c := l.calls[0]
 	if c.training != nil && !r.keras3 { // Keras 3 overrides it, in training and in inference
 		if *c.training {
-			return false, fmt.Errorf("layer %q (%s) is called with training true, which is not supported, only false or null", l.path, l.Class)
+			return false, fmt.Errorf("layer %q (%s) is called with training true, which is not supported, only false or null",
+				l.path, l.Class)
 		}
 		around.inference = true
 	}
@@ -291,7 +298,8 @@ func (r *networkReader) call(m *modelConfig, l *member, in value, values map[str
 			return false, nil
 		}
 		if ref.output != 0 {
-			return false, fmt.Errorf("layer %q takes output %d of %q, which is not supported, only output 0", l.path, ref.output, ref.layer)
+			return false, fmt.Errorf("layer %q takes output %d of %q, which is not supported, only output 0",
+				l.path, ref.output, ref.layer)
 		}
 		inputs = append(inputs, v)
 	}
@@ -305,7 +313,8 @@ func (r *networkReader) call(m *modelConfig, l *member, in value, values map[str
 // member adds a layer, or the layers of a nested model.
 func (r *networkReader) member(l *member, in []value, around surroundings) (value, error) {
 	if len(in) > 1 && l.Class != "Add" && l.Class != "Concatenate" && l.Class != "Merge" {
-		return value{}, fmt.Errorf("layer %q (%s) takes %d inputs, which is not supported, only one", l.path, l.Class, len(in))
+		return value{}, fmt.Errorf("layer %q (%s) takes %d inputs, which is not supported, only one",
+			l.path, l.Class, len(in))
 	}
 	around.frozen = around.frozen || l.frozen
 	if l.model != nil {

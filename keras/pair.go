@@ -73,7 +73,8 @@ func openPair(path string, config io.ReaderAt, size int64) (*File, error) {
 		return nil, f.wrap(err)
 	}
 	if guess {
-		f.notes = append(f.notes, fmt.Sprintf("its weights are taken from %s, the only .h5 file beside it", filepath.Base(beside)))
+		f.notes = append(f.notes, fmt.Sprintf("its weights are taken from %s, the only .h5 file beside it",
+			filepath.Base(beside)))
 	}
 	return f, nil
 }

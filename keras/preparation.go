@@ -21,7 +21,8 @@ type step struct {
 func (r *networkReader) prepare(leaf *leaf, v value) (value, error) {
 	l := leaf.settings
 	if v.layer >= 0 || r.used >= 0 || v.step != len(r.steps) {
-		return v, fmt.Errorf("layer %q (%s) follows other layers, which is not supported: it must come before all others", l.name, l.class)
+		return v, fmt.Errorf("layer %q (%s) follows other layers, which is not supported: it must come before all others",
+			l.name, l.class)
 	}
 	s := step{scale: l.numbers("scale", 1), offset: l.numbers("offset", 0)}
 	if l.class == "Normalization" {

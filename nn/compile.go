@@ -156,7 +156,8 @@ func (c *compiler) sum(dx tensor.Tensor, parts []tensor.Tensor) (func(), error) 
 }
 
 // node returns the calls of one node, which computes y from xs.
-func (c *compiler) node(n node, y tensor.Tensor, xs []tensor.Tensor) (forward func(), backward backwardPass, err error) {
+func (c *compiler) node(n node, y tensor.Tensor, xs []tensor.Tensor) (
+	forward func(), backward backwardPass, err error) {
 	if n.masked {
 		return c.masked(n, y, xs)
 	}
@@ -217,7 +218,8 @@ func (c *compiler) node(n node, y tensor.Tensor, xs []tensor.Tensor) (forward fu
 }
 
 // masked returns the calls of a node with a ReLU.
-func (c *compiler) masked(n node, y tensor.Tensor, xs []tensor.Tensor) (forward func(), backward backwardPass, err error) {
+func (c *compiler) masked(n node, y tensor.Tensor, xs []tensor.Tensor) (
+	forward func(), backward backwardPass, err error) {
 	relu, err := c.backend.Function(y.Shape(), n.function)
 	if err != nil {
 		return nil, nil, err
@@ -239,7 +241,8 @@ func (c *compiler) masked(n node, y tensor.Tensor, xs []tensor.Tensor) (forward 
 }
 
 // linear returns the passes of a convolution or a dense layer.
-func (c *compiler) linear(p backend.Dense, n node, y, x tensor.Tensor) (forward func(), backward backwardPass, err error) {
+func (c *compiler) linear(p backend.Dense, n node, y, x tensor.Tensor) (
+	forward func(), backward backwardPass, err error) {
 	w, err := c.kernel(n)
 	if err != nil {
 		return nil, nil, err
@@ -296,7 +299,8 @@ func (c *compiler) backwardLinear(p backend.Dense, w, dw, db, dx, dy, x tensor.T
 	}
 }
 
-func (c *compiler) dense(n node, y, x tensor.Tensor, spec backend.DenseSpec) (forward func(), backward backwardPass, err error) {
+func (c *compiler) dense(n node, y, x tensor.Tensor, spec backend.DenseSpec) (
+	forward func(), backward backwardPass, err error) {
 	p, err := c.backend.Dense(spec)
 	if err != nil {
 		return nil, nil, err
@@ -316,7 +320,8 @@ func (c *compiler) dense(n node, y, x tensor.Tensor, spec backend.DenseSpec) (fo
 // denseInSlices returns the backward pass of a dense layer whose rows belong to several groups. It
 // updates each group but the last, which has the first rows, once its rows have added to the
 // input's gradient.
-func (c *compiler) denseInSlices(s backend.DenseSpec, all []backend.Rows, n node, dx, dy, x tensor.Tensor) (pass, error) {
+func (c *compiler) denseInSlices(s backend.DenseSpec, all []backend.Rows, n node, dx, dy, x tensor.Tensor) (
+	pass, error) {
 	w, err := c.kernel(n)
 	if err != nil {
 		return nil, err
@@ -354,7 +359,8 @@ func (c *compiler) gradient(w Weight) tensor.Tensor {
 	return c.backend.View(c.gradients, w.Offset-c.groups.of(w).from, w.Shape)
 }
 
-func (c *compiler) batchNorm(l BatchNorm, n node, y, x tensor.Tensor) (forward func(), backward backwardPass, err error) {
+func (c *compiler) batchNorm(l BatchNorm, n node, y, x tensor.Tensor) (
+	forward func(), backward backwardPass, err error) {
 	infers := c.inference || n.still
 	spec := backend.BatchNormSpec{
 		Shape: x.Shape(), Epsilon: l.epsilon(), Momentum: l.momentum(),

@@ -120,7 +120,8 @@ func (m *Model) take(from *Model) error {
 			continue
 		}
 		if !source.Shape.Equal(w.Shape) {
-			return fmt.Errorf("nn: the weight %q has shape %v, in the model of From %v: give its layer another name", w.Name, w.Shape, source.Shape)
+			return fmt.Errorf("nn: the weight %q has shape %v, in the model of From %v: give its layer another name",
+				w.Name, w.Shape, source.Shape)
 		}
 		taken = true
 		for at := 0; at < w.Shape.Size(); at += len(buffer) {

@@ -150,7 +150,8 @@ func (b *builder) find(l Layer, name string) (int, error) {
 	case name == "":
 		return b.at, nil
 	case name == images && known:
-		return 0, fmt.Errorf("nn: layer %q takes %q, but that is both a layer and the images: rename the layer", label(l), images)
+		return 0, fmt.Errorf("nn: layer %q takes %q, but that is both a layer and the images: rename the layer",
+			label(l), images)
 	case name == images:
 		return imagesRow, nil
 	case !known:

@@ -63,7 +63,8 @@ func ParseInit(text string) (Initializer, error) {
 	if number, ok := strings.CutPrefix(text, "normal:"); ok {
 		d, err := strconv.ParseFloat(number, 64)
 		if err != nil || !(d >= 0 && d <= math.MaxFloat32) {
-			return Initializer{}, fmt.Errorf("initializer %q: the deviation must be a number, at least 0 and at most 3.4e38", text)
+			return Initializer{}, fmt.Errorf("initializer %q: the deviation must be a number, at least 0 and at most 3.4e38",
+				text)
 		}
 		return RandomNormal(d), nil
 	}

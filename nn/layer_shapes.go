@@ -168,7 +168,8 @@ func (l ZeroPadding) output(in ...tensor.Shape) (tensor.Shape, error) {
 		return nil, errors.New(needsImage)
 	}
 	if min(l.Top, l.Bottom, l.Left, l.Right) < 0 || max(l.Top, l.Bottom, l.Left, l.Right) > math.MaxInt32 {
-		return nil, fmt.Errorf("padding of %d, %d, %d and %d pixels: must be at least 0, and not so large", l.Top, l.Bottom, l.Left, l.Right)
+		return nil, fmt.Errorf("padding of %d, %d, %d and %d pixels: must be at least 0, and not so large",
+			l.Top, l.Bottom, l.Left, l.Right)
 	}
 	return tensor.Shape{in[0][0] + l.Top + l.Bottom, in[0][1] + l.Left + l.Right, in[0][2]}, nil
 }

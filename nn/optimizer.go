@@ -81,7 +81,8 @@ func (o AdamW) check() error {
 	}
 	for _, v := range []float32{o.Epsilon, o.WeightDecay} {
 		if !(v >= 0) || !tensor.Finite(v) {
-			return fmt.Errorf("nn: AdamW with an epsilon of %g and a weight decay of %g: must be finite and at least 0", o.Epsilon, o.WeightDecay)
+			return fmt.Errorf("nn: AdamW with an epsilon of %g and a weight decay of %g: must be finite and at least 0",
+				o.Epsilon, o.WeightDecay)
 		}
 	}
 	return nil
@@ -174,7 +175,8 @@ func (o Muon) rates(step, stepsPerEpoch, epochs int) (all [backend.MaxRates]floa
 // checkRate returns an error if a schedule gives no possible learning rate in a step.
 func checkRate(rate float64, step int) error {
 	if !tensor.Finite(rate) || rate < 0 {
-		return fmt.Errorf("nn: the schedule gives a learning rate of %v in step %d: must be finite and at least 0", rate, step)
+		return fmt.Errorf("nn: the schedule gives a learning rate of %v in step %d: must be finite and at least 0",
+			rate, step)
 	}
 	return nil
 }

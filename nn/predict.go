@@ -85,7 +85,8 @@ func (m *Model) predictorOn(d *scope, batch int, fewer []int) (p *Predictor, err
 	sizes := append([]int{batch}, fewer...)
 	for _, n := range sizes {
 		if n < 1 || n > batch {
-			return nil, fmt.Errorf("nn: a predictor of %d images at a time, and of %d: want at least 1, the largest first", batch, n)
+			return nil, fmt.Errorf("nn: a predictor of %d images at a time, and of %d: want at least 1, the largest first",
+				batch, n)
 		}
 	}
 	err = m.backend.do(func() (err error) {

@@ -135,7 +135,8 @@ func ParseSchedule(text string) (Schedule, error) {
 		case bounded && i == len(words)-1:
 			return nil, fmt.Errorf("learning rate %q: the last rate applies to the end of the run and takes no epoch", text)
 		case !bounded && i < len(words)-1:
-			return nil, fmt.Errorf("learning rate %q: %q needs the number of epochs after which it ends, as in 0.01:81,0.001", text, word)
+			return nil, fmt.Errorf("learning rate %q: %q needs the number of epochs after which it ends, as in 0.01:81,0.001",
+				text, word)
 		case bounded:
 			p.Until, err = strconv.Atoi(until)
 			if err != nil || p.Until <= last {

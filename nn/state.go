@@ -230,7 +230,8 @@ func (t *Trainer) Resume(path string) error {
 		}
 		for _, name := range slices.Sorted(maps.Keys(t.Settings)) {
 			if was, ok := p.Settings[name]; ok && was != t.Settings[name] {
-				return fmt.Errorf("it is of a run with %s %q, not %q: restore that, or start another run", name, was, t.Settings[name])
+				return fmt.Errorf("it is of a run with %s %q, not %q: restore that, or start another run",
+					name, was, t.Settings[name])
 			}
 		}
 		if err := c.load(t.Model, t.states()); err != nil {
@@ -358,7 +359,8 @@ func readCheckpoint(f io.ReaderAt, size int64) (*checkpoint, error) {
 	}
 	for i, e := range header.Entries {
 		if e.Name != want[i].Name || e.Type != want[i].Type || !slices.Equal(e.Shape, want[i].Shape) {
-			return nil, fmt.Errorf("tensor %q of shape %v, its network has %q of shape %v", e.Name, e.Shape, want[i].Name, want[i].Shape)
+			return nil, fmt.Errorf("tensor %q of shape %v, its network has %q of shape %v",
+				e.Name, e.Shape, want[i].Name, want[i].Shape)
 		}
 	}
 	norms := c.network.batchNorms()
@@ -414,7 +416,8 @@ func (c *checkpoint) same(net *Network) error {
 	}
 	for i, label := range now.Labels {
 		if i < len(was.Labels) && was.Labels[i] != label {
-			return fmt.Errorf("it is of a network of other classes: its class %d is %q, here that is %q", i, was.Labels[i], label)
+			return fmt.Errorf("it is of a network of other classes: its class %d is %q, here that is %q",
+				i, was.Labels[i], label)
 		}
 	}
 	if !slices.Equal(was.Mean, now.Mean) || !slices.Equal(was.Std, now.Std) {

@@ -25,7 +25,8 @@ func SixViews() []View {
 
 // EvaluateViews is EvaluateEach with test-time augmentation: the logits of an image are the sum of
 // those of its views, multiplied by their weights.
-func (p *Predictor) EvaluateViews(ctx context.Context, data Data, all []View, each func(labels, logits []float32)) (Result, error) {
+func (p *Predictor) EvaluateViews(ctx context.Context, data Data, all []View, each func(labels, logits []float32)) (
+	Result, error) {
 	if err := p.model.fits(data); err != nil {
 		return Result{}, err
 	}

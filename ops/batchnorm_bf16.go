@@ -12,7 +12,8 @@ func (l Level) widen(x []BF16, tmp []float32) (widened, rest []float32) {
 }
 
 // widenWindow returns n elements of each of the four blocks of a window, one after the other.
-func (l Level) widenWindow(x []BF16, w Window2x2, n int, tmp []float32) (widened []float32, dense Window2x2, rest []float32) {
+func (l Level) widenWindow(x []BF16, w Window2x2, n int, tmp []float32) (
+	widened []float32, dense Window2x2, rest []float32) {
 	for i, at := range w.starts() {
 		l.WidenBF16(tmp[i*n:][:n], x[at:][:n])
 	}

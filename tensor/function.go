@@ -46,7 +46,8 @@ func (f Function) IsRectifier() bool { return f == Rectifier() }
 // possible.
 func (f Function) Check() error {
 	if !Finite(f.Alpha) || !Finite(f.Max) || !Finite(f.Threshold) {
-		return fmt.Errorf("function %q with parameters %g, %g and %g: want finite numbers", f.Kind, f.Alpha, f.Max, f.Threshold)
+		return fmt.Errorf("function %q with parameters %g, %g and %g: want finite numbers",
+			f.Kind, f.Alpha, f.Max, f.Threshold)
 	}
 	switch f.Kind {
 	case ReLU:

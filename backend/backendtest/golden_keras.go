@@ -73,7 +73,8 @@ func goldenFunctions(t *testing.T, open func(t *testing.T) backend.Backend) {
 // goldenLosses compares losses and their gradients with those that Keras's train_on_batch has.
 func goldenLosses(t *testing.T, open func(t *testing.T) backend.Backend) {
 	for _, c := range readKeras(t).Losses {
-		t.Run(fmt.Sprintf("sigmoid_%t_smoothing_%g_weights_%t", c.Sigmoid, c.Smoothing, len(c.Weights) > 0), func(t *testing.T) {
+		t.Run(fmt.Sprintf("sigmoid_%t_smoothing_%g_weights_%t",
+			c.Sigmoid, c.Smoothing, len(c.Weights) > 0), func(t *testing.T) {
 			spec := backend.LossSpec{N: len(c.Labels), Classes: c.Classes, Sigmoid: c.Sigmoid, Smoothing: c.Smoothing}
 			m, dlogits := lossPasses(newDevice(t, open(t)), spec, lossData{c.Logits, c.Labels, c.Weights}, true)
 			if !(math.Abs(m.Loss-c.Loss) <= 1e-6*(1+c.Loss)) {
@@ -100,7 +101,8 @@ func goldenAdamW(t *testing.T, open func(t *testing.T) backend.Backend) {
 				d.write(g, s.Gradient)
 				d.replay("step", backend.StepValues{LearningRate: s.Rate, Step: uint64(k)}, func() { p.Step(w, []tensor.Tensor{m, v}, g) })
 				moved += 3 * float64(s.Rate)
-				golden.Within(t, fmt.Sprintf("weights after step %d", k+1), d.read(w), s.Weights, 1e-5*moved+8*float64(k+1)*unit*golden.Largest(s.Weights))
+				golden.Within(t, fmt.Sprintf("weights after step %d",
+					k+1), d.read(w), s.Weights, 1e-5*moved+8*float64(k+1)*unit*golden.Largest(s.Weights))
 			}
 		})
 	}

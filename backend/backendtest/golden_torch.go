@@ -80,7 +80,8 @@ func goldenMuon(t *testing.T, open func(t *testing.T) backend.Backend) {
 			tolerance = max(tolerance, float64(s.Rate)*muonError(m.Rows, m.Columns, c.Iterations, 12*unit))
 		}
 		want := join(s.Weights)
-		golden.Within(t, fmt.Sprintf("weights after step %d", k+1), d.read(w), want, float64(k+1)*(tolerance+16*unit*golden.Largest(want)))
+		golden.Within(t, fmt.Sprintf("weights after step %d",
+			k+1), d.read(w), want, float64(k+1)*(tolerance+16*unit*golden.Largest(want)))
 	}
 }
 

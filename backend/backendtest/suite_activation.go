@@ -30,7 +30,8 @@ func activationPasses(d *device, p backend.Activation, xs, ys tensor.Shape, step
 }
 
 // activationCase checks a plan that rounds nothing against the reference.
-func (s *suite) activationCase(name string, open func(backend.Backend) (backend.Activation, error), xs, ys tensor.Shape, x []float32) {
+func (s *suite) activationCase(name string, open func(backend.Backend) (
+	backend.Activation, error), xs, ys tensor.Shape, x []float32) {
 	for _, inPlace := range []bool{false, true} {
 		s.run(fmt.Sprintf("%s_%v_inplace_%t", name, xs, inPlace), func(s *suite) {
 			d, ref := s.device(), s.reference()

@@ -14,7 +14,8 @@ import (
 type lossData struct{ logits, labels, weights []float32 }
 
 // lossPasses runs Forward and Backward in one Run and returns what it measured.
-func lossPasses(d *device, spec backend.LossSpec, in lossData, inPlace bool) (m backend.StepMetrics, dlogits []float32) {
+func lossPasses(d *device, spec backend.LossSpec, in lossData, inPlace bool) (
+	m backend.StepMetrics, dlogits []float32) {
 	shape := tensor.Shape{spec.N, len(in.logits) / spec.N}
 	if len(in.weights) > 0 {
 		spec.Weights = d.parameter(tensor.Shape{spec.Classes}, in.weights)
@@ -96,7 +97,8 @@ func (s *suite) losses() {
 							continue
 						}
 						spec := backend.LossSpec{N: n, Classes: classes, Sigmoid: sigmoid, Smoothing: smoothing}
-						s.run(fmt.Sprintf("n%d_classes%d_sigmoid_%t_smoothing_%g_weighted_%t", n, classes, sigmoid, smoothing, weighted), func(s *suite) {
+						s.run(fmt.Sprintf("n%d_classes%d_sigmoid_%t_smoothing_%g_weighted_%t",
+							n, classes, sigmoid, smoothing, weighted), func(s *suite) {
 							outputs := classes
 							if sigmoid {
 								outputs = 1
@@ -266,7 +268,8 @@ func (s *suite) sgdOfSlices() {
 }
 
 // adamWStep runs one step on a backend and returns the weights, the moments and the penalty.
-func adamWStep(d *device, spec backend.AdamWSpec, values backend.StepValues, w, m, v, g []float32) (w2, m2, v2 []float32, penalty float64) {
+func adamWStep(d *device, spec backend.AdamWSpec, values backend.StepValues, w, m, v, g []float32) (
+	w2, m2, v2 []float32, penalty float64) {
 	shape := tensor.Shape{spec.Size}
 	plan, err := d.AdamW(spec)
 	p := must(d, plan, err)
@@ -294,7 +297,8 @@ func (s *suite) adamW() {
 			{Beta1: 0, Beta2: 0.5, Epsilon: 1e-5, WeightDecay: 1},
 		} {
 			spec.Size, spec.Decay = c.size, c.decay
-			s.run(fmt.Sprintf("%s_beta_%g_%g_epsilon_%g", c.name, spec.Beta1, spec.Beta2, spec.Epsilon), func(s *suite) { s.adamWCase(spec) })
+			s.run(fmt.Sprintf("%s_beta_%g_%g_epsilon_%g",
+				c.name, spec.Beta1, spec.Beta2, spec.Epsilon), func(s *suite) { s.adamWCase(spec) })
 		}
 	}
 }

@@ -69,7 +69,8 @@ func (d *Folder) checkSpace(checkpoint int64) error {
 		}
 	}
 	if left, known := space(d.Path); known && left < need {
-		return fmt.Errorf("%s: the disk has %.0f MB left, but saving takes %.0f: free some, or name a folder on another disk", d.Path, float64(left)/1e6, float64(need)/1e6)
+		return fmt.Errorf("%s: the disk has %.0f MB left, but saving takes %.0f: free some, or name a folder on another disk",
+			d.Path, float64(left)/1e6, float64(need)/1e6)
 	}
 	return nil
 }

@@ -224,7 +224,8 @@ func Read(path string) (Config, []nn.Row, error) {
 func (d *Folder) acquire() (err error) {
 	d.lock, err = filelock.Acquire(d.File(lockName))
 	if errors.Is(err, filelock.ErrLocked) {
-		return fmt.Errorf("%s: another process is training in this folder: wait for it to end, or name another folder", d.Path)
+		return fmt.Errorf("%s: another process is training in this folder: wait for it to end, or name another folder",
+			d.Path)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w: name a writable folder", d.Path, infile.Cause(err))

@@ -117,6 +117,7 @@ func summaryOf(accuracy float64, views bool, minutes float64, folder string) str
 	if views {
 		how = " with six views"
 	}
-	return fmt.Sprintf("accuracy %.2f %%%s in %.1f minutes; the model is %s; serve it with: %s", 100*accuracy, how, minutes, folder,
+	return fmt.Sprintf("accuracy %.2f %%%s in %.1f minutes; the model is %s; serve it with: %s",
+		100*accuracy, how, minutes, folder,
 		strings.Join([]string{"lamina serve", cli.Join(folder)}, " "))
 }

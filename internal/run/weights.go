@@ -144,7 +144,8 @@ func (s *saver) end() error {
 		return nil
 	}
 	if best := Best(history).Epoch; best != s.saved {
-		return fmt.Errorf("--save %s: nothing was saved, because the best epoch, %d, %w: --save-best=false saves the last", s.path, best, errBefore)
+		return fmt.Errorf("--save %s: nothing was saved, because the best epoch, %d, %w: --save-best=false saves the last",
+			s.path, best, errBefore)
 	}
 	return nil
 }
