@@ -108,6 +108,7 @@ func readMembers(o *object, prefix string, budget *infile.Budget) (*modelConfig,
 		frozen: config.Trainable != nil && !*config.Trainable}
 	for i := range config.Layers {
 		l := &member{object: config.Layers[i]}
+		l.Class, l.Registered = inLine(l.Class), inLine(l.Registered)
 		var own struct {
 			Name      string `json:"name"`
 			Trainable *bool  `json:"trainable"`
@@ -314,7 +315,7 @@ func (c *call) arguments(text json.RawMessage, budget *infile.Budget) error {
 				return fmt.Errorf("training: %w", err)
 			}
 		default:
-			return fmt.Errorf("a call with %s %s is not supported, only training false", name, compact(value))
+			return fmt.Errorf("a call with %s %s is not supported, only training false", inLine(name), compact(value))
 		}
 	}
 	return nil

@@ -167,6 +167,8 @@ func TestReadNetworkRejects(t *testing.T) {
 		{"a number for settings", `{"class_name":"Sequential","config":[{"class_name":"Flatten","config":7}]}`, "class Flatten: it is a JSON number"},
 		{"nothing", `null`, `class "", which is not supported, only Sequential`},
 		{"another layer", model(inputJSON, `{"class_name":"GRU","config":{"name":"s"}}`), `layer "s" is a GRU, which is not supported: use the layers that docs/keras.md lists`},
+		{"a class of two lines", model(inputJSON, `{"class_name":"G\nRU","config":{"name":"s"}}`), `layer "s" is a "G\nRU", which is not supported`},
+		{"a setting of two lines", model(inputJSON, with(convJSON, `"a\nb":1`)), `layer "c" (Conv2D): "a\nb" 1 is not supported`},
 		{"code", model(inputJSON, `{"class_name":"Lambda","config":{"name":"s"}}`), `layer "s" is a Lambda, which is not supported: the file does not have its code`},
 		{"several layers", model(inputJSON, with(convJSON, `"dilation_rate":[2,2]`), `{"class_name":"Multiply","config":{"name":"m"}}`), `"c" (Conv2D): dilation_rate [2,2] is not supported, only [1,1] or 1; layer "m" is a Multiply`},
 		{"many layers", model(inputJSON, strings.Repeat(`{"class_name":"Multiply","config":{"name":"m"}},`, 6)+`{"class_name":"Multiply","config":{}}`), `; and 2 more layers`},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lamina-go/lamina/internal/infile"
@@ -163,12 +164,21 @@ func common() map[string]values {
 	return map[string]values{"name": nil, "trainable": nil, "dtype": nil, "batch_input_shape": nil, "batch_shape": nil}
 }
 
+// inLine returns a word of a file as it is, or as a Go string where it has characters that would
+// break a message into lines.
+func inLine(word string) string {
+	if q := strconv.Quote(word); q != `"`+word+`"` {
+		return q
+	}
+	return word
+}
+
 // reject records that the value of a setting is not supported.
 func (l *settings) reject(key, value, want string) {
 	if l.err != nil {
 		return
 	}
-	l.err = fmt.Errorf("layer %q (%s): %s %s is not supported", l.name, l.class, key, value)
+	l.err = fmt.Errorf("layer %q (%s): %s %s is not supported", l.name, l.class, inLine(key), value)
 	if want != "" {
 		l.err = fmt.Errorf("%w, only %s", l.err, want)
 	}

@@ -103,6 +103,9 @@ func TestWriteReplacesOnlyFiles(t *testing.T) {
 
 // A disk is full at the first byte that is written, or later.
 func TestWriteFullDisk(t *testing.T) {
+	if !clitest.Alone(t) {
+		return
+	}
 	for _, s := range []string{"short", strings.Repeat("long", 1<<20)} {
 		folder := t.TempDir()
 		path := filepath.Join(folder, "f")

@@ -96,6 +96,9 @@ func TestWriteVerifiedOfALyingDisk(t *testing.T) {
 }
 
 func TestWriteVerifiedFullDisk(t *testing.T) {
+	if !clitest.Alone(t) {
+		return
+	}
 	folder := t.TempDir()
 	path, previous := filepath.Join(folder, "f"), filepath.Join(folder, "previous")
 	for _, s := range []string{"one", "two"} {
