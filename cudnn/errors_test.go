@@ -41,13 +41,38 @@ func TestMissingLibraries(t *testing.T) {
 		present []string
 		says    []string
 	}{
-		{"driver", []string{"libcudnn.so.9"}, []string{"there is no libcuda.so.1", "looked in $LAMINA_CUDA (", "install NVIDIA's driver"}},
-		{"nvrtc", []string{"libcuda.so.1"}, []string{"there is no libnvrtc.so.12 or libnvrtc.so.11.2", "cuda-nvrtc-12-8", "nvidia-cuda-nvrtc-cu12"}},
-		{"cublas", []string{"libcuda.so.1", "libnvrtc.so.12"}, []string{"there is no libcublas.so.12", "libcublas-12-8", "nvidia-cublas-cu12"}},
-		{"cudnn", []string{"libcuda.so.1", "libnvrtc.so.11.2", "libcublas.so.11"}, []string{"there is no libcudnn.so.9 or libcudnn.so.8 or libcudnn.so.7", "cudnn9-cuda-12", "nvidia-cudnn-cu12"}},
-		{"cudnn of another time", []string{"libcuda.so.1", "libnvrtc.so.12", "libcublas.so.12", "libcudnn.so.6", "libcudnn.so.10"},
+		{
+			"driver",
+			[]string{"libcudnn.so.9"},
+			[]string{"there is no libcuda.so.1", "looked in $LAMINA_CUDA (", "install NVIDIA's driver"},
+		},
+		{
+			"nvrtc",
+			[]string{"libcuda.so.1"},
+			[]string{"there is no libnvrtc.so.12 or libnvrtc.so.11.2", "cuda-nvrtc-12-8", "nvidia-cuda-nvrtc-cu12"},
+		},
+		{
+			"cublas",
+			[]string{"libcuda.so.1", "libnvrtc.so.12"},
+			[]string{"there is no libcublas.so.12", "libcublas-12-8", "nvidia-cublas-cu12"},
+		},
+		{
+			"cudnn",
+			[]string{"libcuda.so.1", "libnvrtc.so.11.2", "libcublas.so.11"},
+			[]string{
+				"there is no libcudnn.so.9 or libcudnn.so.8 or libcudnn.so.7",
+				"cudnn9-cuda-12",
+				"nvidia-cudnn-cu12",
+			},
+		},
+		{"cudnn of another time", []string{"libcuda.so.1", "libnvrtc.so.12", "libcublas.so.12",
+			"libcudnn.so.6", "libcudnn.so.10"},
 			[]string{"libcudnn.so.10", "libcudnn.so.6 is too old, or too new", "nvidia-cudnn-cu12"}},
-		{"cublas for a later driver", []string{"libcuda.so.1", "libnvrtc.so.12", "libcublas.so.13"}, []string{"libcublas.so.13 is too old, or too new for the driver or the card; want libcublas.so.12"}},
+		{
+			"cublas for a later driver",
+			[]string{"libcuda.so.1", "libnvrtc.so.12", "libcublas.so.13"},
+			[]string{"libcublas.so.13 is too old, or too new for the driver or the card; want libcublas.so.12"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := openAt(Options{}, fakeLocations(t, fake, c.present...))
@@ -85,7 +110,8 @@ func TestOldLibraries(t *testing.T) {
 	t.Setenv("FAKE_CUDNN", "7605")
 	t.Setenv("FAKE_DRIVER", "10010")
 	t.Setenv("FAKE_CAPABILITY", "61")
-	where := fakeLocations(t, compileFake(t, "-DOLD"), "libcuda.so.1", "libnvrtc.so.10.1", "libcublas.so.10", "libcudnn.so.7")
+	where := fakeLocations(t, compileFake(t, "-DOLD"), "libcuda.so.1", "libnvrtc.so.10.1", "libcublas.so.10",
+		"libcudnn.so.7")
 	b, err := openAt(Options{}, where)
 	if err != nil {
 		t.Fatal(err)
@@ -110,17 +136,67 @@ func TestDevices(t *testing.T) {
 		options     Options
 		says        []string
 	}{
-		{"no card", map[string]string{"FAKE_DEVICES": "0"}, Options{}, []string{"finds no NVIDIA card", "nvidia-smi", "CUDA_VISIBLE_DEVICES"}},
-		{"driver broken", map[string]string{"FAKE_FAIL": "cuInit:1:719"}, Options{}, []string{"cuInit failed: unspecified launch failure (719)", "nvidia-smi"}},
-		{"driver too old", map[string]string{"FAKE_DRIVER": "9020"}, Options{}, []string{"driver is of CUDA 9.2, too old", "10.1"}},
-		{"card too old", map[string]string{"FAKE_CAPABILITY": "52"}, Options{}, []string{"Fake 52 has compute capability 5.2", "6.0 (Pascal)"}},
-		{"bf16 on Pascal", map[string]string{"FAKE_CAPABILITY": "61"}, Options{Precision: "bf16"}, []string{"bf16 is for cards of compute capability 8.0", "Fake 61 has 6.1", "use fp32"}},
+		{
+			"no card",
+			map[string]string{"FAKE_DEVICES": "0"},
+			Options{},
+			[]string{"finds no NVIDIA card", "nvidia-smi", "CUDA_VISIBLE_DEVICES"},
+		},
+		{
+			"driver broken",
+			map[string]string{"FAKE_FAIL": "cuInit:1:719"},
+			Options{},
+			[]string{"cuInit failed: unspecified launch failure (719)", "nvidia-smi"},
+		},
+		{
+			"driver too old",
+			map[string]string{"FAKE_DRIVER": "9020"},
+			Options{},
+			[]string{"driver is of CUDA 9.2, too old", "10.1"},
+		},
+		{
+			"card too old",
+			map[string]string{"FAKE_CAPABILITY": "52"},
+			Options{},
+			[]string{"Fake 52 has compute capability 5.2", "6.0 (Pascal)"},
+		},
+		{
+			"bf16 on Pascal",
+			map[string]string{"FAKE_CAPABILITY": "61"},
+			Options{Precision: "bf16"},
+			[]string{"bf16 is for cards of compute capability 8.0", "Fake 61 has 6.1", "use fp32"},
+		},
 		{"cuDNN too old", map[string]string{"FAKE_CUDNN": "7500"}, Options{}, []string{"is version 7.5.0, too old"}},
 		{"cuDNN too new", map[string]string{"FAKE_CUDNN": "100000"}, Options{}, []string{"is version 10.0.0, too new"}},
-		{"cuDNN too new for Pascal", map[string]string{"FAKE_CUDNN": "91100", "FAKE_CAPABILITY": "61"}, Options{}, []string{"is version 9.11.0, which no longer supports Fake 61", "nvidia-cudnn-cu12<9.11"}},
-		{"NVRTC refuses", map[string]string{"FAKE_FAIL": "nvrtcCompileProgram:1:6"}, Options{}, []string{"nvrtcCompileProgram failed: NVRTC_ERROR_COMPILATION (6)", "kernels(7): error: a fault", "libnvrtc.so.12, version 12.8", "nvidia-cuda-nvrtc-cu12"}},
-		{"no memory at all", map[string]string{"FAKE_MEMORY": "1000000"}, Options{}, []string{"not enough memory on the card: 4 MiB more are needed"}},
-		{"no such precision", nil, Options{Precision: "fp16"}, []string{`precision "fp16" is none of [fp32 tf32 bf16]`}},
+		{
+			"cuDNN too new for Pascal",
+			map[string]string{"FAKE_CUDNN": "91100", "FAKE_CAPABILITY": "61"},
+			Options{},
+			[]string{"is version 9.11.0, which no longer supports Fake 61", "nvidia-cudnn-cu12<9.11"},
+		},
+		{
+			"NVRTC refuses",
+			map[string]string{"FAKE_FAIL": "nvrtcCompileProgram:1:6"},
+			Options{},
+			[]string{
+				"nvrtcCompileProgram failed: NVRTC_ERROR_COMPILATION (6)",
+				"kernels(7): error: a fault",
+				"libnvrtc.so.12, version 12.8",
+				"nvidia-cuda-nvrtc-cu12",
+			},
+		},
+		{
+			"no memory at all",
+			map[string]string{"FAKE_MEMORY": "1000000"},
+			Options{},
+			[]string{"not enough memory on the card: 4 MiB more are needed"},
+		},
+		{
+			"no such precision",
+			nil,
+			Options{Precision: "fp16"},
+			[]string{`precision "fp16" is none of [fp32 tf32 bf16]`},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for name, value := range c.environment {
@@ -189,9 +265,15 @@ func TestFailuresStay(t *testing.T) {
 		{"cuLaunchKernel:30+:719", "kernel "}, // when it is recorded, and then
 		{"cuGraphLaunch:2:719", "cuGraphLaunch failed: unspecified launch failure (719)"},
 		{"cuMemcpyHtoDAsync_v2:4:719", "cuMemcpyHtoDAsync failed"},
-		{"cudnnConvolutionForward:1:8", "forward pass of conv 3x3, 6x8x8x3 to 8 failed: CUDNN_STATUS_EXECUTION_FAILED (8)"},
+		{
+			"cudnnConvolutionForward:1:8",
+			"forward pass of conv 3x3, 6x8x8x3 to 8 failed: CUDNN_STATUS_EXECUTION_FAILED (8)",
+		},
 		{"cudnnConvolutionBackwardFilter:1:8", "backward filter pass of conv"},
-		{"cublasSgemm_v2:2:13", "the product of a dense layer, 6x128 to 10 failed: CUBLAS_STATUS_EXECUTION_FAILED (13)"},
+		{
+			"cublasSgemm_v2:2:13",
+			"the product of a dense layer, 6x128 to 10 failed: CUBLAS_STATUS_EXECUTION_FAILED (13)",
+		},
 		{"cuStreamSynchronize:4:719", "a step on the card failed: unspecified launch failure (719)"},
 	} {
 		t.Run(c.fail, func(t *testing.T) {

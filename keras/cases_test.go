@@ -33,18 +33,23 @@ func probe(size int) []float32 {
 // 3.15.1; Keras 2.2.2 with Theano and Keras 2.13.1 agree to 6 digits for their files.
 var cases = map[string][]float32{
 	// Keras 2.2.2: the configuration is a list.
-	"keras222_list_config.h5": {0.3346142, 0.1376521, 0.06780907, 0.0757139, 0.1187736, 0.05157834, 0.06237158, 0.00775541, 0.02767128, 0.1160604},
+	"keras222_list_config.h5": {0.3346142, 0.1376521, 0.06780907, 0.0757139, 0.1187736, 0.05157834,
+		0.06237158, 0.00775541, 0.02767128, 0.1160604},
 	// Theano: kernels are rotated.
-	"theano_backend.h5": {0.3400901, 0.1724633, 0.07457699, 0.0793567, 0.1062415, 0.04068092, 0.06612796, 0.007272056, 0.02407251, 0.08911801},
+	"theano_backend.h5": {0.3400901, 0.1724633, 0.07457699, 0.0793567, 0.1062415, 0.04068092, 0.06612796,
+		0.007272056, 0.02407251, 0.08911801},
 	// Keras 2.13: the group of layers has another name, and layers with weights count twice, so
 	// conv2d is followed by conv2d_2.
-	"keras_2.13.1.keras":     {0.2229177, 0.03615503, 0.2155701, 0.1539209, 0.07245661, 0.1343327, 0.05679557, 0.02791146, 0.0265678, 0.05337216},
+	"keras_2.13.1.keras": {0.2229177, 0.03615503, 0.2155701, 0.1539209, 0.07245661, 0.1343327, 0.05679557,
+		0.02791146, 0.0265678, 0.05337216},
 	"keras_2.13.1_two.keras": {1.690265e-06, 0.03078682, 0.7821343, 0.1870772},
 	// Keras on Windows: groups are named "layers\\conv2d".
 	// Keras 3: a GlobalAveragePooling2D; Random layers in a model in the model, Rescaling and logits.
-	"gap.h5":                       {0.08305465, 0.2043113, 0.1090653, 0.06205978, 0.1086124, 0.07489817, 0.06980489, 0.06232654, 0.1638128, 0.06205433},
+	"gap.h5": {0.08305465, 0.2043113, 0.1090653, 0.06205978, 0.1086124, 0.07489817,
+		0.06980489, 0.06232654, 0.1638128, 0.06205433},
 	"tf_flowers_tutorial_shape.h5": {0.5730854, 0.00156873, 0.4253459},
-	"windows_paths.keras":          {0.1504312, 0.07555069, 0.0919886, 0.08539438, 0.07087547, 0.1959766, 0.07001216, 0.08000378, 0.1196802, 0.06008698},
+	"windows_paths.keras": {0.1504312, 0.07555069, 0.0919886, 0.08539438, 0.07087547, 0.1959766,
+		0.07001216, 0.08000378, 0.1196802, 0.06008698},
 }
 
 func TestCases(t *testing.T) {
@@ -80,7 +85,8 @@ func TestTheano(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	for name, load := range map[string]func(*nn.Model, bool) (*LoadSummary, error){"by name": f.LoadByName, "in order": f.Load} {
+	for name, load := range map[string]func(*nn.Model, bool) (*LoadSummary, error){"by name": f.LoadByName,
+		"in order": f.Load} {
 		got := newModel(t, b, m.Network)
 		if _, err := load(got, false); err != nil {
 			t.Fatal(err)
@@ -231,12 +237,24 @@ func TestLayerGroups(t *testing.T) {
 		{[]string{"layers/conv2d", "layers/conv2d_1"}, "conv2d conv2d_1"},
 		{[]string{"layers/conv2d", "layers/conv2d_2"}, "conv2d conv2d_2"},
 		{[]string{`layers\conv2d`, `layers\conv2d_1`}, "conv2d conv2d_1"},
-		{[]string{"_layer_checkpoint_dependencies/conv2d", "_layer_checkpoint_dependencies/conv2d_2"}, "conv2d conv2d_1"},
-		{[]string{"_layer_checkpoint_dependencies/conv2d", "_layer_checkpoint_dependencies/conv2d_1"}, "conv2d conv2d_1"},
+		{
+			[]string{"_layer_checkpoint_dependencies/conv2d", "_layer_checkpoint_dependencies/conv2d_2"},
+			"conv2d conv2d_1",
+		},
+		{
+			[]string{"_layer_checkpoint_dependencies/conv2d", "_layer_checkpoint_dependencies/conv2d_1"},
+			"conv2d conv2d_1",
+		},
 		{[]string{`_layer_checkpoint_dependencies\conv2d`, `_layer_checkpoint_dependencies\conv2d_10`,
 			`_layer_checkpoint_dependencies\conv2d_2`}, "conv2d conv2d_2 conv2d_1"},
-		{[]string{"layers/sequential/layers/conv2d", "layers/sequential/layers/conv2d_1"}, "sequential/conv2d sequential/conv2d_1"},
-		{[]string{`layers\sequential\layers\conv2d`, `layers\conv2d`, `layers\sequential\layers\dense`}, "conv2d sequential/conv2d sequential/dense"},
+		{
+			[]string{"layers/sequential/layers/conv2d", "layers/sequential/layers/conv2d_1"},
+			"sequential/conv2d sequential/conv2d_1",
+		},
+		{
+			[]string{`layers\sequential\layers\conv2d`, `layers\conv2d`, `layers\sequential\layers\dense`},
+			"conv2d sequential/conv2d sequential/dense",
+		},
 		{[]string{"_layer_checkpoint_dependencies/sequential/_layer_checkpoint_dependencies/conv2d",
 			"_layer_checkpoint_dependencies/sequential/_layer_checkpoint_dependencies/conv2d_2"}, "sequential/conv2d sequential/conv2d_1"},
 		{[]string{"layers/conv2d", `layers\conv2d`}, `two layers are named "conv2d"`},

@@ -270,9 +270,11 @@ func TestGoldenArchive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rejected(change(func(p map[string][]byte) { p[metadataName] = labels }), fmt.Sprintf("%d labels for %d classes", classes+1, classes))
+	rejected(change(func(p map[string][]byte) { p[metadataName] = labels }), fmt.Sprintf("%d labels for %d classes",
+		classes+1, classes))
 	rejected(change(func(p map[string][]byte) { p[metadataName] = []byte(`{"lamina":7}`) }), "lamina")
-	rejected(zipped(t, zip.Deflate, map[string][]byte{configName: bytes.Repeat([]byte(" "), 100<<20), weightsName: nil}), "far more memory")
+	rejected(zipped(t, zip.Deflate,
+		map[string][]byte{configName: bytes.Repeat([]byte(" "), 100<<20), weightsName: nil}), "far more memory")
 
 	wrong := slices.Clone(data)
 	at := bytes.Index(wrong, []byte("Sequential"))
@@ -303,7 +305,8 @@ func FuzzArchive(f *testing.F) {
 	parts := unzip(f, whole.Bytes())
 	f.Add(parts[configName], parts[metadataName], parts[weightsName])
 	f.Fuzz(func(t *testing.T, config, metadata, weights []byte) {
-		data := zipped(t, zip.Store, map[string][]byte{configName: config, metadataName: metadata, weightsName: weights})
+		data := zipped(t, zip.Store,
+			map[string][]byte{configName: config, metadataName: metadata, weightsName: weights})
 		file, err := newFile(bytes.NewReader(data), int64(len(data)), "fuzz")
 		if err != nil {
 			return
@@ -320,9 +323,12 @@ func FuzzArchive(f *testing.F) {
 func FuzzConfig(f *testing.F) {
 	for _, text := range []string{model(inputJSON, convJSON, flattenJSON, denseJSON),
 		functional(`[["in",0,0]]`, `[["d",0,0]]`, node2("in", inputJSON), node2("m", model(inputJSON, convJSON), "in"),
-			node2("a", layerText("Concatenate", "a", `"axis":-1`), "m", "in"), node2("f", flattenJSON, "a"), node2("d", denseJSON, "f")),
-		functional(`["in",0,0]`, `["d",0,0]`, node3("in", inputJSON), node3("n", layerText("Rescaling", "n", `"scale":[0.5,0.25],"offset":1`), "in"),
-			node3("c", convJSON, "n"), node3("a", layerText("Add", "a", ""), "c", "c"), node3("f", flattenJSON, "a"), node3("d", denseJSON, "f"))} {
+			node2("a", layerText("Concatenate", "a", `"axis":-1`), "m", "in"), node2("f", flattenJSON, "a"),
+			node2("d", denseJSON, "f")),
+		functional(`["in",0,0]`, `["d",0,0]`, node3("in", inputJSON),
+			node3("n", layerText("Rescaling", "n", `"scale":[0.5,0.25],"offset":1`), "in"),
+			node3("c", convJSON, "n"), node3("a", layerText("Add", "a", ""), "c", "c"),
+			node3("f", flattenJSON, "a"), node3("d", denseJSON, "f"))} {
 		f.Add([]byte(text), false)
 		f.Add([]byte(text), true)
 	}

@@ -21,7 +21,12 @@ func Example() {
 	check(err)
 	defer b.Close()
 	net, err := nn.Build(nn.Sequential{Input: tensor.Shape{8, 8, 3}, Classes: 2, Labels: []string{"cat", "dog"},
-		Layers: []nn.Layer{nn.Conv2D{Name: "conv", Filters: 4, Kernel: 3}, nn.ReLU{}, nn.Flatten{}, nn.Dense{Name: "last", Units: 2}}})
+		Layers: []nn.Layer{
+			nn.Conv2D{Name: "conv", Filters: 4, Kernel: 3},
+			nn.ReLU{},
+			nn.Flatten{},
+			nn.Dense{Name: "last", Units: 2},
+		}})
 	check(err)
 	model, err := nn.NewModel(b, net)
 	check(err)

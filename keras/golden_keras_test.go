@@ -20,7 +20,8 @@ import (
 // and 3. Keras must give the outputs of this program, and the same weights after a step of
 // training.
 func TestGoldenModelsKeras(t *testing.T) {
-	for _, c := range []struct{ variable, ending string }{{"LAMINA_KERAS2", ".h5"}, {"LAMINA_KERAS2", ".keras"}, {"LAMINA_KERAS2", ".weights.h5"},
+	for _, c := range []struct{ variable, ending string }{{"LAMINA_KERAS2", ".h5"}, {"LAMINA_KERAS2",
+		".keras"}, {"LAMINA_KERAS2", ".weights.h5"},
 		{"LAMINA_KERAS3", ".h5"}, {"LAMINA_KERAS3", ".keras"}, {"LAMINA_KERAS3", ".weights.h5"}} {
 		t.Run(c.variable+c.ending, func(t *testing.T) {
 			python := os.Getenv(c.variable)
@@ -44,7 +45,8 @@ func TestGoldenModelsKeras(t *testing.T) {
 					if bytes.Contains(failed, []byte(name+c.ending+" ")) {
 						t.Skip("rejected")
 					}
-					golden.Within(t, "outputs", readFloats(t, filepath.Join(dir, name+".outputs")), want.outputs, 1e-5*golden.Largest(want.outputs))
+					golden.Within(t, "outputs", readFloats(t, filepath.Join(dir, name+".outputs")),
+						want.outputs, 1e-5*golden.Largest(want.outputs))
 					if c.ending == ".weights.h5" {
 						return
 					}
@@ -53,7 +55,8 @@ func TestGoldenModelsKeras(t *testing.T) {
 						if len(weights) < len(w) {
 							t.Fatalf("%s: %d values", want.names[i], len(weights))
 						}
-						golden.Within(t, want.names[i], weights[:len(w)], w, max(1e-4, tolerancesOf(name).after)*max(1, golden.Largest(w)))
+						golden.Within(t, want.names[i], weights[:len(w)], w,
+							max(1e-4, tolerancesOf(name).after)*max(1, golden.Largest(w)))
 						weights = weights[len(w):]
 					}
 					if len(weights) > 0 {
@@ -111,8 +114,10 @@ func saveGoldenModels(t *testing.T, dir, ending string, keras3 bool) map[string]
 func trainedGoldenModel(t *testing.T, m *nn.Model, all goldenModels, path, ending string, tensors *golden.Tensors, name string, keras3 bool) (c computed, err error) {
 	t.Helper()
 	x, labels := goldenPixels(t, tensors, name, m.Network), tensors.Get(t, name+"/labels").Data
-	data := &nn.Images{Height: m.Input[0], Width: m.Input[1], Channels: m.Input[2], NumClasses: m.Classes, Pixels: x, Labels: labels}
-	trainer, err := nn.NewTrainer(backendtest.Reference(), withoutDropout(t, m.Sequential), nn.Config{Data: data, Validation: data, Epochs: 1, Batch: len(labels),
+	data := &nn.Images{Height: m.Input[0], Width: m.Input[1], Channels: m.Input[2], NumClasses: m.Classes,
+		Pixels: x, Labels: labels}
+	trainer, err := nn.NewTrainer(backendtest.Reference(), withoutDropout(t, m.Sequential), nn.Config{Data: data,
+		Validation: data, Epochs: 1, Batch: len(labels),
 		Schedule: nn.Constant(all.Rate), Momentum: float32(all.Momentum), Init: nn.HeNormal()})
 	if err != nil {
 		return c, err

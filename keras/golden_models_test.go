@@ -104,13 +104,18 @@ func (c goldenModel) compareLayers(t *testing.T, m *nn.Model) {
 		case want.prepares():
 		case there:
 			if !row.Output.Equal(want.output) || len(row.Weights) > 0 && row.Class != want.class {
-				t.Errorf("layer %q is a %s that gives %v, want a %s that gives %v", want.path, row.Class, row.Output, want.class, want.output)
+				t.Errorf("layer %q is a %s that gives %v, want a %s that gives %v", want.path, row.Class,
+					row.Output, want.class, want.output)
 			}
 		case !slices.Contains([]string{"Activation", "Softmax", "Flatten", "Dropout", "SpatialDropout2D"}, want.class):
 			t.Errorf("no layer %q", want.path)
 		}
 	}
-	output := map[nn.Output]string{nn.SoftmaxOutput: "softmax", nn.SigmoidOutput: "sigmoid", nn.LogitsOutput: "logits"}[m.Output]
+	output := map[nn.Output]string{
+		nn.SoftmaxOutput: "softmax",
+		nn.SigmoidOutput: "sigmoid",
+		nn.LogitsOutput:  "logits",
+	}[m.Output]
 	if output != *c.Output || (m.Mean != nil) != slices.ContainsFunc(c.Layers, func(r goldenRow) bool { return r.class == "Rescaling" || r.class == "Normalization" }) {
 		t.Errorf("output %q, want %q; mean %v, deviation %v", output, *c.Output, m.Mean, m.Std)
 	}

@@ -71,7 +71,8 @@ func (n goldenNet) build(t *testing.T, dropout float32) *nn.Network {
 	add := func(l ...nn.Layer) { s.Layers = append(s.Layers, l...) }
 	for b, block := range n.Blocks {
 		for c, conv := range block {
-			add(nn.Conv2D{Name: fmt.Sprintf("block%d_conv%d", b+1, c+1), Kernel: conv[0], Filters: conv[1], L2: n.L2}, nn.BatchNorm{}, nn.ReLU{})
+			add(nn.Conv2D{Name: fmt.Sprintf("block%d_conv%d", b+1, c+1), Kernel: conv[0], Filters: conv[1], L2: n.L2},
+				nn.BatchNorm{}, nn.ReLU{})
 		}
 		add(nn.MaxPool{Name: fmt.Sprintf("block%d_pool", b+1)})
 	}
@@ -226,7 +227,8 @@ func compareLayers(t *testing.T, layers []layer, want goldenFile) {
 	}
 	for i, l := range layers {
 		if w := want.Layers[i]; l.name != w.Name || len(l.weights) != len(w.Weights) {
-			t.Fatalf("layer %d is %q with %d weights, want %q with %d", i, l.name, len(l.weights), w.Name, len(w.Weights))
+			t.Fatalf("layer %d is %q with %d weights, want %q with %d", i, l.name, len(l.weights), w.Name,
+				len(w.Weights))
 		}
 		for j, x := range l.weights {
 			values := make([]float32, tensor.Shape(x.shape).Size())

@@ -189,9 +189,11 @@ func TestGoldenModelsTrain(t *testing.T) {
 	onGoldenModels(t, func(t *testing.T, b backend.Backend, name string, c goldenModel, all *goldenModels, path string) {
 		m := openGoldenModel(t, b, c, path)
 		x, labels := goldenPixels(t, tensors, name, m.Network), tensors.Get(t, name+"/labels").Data
-		data := oneBatch{&nn.Images{Height: m.Input[0], Width: m.Input[1], Channels: m.Input[2], NumClasses: m.Classes, Pixels: x, Labels: labels}}
+		data := oneBatch{&nn.Images{Height: m.Input[0], Width: m.Input[1], Channels: m.Input[2],
+			NumClasses: m.Classes, Pixels: x, Labels: labels}}
 		var logits []float32
-		trainer, err := nn.NewTrainer(recorder{b, &logits}, withoutDropout(t, m.Sequential), nn.Config{Data: data, Validation: data, Epochs: 1, Batch: len(labels),
+		trainer, err := nn.NewTrainer(recorder{b, &logits}, withoutDropout(t, m.Sequential), nn.Config{Data: data,
+			Validation: data, Epochs: 1, Batch: len(labels),
 			Schedule: nn.Constant(all.Rate), Momentum: float32(all.Momentum), Init: nn.HeNormal()})
 		if err != nil {
 			t.Fatal(err)

@@ -62,32 +62,48 @@ func TestReadGraph(t *testing.T) {
 	relu := strings.Replace(convJSON, "linear", "relu", 1)
 	other := strings.Replace(convJSON, `"c"`, `"c2"`, 1)
 	const gap, add = `{"class_name":"GlobalAveragePooling2D","config":{"name":"g","keepdims":false}}`, `{"class_name":"Add","config":{"name":"a"}}`
-	for name, node := range map[string]func(name, layer string, inputs ...string) string{"Keras 2": node2, "Keras 3": node3} {
+	for name, node := range map[string]func(name, layer string, inputs ...string) string{"Keras 2": node2,
+		"Keras 3": node3} {
 		for _, c := range []struct {
 			name, text string
 			want       []nn.Layer
 		}{
-			{"a chain", functional(`[["in",0,0]]`, `[["d",0,0]]`, node("in", inputJSON), node("c", relu, "in"), node("g", gap, "c"), node("d", denseJSON, "g")),
+			{"a chain", functional(`[["in",0,0]]`, `[["d",0,0]]`, node("in", inputJSON),
+				node("c", relu, "in"), node("g", gap, "c"), node("d", denseJSON, "g")),
 				[]nn.Layer{conv, nn.ReLU{Name: "c_activation"}, nn.GlobalAveragePool{Name: "g"}, dense}},
-			{"a residual", functional(`["in",0,0]`, `["d",0,0]`, node("in", inputJSON), node("c", relu, "in"), node("c2", other, "c"),
+			{"a residual", functional(`["in",0,0]`, `["d",0,0]`, node("in", inputJSON), node("c", relu, "in"),
+				node("c2", other, "c"),
 				node("a", add, "c", "c2"), node("g", gap, "a"), node("d", denseJSON, "g")),
 				[]nn.Layer{conv, nn.ReLU{Name: "c_activation"}, nn.Conv2D{Name: "c2", Filters: 3, Kernel: 3},
 					nn.Add{Name: "a", Inputs: []string{"c_activation", ""}}, nn.GlobalAveragePool{Name: "g"}, dense}},
 			{"a name that is taken", functional(`["in",0,0]`, `["d",0,0]`, node("in", inputJSON), node("c", relu, "in"),
-				node("c_activation", strings.Replace(convJSON, `"c"`, `"c_activation"`, 1), "c"), node("a", add, "c", "c_activation"), node("g", gap, "a"), node("d", denseJSON, "g")),
-				[]nn.Layer{conv, nn.ReLU{Name: "c_activation_1"}, nn.Conv2D{Name: "c_activation", Filters: 3, Kernel: 3},
+				node("c_activation", strings.Replace(convJSON, `"c"`, `"c_activation"`, 1), "c"),
+				node("a", add, "c", "c_activation"), node("g", gap, "a"), node("d", denseJSON, "g")),
+				[]nn.Layer{conv, nn.ReLU{Name: "c_activation_1"}, nn.Conv2D{Name: "c_activation", Filters: 3,
+					Kernel: 3},
 					nn.Add{Name: "a", Inputs: []string{"c_activation_1", ""}}, nn.GlobalAveragePool{Name: "g"}, dense}},
-			{"two branches of the images", functional(`["in",0,0]`, `["d",0,0]`, node("in", inputJSON), node("c", convJSON, "in"), node("c2", other, "in"),
-				node("a", `{"class_name":"Concatenate","config":{"name":"a","axis":-1}}`, "c2", "c", "in"), node("g", gap, "a"), node("d", denseJSON, "g")),
+			{"two branches of the images", functional(`["in",0,0]`, `["d",0,0]`, node("in", inputJSON),
+				node("c", convJSON, "in"), node("c2", other, "in"),
+				node("a", `{"class_name":"Concatenate","config":{"name":"a","axis":-1}}`, "c2", "c", "in"),
+				node("g", gap, "a"), node("d", denseJSON, "g")),
 				[]nn.Layer{conv, nn.From{Input: "input", Layer: nn.Conv2D{Name: "c2", Filters: 3, Kernel: 3}},
 					nn.Concatenate{Name: "a", Inputs: []string{"", "c", "input"}}, nn.GlobalAveragePool{Name: "g"}, dense}},
-			{"in another order", functional(`["in",0,0]`, `["d",0,0]`, node("d", denseJSON, "g"), node("g", gap, "c"), node("c", convJSON, "in"), node("in", inputJSON)),
+			{"in another order", functional(`["in",0,0]`, `["d",0,0]`, node("d", denseJSON, "g"),
+				node("g", gap, "c"), node("c", convJSON, "in"), node("in", inputJSON)),
 				[]nn.Layer{conv, nn.GlobalAveragePool{Name: "g"}, dense}},
-			{"a layer named input", functional(`["in",0,0]`, `["d",0,0]`, node("in", inputJSON), node("input", strings.Replace(convJSON, `"c"`, `"input"`, 1), "in"), node("g", gap, "input"), node("d", denseJSON, "g")),
+			{"a layer named input", functional(`["in",0,0]`, `["d",0,0]`, node("in", inputJSON),
+				node("input", strings.Replace(convJSON, `"c"`, `"input"`, 1), "in"), node("g", gap, "input"),
+				node("d", denseJSON, "g")),
 				[]nn.Layer{nn.Conv2D{Name: "input_1", Filters: 3, Kernel: 3}, nn.GlobalAveragePool{Name: "g"}, dense}},
 			{"a model in a model", functional(`["in",0,0]`, `["d",0,0]`, node("in", inputJSON),
-				node("m", strings.Replace(model(inputJSON, relu, gap), `"m"`, `"m"`, 1), "in"), node("d", denseJSON, "m")),
-				[]nn.Layer{nn.Conv2D{Name: "m/c", Filters: 3, Kernel: 3}, nn.ReLU{Name: "m/c_activation"}, nn.GlobalAveragePool{Name: "m/g"}, dense}},
+				node("m", strings.Replace(model(inputJSON, relu, gap), `"m"`, `"m"`, 1), "in"),
+				node("d", denseJSON, "m")),
+				[]nn.Layer{
+					nn.Conv2D{Name: "m/c", Filters: 3, Kernel: 3},
+					nn.ReLU{Name: "m/c_activation"},
+					nn.GlobalAveragePool{Name: "m/g"},
+					dense,
+				}},
 		} {
 			t.Run(name+"/"+c.name, func(t *testing.T) {
 				got, _, err := networkOf(c.text)
@@ -110,26 +126,81 @@ func TestReadGraphRejects(t *testing.T) {
 	in, c, g, d := node2("in", inputJSON), node2("c", convJSON, "in"), node2("g", gap, "c"), node2("d", denseJSON, "g")
 	one, out := `[["in",0,0]]`, `[["d",0,0]]`
 	for _, x := range []struct{ name, text, want string }{
-		{"two inputs", functional(`[["in",0,0],["other",0,0]]`, out, in, c, g, d), `the model has 2 inputs ("in", "other"), which is not supported, only one input`},
-		{"two inputs by name", functional(`{"a":["in",0,0],"b":["other",0,0]}`, out, in, c, g, d), `the model has 2 inputs (`},
-		{"two outputs", functional(one, `[["d",0,0],["g",0,0]]`, in, c, g, d), `the model has 2 outputs ("d", "g"), which is not supported, only one output`},
-		{"an input that is not listed", functional(one, out, in, node2("other", inputJSON), c, g, d), `has an input "other" besides "in"`},
-		{"shared", functional(one, out, in, strings.Replace(c, `[[["in",0,0,{}]]]`, `[[["in",0,0,{}]],[["g",0,0,{}]]]`, 1), g, d),
+		{
+			"two inputs",
+			functional(`[["in",0,0],["other",0,0]]`, out, in, c, g, d),
+			`the model has 2 inputs ("in", "other"), which is not supported, only one input`,
+		},
+		{
+			"two inputs by name",
+			functional(`{"a":["in",0,0],"b":["other",0,0]}`, out, in, c, g, d),
+			`the model has 2 inputs (`,
+		},
+		{
+			"two outputs",
+			functional(one, `[["d",0,0],["g",0,0]]`, in, c, g, d),
+			`the model has 2 outputs ("d", "g"), which is not supported, only one output`,
+		},
+		{
+			"an input that is not listed",
+			functional(one, out, in, node2("other", inputJSON), c, g, d),
+			`has an input "other" besides "in"`,
+		},
+		{"shared", functional(one, out, in,
+			strings.Replace(c, `[[["in",0,0,{}]]]`, `[[["in",0,0,{}]],[["g",0,0,{}]]]`, 1), g, d),
 			`layer "c" (Conv2D) is called 2 times, so its weights are shared, which is not supported, only one call`},
 		{"not called", functional(one, out, in, node2("c", convJSON), g, d), `called 0 times`},
-		{"a second output of a layer", functional(one, out, in, c, strings.Replace(g, `"c",0,0`, `"c",0,1`, 1), d), `takes output 1 of "c"`},
-		{"no name", functional(one, out, in, `{"class_name":"Flatten","config":{},"inbound_nodes":[[["in",0,0]]]}`, c, g, d), "a layer of class Flatten has no name"},
-		{"a circle", functional(one, out, in, node2("c", convJSON, "g"), g, d), `takes the output of a layer that comes after it or is not in the model`},
+		{
+			"a second output of a layer",
+			functional(one, out, in, c, strings.Replace(g, `"c",0,0`, `"c",0,1`, 1), d),
+			`takes output 1 of "c"`,
+		},
+		{
+			"no name",
+			functional(one, out, in, `{"class_name":"Flatten","config":{},"inbound_nodes":[[["in",0,0]]]}`, c, g, d),
+			"a layer of class Flatten has no name",
+		},
+		{
+			"a circle",
+			functional(one, out, in, node2("c", convJSON, "g"), g, d),
+			`takes the output of a layer that comes after it or is not in the model`,
+		},
 		{"an unknown output", functional(one, `[["x",0,0]]`, in, c, g, d), `output "x" is not a layer of the model`},
-		{"a layer that leads nowhere", functional(one, out, in, c, g, d, node2("x", `{"class_name":"Flatten","config":{"name":"x"}}`, "c")), `layer "x" does not lead to the model's output`},
+		{
+			"a layer that leads nowhere",
+			functional(one, out, in, c, g, d, node2("x", `{"class_name":"Flatten","config":{"name":"x"}}`, "c")),
+			`layer "x" does not lead to the model's output`,
+		},
 		{"two layers of a name", functional(one, out, in, c, c, g, d), `two layers are named "c"`},
-		{"two inputs of a layer", functional(one, out, in, c, node2("g", gap, "c", "in"), d), `layer "g" (GlobalAveragePooling2D) takes 2 inputs, which is not supported, only one`},
-		{"in training", functional(one, out, in, strings.Replace(c, "{}", `{"training":true}`, 1), g, d), `called with training true, which is not supported, only false or null`},
-		{"another argument", functional(one, out, in, strings.Replace(c, "{}", `{"y":["g",0,0]}`, 1), g, d), `layer "c" (Conv2D): inbound_nodes: a call with y ["g",0,0] is not supported`},
-		{"no reference", functional(one, out, in, strings.Replace(c, `["in",0,0,{}]`, `["in"]`, 1), g, d), "a reference needs a layer, a call and an output"},
-		{"one input of a sum", functional(one, out, in, c, node2("a", add, "c"), strings.Replace(g, `"c"`, `"a"`, 1), d), `layer "a"`},
-		{"images before and after they are prepared", functional(one, out, in, node2("r", layerText("Rescaling", "r", `"scale":0.5`), "in"), strings.Replace(c, `"in"`, `"r"`, 1),
-			node2("c2", strings.Replace(convJSON, `"c"`, `"c2"`, 1), "in"), node2("a", add, "c", "c2"), strings.Replace(g, `"c"`, `"a"`, 1), d), "before and after a Rescaling"},
+		{
+			"two inputs of a layer",
+			functional(one, out, in, c, node2("g", gap, "c", "in"), d),
+			`layer "g" (GlobalAveragePooling2D) takes 2 inputs, which is not supported, only one`,
+		},
+		{
+			"in training",
+			functional(one, out, in, strings.Replace(c, "{}", `{"training":true}`, 1), g, d),
+			`called with training true, which is not supported, only false or null`,
+		},
+		{
+			"another argument",
+			functional(one, out, in, strings.Replace(c, "{}", `{"y":["g",0,0]}`, 1), g, d),
+			`layer "c" (Conv2D): inbound_nodes: a call with y ["g",0,0] is not supported`,
+		},
+		{
+			"no reference",
+			functional(one, out, in, strings.Replace(c, `["in",0,0,{}]`, `["in"]`, 1), g, d),
+			"a reference needs a layer, a call and an output",
+		},
+		{
+			"one input of a sum",
+			functional(one, out, in, c, node2("a", add, "c"), strings.Replace(g, `"c"`, `"a"`, 1), d),
+			`layer "a"`,
+		},
+		{"images before and after they are prepared", functional(one, out, in,
+			node2("r", layerText("Rescaling", "r", `"scale":0.5`), "in"), strings.Replace(c, `"in"`, `"r"`, 1),
+			node2("c2", strings.Replace(convJSON, `"c"`, `"c2"`, 1), "in"), node2("a", add, "c", "c2"),
+			strings.Replace(g, `"c"`, `"a"`, 1), d), "before and after a Rescaling"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			_, _, err := networkOf(x.text)
@@ -143,7 +214,10 @@ func TestReadGraphRejects(t *testing.T) {
 // TestTrainingArgument reads calls with training false, which Keras 2 obeys and Keras 3 does not.
 func TestTrainingArgument(t *testing.T) {
 	text := functional(`[["in",0,0]]`, `[["d",0,0]]`, node2("in", inputJSON),
-		strings.Replace(node2("m", model(inputJSON, convJSON, layerText("BatchNormalization", "b", ""), layerText("Dropout", "o", `"rate":0.5`), flattenJSON), "in"),
+		strings.Replace(node2("m",
+			model(inputJSON, convJSON, layerText("BatchNormalization", "b", ""),
+				layerText("Dropout", "o", `"rate":0.5`), flattenJSON),
+			"in"),
 			`"in",0,0,{}`, `"in",1,0,{"training":false}`, 1), node2("d", denseJSON, "m"))
 	for _, keras3 := range []bool{false, true} {
 		m, err := readModel([]byte(text), infile.NewBudget(0))
@@ -154,7 +228,12 @@ func TestTrainingArgument(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := []nn.Layer{nn.Conv2D{Name: "m/c", Filters: 3, Kernel: 3}, nn.BatchNorm{Name: "m/b", Inference: true}, nn.Flatten{Name: "m/f"}, nn.Dense{Name: "d", Units: 5}}
+		want := []nn.Layer{
+			nn.Conv2D{Name: "m/c", Filters: 3, Kernel: 3},
+			nn.BatchNorm{Name: "m/b", Inference: true},
+			nn.Flatten{Name: "m/f"},
+			nn.Dense{Name: "d", Units: 5},
+		}
 		if keras3 {
 			want = []nn.Layer{want[0], nn.BatchNorm{Name: "m/b"}, nn.Dropout{Name: "m/o", Rate: 0.5}, want[2], want[3]}
 		}
@@ -183,21 +262,27 @@ func TestReadKeras1(t *testing.T) {
 		t.Fatal(err, notes)
 	}
 	want := nn.Sequential{Input: tensor.Shape{8, 8, 3}, Classes: 5, Frozen: []string{"d"}, Layers: []nn.Layer{
-		nn.Conv2D{Name: "c1", Filters: 4, Kernel: 3, KernelWidth: 5, Stride: 2, StrideWidth: 1, Padding: nn.Valid, NoBias: true, L2: 0.25},
-		nn.BatchNorm{Name: "b", Momentum: 0.9}, nn.Activation{Name: "e", Function: tensor.Function{Kind: tensor.ELU, Alpha: 0.5}},
-		nn.ZeroPadding{Name: "z", Top: 1, Left: 2}, nn.MaxPool{Name: "p", Padding: nn.Same}, nn.Dropout{Name: "s", Rate: 0.5, Spatial: true},
+		nn.Conv2D{Name: "c1", Filters: 4, Kernel: 3, KernelWidth: 5, Stride: 2, StrideWidth: 1,
+			Padding: nn.Valid, NoBias: true, L2: 0.25},
+		nn.BatchNorm{Name: "b", Momentum: 0.9},
+		nn.Activation{Name: "e", Function: tensor.Function{Kind: tensor.ELU, Alpha: 0.5}},
+		nn.ZeroPadding{Name: "z", Top: 1, Left: 2}, nn.MaxPool{Name: "p", Padding: nn.Same},
+		nn.Dropout{Name: "s", Rate: 0.5, Spatial: true},
 		nn.Flatten{Name: "f"}, nn.Dropout{Name: "o", Rate: 0.25}, nn.Dense{Name: "d", Units: 5}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	merge := functional(`[["in",0,0]]`, `[["d",0,0]]`, node2("in", inputJSON), node2("c", convJSON, "in"),
-		node2("a", layerText("Merge", "a", `"mode":"concat","mode_type":"raw","concat_axis":-1,"dot_axes":-1,"output_shape":null,"arguments":{}`), "c", "in"),
+		node2("a", layerText("Merge", "a",
+			`"mode":"concat","mode_type":"raw","concat_axis":-1,"dot_axes":-1,"output_shape":null,"arguments":{}`),
+			"c", "in"),
 		node2("f", flattenJSON, "a"), node2("d", denseJSON, "f"))
 	merge = strings.Replace(merge, "Functional", "Model", 1)
 	if got, _, err = networkOf(merge); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]nn.Layer{nn.Conv2D{Name: "c", Filters: 3, Kernel: 3}, nn.Concatenate{Name: "a", Inputs: []string{"", "input"}},
+	if diff := cmp.Diff([]nn.Layer{nn.Conv2D{Name: "c", Filters: 3, Kernel: 3}, nn.Concatenate{Name: "a",
+		Inputs: []string{"", "input"}},
 		nn.Flatten{Name: "f"}, nn.Dense{Name: "d", Units: 5}}, got.Layers); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -218,7 +303,11 @@ func TestReadFunctions(t *testing.T) {
 		want   tensor.Function
 	}{
 		{layerText("ReLU", "x", `"max_value":6.0,"negative_slope":0.1,"threshold":0.5`), false, relu(0.1, 6, 0.5)},
-		{layerText("ReLU", "x", `"max_value":null,"negative_slope":{"type":"ndarray","value":0.25},"threshold":0.0`), false, relu(0.25, 0, 0)},
+		{
+			layerText("ReLU", "x", `"max_value":null,"negative_slope":{"type":"ndarray","value":0.25},"threshold":0.0`),
+			false,
+			relu(0.25, 0, 0),
+		},
 		{layerText("LeakyReLU", "x", ``), false, relu(0.3, 0, 0)},
 		{layerText("LeakyReLU", "x", `"alpha":0.1`), false, relu(0.1, 0, 0)},
 		{layerText("LeakyReLU", "x", `"negative_slope":0.2`), true, relu(0.2, 0, 0)},
@@ -231,7 +320,11 @@ func TestReadFunctions(t *testing.T) {
 		{activation("hard_sigmoid"), false, tensor.Function{Kind: tensor.HardSigmoid, Alpha: 0.2}},
 		{activation("hard_sigmoid"), true, tensor.Function{Kind: tensor.HardSigmoid, Alpha: 1. / 6}},
 		{activation("hard_swish"), true, tensor.Function{Kind: tensor.HardSiLU}},
-		{layerText("Activation", "x", `"activation":{"class_name":"ELU","config":{"name":"e","alpha":0.7}}`), false, tensor.Function{Kind: tensor.ELU, Alpha: 0.7}},
+		{
+			layerText("Activation", "x", `"activation":{"class_name":"ELU","config":{"name":"e","alpha":0.7}}`),
+			false,
+			tensor.Function{Kind: tensor.ELU, Alpha: 0.7},
+		},
 	} {
 		m, err := readModel([]byte(model(inputJSON, c.text, flattenJSON, denseJSON)), infile.NewBudget(0))
 		if err != nil {
@@ -258,12 +351,37 @@ func TestPreparation(t *testing.T) {
 	}{
 		{[]string{rescaling(`"scale":0.5,"offset":-1.0`)}, 10, [2]float64{4, 4}},
 		{[]string{rescaling(`"scale":[0.5,0.25],"offset":0`)}, 10, [2]float64{5, 2.5}},
-		{[]string{rescaling(`"scale":0.5,"offset":-1.0`), layerText("RandomFlip", "f", ""), rescaling(`"scale":2,"offset":3`)}, 10, [2]float64{11, 11}},
-		{[]string{layerText("Normalization", "n", `"axis":[-1],"mean":[1,2],"variance":[4,16],"invert":false`)}, 10, [2]float64{4.5, 2}},
-		{[]string{layerText("Normalization", "n", `"axis":-1,"mean":1.0,"variance":4.0,"invert":true`)}, 10, [2]float64{21, 21}},
-		{[]string{rescaling(`"scale":0.5`), layerText("Normalization", "n", `"axis":[3],"mean":{"class_name":"__numpy__","config":{"value":[[1,2]]}},"variance":[[[1]],[0.0]]`)}, 4, [2]float64{1, 0}},
+		{
+			[]string{
+				rescaling(`"scale":0.5,"offset":-1.0`),
+				layerText("RandomFlip", "f", ""),
+				rescaling(`"scale":2,"offset":3`),
+			},
+			10,
+			[2]float64{11, 11},
+		},
+		{
+			[]string{layerText("Normalization", "n", `"axis":[-1],"mean":[1,2],"variance":[4,16],"invert":false`)},
+			10,
+			[2]float64{4.5, 2},
+		},
+		{
+			[]string{layerText("Normalization", "n", `"axis":-1,"mean":1.0,"variance":4.0,"invert":true`)},
+			10,
+			[2]float64{21, 21},
+		},
+		{
+			[]string{
+				rescaling(`"scale":0.5`),
+				layerText("Normalization", "n",
+					`"axis":[3],"mean":{"class_name":"__numpy__","config":{"value":[[1,2]]}},"variance":[[[1]],[0.0]]`),
+			},
+			4,
+			[2]float64{1, 0},
+		},
 	} {
-		m, err := readModel([]byte(model(append(append([]string{inputJSON}, c.layers...), convJSON, flattenJSON, denseJSON)...)), infile.NewBudget(0))
+		m, err := readModel([]byte(model(append(append([]string{inputJSON}, c.layers...), convJSON,
+			flattenJSON, denseJSON)...)), infile.NewBudget(0))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -301,37 +419,60 @@ func TestPreparation(t *testing.T) {
 // everything has every kind of layer of the network that files of Keras can have.
 func everything() nn.Sequential {
 	function := func(f tensor.Function) nn.Layer { return nn.Activation{Function: f} }
-	s := nn.Sequential{Input: tensor.Shape{13, 12, 3}, Classes: 4, Mean: []float32{1, 2, 3}, Std: []float32{2, 3, 4}, Raw: true, Frozen: []string{"stem", "b/norm"},
+	s := nn.Sequential{Input: tensor.Shape{13, 12, 3}, Classes: 4, Mean: []float32{1, 2, 3},
+		Std: []float32{2, 3, 4}, Raw: true, Frozen: []string{"stem", "b/norm"},
 		Layers: []nn.Layer{
-			nn.ZeroPadding{Top: 1, Right: 2}, nn.Conv2D{Name: "stem", Filters: 6, Kernel: 3, KernelWidth: 5, Stride: 2, StrideWidth: 1, Padding: nn.Valid, L2: 0.25},
+			nn.ZeroPadding{Top: 1, Right: 2},
+			nn.Conv2D{Name: "stem", Filters: 6, Kernel: 3, KernelWidth: 5, Stride: 2, StrideWidth: 1,
+				Padding: nn.Valid, L2: 0.25},
 			nn.BatchNorm{Name: "b/norm", NoScale: true, Momentum: 0.9}, nn.ReLU{Name: "out"},
-			nn.DepthwiseConv2D{Multiplier: 2, Kernel: 3, L2: 0.5}, nn.BatchNorm{NoCenter: true, Epsilon: 0.5}, nn.SeparableConv2D{Filters: 6, Multiplier: 2, Kernel: 3, NoBias: true, L2: 0.125},
-			nn.Add{Name: "sum", Inputs: []string{"", "out"}}, nn.Dropout{Rate: 0.5, Spatial: true}, nn.BatchNorm{Inference: true},
-			nn.From{Input: "sum", Layer: nn.MaxPool{Size: 3, Stride: 1, Padding: nn.Same}}, nn.AveragePool{SizeWidth: 3, Stride: 2, StrideWidth: 1, Padding: nn.Same},
+			nn.DepthwiseConv2D{Multiplier: 2, Kernel: 3, L2: 0.5}, nn.BatchNorm{NoCenter: true, Epsilon: 0.5},
+			nn.SeparableConv2D{Filters: 6, Multiplier: 2, Kernel: 3, NoBias: true, L2: 0.125},
+			nn.Add{Name: "sum", Inputs: []string{"", "out"}}, nn.Dropout{Rate: 0.5, Spatial: true},
+			nn.BatchNorm{Inference: true},
+			nn.From{Input: "sum", Layer: nn.MaxPool{Size: 3, Stride: 1, Padding: nn.Same}},
+			nn.AveragePool{SizeWidth: 3, Stride: 2, StrideWidth: 1, Padding: nn.Same},
 		}}
 	// The normalization in inference mode is used, too.
 	s.Layers[9] = nn.BatchNorm{Name: "fixed", Inference: true}
-	s.Layers = append(s.Layers, nn.From{Input: "fixed", Layer: nn.AveragePool{SizeWidth: 3, Stride: 2, StrideWidth: 1, Padding: nn.Same, Name: "beside"}},
+	s.Layers = append(s.Layers,
+		nn.From{
+			Input: "fixed",
+			Layer: nn.AveragePool{SizeWidth: 3, Stride: 2, StrideWidth: 1, Padding: nn.Same, Name: "beside"},
+		},
 		nn.Concatenate{Name: "both", Inputs: []string{"average_pooling2d", ""}})
-	for _, f := range []tensor.Function{{Kind: tensor.ReLU, Alpha: 0.5, Max: 6, Threshold: 0.25}, {Kind: tensor.ReLU, Alpha: 0.25}, {Kind: tensor.ELU, Alpha: 1}, {Kind: tensor.ELU, Alpha: 0.5},
-		{Kind: tensor.SELU}, {Kind: tensor.GELU}, {Kind: tensor.SiLU}, {Kind: tensor.Sigmoid}, {Kind: tensor.Tanh}, {Kind: tensor.HardSigmoid, Alpha: 0.2},
+	for _, f := range []tensor.Function{{Kind: tensor.ReLU, Alpha: 0.5, Max: 6, Threshold: 0.25},
+		{Kind: tensor.ReLU, Alpha: 0.25}, {Kind: tensor.ELU, Alpha: 1}, {Kind: tensor.ELU, Alpha: 0.5},
+		{Kind: tensor.SELU}, {Kind: tensor.GELU}, {Kind: tensor.SiLU}, {Kind: tensor.Sigmoid},
+		{Kind: tensor.Tanh}, {Kind: tensor.HardSigmoid, Alpha: 0.2},
 		{Kind: tensor.Softplus}, {Kind: tensor.Softsign}, {Kind: tensor.Exponential}, {Kind: tensor.Mish}} {
 		s.Layers = append(s.Layers, function(f))
 	}
-	s.Layers = append(s.Layers, nn.Softmax{}, nn.GlobalMaxPool{KeepDims: true}, nn.GlobalAveragePool{}, nn.Dropout{Rate: 0.25}, nn.Dense{Units: 4, NoBias: true})
+	s.Layers = append(s.Layers, nn.Softmax{}, nn.GlobalMaxPool{KeepDims: true}, nn.GlobalAveragePool{},
+		nn.Dropout{Rate: 0.25}, nn.Dense{Units: 4, NoBias: true})
 	return s
 }
 
 // TestWrittenConfig reads back the configurations of a network of all layers, and of other outputs.
 func TestWrittenConfig(t *testing.T) {
 	hard := everything()
-	hard.Layers = append([]nn.Layer{nn.Activation{Function: tensor.Function{Kind: tensor.HardSigmoid, Alpha: 1. / 6}}, nn.Activation{Function: tensor.Function{Kind: tensor.HardSiLU}}},
+	hard.Layers = append([]nn.Layer{
+		nn.Activation{Function: tensor.Function{Kind: tensor.HardSigmoid, Alpha: 1. / 6}},
+		nn.Activation{Function: tensor.Function{Kind: tensor.HardSiLU}},
+	},
 		nn.Flatten{}, nn.Dense{Units: 4})
 	hard.Frozen = nil
 	logits := everything()
 	logits.Output = nn.LogitsOutput
-	sigmoid := nn.Sequential{Input: tensor.Shape{4, 4, 1}, Classes: 2, Output: nn.SigmoidOutput, Layers: []nn.Layer{nn.Flatten{}, nn.Dense{Name: "d", Units: 1}}, Frozen: nil}
-	for name, s := range map[string]nn.Sequential{"everything": everything(), "of Keras 3": hard, "logits": logits, "sigmoid": sigmoid} {
+	sigmoid := nn.Sequential{
+		Input:   tensor.Shape{4, 4, 1},
+		Classes: 2,
+		Output:  nn.SigmoidOutput,
+		Layers:  []nn.Layer{nn.Flatten{}, nn.Dense{Name: "d", Units: 1}},
+		Frozen:  nil,
+	}
+	for name, s := range map[string]nn.Sequential{"everything": everything(), "of Keras 3": hard,
+		"logits": logits, "sigmoid": sigmoid} {
 		net, err := nn.Build(s)
 		if err != nil {
 			t.Fatal(name, err)

@@ -221,7 +221,8 @@ func TestHostileStrings(t *testing.T) {
 func TestHostileJSON(t *testing.T) {
 	v := hostileVictim(t)
 	r := rand.New(rand.NewPCG(4, 4))
-	pieces := []string{`{}`, `[]`, `null`, `0`, `""`, `{"class_name":"ReLU","config":{"name":"r"}}`, `{"a":[{"b":[0]}]}`, "\"" + strings.Repeat("x", 999) + "\""}
+	pieces := []string{`{}`, `[]`, `null`, `0`, `""`, `{"class_name":"ReLU","config":{"name":"r"}}`,
+		`{"a":[{"b":[0]}]}`, "\"" + strings.Repeat("x", 999) + "\""}
 	for i := range variations() {
 		size := 1 << (19 + r.IntN(4))
 		piece := pieces[r.IntN(len(pieces))]
@@ -240,11 +241,14 @@ func TestHostileJSON(t *testing.T) {
 		tree.Group("layers/dense/vars")
 		switch i % 5 {
 		case 0:
-			hostile(t, v, "config.json", zipped(t, zip.Deflate, map[string][]byte{configName: []byte(config), weightsName: written(t, tree)}), "")
+			hostile(t, v, "config.json",
+				zipped(t, zip.Deflate, map[string][]byte{configName: []byte(config), weightsName: written(t, tree)}),
+				"")
 		case 1:
 			about := fmt.Sprintf([]string{`{"lamina":{"labels":%s}}`, `{"lamina":%s}`, `{"x":%s,"lamina":7}`}[r.IntN(3)], list)
 			hostile(t, v, "metadata.json", zipped(t, zip.Deflate, map[string][]byte{metadataName: []byte(about),
-				configName: []byte(model(inputJSON, convJSON, flattenJSON, denseJSON)), weightsName: written(t, tree)}), "")
+				configName: []byte(model(inputJSON, convJSON, flattenJSON, denseJSON)), weightsName: written(t, tree)}),
+				"")
 		case 2:
 			tree.Attr([]string{configAttribute, aboutKey}[r.IntN(2)], config)
 			hostile(t, v, "attribute.h5", written(t, tree), "")
@@ -268,7 +272,8 @@ func TestHostileImages(t *testing.T) {
 		height, width := 1<<(11+r.IntN(6))+r.IntN(1000), 1<<(12+r.IntN(6))+r.IntN(1000)
 		filters := 1 + r.IntN(8)
 		layers := []string{
-			fmt.Sprintf(`{"class_name":"InputLayer","config":{"batch_input_shape":[null,%d,%d,3],"name":"in"}}`, height, width),
+			fmt.Sprintf(`{"class_name":"InputLayer","config":{"batch_input_shape":[null,%d,%d,3],"name":"in"}}`,
+				height, width),
 			fmt.Sprintf(`{"class_name":"Conv2D","config":{"name":"c","filters":%d,"kernel_size":[3,3],"padding":"same"}}`, filters)}
 		h, w := height, width
 		for ; h > 1 && w > 1; h, w = h/2, w/2 {

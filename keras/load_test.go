@@ -46,7 +46,8 @@ func TestLoadInParts(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		// Elsewhere the model itself is allocated by Go.
 		if n := after.TotalAlloc - before.TotalAlloc; n > 2*4*partSize && runtime.GOOS == "linux" {
-			t.Errorf("%s: %d bytes allocated besides the model, of a weight of %d", name, n, 4*m.Weights[0].Shape.Size())
+			t.Errorf("%s: %d bytes allocated besides the model, of a weight of %d", name, n,
+				4*m.Weights[0].Shape.Size())
 		}
 		sameWeights(t, got, m)
 	}

@@ -25,7 +25,11 @@ func TestPair(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := json.Marshal(map[string]any{"class_name": "Sequential", "config": described.configJSON(legacy), "keras_version": "2.15.0"})
+	config, err := json.Marshal(map[string]any{
+		"class_name":    "Sequential",
+		"config":        described.configJSON(legacy),
+		"keras_version": "2.15.0",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +69,12 @@ func TestPairRejects(t *testing.T) {
 		weights    []string
 		want       string
 	}{
-		{"no weights", "{}", nil, "model.json: it is a model's configuration, and its folder has 0 .h5 files: put its weights beside it as model.h5"},
+		{
+			"no weights",
+			"{}",
+			nil,
+			"model.json: it is a model's configuration, and its folder has 0 .h5 files: put its weights beside it as model.h5",
+		},
 		{"two files", "{}", []string{"a.h5", "b.h5"}, "its folder has 2 .h5 files"},
 		{"other weights", "{}", []string{"model.h5"}, "model.h5 is not an HDF5 file"},
 	} {

@@ -31,9 +31,11 @@ func small() nn.Sequential {
 	return nn.Sequential{Input: tensor.Shape{7, 6, 3}, Classes: 3, Layers: []nn.Layer{
 		nn.Conv2D{Name: "conv1", Filters: 5, Kernel: 3, L2: 0.001}, nn.BatchNorm{}, nn.ReLU{}, nn.MaxPool{},
 		nn.Conv2D{Filters: 4, Kernel: 1, L2: 0.001}, nn.BatchNorm{Momentum: 0.9}, nn.ReLU{},
-		nn.Flatten{}, nn.Dense{Name: "input_1", Units: 12}, nn.BatchNorm{Epsilon: 0.01}, nn.ReLU{}, nn.Dropout{Rate: 0.25},
+		nn.Flatten{}, nn.Dense{Name: "input_1", Units: 12}, nn.BatchNorm{Epsilon: 0.01}, nn.ReLU{},
+		nn.Dropout{Rate: 0.25},
 		nn.Dense{Name: "predictions", Units: 3, L2: 0.5},
-	}, Labels: []string{"cat", "größer", "a b"}, Mean: []float32{123.68, 116.779, 103.939}, Std: []float32{1, 2, 0.5}, Resize: nn.Crop}
+	}, Labels: []string{"cat", "größer", "a b"}, Mean: []float32{123.68, 116.779, 103.939},
+		Std: []float32{1, 2, 0.5}, Resize: nn.Crop}
 }
 
 // trained returns the state of a small network after two steps.
@@ -43,9 +45,11 @@ func trained(t *testing.T, b backend.Backend, s nn.Sequential) *nn.State {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data := &nn.Images{Height: s.Input[0], Width: s.Input[1], Channels: s.Input[2], NumClasses: s.Classes, Labels: []float32{0, 1, 2, 1},
+	data := &nn.Images{Height: s.Input[0], Width: s.Input[1], Channels: s.Input[2], NumClasses: s.Classes, Labels: []float32{0,
+		1, 2, 1},
 		Pixels: pixels(4 * s.Input.Size())}
-	trainer, err := nn.NewTrainer(b, net, nn.Config{Data: data, Validation: data, Epochs: 1, Batch: 2, Schedule: nn.Constant(0.01),
+	trainer, err := nn.NewTrainer(b, net, nn.Config{Data: data, Validation: data, Epochs: 1, Batch: 2,
+		Schedule: nn.Constant(0.01),
 		Momentum: 0.9, Init: nn.HeNormal(), Seed: 3})
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +119,8 @@ func TestSaved(t *testing.T) {
 				Mean, Std []float32
 				Resize    nn.Resize
 			}
-			if diff := cmp.Diff(images{m.Labels, m.Mean, m.Std, m.Resize}, images{got.Labels, got.Mean, got.Std, got.Resize}); diff != "" {
+			if diff := cmp.Diff(images{m.Labels, m.Mean, m.Std, m.Resize}, images{got.Labels, got.Mean,
+				got.Std, got.Resize}); diff != "" {
 				t.Errorf("images (-want +got):\n%s", diff)
 			}
 			if len(summary.Loaded) != len(m.Weights) || len(summary.Ignored)+len(summary.Missing) > 0 {
@@ -309,7 +314,8 @@ func TestKerasOpens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data := &nn.Images{Height: m.Input[0], Width: m.Input[1], Channels: m.Input[2], NumClasses: m.Classes, Pixels: images, Labels: make([]float32, 6)}
+	data := &nn.Images{Height: m.Input[0], Width: m.Input[1], Channels: m.Input[2], NumClasses: m.Classes,
+		Pixels: images, Labels: make([]float32, 6)}
 	loss, err := p.Evaluate(context.Background(), data)
 	if err != nil {
 		t.Fatal(err)
@@ -348,7 +354,8 @@ func TestKerasOpens(t *testing.T) {
 				}
 			}
 			if !got.Compiled || !(math.Abs(got.Loss-loss.Loss) <= 1e-4*loss.Loss) || !(got.Step > 0) {
-				t.Errorf("Keras %s: compiled %v, loss %v and %v in a step, here %v", got.Keras, got.Compiled, got.Loss, got.Step, loss.Loss)
+				t.Errorf("Keras %s: compiled %v, loss %v and %v in a step, here %v", got.Keras, got.Compiled,
+					got.Loss, got.Step, loss.Loss)
 			}
 			for i, row := range m.Table {
 				if l := got.Layers[i]; l[0] != row.Name || l[1] != row.Class {

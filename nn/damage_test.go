@@ -56,7 +56,8 @@ func TestResumeRefusesDamage(t *testing.T) {
 		flipped[r.IntN(len(data))] ^= 1 << r.IntN(8)
 		rejects(t, trainer, flipped, "checksum")
 	}
-	rejects(t, trainer, withMetadata(t, data, func(m map[string]string) { m["format"] = "lamina checkpoint 2" }), `format is "lamina checkpoint 2"`)
+	rejects(t, trainer, withMetadata(t, data, func(m map[string]string) { m["format"] = "lamina checkpoint 2" }),
+		`format is "lamina checkpoint 2"`)
 	rejects(t, trainer, withMetadata(t, data, func(m map[string]string) { m["network"] = "{" }), "network")
 	rejects(t, trainer, withMetadata(t, data, func(m map[string]string) {
 		m["network"] = `{"input":[1,1,1],"classes":1,"layers":[]}`
@@ -79,11 +80,14 @@ func TestResumeRefusesDamage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rejects(t, trainer, withMetadata(t, data, func(m map[string]string) { m["network"] = string(text) }), "its network has")
+		rejects(t, trainer, withMetadata(t, data, func(m map[string]string) { m["network"] = string(text) }),
+			"its network has")
 	}
 	for _, change := range [][2]string{
-		{`"epoch":1`, `"epoch":2`}, {`"step":6`, `"step":7`}, {`"epoch_step":2`, `"epoch_step":5`}, {`"epoch_step":2`, `"epoch_step":-2`},
-		{`"batch":8`, `"batch":0`}, {`"images":30`, `"images":3`}, {`"images":16`, `"images":15`}, {`"history":[`, `"history":[{},`}, {`{`, ``},
+		{`"epoch":1`, `"epoch":2`}, {`"step":6`, `"step":7`}, {`"epoch_step":2`, `"epoch_step":5`},
+		{`"epoch_step":2`, `"epoch_step":-2`},
+		{`"batch":8`, `"batch":0`}, {`"images":30`, `"images":3`}, {`"images":16`, `"images":15`},
+		{`"history":[`, `"history":[{},`}, {`{`, ``},
 	} {
 		rejects(t, trainer, withMetadata(t, data, func(m map[string]string) {
 			changed := strings.Replace(m["position"], change[0], change[1], 1)
@@ -127,8 +131,18 @@ func TestResumeRefusesOthers(t *testing.T) {
 	}{
 		{"seed", func(c *Config) { c.Seed = 8 }, tinyNetwork(t, true), "seed 9, not 8"},
 		{"batch", func(c *Config) { c.Batch = 4 }, tinyNetwork(t, true), "batch size 8, not 4"},
-		{"images", func(c *Config) { c.Data = tinyData(27) }, tinyNetwork(t, true), "number of training images 30, not 27"},
-		{"weights", func(*Config) {}, tinyNetwork(t, false), `weight 3 is "batch_normalization/gamma" of shape (5,), here that is "conv2/kernel"`},
+		{
+			"images",
+			func(c *Config) { c.Data = tinyData(27) },
+			tinyNetwork(t, true),
+			"number of training images 30, not 27",
+		},
+		{
+			"weights",
+			func(*Config) {},
+			tinyNetwork(t, false),
+			`weight 3 is "batch_normalization/gamma" of shape (5,), here that is "conv2/kernel"`,
+		},
 		{"settings", func(*Config) {}, withOtherRate(t), "other settings"},
 		{"classes", func(c *Config) { c.Data.(*Images).NumClasses, c.Validation.(*Images).NumClasses = 4, 4 }, withFourClasses(t),
 			"a network with 3 classes, not 4"},
@@ -166,7 +180,10 @@ func TestResumeComparesImages(t *testing.T) {
 	}{
 		{func(s *Sequential) { s.Labels = []string{"cat", "cow", "bird"} }, `its class 1 is "dog", here that is "cow"`},
 		{func(s *Sequential) { s.Labels = nil }, "other settings"},
-		{func(s *Sequential) { s.Std = []float32{1, 1} }, "deviation [1 0.3], here they have mean [123.68 0.1] and deviation [1 1]"},
+		{
+			func(s *Sequential) { s.Std = []float32{1, 1} },
+			"deviation [1 0.3], here they have mean [123.68 0.1] and deviation [1 1]",
+		},
 		{func(s *Sequential) { s.Mean, s.Std = nil, nil }, "mean [123.68 0.1]"},
 	} {
 		s := known.Sequential
@@ -212,7 +229,11 @@ func withFourClasses(t *testing.T) *Network {
 func TestOpenModelOfHugeImages(t *testing.T) {
 	b := openCPU(t, ops.Generic)
 	for _, pools := range []int{4, 12, 14} {
-		s := Sequential{Input: tensor.Shape{1 << pools, 1 << pools, 3}, Classes: 2, Layers: []Layer{Conv2D{Filters: 4, Kernel: 1}}}
+		s := Sequential{
+			Input:   tensor.Shape{1 << pools, 1 << pools, 3},
+			Classes: 2,
+			Layers:  []Layer{Conv2D{Filters: 4, Kernel: 1}},
+		}
 		for range pools {
 			s.Layers = append(s.Layers, MaxPool{})
 		}
@@ -239,7 +260,11 @@ func TestOpenModelOfHugeImages(t *testing.T) {
 // FuzzCheckpoint looks for files with a right checksum that break the reader.
 func FuzzCheckpoint(f *testing.F) {
 	b := openCPU(f, ops.Generic)
-	net := mustBuild(f, Sequential{Input: tensor.Shape{1, 1, 1}, Classes: 1, Layers: []Layer{Conv2D{Filters: 1, Kernel: 1}, Flatten{}}})
+	net := mustBuild(f, Sequential{
+		Input:   tensor.Shape{1, 1, 1},
+		Classes: 1,
+		Layers:  []Layer{Conv2D{Filters: 1, Kernel: 1}, Flatten{}},
+	})
 	m, err := NewModel(b, net)
 	if err != nil {
 		f.Fatal(err)

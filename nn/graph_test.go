@@ -22,7 +22,8 @@ func graphs(t testing.TB) map[string]*Network {
 	conv := func(filters, stride int) Conv2D {
 		return Conv2D{Filters: filters, Kernel: 3, Stride: stride, NoBias: true}
 	}
-	silu, elu := Activation{Function: tensor.Function{Kind: tensor.SiLU}}, Activation{Function: tensor.Function{Kind: tensor.ELU, Alpha: 1}}
+	silu, elu := Activation{Function: tensor.Function{Kind: tensor.SiLU}}, Activation{Function: tensor.Function{Kind: tensor.ELU,
+		Alpha: 1}}
 	tail := []Layer{GlobalAveragePool{}, Dense{Units: 3, L2: 0.01}}
 	basic := func(filters, stride int) []Layer {
 		return []Layer{conv(filters, stride), BatchNorm{}, ReLU{}, conv(filters, 1), BatchNorm{}}
@@ -31,16 +32,27 @@ func graphs(t testing.TB) map[string]*Network {
 		"residual": {Layers: []Layer{conv(4, 1), BatchNorm{}, ReLU{}, Residual{Layers: basic(4, 1)}, ReLU{},
 			Residual{Layers: basic(4, 1)}, elu}},
 		"projection": {Layers: []Layer{conv(4, 1), ReLU{},
-			Residual{Layers: basic(6, 2), Shortcut: []Layer{Conv2D{Filters: 6, Kernel: 1, Stride: 2, NoBias: true}, BatchNorm{}}}, ReLU{}}},
+			Residual{
+				Layers:   basic(6, 2),
+				Shortcut: []Layer{Conv2D{Filters: 6, Kernel: 1, Stride: 2, NoBias: true}, BatchNorm{}},
+			}, ReLU{}}},
 		"projection of the images": {Layers: []Layer{
-			Residual{Layers: []Layer{BatchNorm{}, ReLU{}, conv(3, 1)}, Shortcut: []Layer{Conv2D{Filters: 3, Kernel: 1}}}}},
-		"normalized images": {Layers: []Layer{BatchNorm{Name: "bn"}, From{images, Conv2D{Name: "c", Filters: 2, Kernel: 3}},
+			Residual{
+				Layers:   []Layer{BatchNorm{}, ReLU{}, conv(3, 1)},
+				Shortcut: []Layer{Conv2D{Filters: 3, Kernel: 1}},
+			}}},
+		"normalized images": {Layers: []Layer{BatchNorm{Name: "bn"}, From{images, Conv2D{Name: "c",
+			Filters: 2, Kernel: 3}},
 			Add{Inputs: []string{"bn", "c", images}}}},
-		"ReLUs": {Layers: []Layer{Conv2D{Name: "a", Filters: 3, Kernel: 3}, ReLU{Name: "ra"}, DepthwiseConv2D{Name: "b", Kernel: 3, NoBias: true}, ReLU{Name: "rb"},
+		"ReLUs": {Layers: []Layer{Conv2D{Name: "a", Filters: 3, Kernel: 3}, ReLU{Name: "ra"},
+			DepthwiseConv2D{Name: "b", Kernel: 3, NoBias: true}, ReLU{Name: "rb"},
 			Add{Name: "s", Inputs: []string{"ra", "rb"}}, Add{Name: "t", Inputs: []string{"ra", "ra", "s"}}, ReLU{},
-			From{"rb", Conv2D{Name: "c", Filters: 3, Kernel: 3}}, ReLU{Name: "rc"}, From{"rb", BatchNorm{Name: "bn"}}, ReLU{Name: "rbn"},
-			Concatenate{Inputs: []string{"activation", "rc", "rbn", "rb"}}, Conv2D{Filters: 4, Kernel: 3}, ReLU{}, MaxPool{}}},
-		"images normalized last": {Layers: []Layer{Conv2D{Name: "c", Filters: 2, Kernel: 3}, From{images, BatchNorm{Name: "bn"}},
+			From{"rb", Conv2D{Name: "c", Filters: 3, Kernel: 3}}, ReLU{Name: "rc"},
+			From{"rb", BatchNorm{Name: "bn"}}, ReLU{Name: "rbn"},
+			Concatenate{Inputs: []string{"activation", "rc", "rbn", "rb"}}, Conv2D{Filters: 4, Kernel: 3},
+			ReLU{}, MaxPool{}}},
+		"images normalized last": {Layers: []Layer{Conv2D{Name: "c", Filters: 2, Kernel: 3}, From{images,
+			BatchNorm{Name: "bn"}},
 			Add{Inputs: []string{"bn", "c"}}}},
 		"pre-activation": {Layers: []Layer{conv(4, 1),
 			Residual{Layers: []Layer{BatchNorm{}, ReLU{}, conv(4, 1), BatchNorm{}, silu, conv(4, 1)}},
@@ -55,25 +67,36 @@ func graphs(t testing.TB) map[string]*Network {
 			Conv2D{Name: "d", Filters: 2, Kernel: 3}, Concatenate{Inputs: []string{"", "all", "all"}}}},
 		"many take one": {Layers: []Layer{conv(4, 1), Conv2D{Name: "x", Filters: 3, Kernel: 3},
 			Add{Name: "twice", Inputs: []string{"", "x"}}, // the first to take x
-			From{"x", BatchNorm{Name: "bn"}}, From{"x", Activation{Name: "f", Function: tensor.Function{Kind: tensor.Tanh}}},
-			From{"x", MaxPool{Name: "p", Size: 3, Stride: 1, Padding: Same}}, From{"x", Conv2D{Name: "c", Filters: 3, Kernel: 3}},
+			From{"x", BatchNorm{Name: "bn"}},
+			From{"x", Activation{Name: "f", Function: tensor.Function{Kind: tensor.Tanh}}},
+			From{"x", MaxPool{Name: "p", Size: 3, Stride: 1, Padding: Same}},
+			From{"x", Conv2D{Name: "c", Filters: 3, Kernel: 3}},
 			Add{Inputs: []string{"twice", "bn", "f", "p", "c", "x"}}, ReLU{}}},
-		"sums alone": {Layers: []Layer{Conv2D{Name: "a", Filters: 3, Kernel: 3}, Conv2D{Name: "b", Filters: 3, Kernel: 3},
-			Add{Name: "ab", Inputs: []string{"a", "b"}}, Conv2D{Name: "c", Filters: 3, Kernel: 1}, Add{Inputs: []string{"c", "ab"}},
+		"sums alone": {Layers: []Layer{Conv2D{Name: "a", Filters: 3, Kernel: 3}, Conv2D{Name: "b", Filters: 3,
+			Kernel: 3},
+			Add{Name: "ab", Inputs: []string{"a", "b"}}, Conv2D{Name: "c", Filters: 3, Kernel: 1}, Add{Inputs: []string{"c",
+				"ab"}},
 			Add{Inputs: []string{"", "a"}}}},
-		"frozen": {Frozen: []string{"stem", "bn", "x"}, Layers: []Layer{Conv2D{Name: "stem", Filters: 4, Kernel: 3, L2: 0.01}, BatchNorm{Name: "bn"}, ReLU{},
-			Residual{Layers: []Layer{conv(4, 1), BatchNorm{Name: "bn2"}, ReLU{}, Conv2D{Name: "x", Filters: 4, Kernel: 3}, BatchNorm{Inference: true}}},
+		"frozen": {Frozen: []string{"stem", "bn", "x"}, Layers: []Layer{Conv2D{Name: "stem", Filters: 4,
+			Kernel: 3, L2: 0.01}, BatchNorm{Name: "bn"}, ReLU{},
+			Residual{Layers: []Layer{conv(4, 1), BatchNorm{Name: "bn2"}, ReLU{},
+				Conv2D{Name: "x", Filters: 4, Kernel: 3}, BatchNorm{Inference: true}}},
 			BatchNorm{NoScale: true}, ReLU{}}},
-		"frozen stem": {Frozen: []string{"stem", "bn"}, Layers: []Layer{Conv2D{Name: "stem", Filters: 9, Kernel: 3}, BatchNorm{Name: "bn"}, ReLU{},
+		"frozen stem": {Frozen: []string{"stem", "bn"}, Layers: []Layer{Conv2D{Name: "stem", Filters: 9,
+			Kernel: 3}, BatchNorm{Name: "bn"}, ReLU{},
 			AveragePool{}, Conv2D{Filters: 2, Kernel: 1}}},
 		"frozen between": {Frozen: []string{"bn", "sep", "depth"}, Layers: []Layer{conv(4, 1), BatchNorm{Name: "bn"},
 			SeparableConv2D{Name: "sep", Filters: 3, Kernel: 3}, DepthwiseConv2D{Name: "depth", Kernel: 3}, ReLU{}}},
-		"paddings": {Layers: []Layer{ZeroPadding{Bottom: 1, Right: 1}, Conv2D{Filters: 3, Kernel: 3, Stride: 2, Padding: Valid}, ReLU{},
-			ZeroPadding{Top: 1, Left: 2}, MaxPool{}, ZeroPadding{Top: 2, Left: 1}, DepthwiseConv2D{Kernel: 2, Padding: Valid}, BatchNorm{},
+		"paddings": {Layers: []Layer{ZeroPadding{Bottom: 1, Right: 1},
+			Conv2D{Filters: 3, Kernel: 3, Stride: 2, Padding: Valid}, ReLU{},
+			ZeroPadding{Top: 1, Left: 2}, MaxPool{}, ZeroPadding{Top: 2, Left: 1},
+			DepthwiseConv2D{Kernel: 2, Padding: Valid}, BatchNorm{},
 			ZeroPadding{Name: "wide", Top: 3}, Conv2D{Filters: 3, Kernel: 2}, Add{Inputs: []string{"", "wide"}}}},
-		"separable": {Layers: []Layer{SeparableConv2D{Filters: 4, Kernel: 3, Multiplier: 2, Stride: 2}, BatchNorm{NoScale: true}, silu,
+		"separable": {Layers: []Layer{SeparableConv2D{Filters: 4, Kernel: 3, Multiplier: 2, Stride: 2},
+			BatchNorm{NoScale: true}, silu,
 			SeparableConv2D{Filters: 3, Kernel: 3, NoBias: true}, BatchNorm{NoCenter: true}, ReLU{},
-			DepthwiseConv2D{Kernel: 3, KernelWidth: 1, Multiplier: 2}, BatchNorm{}, elu, DepthwiseConv2D{Kernel: 3, NoBias: true}, BatchNorm{NoScale: true, NoCenter: true}}},
+			DepthwiseConv2D{Kernel: 3, KernelWidth: 1, Multiplier: 2}, BatchNorm{}, elu,
+			DepthwiseConv2D{Kernel: 3, NoBias: true}, BatchNorm{NoScale: true, NoCenter: true}}},
 		"norm alone": {Layers: []Layer{conv(3, 1), BatchNorm{NoScale: true, NoCenter: true}, ReLU{}, MaxPool{}}},
 		"softmax and dropout": {Layers: []Layer{conv(4, 1), Softmax{}, Dropout{Rate: 0.25}, conv(3, 1),
 			Dropout{Rate: 0.25, Spatial: true}, Activation{}, ReLU{}}},
@@ -172,7 +195,8 @@ func plainly(t *testing.T, m *Model, pixels []float32, training bool) (logits []
 		in := x.Shape()
 		window, err := l.window(in[1:])
 		check(err)
-		p, err := b.DepthwiseConv2D(backend.DepthwiseSpec{N: n, H: in[1], W: in[2], C: in[3], Multiplier: l.multiplier(), Window: window})
+		p, err := b.DepthwiseConv2D(backend.DepthwiseSpec{N: n, H: in[1], W: in[2], C: in[3],
+			Multiplier: l.multiplier(), Window: window})
 		linear(p, err, y, x, w, bias)
 	}
 	global := func(kind backend.PoolKind, keepDims bool, y, x tensor.Tensor) {
@@ -182,7 +206,11 @@ func plainly(t *testing.T, m *Model, pixels []float32, training bool) (logits []
 		if !keepDims {
 			between = must(b.Activations(tensor.Shape{n, 1, 1, in[3]}))
 		}
-		p, err := b.Pool(backend.PoolSpec{Shape: in, Kind: kind, Window: tensor.Window{Height: in[1], Width: in[2], StrideH: 1, StrideW: 1}})
+		p, err := b.Pool(backend.PoolSpec{
+			Shape:  in,
+			Kind:   kind,
+			Window: tensor.Window{Height: in[1], Width: in[2], StrideH: 1, StrideW: 1},
+		})
 		activation(p, err, between, x)
 		if !keepDims {
 			p, err := b.Flatten(between.Shape())
@@ -218,7 +246,8 @@ func plainly(t *testing.T, m *Model, pixels []float32, training bool) (logits []
 			linear(p, err, y, x, named("kernel"), named("bias"))
 		case BatchNorm:
 			infer := !training || row.Frozen || l.Inference
-			p, err := b.BatchNorm(backend.BatchNormSpec{Shape: x.Shape(), Epsilon: l.epsilon(), Momentum: l.momentum(), Inference: infer})
+			p, err := b.BatchNorm(backend.BatchNormSpec{Shape: x.Shape(), Epsilon: l.epsilon(),
+				Momentum: l.momentum(), Inference: infer})
 			check(err)
 			pass := p.Forward
 			if infer {
@@ -250,7 +279,8 @@ func plainly(t *testing.T, m *Model, pixels []float32, training bool) (logits []
 		case GlobalMaxPool:
 			global(backend.MaxPool, l.KeepDims, y, x)
 		case ZeroPadding:
-			p, err := b.Pad(backend.PadSpec{Shape: x.Shape(), Top: l.Top, Bottom: l.Bottom, Left: l.Left, Right: l.Right})
+			p, err := b.Pad(backend.PadSpec{Shape: x.Shape(), Top: l.Top, Bottom: l.Bottom, Left: l.Left,
+				Right: l.Right})
 			activation(p, err, y, x)
 		case Flatten:
 			p, err := b.Flatten(x.Shape())
@@ -376,14 +406,17 @@ func TestGraphJSON(t *testing.T) {
 }
 
 func TestGraphNames(t *testing.T) {
-	net := mustBuild(t, Sequential{Input: tensor.Shape{4, 4, 2}, Classes: 2, Layers: []Layer{Conv2D{Filters: 3, Kernel: 1},
-		Residual{Layers: []Layer{Conv2D{Filters: 3, Kernel: 3}, BatchNorm{}}}, Residual{Layers: []Layer{Conv2D{Name: "conv2d_2", Filters: 3, Kernel: 3}}},
+	net := mustBuild(t, Sequential{Input: tensor.Shape{4, 4, 2}, Classes: 2, Layers: []Layer{Conv2D{Filters: 3,
+		Kernel: 1},
+		Residual{Layers: []Layer{Conv2D{Filters: 3, Kernel: 3}, BatchNorm{}}}, Residual{Layers: []Layer{Conv2D{Name: "conv2d_2",
+			Filters: 3, Kernel: 3}}},
 		Conv2D{Filters: 2, Kernel: 1}, GlobalMaxPool{}}})
 	var got []string
 	for _, row := range net.Table {
 		got = append(got, fmt.Sprint(row.Name, row.Inputs))
 	}
-	want := []string{"conv2d[-1]", "conv2d_1[0]", "batch_normalization[1]", "add[2 0]", "conv2d_2[3]", "add_1[4 3]", "conv2d_3[5]",
+	want := []string{"conv2d[-1]", "conv2d_1[0]", "batch_normalization[1]", "add[2 0]", "conv2d_2[3]",
+		"add_1[4 3]", "conv2d_3[5]",
 		"global_max_pooling2d[6]", "activation[7]"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -398,26 +431,70 @@ func TestGraphErrors(t *testing.T) {
 		s    Sequential
 		want string
 	}{
-		{"unknown input", Sequential{Layers: []Layer{From{"b", conv("a")}}}, `layer "a" takes the output of "b": want the name of a layer before it`},
-		{"later input", Sequential{Layers: []Layer{conv("a"), Add{Name: "x", Inputs: []string{"a", "b"}}, conv("b")}}, `layer "x" takes the output of "b"`},
-		{"unused output", Sequential{Layers: []Layer{conv("a"), conv("b"), From{"a", conv("c")}}}, `no layer takes the output of layer "b"`},
+		{
+			"unknown input",
+			Sequential{Layers: []Layer{From{"b", conv("a")}}},
+			`layer "a" takes the output of "b": want the name of a layer before it`,
+		},
+		{
+			"later input",
+			Sequential{Layers: []Layer{conv("a"), Add{Name: "x", Inputs: []string{"a", "b"}}, conv("b")}},
+			`layer "x" takes the output of "b"`,
+		},
+		{
+			"unused output",
+			Sequential{Layers: []Layer{conv("a"), conv("b"), From{"a", conv("c")}}},
+			`no layer takes the output of layer "b"`,
+		},
 		{"shapes of a residual", Sequential{Layers: []Layer{Residual{Layers: []Layer{Conv2D{Filters: 5, Kernel: 3}}}}},
 			`layer "add", given (6, 6, 5): inputs of shapes (6, 6, 5) and (6, 6, 3): an addition needs inputs of one shape: give the Residual a Shortcut`},
 		{"residual of nothing", Sequential{Layers: []Layer{Residual{}}}, "a Residual without layers"},
-		{"one input", Sequential{Layers: []Layer{conv("a"), Add{Inputs: []string{"a"}}}}, "an addition needs at least two inputs"},
+		{
+			"one input",
+			Sequential{Layers: []Layer{conv("a"), Add{Inputs: []string{"a"}}}},
+			"an addition needs at least two inputs",
+		},
 		{"no inputs", Sequential{Layers: []Layer{Concatenate{}}}, "a concatenation needs at least two inputs"},
-		{"many inputs", Sequential{Layers: []Layer{conv("a"), Add{Name: "b", Inputs: slices.Repeat([]string{"a"}, 2000)}}}, `layer "b" has 2000 inputs`},
-		{"sizes", Sequential{Layers: []Layer{conv("a"), MaxPool{}, Concatenate{Inputs: []string{"a", ""}}}}, "needs images of one size"},
+		{
+			"many inputs",
+			Sequential{Layers: []Layer{conv("a"), Add{Name: "b", Inputs: slices.Repeat([]string{"a"}, 2000)}}},
+			`layer "b" has 2000 inputs`,
+		},
+		{
+			"sizes",
+			Sequential{Layers: []Layer{conv("a"), MaxPool{}, Concatenate{Inputs: []string{"a", ""}}}},
+			"needs images of one size",
+		},
 		{"images or layer", Sequential{Layers: []Layer{conv("input"), From{"input", conv("b")}}}, "rename the layer"},
 		{"nil", Sequential{Layers: []Layer{nil}}, "a layer that is nil"},
 		{"from nil", Sequential{Layers: []Layer{From{"input", nil}}}, "a layer that is nil"},
-		{"same name within", Sequential{Layers: []Layer{conv("a"), Residual{Layers: []Layer{conv("a")}}}}, `two layers are named "a"`},
-		{"frozen", Sequential{Frozen: []string{"a", "b"}, Layers: []Layer{conv("a")}}, `no layer and no weight "b" to freeze`},
+		{
+			"same name within",
+			Sequential{Layers: []Layer{conv("a"), Residual{Layers: []Layer{conv("a")}}}},
+			`two layers are named "a"`,
+		},
+		{
+			"frozen",
+			Sequential{Frozen: []string{"a", "b"}, Layers: []Layer{conv("a")}},
+			`no layer and no weight "b" to freeze`,
+		},
 		{"output", Sequential{Output: "tanh"}, `output "tanh": want`},
 		{"sigmoid", Sequential{Output: SigmoidOutput}, "gives (2,), want (1,), the logit of class 1"},
-		{"too many weights", Sequential{Layers: slices.Repeat([]Layer{Conv2D{Filters: 1 << 19, Kernel: 1}}, 8)}, "have too many weights"},
-		{"window", Sequential{Layers: []Layer{Conv2D{Name: "c", Filters: 1, Kernel: 1 << 31, KernelWidth: 1 << 31}}}, `layer "c"`},
-		{"function", Sequential{Layers: []Layer{Activation{Name: "f", Function: tensor.Function{Kind: "cube"}}}}, `layer "f", given (6, 6, 3): unknown function "cube"`},
+		{
+			"too many weights",
+			Sequential{Layers: slices.Repeat([]Layer{Conv2D{Filters: 1 << 19, Kernel: 1}}, 8)},
+			"have too many weights",
+		},
+		{
+			"window",
+			Sequential{Layers: []Layer{Conv2D{Name: "c", Filters: 1, Kernel: 1 << 31, KernelWidth: 1 << 31}}},
+			`layer "c"`,
+		},
+		{
+			"function",
+			Sequential{Layers: []Layer{Activation{Name: "f", Function: tensor.Function{Kind: "cube"}}}},
+			`layer "f", given (6, 6, 3): unknown function "cube"`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.s.Input, c.s.Classes, c.s.Layers = tensor.Shape{6, 6, 3}, 2, append(c.s.Layers, head...)

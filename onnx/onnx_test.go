@@ -126,31 +126,44 @@ func networks() map[string]nn.Sequential {
 	all := map[string]nn.Sequential{
 		"chain": {Layers: []nn.Layer{
 			nn.Conv2D{Filters: 6, Kernel: 3, Stride: 2}, nn.BatchNorm{}, nn.ReLU{},
-			nn.DepthwiseConv2D{Kernel: 3, Multiplier: 2, NoBias: true}, nn.BatchNorm{NoScale: true, Epsilon: 0.01}, nn.MaxPool{Size: 3, Stride: 2, Padding: nn.Same},
+			nn.DepthwiseConv2D{Kernel: 3, Multiplier: 2, NoBias: true},
+			nn.BatchNorm{NoScale: true, Epsilon: 0.01}, nn.MaxPool{Size: 3, Stride: 2, Padding: nn.Same},
 			nn.SeparableConv2D{Filters: 5, Kernel: 2, KernelWidth: 3, Multiplier: 2}, nn.Dropout{Rate: 0.5},
-			nn.Flatten{}, nn.Dense{Units: 7, NoBias: true}, nn.BatchNorm{NoCenter: true}, nn.Softmax{}, nn.Dense{Units: 4}}},
+			nn.Flatten{}, nn.Dense{Units: 7, NoBias: true}, nn.BatchNorm{NoCenter: true}, nn.Softmax{},
+			nn.Dense{Units: 4}}},
 		"padding": {Layers: []nn.Layer{
-			nn.ZeroPadding{Top: 1, Left: 2, Right: 3}, nn.Conv2D{Filters: 5, Kernel: 3, Padding: nn.Valid, NoBias: true}, nn.Softmax{},
-			nn.AveragePool{Size: 3, Stride: 2, Padding: nn.Same}, nn.AveragePool{SizeWidth: 3}, nn.GlobalAveragePool{KeepDims: true},
+			nn.ZeroPadding{Top: 1, Left: 2, Right: 3},
+			nn.Conv2D{Filters: 5, Kernel: 3, Padding: nn.Valid, NoBias: true}, nn.Softmax{},
+			nn.AveragePool{Size: 3, Stride: 2, Padding: nn.Same}, nn.AveragePool{SizeWidth: 3},
+			nn.GlobalAveragePool{KeepDims: true},
 			nn.Conv2D{Filters: 6, Kernel: 1}, nn.GlobalMaxPool{}, nn.Dense{Units: 4}}},
 		"residual": {Layers: []nn.Layer{
 			nn.Conv2D{Filters: 6, Kernel: 3}, nn.ReLU{},
 			nn.Residual{Layers: []nn.Layer{nn.Conv2D{Filters: 6, Kernel: 3}, nn.BatchNorm{}}}, nn.ReLU{Name: "split"},
-			nn.Conv2D{Name: "left", Filters: 3, Kernel: 1}, nn.From{Input: "split", Layer: nn.Conv2D{Name: "right", Filters: 2, Kernel: 3}},
+			nn.Conv2D{Name: "left", Filters: 3, Kernel: 1},
+			nn.From{Input: "split", Layer: nn.Conv2D{Name: "right", Filters: 2, Kernel: 3}},
 			nn.Concatenate{Inputs: []string{"left", "right", "split"}}, nn.GlobalMaxPool{}, nn.Dense{Units: 4}}},
-		"sigmoid": {Output: nn.SigmoidOutput, Classes: 2, Layers: []nn.Layer{nn.Conv2D{Filters: 3, Kernel: 3}, nn.Flatten{}, nn.Dense{Units: 1}}},
+		"sigmoid": {
+			Output:  nn.SigmoidOutput,
+			Classes: 2,
+			Layers:  []nn.Layer{nn.Conv2D{Filters: 3, Kernel: 3}, nn.Flatten{}, nn.Dense{Units: 1}},
+		},
 	}
 	for _, f := range []tensor.Function{
-		{Kind: tensor.ReLU, Alpha: 0.1}, {Kind: tensor.ReLU, Max: 0.5}, {Kind: tensor.ReLU, Alpha: 0.25, Max: 1, Threshold: 0.25},
-		{Kind: tensor.ELU, Alpha: 0.7}, {Kind: tensor.SELU}, {Kind: tensor.GELU}, {Kind: tensor.GELUTanh}, {Kind: tensor.SiLU}, {Kind: tensor.Sigmoid},
-		{Kind: tensor.Tanh}, {Kind: tensor.HardSigmoid, Alpha: 0.2}, {Kind: tensor.HardSiLU}, {Kind: tensor.Softplus}, {Kind: tensor.Softsign},
+		{Kind: tensor.ReLU, Alpha: 0.1}, {Kind: tensor.ReLU, Max: 0.5},
+		{Kind: tensor.ReLU, Alpha: 0.25, Max: 1, Threshold: 0.25},
+		{Kind: tensor.ELU, Alpha: 0.7}, {Kind: tensor.SELU}, {Kind: tensor.GELU}, {Kind: tensor.GELUTanh},
+		{Kind: tensor.SiLU}, {Kind: tensor.Sigmoid},
+		{Kind: tensor.Tanh}, {Kind: tensor.HardSigmoid, Alpha: 0.2}, {Kind: tensor.HardSiLU},
+		{Kind: tensor.Softplus}, {Kind: tensor.Softsign},
 		{Kind: tensor.Exponential}, {Kind: tensor.Mish}, {},
 	} {
 		name := "function_" + string(f.Kind)
 		for all[name].Layers != nil {
 			name += "_"
 		}
-		all[name] = nn.Sequential{Layers: []nn.Layer{nn.Conv2D{Filters: 5, Kernel: 3}, function(f), nn.Flatten{}, nn.Dense{Units: 4}}}
+		all[name] = nn.Sequential{Layers: []nn.Layer{nn.Conv2D{Filters: 5, Kernel: 3}, function(f),
+			nn.Flatten{}, nn.Dense{Units: 4}}}
 	}
 	for name, s := range all {
 		s.Input = tensor.Shape{9, 8, 3}
@@ -243,7 +256,12 @@ func TestPreparation(t *testing.T) {
 	}
 	e := newExporter(t)
 	e.add("model", m, Options{}, exported{images: pixels, probabilities: probabilities(t, m, prepared)})
-	o := Options{Layout: NCHW, Labels: []string{"k", "l", "m", "n"}, Mean: []float32{0, 0, 0}, Std: []float32{255, 255, 255}}
+	o := Options{
+		Layout: NCHW,
+		Labels: []string{"k", "l", "m", "n"},
+		Mean:   []float32{0, 0, 0},
+		Std:    []float32{255, 255, 255},
+	}
 	for i, p := range pixels {
 		prepared[i] = p / 255
 	}
@@ -291,7 +309,10 @@ func TestGoldenModels(t *testing.T) {
 				continue
 			}
 			probs := tensors.Get(t, name+"/probs")
-			e.add(f.File, m, Options{}, exported{images: tensors.Get(t, name+"/x").Data, probabilities: bothClasses(probs.Data, probs.Shape)})
+			e.add(f.File, m, Options{}, exported{
+				images:        tensors.Get(t, name+"/x").Data,
+				probabilities: bothClasses(probs.Data, probs.Shape),
+			})
 			m.Close()
 		}
 	}
@@ -317,7 +338,8 @@ func TestErrors(t *testing.T) {
 		`onnx: layout "hwc": want nhwc or nchw`: {Layout: "hwc"},
 		"onnx: 2 means and 2 deviations for 3 channels: want one of each for a channel, or none": {
 			Mean: []float32{1, 2}, Std: []float32{1, 2}},
-		"onnx: 3 means and 0 deviations for 3 channels: want one of each for a channel, or none": {Mean: []float32{1, 2, 3}},
+		"onnx: 3 means and 0 deviations for 3 channels: want one of each for a channel, or none": {Mean: []float32{1,
+			2, 3}},
 		"onnx: 1 labels for 4 classes": {Labels: []string{"cat"}},
 	} {
 		path := filepath.Join(t.TempDir(), "model.onnx")
