@@ -66,7 +66,7 @@ func (w Winograd) products() int { t := w.tile().t; return t * t }
 // Fits reports whether the algorithm can compute a convolution of that shape.
 func (w Winograd) Fits(s ConvShape) bool {
 	v := s.Window
-	if v.Height != 3 || v.Width != 3 || v.StrideH != 1 || v.StrideW != 1 || s.In%16 != 0 || s.Out%16 != 0 {
+	if v.Height != 3 || v.Width != 3 || v.StrideH != 1 || v.StrideW != 1 || !winogradChannels(s.In) || !winogradChannels(s.Out) {
 		return false
 	}
 	if w == Map2 {
@@ -74,6 +74,10 @@ func (w Winograd) Fits(s ConvShape) bool {
 	}
 	return s.H > 1 && s.W > 1
 }
+
+// winogradChannels reports whether the transforms take so many channels: whole vectors of AVX-512,
+// or of AVX2 in a single column block.
+func winogradChannels(n int) bool { return n%16 == 0 || n%8 == 0 && n < columnBlock }
 
 // tiles returns the number of tiles in a row, and in all.
 func (w Winograd) tiles(s convPass) (wide, all int) {
@@ -187,7 +191,7 @@ func (w Winograd) sides(k transform) (from, to int) {
 	return t.t, 3
 }
 
-// apply computes a transform for rows rows of n floats of all planes; n is a multiple of 16. The
+// apply computes a transform for rows rows of n floats of all planes; n is a multiple of 8. The
 // rows have strides dstStep and srcStep. toOutput sets what is below floor to floor. tmp is a
 // buffer of tmpSize floats.
 func (l Level) apply(w Winograd, k transform, dst, src *planes, rows, n, dstStep, srcStep int, floor float32, tmp []float32) {
