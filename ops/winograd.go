@@ -100,6 +100,11 @@ type winogradBlock struct {
 
 func (b *winogradBlock) rows() int { return b.tiles * b.images }
 
+// manyImages is the number of images beyond which a tile's pixels of all of them do not stay in the
+// cache until the next tile sees some of them again. Then each block of images has all its tiles
+// before the next one.
+const manyImages = 512
+
 // blocks divides the rows of the matrices into blocks of nearly the same size, about rows at most:
 // some images of one tile, or all images of several.
 func (w Winograd) blocks(s convPass, rows int) []winogradBlock {
@@ -107,12 +112,14 @@ func (w Winograd) blocks(s convPass, rows int) []winogradBlock {
 	_, tiles := w.tiles(s)
 	byImage := divUp(s.N, rows)
 	byTile := divUp(tiles, max(1, rows/s.N))
-	for t := range byTile {
-		first, end := tiles*t/byTile, tiles*(t+1)/byTile
-		for i := range byImage {
-			from, to := s.N*i/byImage, s.N*(i+1)/byImage
-			blocks = append(blocks, winogradBlock{first, end - first, from, to - from})
+	for k := range byTile * byImage {
+		t, i := k/byImage, k%byImage
+		if s.N > manyImages {
+			t, i = k%byTile, k/byTile
 		}
+		first, end := tiles*t/byTile, tiles*(t+1)/byTile
+		from, to := s.N*i/byImage, s.N*(i+1)/byImage
+		blocks = append(blocks, winogradBlock{first, end - first, from, to - from})
 	}
 	return blocks
 }
