@@ -124,6 +124,30 @@ func (w Winograd) blocks(s convPass, rows int) []winogradBlock {
 	return blocks
 }
 
+// needed returns the products that a block needs: not the last row or column of them if the last row
+// or column of outputs is outside the image for all its tiles, as those outputs alone depend on them,
+// and their gradient alone reaches them.
+func (w Winograd) needed(s *convPass, b *winogradBlock, all *[36]int) []int {
+	g := w.tile()
+	wide, _ := w.tiles(*s)
+	rows, columns := g.t-1, g.t-1
+	for i := b.tile; i < b.tile+b.tiles; i++ {
+		if i/wide*g.out+g.out <= s.h.out {
+			rows = g.t
+		}
+		if i%wide*g.out+g.out <= s.w.out {
+			columns = g.t
+		}
+	}
+	k := all[:0]
+	for row := range rows {
+		for column := range columns {
+			k = append(k, row*g.t+column)
+		}
+	}
+	return k
+}
+
 // planes are up to 36 arrays, one for each pixel or product of a tile.
 type planes [36][]float32
 
