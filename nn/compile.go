@@ -45,6 +45,7 @@ type compiler struct {
 	constants tensor.Tensor // of a Trainer
 	groups    paramGroups
 	nodes     []node
+	resting   int // so many nodes come before the first whose gradients matter
 	flow      *flow
 	values    []tensor.Tensor
 	sides     []tensor.Tensor // flow.sides; nil in inference
@@ -59,6 +60,7 @@ type backwardPass func(dxs []tensor.Tensor, dy tensor.Tensor) (pass, error)
 // parameters. The backward pass expects the gradient of the logits in their memory.
 func (c *compiler) compile() (forward, backward pass, err error) {
 	c.flow = newFlow(c.nodes)
+	c.flow.need(c.nodes, c.resting)
 	passes := make([]backwardPass, len(c.nodes))
 	for i, n := range c.nodes {
 		var xs []tensor.Tensor
@@ -83,15 +85,15 @@ func (c *compiler) backward(passes []backwardPass) (backward pass, err error) {
 	last := len(c.values) - 1
 	parts[last] = []tensor.Tensor{c.values[last]}
 	for i, n := range slices.Backward(c.nodes) {
-		if !c.flow.needed[i+1] {
-			continue
+		var dxs []tensor.Tensor
+		if c.flow.needed[i+1] {
+			dxs = c.inputGradients(i, parts[i+1][0])
+			calls, err := passes[i](dxs, parts[i+1][0])
+			if err != nil {
+				return nil, err
+			}
+			backward = append(backward, calls...)
 		}
-		dxs := c.inputGradients(i, parts[i+1][0])
-		calls, err := passes[i](dxs, parts[i+1][0])
-		if err != nil {
-			return nil, err
-		}
-		backward = append(backward, calls...)
 		if weights := n.trainable(); len(weights) > 0 {
 			if g := c.groups.of(weights[0]); weights[0].Offset == g.from {
 				backward = append(backward, g.step)

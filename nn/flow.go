@@ -35,12 +35,17 @@ func newFlow(nodes []node) *flow {
 			f.first[v] = i
 		}
 	}
-	for i, n := range nodes {
-		f.needed[i+1] = len(n.trainable()) > 0 ||
-			slices.ContainsFunc(n.inputs, func(v int) bool { return f.needed[v] })
-	}
+	f.need(nodes, 0)
 	f.place(nodes)
 	return f
+}
+
+// need sets for which values a gradient is needed, if those of the weights of nodes from from on are.
+func (f *flow) need(nodes []node, from int) {
+	for i, n := range nodes {
+		f.needed[i+1] = i >= from && len(n.trainable()) > 0 ||
+			slices.ContainsFunc(n.inputs, func(v int) bool { return f.needed[v] })
+	}
 }
 
 // wanted reports whether a node computes the gradient of an input v: a BatchNorm always does.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -108,5 +109,40 @@ func TestMuonErrors(t *testing.T) {
 	}
 	if _, err := NewTrainer(b, tinyNetwork(t, true), muonConfig()); err == nil || !strings.Contains(err.Error(), "L2 penalty") {
 		t.Errorf("a penalty: error %v", err)
+	}
+}
+
+// TestRestingWeights compares a bias whose rate is 0 from the second epoch on, and which then has no
+// backward pass, with one whose rate is too small to change it.
+func TestRestingWeights(t *testing.T) {
+	train := func(rest float64, all ...int) map[string][]float32 {
+		net := mustBuild(t, Sequential{Input: tensor.Shape{7, 6, 2}, Classes: 3, Frozen: []string{"first/kernel"}, Layers: []Layer{
+			Conv2D{Name: "first", Filters: 8, Kernel: 2, Padding: Valid}, Activation{Function: tensor.Function{Kind: tensor.GELU}},
+			Conv2D{Name: "second", Filters: 9, Kernel: 3, NoBias: true}, BatchNorm{NoScale: true}, ReLU{}, Flatten{}, Dense{Name: "head", Units: 3}}})
+		c := muonConfig()
+		c.Optimizer = Muon{Momentum: 0.6, Others: SGD{0.85}, Rates: []Rate{
+			{Weights: "first/bias", Schedule: Phases(Phase{Rate: 0.3, Until: 1}, Phase{Rate: rest})},
+			{Weights: "*/*", Schedule: Linear(0.1)}}}
+		trainer := newTrainer(t, openThreads(t, 2, false), net, c)
+		if err := trainer.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		var resting []int
+		for key := range trainer.programs {
+			if !slices.Contains(resting, key.resting) {
+				resting = append(resting, key.resting)
+			}
+		}
+		slices.Sort(resting)
+		if !slices.Equal(resting, all) {
+			t.Errorf("the programs leave out the first %v nodes, want %v", resting, all)
+		}
+		return ofState(t, trainer.State)
+	}
+	want := train(1e-30, 0)
+	for name, got := range train(0, 0, 2) {
+		if !slices.Equal(got, want[name]) {
+			t.Errorf("%s: got %v, want %v", name, got, want[name])
+		}
 	}
 }

@@ -20,6 +20,8 @@ type Optimizer interface {
 	plan(b backend.Backend, net *Network, from, to int) (backend.Optimizer, error)
 	// rates returns learning rates of a step besides that of Config.Schedule.
 	rates(step, stepsPerEpoch, epochs int) ([backend.MaxRates]float32, error)
+	// rests reports whether a weight is a vector with a rate of 0: its gradient changes nothing.
+	rests(w Weight, rates [backend.MaxRates]float32) bool
 }
 
 // SGD is stochastic gradient descent with Nesterov momentum.
@@ -160,6 +162,13 @@ func (o Muon) rate(weight string) int {
 
 func (SGD) rates(int, int, int) (all [backend.MaxRates]float32, err error)   { return all, nil }
 func (AdamW) rates(int, int, int) (all [backend.MaxRates]float32, err error) { return all, nil }
+
+func (SGD) rests(Weight, [backend.MaxRates]float32) bool   { return false }
+func (AdamW) rests(Weight, [backend.MaxRates]float32) bool { return false }
+
+func (o Muon) rests(w Weight, rates [backend.MaxRates]float32) bool {
+	return len(w.Shape) == 1 && rates[o.rate(w.Name)] == 0
+}
 
 func (o Muon) rates(step, stepsPerEpoch, epochs int) (all [backend.MaxRates]float32, err error) {
 	for i, r := range o.Rates {

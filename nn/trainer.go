@@ -40,7 +40,7 @@ type Trainer struct {
 	copies    []constant
 	digest    []byte // of the constants; nil before they are computed
 	groups    paramGroups
-	programs  map[int]*program // by number of images
+	programs  map[programKey]*program
 	predictor *Predictor
 	measured  *source  // the validation set, as the predictor reads it
 	last      *program // of the last step
@@ -50,7 +50,10 @@ type Trainer struct {
 	newest    string    // the path of a checkpoint that is known to be intact: resumed from, or saved
 }
 
-// program is a training step on a number of images.
+// programKey is what a program is for: a number of images, and how many of the first nodes rest.
+type programKey struct{ images, resting int }
+
+// program is a training step.
 type program struct {
 	images, labels tensor.Tensor
 	step           backend.Step
@@ -92,7 +95,7 @@ func (c Config) trainer(d *scope, net *Network) (*Trainer, error) {
 		}
 	}
 	c.Optimizer = c.optimizer()
-	t := &Trainer{config: c, batch: min(c.Batch, c.Data.Len()), programs: map[int]*program{}}
+	t := &Trainer{config: c, batch: min(c.Batch, c.Data.Len()), programs: map[programKey]*program{}}
 	t.State = &State{Model: m, Position: Position{Seed: c.Seed, Batch: t.batch, Images: c.Data.Len(), Settings: c.Settings}}
 	if t.velocities, err = d.Parameters(tensor.Shape{net.ParameterSize}); err != nil {
 		return nil, err
@@ -141,8 +144,14 @@ func (c Config) trainer(d *scope, net *Network) (*Trainer, error) {
 	t.predictor.smoothing = c.LabelSmoothing
 	// Making all programs now finds out whether the memory suffices, and measures algorithms.
 	for _, n := range sizes(c.Data.Len(), t.batch) {
-		if _, err = t.program(n); err != nil {
-			return nil, err
+		for epoch := range max(1, c.Epochs) {
+			rates, err := c.Optimizer.rates(epoch*t.Steps(), t.Steps(), c.Epochs)
+			if err != nil {
+				break // which the step reports
+			}
+			if _, err = t.program(n, rates); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if c.Validation != nil {
@@ -202,14 +211,28 @@ func (t *Trainer) penalty() func() (float64, error) {
 // Steps returns the number of steps in an epoch.
 func (t *Trainer) Steps() int { return (t.Images + t.batch - 1) / t.batch }
 
-// program returns the training step for n images, which it makes at the first use.
-func (t *Trainer) program(n int) (*program, error) {
-	if made, ok := t.programs[n]; ok {
+// resting returns how many of the first nodes have no weight that moves at these rates. Their
+// backward passes are left out.
+func (t *Trainer) resting(rates [backend.MaxRates]float32) int {
+	for i, n := range t.nodes {
+		for _, w := range n.weights {
+			if w.Trainable && !t.config.Optimizer.rests(w, rates) {
+				return i
+			}
+		}
+	}
+	return len(t.nodes)
+}
+
+// program returns the training step for n images at these rates, which it makes at the first use.
+func (t *Trainer) program(n int, rates [backend.MaxRates]float32) (*program, error) {
+	key := programKey{n, t.resting(rates)}
+	if made, ok := t.programs[key]; ok {
 		return made, nil
 	}
 	b, m := t.Model.backend, t.Model
 	c := &compiler{Model: m, n: n, gradients: t.gradients, fresh: t.fresh, groups: t.groups, seed: t.Seed,
-		nodes: t.nodes, sides: t.sides, constants: t.constants}
+		nodes: t.nodes, resting: key.resting, sides: t.sides, constants: t.constants}
 	for i, s := range m.shapes(t.nodes) {
 		c.values = append(c.values, b.View(t.values[i], 0, batch(n, s)))
 	}
@@ -231,7 +254,7 @@ func (t *Trainer) program(n int) (*program, error) {
 		loss.Backward(logits, logits, labels)
 		backward.run()
 	})}
-	t.programs[n] = made
+	t.programs[key] = made
 	return made, nil
 }
 
@@ -248,7 +271,11 @@ func (t *Trainer) step(images, labels []float32) error {
 
 // run runs the step on a batch. The lock is held.
 func (t *Trainer) run(images, labels []float32) error {
-	p, err := t.program(len(labels))
+	rates, err := t.config.Optimizer.rates(t.Step, t.Steps(), t.config.Epochs)
+	if err != nil {
+		return err
+	}
+	p, err := t.program(len(labels), rates)
 	if err != nil {
 		return err
 	}
@@ -272,10 +299,6 @@ func (t *Trainer) run(images, labels []float32) error {
 	}
 	rate := t.rate(t.Step)
 	if err := checkRate(rate, t.Step); err != nil {
-		return err
-	}
-	rates, err := t.config.Optimizer.rates(t.Step, t.Steps(), t.config.Epochs)
-	if err != nil {
 		return err
 	}
 	return p.step.Run(backend.StepValues{LearningRate: float32(rate), Rates: rates, Step: uint64(t.Step)})

@@ -66,7 +66,7 @@ func (w Winograd) products() int { t := w.tile().t; return t * t }
 // Fits reports whether the algorithm can compute a convolution of that shape.
 func (w Winograd) Fits(s ConvShape) bool {
 	v := s.Window
-	if v.Height != 3 || v.Width != 3 || v.StrideH != 1 || v.StrideW != 1 || s.In%16 != 0 || s.Out%16 != 0 {
+	if v.Height != 3 || v.Width != 3 || v.StrideH != 1 || v.StrideW != 1 || !winogradChannels(s.In) || !winogradChannels(s.Out) {
 		return false
 	}
 	if w == Map2 {
@@ -74,6 +74,10 @@ func (w Winograd) Fits(s ConvShape) bool {
 	}
 	return s.H > 1 && s.W > 1
 }
+
+// winogradChannels reports whether the transforms take so many channels: whole vectors of AVX-512,
+// or of AVX2 in a single column block.
+func winogradChannels(n int) bool { return n%16 == 0 || n%8 == 0 && n < columnBlock }
 
 // tiles returns the number of tiles in a row, and in all.
 func (w Winograd) tiles(s convPass) (wide, all int) {
@@ -96,6 +100,11 @@ type winogradBlock struct {
 
 func (b *winogradBlock) rows() int { return b.tiles * b.images }
 
+// manyImages is the number of images beyond which a tile's pixels of all of them do not stay in the
+// cache until the next tile sees some of them again. Then each block of images has all its tiles
+// before the next one.
+const manyImages = 512
+
 // blocks divides the rows of the matrices into blocks of nearly the same size, about rows at most:
 // some images of one tile, or all images of several.
 func (w Winograd) blocks(s convPass, rows int) []winogradBlock {
@@ -103,14 +112,40 @@ func (w Winograd) blocks(s convPass, rows int) []winogradBlock {
 	_, tiles := w.tiles(s)
 	byImage := divUp(s.N, rows)
 	byTile := divUp(tiles, max(1, rows/s.N))
-	for t := range byTile {
-		first, end := tiles*t/byTile, tiles*(t+1)/byTile
-		for i := range byImage {
-			from, to := s.N*i/byImage, s.N*(i+1)/byImage
-			blocks = append(blocks, winogradBlock{first, end - first, from, to - from})
+	for k := range byTile * byImage {
+		t, i := k/byImage, k%byImage
+		if s.N > manyImages {
+			t, i = k%byTile, k/byTile
 		}
+		first, end := tiles*t/byTile, tiles*(t+1)/byTile
+		from, to := s.N*i/byImage, s.N*(i+1)/byImage
+		blocks = append(blocks, winogradBlock{first, end - first, from, to - from})
 	}
 	return blocks
+}
+
+// needed returns the products that a block needs: not the last row or column of them if the last row
+// or column of outputs is outside the image for all its tiles, as those outputs alone depend on them,
+// and their gradient alone reaches them.
+func (w Winograd) needed(s *convPass, b *winogradBlock, all *[36]int) []int {
+	g := w.tile()
+	wide, _ := w.tiles(*s)
+	rows, columns := g.t-1, g.t-1
+	for i := b.tile; i < b.tile+b.tiles; i++ {
+		if i/wide*g.out+g.out <= s.h.out {
+			rows = g.t
+		}
+		if i%wide*g.out+g.out <= s.w.out {
+			columns = g.t
+		}
+	}
+	k := all[:0]
+	for row := range rows {
+		for column := range columns {
+			k = append(k, row*g.t+column)
+		}
+	}
+	return k
 }
 
 // planes are up to 36 arrays, one for each pixel or product of a tile.
@@ -187,7 +222,7 @@ func (w Winograd) sides(k transform) (from, to int) {
 	return t.t, 3
 }
 
-// apply computes a transform for rows rows of n floats of all planes; n is a multiple of 16. The
+// apply computes a transform for rows rows of n floats of all planes; n is a multiple of 8. The
 // rows have strides dstStep and srcStep. toOutput sets what is below floor to floor. tmp is a
 // buffer of tmpSize floats.
 func (l Level) apply(w Winograd, k transform, dst, src *planes, rows, n, dstStep, srcStep int, floor float32, tmp []float32) {

@@ -36,7 +36,7 @@ func (l Level) applyTo(w Winograd, k transform, dst, src *planes, rows, n, dstSt
 	for i := range to * to {
 		p.dst[i] = &dst[i][0]
 	}
-	if l >= AVX512 {
+	if l >= AVX512 && n%16 == 0 {
 		winogradAVX512(&p)
 	} else {
 		winogradAVX2(&p)

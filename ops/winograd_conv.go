@@ -132,7 +132,9 @@ func (p *winogradPass) Run(y, x, packed []float32, e Epilogue, job int, scratch 
 	// One column of Aᵀ is all ones: what is added to that product is added to every output.
 	ones := (g.t + 1) * g.ones
 	var zero [1]segment
-	for k := range products {
+	var all [36]int
+	needed := w.needed(s, b, &all)
+	for i, k := range needed {
 		for j := 0; j < columns; j += width {
 			var start []float32
 			if k == ones {
@@ -141,7 +143,7 @@ func (p *winogradPass) Run(y, x, packed []float32, e Epilogue, job int, scratch 
 			// The panels are many times larger than L2: prefetch the next one.
 			next := k*uStride + (first+j+width)*s.In
 			if j+width == columns {
-				next = (k+1)*uStride + first*s.In
+				next = needed[(i+1)%len(needed)]*uStride + first*s.In
 			}
 			l.panel(m[k*mStride+j:], columns, rows, v[k*vStride:], s.In, 1,
 				packed[k*uStride+(first+j)*s.In:], width, zero[:], s.In, start, 0, prefetch{from: packed[min(next, len(packed)):]})

@@ -87,9 +87,10 @@ func (g *winogradGradient) Run(dw, dy, x, _ []float32, jobIndex int, scratch []f
 
 	var src, dst planes
 	var zero [1]segment
+	var all [36]int
 	for i := range job.blocks {
 		b := &job.blocks[i]
-		rows := b.rows()
+		rows, needed := b.rows(), w.needed(s, b, &all)
 		for t := range b.tiles {
 			src.outputs(dy[job.first:], s, w, b.tile+t, b.n, other)
 			dst.evenly(d[t*b.images*columns:], products, dStride)
@@ -102,7 +103,7 @@ func (g *winogradGradient) Run(dw, dy, x, _ []float32, jobIndex int, scratch []f
 				dst.evenly(v[t*b.images*channels:], products, vStride)
 				l.apply(w, toInput, &dst, &src, b.images, channels, channels, s.In, 0, tmp)
 			}
-			for k := range products {
+			for _, k := range needed {
 				for j := 0; j < columns; j += width {
 					l.panel(du[k*uStride+i0*columns+j:], columns, channels, v[k*vStride:], 1, channels,
 						d[k*dStride+j:], columns, zero[:], rows, nil, tileAdd, prefetch{})
