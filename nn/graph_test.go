@@ -433,7 +433,8 @@ func TestGraphErrors(t *testing.T) {
 func TestMemoryOfReLUs(t *testing.T) {
 	net := mustVGG(t, "vgg16", VGGOptions{Input: tensor.Shape{224, 224, 3}, Classes: 10})
 	nodes := net.nodes(false)
-	if got, want := len(nodes), 13+5+1+3; got != want { // convolutions, pools, Flatten and Dense
+	// Convolutions, pools with a ReLU each, Flatten and Dense.
+	if got, want := len(nodes), 13+5+5+1+3; got != want {
 		t.Errorf("%d nodes, want %d", got, want)
 	}
 	if sides := newFlow(nodes).sides; len(sides) != 1 || !sides[0].Equal(tensor.Shape{224, 224, 64}) {
