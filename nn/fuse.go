@@ -70,6 +70,7 @@ func (net *Network) nodes(inference bool) []node {
 			f.value[i] = f.row(i)
 		}
 	}
+	crop(f.nodes)
 	return f.nodes
 }
 
