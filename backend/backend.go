@@ -85,6 +85,10 @@ type Backend interface {
 	AdamW(AdamWSpec) (Optimizer, error)
 	Muon(MuonSpec) (Optimizer, error)
 
+	// InferenceBatch returns how many of s.N images a forward pass should take at a time: all, or a
+	// fraction whose activations stay in caches. No result depends on it.
+	InferenceBatch(s InferenceSpec) int
+
 	// Record returns a Step of the plan calls that f makes. Every call of f makes the same calls on
 	// the same tensors and has no other effect: a Run may call f, or replay an earlier call.
 	Record(f func()) Step
@@ -131,6 +135,15 @@ type StepMetrics struct {
 	Loss    float64 // mean cross-entropy over the batch, without the L2 penalty
 	Correct int     // images whose largest logit (the first of equals) is that of the label
 	Penalty float64 // Σ λ·Σw² before the update
+}
+
+// InferenceSpec says what a forward pass of N images reads and writes.
+type InferenceSpec struct {
+	N            int
+	Largest      int // elements of the input and the output of a layer for one image, at most
+	Activations  int // the same of all layers together
+	Weights      int // elements
+	Convolutions []Conv2DSpec
 }
 
 // Conv2DSpec describes a convolution,

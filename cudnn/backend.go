@@ -179,6 +179,9 @@ func (b *Backend) openCuDNN() error {
 // Name returns "cudnn/" and the card's name.
 func (b *Backend) Name() string { return "cudnn/" + b.card.name }
 
+// InferenceBatch returns all images: small batches leave a card idle.
+func (b *Backend) InferenceBatch(s backend.InferenceSpec) int { return s.N }
+
 // enter makes the card's context current on the calling thread, and keeps the goroutine on that
 // thread until leave. All methods that call the libraries do so, as goroutines migrate between
 // threads.

@@ -70,6 +70,7 @@ func (net *Network) nodes(inference bool) []node {
 			f.value[i] = f.row(i)
 		}
 	}
+	crop(f.nodes)
 	return f.nodes
 }
 
@@ -118,6 +119,7 @@ func (f *fuser) row(i int) int {
 		n.function = l.Function
 	case ReLU:
 		n.function = tensor.Rectifier()
+		i = f.poolFirst(&n, i)
 	case Dropout:
 		n.number = f.dropouts
 		f.dropouts++
@@ -201,19 +203,42 @@ func (f *fuser) linear(n *node, i int) int {
 	return f.mask(n, i)
 }
 
-// mask fuses a ReLU in training, unless the loss takes its output.
+// mask fuses a ReLU in training, unless the loss takes its output, or a pool that comes first.
 func (f *fuser) mask(n *node, i int) int {
 	fused := *n
 	j := f.function(&fused, i)
 	if j == i {
 		return i
 	}
-	if !fused.function.IsRectifier() || len(f.takers[j]) == 0 {
+	if _, _, pools := f.maxPool(j); pools || !fused.function.IsRectifier() || len(f.takers[j]) == 0 {
 		f.done[j] = false
 		return i
 	}
 	n.function, n.masked = fused.function, true
 	return j
+}
+
+// maxPool returns the max pool that alone takes the output of row i.
+func (f *fuser) maxPool(i int) (j int, l MaxPool, ok bool) {
+	if j, ok = f.next(i); ok {
+		l, ok = f.Table[j].Layer.(MaxPool)
+	}
+	return j, l, ok
+}
+
+// poolFirst adds a node for a max pool that follows a ReLU, row i, and makes n the ReLU of its
+// output. The result is the same and so are the gradients, but a ReLU of fewer pixels takes less
+// time and memory.
+func (f *fuser) poolFirst(n *node, i int) int {
+	j, l, ok := f.maxPool(i)
+	if !ok {
+		return i
+	}
+	pool := *n
+	pool.layer, pool.function, pool.out = l, tensor.Function{}, f.Table[j].Output
+	pool.window, _ = l.window(n.in)
+	n.in, n.inputs = pool.out, []int{f.add(pool)}
+	return f.fuse(j)
 }
 
 // separable adds a node for the first part, and makes n that of the second.
@@ -257,12 +282,8 @@ func (f *fuser) batchNorm(n *node, i int) int {
 		f.norms++
 	}
 	i = f.function(n, i)
-	j, ok := f.next(i)
+	j, l, ok := f.maxPool(i)
 	if !ok || !n.function.IsRectifier() {
-		return i
-	}
-	l, ok := f.Table[j].Layer.(MaxPool)
-	if !ok {
 		return i
 	}
 	if w, _ := l.window(n.in); w != tensor.Square(2, 2) {

@@ -92,6 +92,11 @@ func graphs(t testing.TB) map[string]*Network {
 			ZeroPadding{Top: 1, Left: 2}, MaxPool{}, ZeroPadding{Top: 2, Left: 1},
 			DepthwiseConv2D{Kernel: 2, Padding: Valid}, BatchNorm{},
 			ZeroPadding{Name: "wide", Top: 3}, Conv2D{Filters: 3, Kernel: 2}, Add{Inputs: []string{"", "wide"}}}},
+		"cropped": {Layers: []Layer{Conv2D{Filters: 4, Kernel: 3}, ReLU{}, DepthwiseConv2D{Kernel: 2}, MaxPool{},
+			Conv2D{Filters: 5, Kernel: 2, Padding: Valid}, silu, AveragePool{Size: 1, Stride: 2}, Conv2D{Filters: 3, Kernel: 1}}},
+		"cropped beside": {Layers: []Layer{Conv2D{Name: "a", Filters: 4, Kernel: 3}, MaxPool{Name: "p", Stride: 4},
+			From{"a", ReLU{Name: "r"}}, MaxPool{Name: "q", Stride: 4}, From{"r", MaxPool{Name: "s", Size: 1, Stride: 4}},
+			Concatenate{Inputs: []string{"p", "q", "s"}}, Conv2D{Filters: 4, Kernel: 1}}},
 		"separable": {Layers: []Layer{SeparableConv2D{Filters: 4, Kernel: 3, Multiplier: 2, Stride: 2},
 			BatchNorm{NoScale: true}, silu,
 			SeparableConv2D{Filters: 3, Kernel: 3, NoBias: true}, BatchNorm{NoCenter: true}, ReLU{},
@@ -510,7 +515,8 @@ func TestGraphErrors(t *testing.T) {
 func TestMemoryOfReLUs(t *testing.T) {
 	net := mustVGG(t, "vgg16", VGGOptions{Input: tensor.Shape{224, 224, 3}, Classes: 10})
 	nodes := net.nodes(false)
-	if got, want := len(nodes), 13+5+1+3; got != want { // convolutions, pools, Flatten and Dense
+	// Convolutions, pools with a ReLU each, Flatten and Dense.
+	if got, want := len(nodes), 13+5+5+1+3; got != want {
 		t.Errorf("%d nodes, want %d", got, want)
 	}
 	if sides := newFlow(nodes).sides; len(sides) != 1 || !sides[0].Equal(tensor.Shape{224, 224, 64}) {

@@ -53,10 +53,10 @@ func (r Result) Penalty() float64 {
 	return max(0, r.Loss-r.CrossEntropy)
 }
 
-// NewPredictor prepares to classify up to batch images at a time. It copies the weights. The
-// backend may keep a packed form of them for batches of that size, and one for each size in fewer;
-// for other sizes it packs them again in every batch. Close frees the copies. The model may be
-// closed before.
+// NewPredictor prepares to classify up to batch images at a time, fewer where that is faster. It
+// copies the weights. The backend may keep a packed form of them for batches of that size, and one
+// for each size in fewer; for other sizes it packs them again in every batch. Close frees the
+// copies. The model may be closed before.
 func (m *Model) NewPredictor(batch int, fewer ...int) (*Predictor, error) {
 	d := newScope(m.backend, "predictor")
 	p, err := m.predictorOn(d, batch, fewer)
@@ -98,11 +98,12 @@ func (m *Model) predictorOn(d *scope, batch int, fewer []int) (p *Predictor, err
 
 // newPredictor makes a Predictor on a scope whose lock is held, see folded.
 func (m *Model) newPredictor(d *scope, sizes []int) (*Predictor, error) {
-	batch := sizes[0]
 	m, penalty, err := m.folded(d)
 	if err != nil {
 		return nil, err
 	}
+	batch := d.InferenceBatch(m.inferenceSpec(sizes[0]))
+	sizes = slices.DeleteFunc(append([]int{batch}, sizes[1:]...), func(n int) bool { return n > batch })
 	labels, err := d.Parameters(tensor.Shape{batch})
 	if err != nil {
 		return nil, err
@@ -131,6 +132,21 @@ func (m *Model) predictor(batch int, labels tensor.Tensor, buffers func([]tensor
 	p.places, shapes = places(m.Input, p.nodes)
 	p.buffers, err = buffers(shapes)
 	return p, err
+}
+
+// inferenceSpec describes the forward pass of n images.
+func (net *Network) inferenceSpec(n int) backend.InferenceSpec {
+	s := backend.InferenceSpec{N: n, Weights: net.ParameterSize}
+	for _, node := range net.nodes(true) {
+		size := node.in.Size() + node.out.Size()
+		s.Largest = max(s.Largest, size)
+		s.Activations += size
+		if l, ok := node.layer.(Conv2D); ok {
+			s.Convolutions = append(s.Convolutions, backend.Conv2DSpec{
+				N: n, H: node.in[0], W: node.in[1], In: node.in[2], Out: l.Filters, Window: node.window})
+		}
+	}
+	return s
 }
 
 // activations makes tensors for a batch of activations of these shapes.

@@ -88,6 +88,7 @@ var windowShapes = []ConvShape{
 	{2, 4, 9, 5, 6, tensor.Window{Height: 1, Width: 3, StrideH: 1, StrideW: 2, Left: 1}},
 	{5, 7, 4, 40, 6, tensor.Window{Height: 3, Width: 2, StrideH: 3, StrideW: 1, Top: 2, Right: 1}},
 	{2, 4, 4, 3, 5, tensor.Window{Height: 3, Width: 3, StrideH: 1, StrideW: 1, Top: 2, Bottom: 2, Left: 2, Right: 2}},
+	{3, 7, 9, 5, 20, tensor.Window{Height: 3, Width: 3, StrideH: 1, StrideW: 2, Top: 1, Bottom: -2, Right: -3}},
 	{2, 3, 8, 32, 33, tensor.Square(3, 3)}, // pixels of x are seen once at most
 	{130, 3, 5, 33, 9, tensor.Square(3, 2).Same(3, 5)},
 	{300, 3, 3, 5, 6, tensor.Square(2, 2).Same(3, 3)},
@@ -183,6 +184,7 @@ func FuzzConv(f *testing.F) {
 			StrideH: digit(window, 2, 4) + 1, StrideW: digit(window, 3, 4) + 1}
 		v.Top, v.Bottom = digit(padding, 0, v.Height), digit(padding, 1, v.Height)
 		v.Left, v.Right = digit(padding, 2, v.Width), digit(padding, 3, v.Width)
+		v.Bottom, v.Right = v.Bottom-int(window>>14), v.Right-int(padding>>14) // may be cut off
 		if height, width := v.Output(s.H, s.W); s.H+v.Top+v.Bottom < v.Height || s.W+v.Left+v.Right < v.Width || height < 1 || width < 1 {
 			return
 		}

@@ -2,7 +2,7 @@ package tensor
 
 // Window says how the window of a convolution or a pool moves over an image. The padding surrounds
 // the image: zeros for a convolution, nothing for a pool, which neither takes a maximum of padding
-// nor counts it in a mean.
+// nor counts it in a mean. A negative Bottom or Right cuts pixels of the image off.
 type Window struct {
 	Height, Width            int // of the window
 	StrideH, StrideW         int // down and to the right
@@ -42,10 +42,10 @@ func (w Window) Output(height, width int) (h, wd int) {
 func (w Window) Taps() int { return w.Height * w.Width }
 
 // Check panics unless the window fits images of height x width: it has pixels, moves, and its
-// padding is neither negative nor as large as the window.
+// padding is smaller than the window, at the top and to the left not negative.
 func (w Window) Check(height, width int) {
 	h, wd := w.Output(height, width)
-	if min(w.Height, w.Width, w.StrideH, w.StrideW, h, wd) < 1 || min(w.Top, w.Bottom, w.Left, w.Right) < 0 ||
+	if min(w.Height, w.Width, w.StrideH, w.StrideW, h, wd) < 1 || min(w.Top, w.Left) < 0 ||
 		max(w.Top, w.Bottom) >= w.Height || max(w.Left, w.Right) >= w.Width {
 		panic(errWindow)
 	}

@@ -60,6 +60,11 @@ func TestWindowCheck(t *testing.T) {
 		}
 	}
 	good.Check(4, 4)
+	good.Bottom, good.Right = -1, -2 // pixels cut off
+	good.Check(4, 4)
+	if h, w := good.Output(4, 4); h != 2 || w != 1 {
+		t.Errorf("output %dx%d, want 2x1", h, w)
+	}
 }
 
 func panics(f func()) (panicked bool) {

@@ -87,6 +87,14 @@ func (a *array) Shape() tensor.Shape { return a.shape }
 
 func (*reference) Name() string { return "reference" }
 
+// InferenceBatch returns half of an even batch.
+func (*reference) InferenceBatch(s backend.InferenceSpec) int {
+	if s.N%2 == 0 {
+		return s.N / 2
+	}
+	return s.N
+}
+
 func (r *reference) Parameters(shape tensor.Shape) (tensor.Tensor, error) {
 	if r.isClosed() {
 		return nil, errClosed

@@ -376,6 +376,10 @@ func windowCases() []linearCase {
 		convOf(8, 10, 9, 64, 64, tensor.Square(3, 1)),                    //
 		convOf(2, 14, 14, 128, 70, pad(tensor.Square(3, 2), 1, 1, 1, 1)), //
 		convOf(3, 4, 4, 256, 512, tensor.Square(1, 2)),                   // a ResNet's shortcut
+		convOf(3, 9, 8, 16, 32, pad(tensor.Square(3, 1), 0, -1, 1, -2)),  // the last pixels cut off
+		convOf(9, 13, 13, 64, 64, pad(tensor.Square(3, 1), 1, -1, 0, 0)), //
+		convOf(2, 9, 7, 5, 9, pad(tensor.Square(3, 2), 1, -3, 1, -1)),    //
+		convOf(3, 6, 5, 20, 40, pad(tensor.Square(1, 1), 0, -1, 0, -4)),  //
 		convOf(130, 3, 3, 33, 20, tensor.Square(3, 2).Same(3, 3)),        // a batch of training
 		convOf(300, 2, 3, 3, 8, tensor.Square(2, 1)))                     // more images than a block has rows
 	for i := range cases {

@@ -37,7 +37,8 @@ func windowSweep() (cases []windowCase) {
 	}
 	return append(cases, whole(1, 1), whole(4, 4), whole(7, 5), whole(16, 16),
 		windowCase{1, 1, tensor.Centered(3)}, windowCase{2, 2, tensor.Centered(3)}, windowCase{2, 1, tensor.Centered(5)},
-		windowCase{4, 4, tensor.Window{Height: 3, Width: 3, StrideH: 2, StrideW: 2, Top: 1, Bottom: 1, Left: 1, Right: 1}})
+		windowCase{4, 4, tensor.Window{Height: 3, Width: 3, StrideH: 2, StrideW: 2, Top: 1, Bottom: 1, Left: 1, Right: 1}},
+		windowCase{7, 6, tensor.Window{Height: 3, Width: 2, StrideH: 1, StrideW: 2, Top: 1, Bottom: -1, Right: -2}})
 }
 
 // Channels and batches of windows: one channel, fewer than fill a register, and pixels that are

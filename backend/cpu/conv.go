@@ -9,7 +9,7 @@ import (
 // Conv2D makes a plan of a convolution.
 func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	s.Window.Check(s.H, s.W)
-	shape := ops.ConvShape{N: s.N, H: s.H, W: s.W, In: s.In, Out: s.Out, Window: s.Window}
+	shape := convShape(s)
 	h, w := shape.OutputSize()
 	spec := linearSpec{
 		x: tensor.Shape{s.N, s.H, s.W, s.In}, y: tensor.Shape{s.N, h, w, s.Out},
@@ -22,6 +22,6 @@ func (b *Backend) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 		return newLinear(b, spec, shape, func(string) ops.Algorithm[ops.ConvShape, ops.BF16] { return ops.DirectBF16 })
 	}
 	return newLinear(b, spec, shape, func(pass string) ops.Algorithm[ops.ConvShape, float32] {
-		return b.convAlgorithm(pass, shape)
+		return b.planned(pass, shape)
 	})
 }

@@ -87,14 +87,28 @@ func (t ConvTable) Check() error {
 // is always computed directly.
 func (b *Backend) ConvTable() ConvTable { return maps.Clone(b.chosen) }
 
-// convAlgorithm returns the algorithm of a pass of a convolution, and notes it if there was a
-// choice. s is the shape of the forward pass.
+// planned returns the algorithm of a pass of a convolution, and notes it if there was a choice. s is
+// the shape of the forward pass.
+func (b *Backend) planned(pass string, s ops.ConvShape) ops.ConvAlgorithm[float32] {
+	a := b.convAlgorithm(pass, s)
+	if hasChoice(s) {
+		b.chosen[ConvName(pass, s)] = a.String()
+	}
+	return a
+}
+
+// hasChoice reports whether there is more than one algorithm for a convolution.
+func hasChoice(s ops.ConvShape) bool {
+	v := s.Window
+	return v.Height == 3 && v.Width == 3 && v.StrideH == 1 && v.StrideW == 1
+}
+
+// convAlgorithm returns the algorithm of a pass of a convolution.
 func (b *Backend) convAlgorithm(pass string, s ops.ConvShape) ops.ConvAlgorithm[float32] {
-	if v := s.Window; v.Height != 3 || v.Width != 3 || v.StrideH != 1 || v.StrideW != 1 {
+	if !hasChoice(s) {
 		return ops.Direct
 	}
-	name := ConvName(pass, s)
-	a, known := convNamed(b.table[name])
+	a, known := convNamed(b.table[ConvName(pass, s)])
 	switch {
 	case b.conv == automatic && !known:
 		a = b.fastest(pass, s)
@@ -104,9 +118,8 @@ func (b *Backend) convAlgorithm(pass string, s ops.ConvShape) ops.ConvAlgorithm[
 		a, _ = convNamed(b.conv)
 	}
 	if !a.Fits(s) {
-		a = ops.Direct
+		return ops.Direct
 	}
-	b.chosen[name] = a.String()
 	return a
 }
 
