@@ -14,9 +14,12 @@ const (
 
 // Images are labelled images.
 type Images struct {
-	Pixels        []byte  // (N, Height, Width, 3), row-major
+	Pixels        []byte  // (N, Height, Width, 3), row-major; nil if they exceed the memory: see Open
 	Labels        []int32 // (N,), class numbers from 0
 	Height, Width int     // 0 means Size
+
+	file    *cacheFile // has the pixels, unless it is nil
+	records []int32    // (N,), of the file
 }
 
 // Len returns the number of images.
@@ -25,7 +28,12 @@ func (s Images) Len() int { return len(s.Labels) }
 // First returns the first n images, or all if there are fewer.
 func (s Images) First(n int) Images {
 	n = min(n, s.Len())
-	s.Pixels, s.Labels = s.Pixels[:n*s.bytes()], s.Labels[:n]
+	s.Labels = s.Labels[:n]
+	if s.file != nil {
+		s.records = s.records[:n]
+	} else {
+		s.Pixels = s.Pixels[:n*s.bytes()]
+	}
 	return s
 }
 
@@ -38,7 +46,16 @@ func (s Images) bytes() int {
 	return h * w * Channels
 }
 
-// image returns the pixels of image i.
+// read returns the pixels of image i. Those of a file are read into record, of the bytes of an
+// image.
+func (s Images) read(i int, record []byte) ([]byte, error) {
+	if s.file == nil {
+		return s.image(i), nil
+	}
+	return record, s.file.read(record, int(s.records[i]))
+}
+
+// image returns the pixels of image i, which is in memory.
 func (s Images) image(i int) []byte { return s.Pixels[i*s.bytes() : (i+1)*s.bytes()] }
 
 // makeImages returns n black images of class 0.

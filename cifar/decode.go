@@ -3,7 +3,10 @@ package cifar
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -20,11 +23,16 @@ type file struct {
 	class int32
 }
 
+// splits are the image files of a dataset.
+type splits struct{ train, test []file }
+
 // reader reads image files, and collects what is wrong with them.
 type reader struct {
 	Options
 	ignored []string // files that are no images by their names
 	bad     []error  // of images that cannot be read
+
+	ids map[string][16]byte // of the files by their paths, for a cache file
 
 	total int // images to read
 	mutex sync.Mutex
@@ -32,28 +40,35 @@ type reader struct {
 }
 
 // read sets the images of d, upright by their EXIF orientation and resized, and notes which files
-// are left out.
-func (r *reader) read(ctx context.Context, d *Dataset, train, test []file) (err error) {
-	trained, tested := first(len(train), r.Limit), first(len(test), r.TestLimit)
-	r.total = trained + tested
-	note, err := r.checkMemory(freemem.Available("/") / 2)
-	if err != nil {
-		return fmt.Errorf("cifar: %s: %w", d.Name, err)
+// are left out. They lie in memory or, if they exceed half of what is free, in a cache file.
+func (r *reader) read(ctx context.Context, d *Dataset, s splits) error {
+	r.total = first(len(s.train), r.Limit) + first(len(s.test), r.TestLimit)
+	text, fits := r.checkMemory(min(freemem.Available("/"), freemem.Heap()) / 2)
+	if fits {
+		if err := r.takeAll(ctx, d, s, &memory{decoder{reader: r}}); err != nil {
+			return err
+		}
+	} else {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return fmt.Errorf("cifar: %s: no folder for the images, which exceed the memory: %w", d.Name, err)
+		}
+		path, err := r.readCache(ctx, d, s, filepath.Join(cache, "lamina", "images"))
+		if err != nil {
+			return err
+		}
+		text += fmt.Sprintf(": they are read from %s, by later runs too: delete it when no run needs it", path)
+		if n, size := otherCaches(path); n > 0 {
+			text += fmt.Sprintf(" (beside it are %d of other data, %.0f MB)", n, float64(size)/mega)
+		}
 	}
-	if note != "" && !r.Final {
-		d.Notes = append(d.Notes, note)
+	if text != "" && (!fits || !r.Final) {
+		d.Notes = append(d.Notes, text)
 	}
-	if d.Train, err = r.decode(ctx, d, train, trained); err != nil {
-		return err
-	}
-	if d.Test, err = r.decode(ctx, d, test, tested); err != nil {
+	if err := r.checkBad(); err != nil {
 		return err
 	}
 	if len(r.bad) > 0 {
-		if !r.SkipBad {
-			return fmt.Errorf("cifar: %s: repair or remove %s, or leave %s out with --skip-bad", r.listBad(),
-				them(len(r.bad)), them(len(r.bad)))
-		}
 		d.Notes = append(d.Notes, "left out "+r.listBad())
 	}
 	if len(r.ignored) > 0 {
@@ -71,47 +86,56 @@ func first(n, limit int) int {
 	return n
 }
 
-// checkMemory reports an error if the images take more bytes than the limit, half of what is free:
-// the rest is for the training. If they take much it returns a note that says so.
-func (r *reader) checkMemory(limit int) (note string, err error) {
+const mega = 1e6
+
+// checkMemory reports whether the images fit into the limit, half of what is free: the rest is for
+// the training. If they take much, the note says so.
+func (r *reader) checkMemory(limit int) (note string, fits bool) {
+	const much = 100e6
 	h, w := Images{Height: r.Height, Width: r.Width}.size()
-	const mega, much = 1e6, 100e6
 	need := float64(r.total) * float64(h*w*Channels)
 	text := fmt.Sprintf("%d images of %dx%d pixels take %.0f MB of memory", r.total, h, w, need/mega)
 	switch {
 	case need > float64(limit):
-		return "", fmt.Errorf("%s, and the limit is %.0f MB, half of what is free: "+
-			"choose a smaller --size, or fewer images with --limit", text, float64(limit)/mega)
+		return fmt.Sprintf("%s, above the limit of %.0f MB, half of what is free", text, float64(limit)/mega), false
 	case need > much:
-		return fmt.Sprintf("%s, of at most %.0f MB", text, float64(limit)/mega), nil
+		return fmt.Sprintf("%s, of at most %.0f MB", text, float64(limit)/mega), true
 	}
-	return "", nil
+	return "", true
 }
 
-// decode reads the first n image files. It leaves out those that cannot be read, and reads others
-// instead.
-func (r *reader) decode(ctx context.Context, d *Dataset, files []file, n int) (Images, error) {
+// store reads image files for take, and keeps the images.
+type store interface {
+	// read reads some files, and returns what is wrong with each.
+	read(ctx context.Context, some []file) ([]error, error)
+	// keep adds file i of the last read to images, but not its label.
+	keep(images *Images, i int) error
+}
+
+// takeAll sets the images of d.
+func (r *reader) takeAll(ctx context.Context, d *Dataset, s splits, to store) (err error) {
+	if d.Train, err = r.take(ctx, d, s.train, first(len(s.train), r.Limit), to); err != nil {
+		return err
+	}
+	d.Test, err = r.take(ctx, d, s.test, first(len(s.test), r.TestLimit), to)
+	return err
+}
+
+// take returns the images of the first n files. It leaves out those that cannot be read, and takes
+// others instead.
+func (r *reader) take(ctx context.Context, d *Dataset, files []file, n int, to store) (Images, error) {
+	const chunk = 32 << 20 // bytes of the images that are read at a time
 	images := Images{Labels: make([]int32, 0, n), Height: r.Height, Width: r.Width}
-	each := images.bytes()
-	h, w := images.size()
-	images.Pixels = make([]byte, 0, n*each)
+	atOnce := max(chunk/images.bytes(), runtime.GOMAXPROCS(0))
+	if !r.SkipBad {
+		files = files[:n] // the bad ones are an error
+	}
 	had, left := make([]bool, len(d.Classes)), make([]bool, len(d.Classes))
 	for images.Len() < n && len(files) > 0 {
-		some := files[:min(n-images.Len(), len(files))]
+		some := files[:min(n-images.Len(), len(files), atOnce)]
 		files = files[len(some):]
-		pixels, errs := images.Pixels[len(images.Pixels):][:len(some)*each], make([]error, len(some))
-		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(runtime.GOMAXPROCS(0))
-		for i, f := range some {
-			group.Go(func() error {
-				if ctx.Err() == nil {
-					errs[i] = readImage(ctx, pixels[i*each:(i+1)*each], h, w, f.path, picture.Fit(r.Resize))
-					r.step()
-				}
-				return ctx.Err()
-			})
-		}
-		if err := group.Wait(); err != nil {
+		errs, err := to.read(ctx, some)
+		if err != nil {
 			return Images{}, err
 		}
 		for i, err := range errs {
@@ -121,12 +145,11 @@ func (r *reader) decode(ctx context.Context, d *Dataset, files []file, n int) (I
 				r.bad = append(r.bad, err)
 				continue
 			}
-			images.Pixels = append(images.Pixels, pixels[i*each:(i+1)*each]...)
+			if err := to.keep(&images, i); err != nil {
+				return Images{}, err
+			}
 			images.Labels = append(images.Labels, class)
 			left[class] = true
-		}
-		if !r.SkipBad {
-			break // the bad ones are an error
 		}
 	}
 	for class, name := range d.Classes {
@@ -137,6 +160,48 @@ func (r *reader) decode(ctx context.Context, d *Dataset, files []file, n int) (I
 	return images, nil
 }
 
+// decoder decodes image files.
+type decoder struct {
+	reader *reader
+	some   []file // the last ones read
+	pixels []byte // of their images
+}
+
+// each returns the bytes of an image.
+func (d *decoder) each() int { return Images{Height: d.reader.Height, Width: d.reader.Width}.bytes() }
+
+// record returns the pixels of file i of the last ones.
+func (d *decoder) record(i int) []byte { return d.pixels[i*d.each():][:d.each()] }
+
+func (d *decoder) read(ctx context.Context, some []file) ([]error, error) {
+	d.some, d.pixels = some, slices.Grow(d.pixels[:0], len(some)*d.each())[:len(some)*d.each()]
+	h, w := Images{Height: d.reader.Height, Width: d.reader.Width}.size()
+	errs := make([]error, len(some))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, f := range some {
+		group.Go(func() error {
+			if ctx.Err() == nil {
+				errs[i] = readImage(ctx, d.record(i), h, w, f.path, picture.Fit(d.reader.Resize))
+				d.reader.step()
+			}
+			return ctx.Err()
+		})
+	}
+	return errs, group.Wait()
+}
+
+// memory decodes images into memory.
+type memory struct{ decoder }
+
+func (m *memory) keep(images *Images, i int) error {
+	if images.Pixels == nil {
+		images.Pixels = make([]byte, 0, cap(images.Labels)*m.each())
+	}
+	images.Pixels = append(images.Pixels, m.record(i)...)
+	return nil
+}
+
 // step reports that an image is read.
 func (r *reader) step() {
 	r.mutex.Lock()
@@ -145,6 +210,15 @@ func (r *reader) step() {
 	if r.Decoded != nil {
 		r.Decoded(min(r.done, r.total), r.total)
 	}
+}
+
+// checkBad reports the images that cannot be read, unless they are to be left out.
+func (r *reader) checkBad() error {
+	if len(r.bad) == 0 || r.SkipBad {
+		return nil
+	}
+	return fmt.Errorf("cifar: %s: repair or remove %s, or leave %s out with --skip-bad", r.listBad(),
+		them(len(r.bad)), them(len(r.bad)))
 }
 
 // readImage sets dst to the pixels of an image file, resized.

@@ -114,7 +114,7 @@ func openImages(ctx context.Context, dir string, o Options) (*Dataset, error) {
 		d.Notes = append(d.Notes, fmt.Sprintf("%s has no images of %s: validation omits them", folder,
 			strings.Join(missing, ", ")))
 	}
-	return d, r.read(ctx, d, files, measuring)
+	return d, r.read(ctx, d, splits{files, measuring})
 }
 
 // use says which folders are used for what, in a line. It returns "" where a measurement takes what

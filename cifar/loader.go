@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lamina-go/lamina/internal/views"
 )
@@ -17,6 +18,8 @@ type Loader struct {
 	Normalization Normalization
 	Augmentation  Augmentation
 	Seed          uint64 // for the order and the augmentation
+
+	failure atomic.Pointer[error] // the first one of reading images
 }
 
 // inOrder is the epoch of the images in their stored order, not augmented: nn.InOrder, which this
@@ -60,7 +63,8 @@ func (l *Loader) Plan(epoch int) []Sample {
 // Batches returns the batches of an epoch: images (n, h, w, 3), normalized and augmented, and
 // their class numbers (n,). A batch has size images, the last one the rest. The iteration starts
 // with batch first, counted from 0. Both slices are valid until the next iteration. A goroutine
-// renders the next batch meanwhile, and ends with the loop.
+// renders the next batch meanwhile, and ends with the loop. If an image cannot be read the loop ends
+// early: see [Loader.Err].
 func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32] {
 	return func(yield func(images, labels []float32) bool) {
 		plan, size := l.rest(epoch, first, size)
@@ -75,7 +79,7 @@ func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32]
 		defer group.Wait()
 		defer close(done)
 		group.Go(func() {
-			scratch := make([]float32, each)
+			scratch, record := make([]float32, each), make([]byte, each)
 			b := 0
 			for samples := range slices.Chunk(plan, size) {
 				s := &slots[b%2]
@@ -84,7 +88,11 @@ func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32]
 				case <-done:
 					return
 				}
-				l.render(s, samples, tables, scratch)
+				if err := l.render(s, samples, tables, scratch, record); err != nil {
+					l.fail(err)
+					s.ready <- 0
+					return
+				}
 				s.ready <- len(samples)
 				b++
 			}
@@ -92,13 +100,23 @@ func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32]
 		for b := range (len(plan) + size - 1) / size {
 			s := &slots[b%2]
 			n := <-s.ready
-			if !yield(s.images[:n*each], s.labels[:n]) {
+			if n == 0 || !yield(s.images[:n*each], s.labels[:n]) {
 				return
 			}
 			s.free <- struct{}{}
 		}
 	}
 }
+
+// Err returns why batches ended early, or nil: images in a file may become unreadable. See [Open].
+func (l *Loader) Err() error {
+	if err := l.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (l *Loader) fail(err error) { l.failure.CompareAndSwap(nil, &err) }
 
 // rest returns the samples of an epoch from batch first on, and the batch size, which is at most
 // the number of images.
@@ -134,7 +152,8 @@ func (l *Loader) Samples(epoch, first, size int) iter.Seq2[[]float32, []float32]
 }
 
 // Stored returns the images as bytes (N, h, w, 3), and a table (3, 256) of the normalized value of
-// each byte in each channel. There are no images for a device that would have to Translate them.
+// each byte in each channel. There are no images for a device that would have to Translate them, and
+// none if they are in a file.
 func (l *Loader) Stored() (pixels []byte, values []float32) {
 	if l.Augmentation&Translate != 0 {
 		return nil, nil
@@ -159,13 +178,17 @@ func makeSlot(size, each int) slot {
 	return s
 }
 
-// render sets s to the samples.
-func (l *Loader) render(s *slot, samples []Sample, t *tables, scratch []float32) {
+// render sets s to the samples. scratch and record have the size of an image.
+func (l *Loader) render(s *slot, samples []Sample, t *tables, scratch []float32, record []byte) error {
 	each := l.Images.bytes()
 	h, w := l.Images.size()
 	for i, sample := range samples {
 		s.labels[i] = float32(sample.Label)
-		dst, pixels := s.images[i*each:(i+1)*each], l.Images.image(int(sample.Index))
+		dst := s.images[i*each : (i+1)*each]
+		pixels, err := l.Images.read(int(sample.Index), record)
+		if err != nil {
+			return err
+		}
 		if sample.TX == 0 && sample.TY == 0 && !sample.Flip {
 			t.normalize(dst, pixels)
 			continue
@@ -177,4 +200,5 @@ func (l *Loader) render(s *slot, samples []Sample, t *tables, scratch []float32)
 		}
 		shift(dst, scratch, h, w, Channels, float64(sample.TX), float64(sample.TY), sample.Flip)
 	}
+	return nil
 }

@@ -56,6 +56,10 @@ type Options struct {
 //   - a .csv file with a line FILE,LABEL for each image, relative to its folder, and a header or not;
 //   - [BuiltIn], which is generated;
 //   - "", the official archive, downloaded to the user's cache folder if it is not there yet.
+//
+// Image files are decoded once. If the images take more than half of the free memory, as control
+// groups, ulimit -v and GOMEMLIMIT leave it, they are decoded into a file in the user's cache folder,
+// which a note names and the next Open of the same files uses.
 func Open(ctx context.Context, path string, o Options) (*Dataset, error) {
 	d, err := open(ctx, path, o)
 	if err != nil {

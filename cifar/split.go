@@ -25,7 +25,7 @@ const DefaultVal = 0.2
 func (r *reader) divide(ctx context.Context, d *Dataset, files []file, reason string) error {
 	if r.Whole {
 		d.Notes = append(d.Notes, fmt.Sprintf("%s sets no images aside: all %d are measured", d.Name, len(files)))
-		return r.read(ctx, d, nil, files)
+		return r.read(ctx, d, splits{test: files})
 	}
 	sums, err := sumAll(ctx, files)
 	if err != nil {
@@ -64,7 +64,7 @@ func (r *reader) divide(ctx context.Context, d *Dataset, files []file, reason st
 		d.Notes = append(d.Notes, fmt.Sprintf("%s: a single image is for training, and validation omits the class (equal images count once)",
 			strings.Join(names, ", ")))
 	}
-	return r.read(ctx, d, train, validation)
+	return r.read(ctx, d, splits{train, validation})
 }
 
 // sum is the SHA-256 of a file.

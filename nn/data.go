@@ -21,8 +21,17 @@ type Data interface {
 	// in the order (N, H, W, C), and class numbers. It depends only on the arguments and on the set
 	// (files, seed), so that a resumed run sees the same batches. Epochs differ by shuffling and
 	// augmentation; InOrder has neither. The slices are valid until the next batch. When the loop
-	// ends, early or not, all goroutines that prefetch have stopped.
+	// ends, early or not, all goroutines that prefetch have stopped. A Data that may fail to read an
+	// image yields no further batches then, and has a method Err() error that returns why.
 	Batches(epoch, first, size int) iter.Seq2[[]float32, []float32]
+}
+
+// dataErr returns why a Data yielded too few batches, if it did.
+func dataErr(data Data) error {
+	if d, ok := data.(interface{ Err() error }); ok {
+		return d.Err()
+	}
+	return nil
 }
 
 // Images is a Data in memory, shuffled in each epoch and not augmented. Several goroutines may read

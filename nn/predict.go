@@ -343,7 +343,7 @@ func (p *Predictor) evaluate(ctx context.Context, data *source, each func(labels
 			each(labels, logits)
 		}
 	}
-	err := d.do(func() error { return cmp.Or(p.collect(e.last), e.err) })
+	err := d.do(func() error { return cmp.Or(p.collect(e.last), e.err, dataErr(data.data)) })
 	if err != nil {
 		return Result{}, err
 	}

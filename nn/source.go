@@ -24,6 +24,7 @@ type ByteData interface {
 // samples.
 type source struct {
 	backend backend.Backend
+	data    Data
 	batches func(epoch, first, size int) iter.Seq2[[]float32, []float32]
 	set     backend.Dataset // nil if batches are pixels
 	samples tensor.Tensor   // of the largest batch
@@ -50,12 +51,12 @@ func newSource(b *scope, data Data, batch int) (*source, error) {
 		return nil, err
 	}
 	samples, err := b.Parameters(tensor.Shape{batch, backend.SampleSize})
-	return &source{b, images.Samples, set, samples}, err
+	return &source{b, data, images.Samples, set, samples}, err
 }
 
 // fromHost returns a source of pixels.
 func fromHost(b backend.Backend, data Data) *source {
-	return &source{backend: b, batches: data.Batches}
+	return &source{backend: b, data: data, batches: data.Batches}
 }
 
 // write copies a batch to the backend: pixels to images, or samples. generate, which is part of the

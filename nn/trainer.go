@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -414,7 +415,7 @@ func (t *Trainer) train(ctx context.Context) error {
 			last = time.Now() // the speed does not include saving
 		}
 	}
-	if err := t.collect(&last); err != nil {
+	if err := cmp.Or(t.collect(&last), dataErr(t.data.data)); err != nil {
 		return err
 	}
 	return context.Cause(ctx)

@@ -64,6 +64,9 @@ func (p *Predictor) EvaluateViews(ctx context.Context, data Data, all []View, ea
 			each(labels, sum)
 		}
 	}
+	if err := dataErr(data); err != nil {
+		return Result{}, err
+	}
 	penalty, err := p.penalty()
 	if err != nil {
 		return Result{}, err

@@ -95,5 +95,5 @@ func (m *Model) whiten(layer string, data Data) error {
 		w := m.Table[i].Weights[0]
 		return m.write(m.flat(w), w.Offset, kernel)
 	}
-	return nil
+	return dataErr(data)
 }

@@ -9,10 +9,11 @@ import (
 	"strings"
 )
 
-// Available returns the bytes that the system can give a program before it kills one: available
-// memory plus free swap, capped by what the limit of each control group of this process leaves. Of
-// that, a sixteenth stays free for batches on their way here and for the garbage collector. What
-// cannot be read is ignored. root is the root of the file system.
+// Available returns the bytes that the system can give a program before it kills or refuses one:
+// available memory plus free swap, capped by what the limit of each control group of this process
+// leaves, and its own limits (ulimit -v and -d). Of that, a sixteenth stays free for batches on
+// their way here and for the garbage collector. What cannot be read is ignored. root is the root of
+// the file system.
 func Available(root string) int {
 	read := func(elements ...string) string {
 		text, _ := os.ReadFile(filepath.Join(append([]string{root}, elements...)...))
@@ -25,6 +26,21 @@ func Available(root string) int {
 	}
 	if free > 0 {
 		limit = (free + swap) << 10
+	}
+	var most, taken struct{ space, data int } // of this process
+	for line := range strings.Lines(read("proc/self/limits")) {
+		fmt.Sscanf(line, "Max address space %d", &most.space)
+		fmt.Sscanf(line, "Max data size %d", &most.data)
+	}
+	for line := range strings.Lines(read("proc/self/status")) {
+		fmt.Sscanf(line, "VmSize: %d kB", &taken.space)
+		fmt.Sscanf(line, "VmData: %d kB", &taken.data)
+	}
+	if most.space > 0 {
+		limit = min(limit, max(0, most.space-taken.space<<10))
+	}
+	if most.data > 0 {
+		limit = min(limit, max(0, most.data-taken.data<<10))
 	}
 	for line := range strings.Lines(read("proc/self/cgroup")) {
 		// number:controllers:path, as 4:memory:/path in version 1 and 0::/path in version 2

@@ -32,6 +32,17 @@ func TestAvailable(t *testing.T) {
 			"sys/fs/cgroup/memory/a/memory.stat": "inactive_file 1\ntotal_inactive_file 300000\ntotal_active_file 80000\n"}, (2000000 - 520000) / 16 * 15},
 		{"a full group", map[string]string{"proc/meminfo": meminfo, "proc/self/cgroup": "0::/a\n",
 			"sys/fs/cgroup/a/memory.max": "2000000\n", "sys/fs/cgroup/a/memory.current": "2100000\n"}, 0},
+		{"a limit of addresses", map[string]string{"proc/meminfo": meminfo,
+			"proc/self/limits": "Max data size             unlimited            unlimited            bytes     \n" +
+				"Max address space         2048000              unlimited            bytes     \n",
+			"proc/self/status": "VmPeak:\t    1900 kB\nVmSize:\t    1500 kB\nVmData:\t     100 kB\n"}, (500 << 10) / 16 * 15},
+		{"a limit of data", map[string]string{"proc/meminfo": meminfo,
+			"proc/self/limits": "Max data size             409600               409600               bytes     \n" +
+				"Max address space         unlimited            unlimited            bytes     \n",
+			"proc/self/status": "VmSize:\t    1500 kB\nVmData:\t     100 kB\n"}, (300 << 10) / 16 * 15},
+		{"a limit of addresses that are all taken", map[string]string{"proc/meminfo": meminfo,
+			"proc/self/limits": "Max address space         2048000              unlimited            bytes     \n",
+			"proc/self/status": "VmSize:\t    2001 kB\n"}, 0},
 		{"a group without limit", map[string]string{"proc/meminfo": meminfo, "proc/self/cgroup": "0::/\n",
 			"sys/fs/cgroup/memory.max": "max\n"}, (3020 << 10) / 16 * 15},
 	} {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/lamina-go/lamina/internal/atomicfile"
 	"github.com/lamina-go/lamina/nn"
 )
 
@@ -68,7 +69,7 @@ func (d *Folder) checkSpace(checkpoint int64) error {
 			need -= min(info.Size(), checkpoint)
 		}
 	}
-	if left, known := space(d.Path); known && left < need {
+	if left, known := atomicfile.Space(d.Path); known && left < need {
 		return fmt.Errorf("%s: the disk has %.0f MB left, but saving takes %.0f: free some, or name a folder on another disk",
 			d.Path, float64(left)/1e6, float64(need)/1e6)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -119,5 +118,5 @@ func summaryOf(accuracy float64, views bool, minutes float64, folder string) str
 	}
 	return fmt.Sprintf("accuracy %.2f %%%s in %.1f minutes; the model is %s; serve it with: %s",
 		100*accuracy, how, minutes, folder,
-		strings.Join([]string{"lamina serve", cli.Join(folder)}, " "))
+		"lamina serve "+cli.Join(folder))
 }

@@ -1,11 +1,11 @@
 //go:build darwin || linux
 
-package run
+package atomicfile
 
 import "syscall"
 
-// space returns how many bytes can be written to the disk of a folder, if known.
-func space(folder string) (bytes int64, known bool) {
+// Space returns how many bytes can be written to the disk of a folder, if known.
+func Space(folder string) (bytes int64, known bool) {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(folder, &s); err != nil || s.Blocks == 0 { // a file system without blocks
 		return 0, false

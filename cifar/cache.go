@@ -1,0 +1,267 @@
+package cifar
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/lamina-go/lamina/internal/atomicfile"
+	"github.com/lamina-go/lamina/internal/infile"
+)
+
+// A cache file has the images that exceed the memory, each as one record of bytes, then a row for
+// each, then the end. Its name is a digest of what it is made of.
+//
+// Records are read with pread and not mapped: the page cache serves both as fast, and a file that
+// another program cuts off is an error instead of a signal that ends the process.
+
+// cacheRow describes a record.
+type cacheRow struct {
+	ID  [16]byte // of the image file: see identity
+	Sum uint32   // CRC-32C of the record
+}
+
+// cacheEnd ends a cache file.
+type cacheEnd struct {
+	Magic [8]byte
+	Key   [16]byte
+	Rows  uint32
+	Sum   uint32 // CRC-32C of the rows
+}
+
+// cacheMagic has the version of the format, and of how images are decoded and resized: whoever
+// changes a pixel counts it up.
+var cacheMagic = [8]byte{'l', 'a', 'm', 'i', 'n', 'a', ' ', '1'}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+const (
+	cacheRowBytes = 20
+	cacheEndBytes = 32
+	cacheSuffix   = ".images"
+	cacheVariable = "XDG_CACHE_HOME"
+)
+
+// cacheFile is an open cache file. Several goroutines may read it.
+type cacheFile struct {
+	*os.File
+	each int // bytes of a record
+	rows []cacheRow
+}
+
+// read sets record to record i.
+func (c *cacheFile) read(record []byte, i int) error {
+	if _, err := c.ReadAt(record, int64(i)*int64(c.each)); err != nil && err != io.EOF {
+		return fmt.Errorf("cifar: the cache file %w", err)
+	} else if err != nil || crc32.Checksum(record, castagnoli) != c.rows[i].Sum {
+		return fmt.Errorf("cifar: the cache file %s was changed while it was read, or the disk is damaged: delete it, and start again to rebuild it",
+			c.Name())
+	}
+	return nil
+}
+
+// errStale is that of a cache file that must be rebuilt.
+var errStale = errors.New("stale")
+
+// openCache opens a cache file of records of so many bytes. The error is errStale unless it is whole.
+func openCache(path string, key [16]byte, each int) (c *cacheFile, err error) {
+	f, size, err := infile.Open(path)
+	if err != nil {
+		return nil, errStale
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	var end cacheEnd
+	if err := binary.Read(io.NewSectionReader(f, size-cacheEndBytes, cacheEndBytes), binary.LittleEndian, &end); err != nil {
+		return nil, errStale
+	}
+	pixels := int64(end.Rows) * int64(each)
+	if end.Magic != cacheMagic || end.Key != key || size != pixels+int64(end.Rows)*cacheRowBytes+cacheEndBytes {
+		return nil, errStale
+	}
+	text := make([]byte, int(end.Rows)*cacheRowBytes)
+	if _, err := f.ReadAt(text, pixels); err != nil || crc32.Checksum(text, castagnoli) != end.Sum {
+		return nil, errStale
+	}
+	rows := make([]cacheRow, end.Rows)
+	_, err = binary.Decode(text, binary.LittleEndian, rows)
+	return &cacheFile{f, each, rows}, err
+}
+
+// cacheWriter decodes images into a cache file.
+type cacheWriter struct {
+	decoder
+	out  io.Writer
+	rows []cacheRow
+}
+
+func (c *cacheWriter) keep(images *Images, i int) error {
+	record := c.record(i)
+	images.records = append(images.records, int32(len(c.rows)))
+	c.rows = append(c.rows, cacheRow{c.reader.ids[c.some[i].path], crc32.Checksum(record, castagnoli)})
+	_, err := c.out.Write(record)
+	return err
+}
+
+// finish writes what follows the records.
+func (c *cacheWriter) finish(key [16]byte) error {
+	var text bytes.Buffer
+	binary.Write(&text, binary.LittleEndian, c.rows) // a Buffer returns no error
+	end := cacheEnd{cacheMagic, key, uint32(len(c.rows)), crc32.Checksum(text.Bytes(), castagnoli)}
+	binary.Write(&text, binary.LittleEndian, end)
+	_, err := c.out.Write(text.Bytes())
+	return err
+}
+
+// cacheFinder finds images in a cache file. What is not there could not be read when it was made. If
+// it can be now, the cache file is stale.
+type cacheFinder struct {
+	decoder
+	records map[[16]byte]int32
+	found   []int32 // by the last read
+}
+
+func newCacheFinder(d decoder, c *cacheFile) *cacheFinder {
+	f := &cacheFinder{decoder: d, records: make(map[[16]byte]int32, len(c.rows))}
+	for i, row := range c.rows {
+		f.records[row.ID] = int32(i)
+	}
+	return f
+}
+
+func (f *cacheFinder) read(ctx context.Context, some []file) ([]error, error) {
+	errs := make([]error, len(some))
+	f.found = make([]int32, len(some))
+	for i, one := range some {
+		var ok bool
+		if f.found[i], ok = f.records[f.reader.ids[one.path]]; ok {
+			continue
+		}
+		again, err := f.decoder.read(ctx, some[i:i+1])
+		if err != nil {
+			return nil, err
+		}
+		if errs[i] = again[0]; errs[i] == nil {
+			return nil, errStale
+		}
+	}
+	return errs, nil
+}
+
+func (f *cacheFinder) keep(images *Images, i int) error {
+	images.records = append(images.records, f.found[i])
+	return nil
+}
+
+// identity returns a digest of the path, the size and the time of a file. One that cannot be read
+// has that of its path.
+func identity(path string) (id [16]byte) {
+	if full, err := filepath.Abs(path); err == nil {
+		path = full
+	}
+	text := path + "\x00"
+	if info, err := os.Stat(path); err == nil {
+		text += fmt.Sprint(info.Size(), info.ModTime().UnixNano())
+	}
+	sum := sha256.Sum256([]byte(text))
+	return [16]byte(sum[:])
+}
+
+// cacheKey returns a digest of the files and of what is made of them. It does not depend on which
+// of them are for validation, so that runs with other seeds share the cache file.
+func (r *reader) cacheKey() (key [16]byte) {
+	h := sha256.New()
+	height, width := Images{Height: r.Height, Width: r.Width}.size()
+	fmt.Fprintln(h, height, width, r.Resize, r.Limit, r.TestLimit)
+	for _, path := range slices.Sorted(maps.Keys(r.ids)) {
+		id := r.ids[path]
+		h.Write(id[:])
+	}
+	return [16]byte(h.Sum(nil))
+}
+
+// readCache sets the images of d to records of their cache file in a folder, which it makes unless
+// it exists. It returns the path.
+func (r *reader) readCache(ctx context.Context, d *Dataset, s splits, folder string) (string, error) {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return "", fmt.Errorf("cifar: %w: the images, which exceed the memory, need this folder, or another %s", err, cacheVariable)
+	}
+	r.ids = map[string][16]byte{}
+	for _, f := range slices.Concat(s.train, s.test) {
+		r.ids[f.path] = identity(f.path)
+	}
+	key, decode := r.cacheKey(), decoder{reader: r}
+	path := filepath.Join(folder, hex.EncodeToString(key[:])+cacheSuffix)
+	c, err := openCache(path, key, decode.each())
+	if err == nil {
+		err = r.takeAll(ctx, d, s, newCacheFinder(decode, c))
+	}
+	if err != nil && c != nil {
+		c.Close()
+	}
+	if errors.Is(err, errStale) {
+		os.Remove(path) // frees the disk
+		r.bad, r.done = nil, 0
+		if err = r.writeCache(ctx, d, s, path, key); err == nil {
+			c, err = openCache(path, key, decode.each())
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	d.Train.file, d.Test.file = c, c
+	return path, nil
+}
+
+// writeCache decodes the images of d into a new cache file.
+func (r *reader) writeCache(ctx context.Context, d *Dataset, s splits, path string, key [16]byte) error {
+	decode := decoder{reader: r}
+	need := int64(r.total)*int64(decode.each()+cacheRowBytes) + cacheEndBytes
+	const advice = "free some, set %s to a folder on another disk, choose a smaller --size, or fewer images with --limit"
+	if left, known := atomicfile.Space(filepath.Dir(path)); known && left < need {
+		return fmt.Errorf("cifar: %s: the disk has %.0f MB left, but the images, which exceed the memory, take %.0f: "+advice,
+			path, float64(left)/mega, float64(need)/mega, cacheVariable)
+	}
+	err := atomicfile.Write(path, func(w io.Writer) error {
+		writer := &cacheWriter{decoder: decode, out: w}
+		if err := r.takeAll(ctx, d, s, writer); err != nil {
+			return err
+		}
+		if err := r.checkBad(); err != nil {
+			return err
+		}
+		return writer.finish(key)
+	})
+	var file *fs.PathError
+	if errors.As(err, &file) && file.Path == path {
+		return fmt.Errorf("cifar: %s: %w: the images, which exceed the memory, take %.0f MB there: "+advice,
+			path, file.Err, float64(need)/mega, cacheVariable)
+	}
+	return err
+}
+
+// otherCaches returns how many cache files are beside one, and their bytes.
+func otherCaches(path string) (n int, size int64) {
+	entries, _ := os.ReadDir(filepath.Dir(path)) // for a note only
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && filepath.Ext(e.Name()) == cacheSuffix && e.Name() != filepath.Base(path) {
+			n++
+			size += info.Size()
+		}
+	}
+	return n, size
+}
