@@ -1,12 +1,12 @@
 package cifar
 
 import (
+	"cmp"
 	"iter"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
-
-	"github.com/lamina-go/lamina/internal/views"
 )
 
 // Loader yields the batches of a split, epoch by epoch. Its fields alone decide what an epoch
@@ -17,6 +17,8 @@ type Loader struct {
 	Normalization Normalization
 	Augmentation  Augmentation
 	Seed          uint64 // for the order and the augmentation
+
+	workers int // goroutines that render, 0 for GOMAXPROCS
 }
 
 // inOrder is the epoch of the images in their stored order, not augmented: nn.InOrder, which this
@@ -40,27 +42,31 @@ func (l *Loader) Len() int { return l.Images.Len() }
 func (l *Loader) Plan(epoch int) []Sample {
 	plan := make([]Sample, l.Len())
 	for i := range plan {
-		plan[i] = Sample{Index: int32(i), Label: l.Images.Labels[i]}
+		plan[i] = l.present(i, epoch)
 	}
-	if epoch == inOrder {
-		return plan
-	}
-	// The streams of samples have an index, below 1<<31, in the lower half: see
-	// Augmentation.sample.
-	order := rand.New(rand.NewPCG(l.Seed, uint64(epoch)<<32|1<<31))
-	order.Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
-	var pcg rand.PCG
-	h, w := l.Images.size()
-	for i := range plan {
-		l.Augmentation.sample(&plan[i], &pcg, l.Seed, epoch, h, w)
+	if epoch != inOrder {
+		// The streams of samples have an index, below 1<<31, in the lower half: see
+		// Augmentation.sample.
+		order := rand.New(rand.NewPCG(l.Seed, uint64(epoch)<<32|1<<31))
+		order.Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
 	}
 	return plan
 }
 
+// present returns the sample of image i in an epoch.
+func (l *Loader) present(i, epoch int) Sample {
+	s := Sample{Index: int32(i), Label: l.Images.Labels[i]}
+	if epoch != inOrder {
+		h, w := l.Images.size()
+		l.Augmentation.sample(&s, l.Seed, epoch, h, w)
+	}
+	return s
+}
+
 // Batches returns the batches of an epoch: images (n, h, w, 3), normalized and augmented, and
 // their class numbers (n,). A batch has size images, the last one the rest. The iteration starts
-// with batch first, counted from 0. Both slices are valid until the next iteration. A goroutine
-// renders the next batch meanwhile, and ends with the loop.
+// with batch first, counted from 0. Both slices are valid until the next iteration. Goroutines
+// render the next batch meanwhile, and end with the loop. Their number has no influence.
 func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32] {
 	return func(yield func(images, labels []float32) bool) {
 		plan, size := l.rest(epoch, first, size)
@@ -69,13 +75,25 @@ func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32]
 		}
 		each := l.Images.bytes()
 		slots := [2]slot{makeSlot(size, each), makeSlot(size, each)} // one fills while the other is read
+		workers := min(cmp.Or(l.workers, runtime.GOMAXPROCS(0)), size)
 		tables := l.Normalization.tables()
-		done := make(chan struct{})
-		var group sync.WaitGroup
+		jobs, done := make(chan job), make(chan struct{})
+		var group, rendering sync.WaitGroup
 		defer group.Wait()
 		defer close(done)
+		for range workers {
+			group.Go(func() {
+				c := newCanvas(l, tables, epoch)
+				for j := range jobs {
+					for i, s := range j.samples {
+						c.render(j.images[i*each:(i+1)*each], l.Images.image(int(s.Index)), s)
+					}
+					rendering.Done()
+				}
+			})
+		}
 		group.Go(func() {
-			scratch := make([]float32, each)
+			defer close(jobs)
 			b := 0
 			for samples := range slices.Chunk(plan, size) {
 				s := &slots[b%2]
@@ -84,7 +102,15 @@ func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32]
 				case <-done:
 					return
 				}
-				l.render(s, samples, tables, scratch)
+				for i, sample := range samples {
+					s.labels[i] = float32(sample.Label)
+				}
+				for w := range workers {
+					from, to := w*len(samples)/workers, (w+1)*len(samples)/workers
+					rendering.Add(1)
+					jobs <- job{s.images[from*each:], samples[from:to]}
+				}
+				rendering.Wait()
 				s.ready <- len(samples)
 				b++
 			}
@@ -98,6 +124,12 @@ func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32]
 			s.free <- struct{}{}
 		}
 	}
+}
+
+// job is a part of a batch to render.
+type job struct {
+	images  []float32
+	samples []Sample
 }
 
 // rest returns the samples of an epoch from batch first on, and the batch size, which is at most
@@ -134,9 +166,10 @@ func (l *Loader) Samples(epoch, first, size int) iter.Seq2[[]float32, []float32]
 }
 
 // Stored returns the images as bytes (N, h, w, 3), and a table (3, 256) of the normalized value of
-// each byte in each channel. There are no images for a device that would have to Translate them.
+// each byte in each channel. There are no images if a device cannot generate the batches: it flips
+// and shifts images, with 0 from outside, and changes nothing else.
 func (l *Loader) Stored() (pixels []byte, values []float32) {
-	if l.Augmentation&Translate != 0 {
+	if !l.Augmentation.byDevice() {
 		return nil, nil
 	}
 	for _, channel := range l.Normalization.tables() {
@@ -157,24 +190,4 @@ func makeSlot(size, each int) slot {
 	s := slot{make([]float32, size*each), make([]float32, size), make(chan struct{}, 1), make(chan int, 1)}
 	s.free <- struct{}{}
 	return s
-}
-
-// render sets s to the samples.
-func (l *Loader) render(s *slot, samples []Sample, t *tables, scratch []float32) {
-	each := l.Images.bytes()
-	h, w := l.Images.size()
-	for i, sample := range samples {
-		s.labels[i] = float32(sample.Label)
-		dst, pixels := s.images[i*each:(i+1)*each], l.Images.image(int(sample.Index))
-		if sample.TX == 0 && sample.TY == 0 && !sample.Flip {
-			t.normalize(dst, pixels)
-			continue
-		}
-		t.normalize(scratch, pixels)
-		if l.Augmentation >= AlternatingFlip {
-			views.Translate(dst, scratch, h, w, Channels, int(sample.TX), int(sample.TY), sample.Flip)
-			continue
-		}
-		shift(dst, scratch, h, w, Channels, float64(sample.TX), float64(sample.TY), sample.Flip)
-	}
 }
