@@ -43,7 +43,7 @@ func (r *RandAugment) parse(text string, given bool) error {
 type change int
 
 const (
-	identity change = iota
+	unchanged change = iota
 	shearX
 	shearY
 	translateX
