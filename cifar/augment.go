@@ -1,77 +1,95 @@
 package cifar
 
 import (
-	"fmt"
+	"cmp"
 	"math"
 	"math/rand/v2"
-	"strings"
 
 	"github.com/lamina-go/lamina/internal/views"
 )
 
-// Augmentation is how training images are varied.
-type Augmentation int
+// Augmentation is how training images are varied. The zero value is None. Each image has strengths of
+// its own in each epoch, by the seed: uniform in the range that a field gives. Shift, Crop and Cutout
+// below 1 are a share of the image's size, and pixels from 1 on.
+//
+// All that moves pixels is one affine map, and pixels are interpolated once, linearly between the
+// four neighbours. The order is: that map, Brightness, Contrast, Saturation, the colours of Rand,
+// normalization, Cutout. Pixels stay from 0 to 255 after each change of colour.
+type Augmentation struct {
+	preset preset // excludes the others
 
-// The augmentations. AlternatingFlip and Translate go together, others do not.
+	// Flip mirrors half of the images left to right.
+	Flip bool
+	// Shift moves by up to a share of the width and of the height, each way, by fractions of pixels
+	// (Keras: RandomTranslation; width_shift_range of ImageDataGenerator).
+	Shift float64
+	// Crop moves by whole pixels, as padding each side by so many and cutting out the size at random
+	// does (torchvision: RandomCrop).
+	Crop float64
+	// Zeros says what is outside of the image: the mean colour, which the network sees as 0, or else
+	// what a mirror at the border shows.
+	Zeros bool
+	// Rotate turns about the middle, by up to so many degrees each way (torchvision: RandomRotation).
+	Rotate float64
+	// Zoom magnifies by 1 − Zoom to 1 + Zoom about the middle (torchvision: scale of RandomAffine).
+	Zoom float64
+	// Brightness multiplies pixels by a factor from 1 − Brightness to 1 + Brightness (torchvision:
+	// ColorJitter, as the next two).
+	Brightness float64
+	// Contrast moves pixels from the mean grey m of the image: f·x + (1 − f)·m, with such a factor f.
+	Contrast float64
+	// Saturation moves pixels from their own grey g = 0.299·R + 0.587·G + 0.114·B: f·x + (1 − f)·g.
+	Saturation float64
+	// Cutout sets a square of that side to 0. Its middle is anywhere in the image, and so a part of
+	// it may be outside (https://arxiv.org/abs/1708.04552). A share is that of the shorter side.
+	Cutout float64
+	// Rand adds changes chosen at random.
+	Rand RandAugment
+}
+
+// preset is a list that excludes others.
+type preset int
+
 const (
-	None       Augmentation = 0 // images as they are
-	WholePixel Augmentation = 1 // flip, and shift by whole pixels
-	SubPixel   Augmentation = 2 // flip, and shift by fractions of a pixel
-	// AlternatingFlip flips an image or not in the first epoch, and then in each epoch the other way
-	// (https://arxiv.org/abs/2404.00498, section 3.6).
-	AlternatingFlip Augmentation = 4
-	// Translate shifts by up to 2 whole pixels in each direction. Pixels from outside are those that a
-	// mirror at the border shows. No device generates such images.
-	Translate Augmentation = 8
+	wholePixel      preset = 1
+	subPixel        preset = 2
+	alternatingFlip preset = 4
+	translate       preset = 8
 )
 
-// shiftShare is the part of the image by which it shifts in each direction at most, and
+// Augmentations that go with no other.
+var (
+	None       = Augmentation{}                   // images as they are
+	WholePixel = Augmentation{preset: wholePixel} // flip, and shift by whole pixels
+	SubPixel   = Augmentation{preset: subPixel}   // flip, and shift by fractions of a pixel
+	// AlternatingFlip flips an image or not in the first epoch, and then in each epoch the other way
+	// (https://arxiv.org/abs/2404.00498, section 3.6).
+	AlternatingFlip = Augmentation{preset: alternatingFlip}
+	// Translate shifts by up to 2 whole pixels in each direction. Pixels from outside are those that a
+	// mirror at the border shows. No device generates such images.
+	Translate = Augmentation{preset: translate}
+	// AlternatingFlipTranslate is both.
+	AlternatingFlipTranslate = Augmentation{preset: alternatingFlip | translate}
+)
+
+// shiftShare is the part of the image by which a preset shifts in each direction at most, and
 // maxTranslation the number of pixels of Translate.
 const shiftShare, maxTranslation = 8, 2
 
-const augmentations = "none, whole-pixel, sub-pixel, or alternating-flip and translate, separated by a comma"
-
-// String returns the augmentation's name, or two names separated by a comma.
-func (a Augmentation) String() string {
-	switch a {
-	case None:
-		return "none"
-	case WholePixel:
-		return "whole-pixel"
-	case SubPixel:
-		return "sub-pixel"
-	case AlternatingFlip:
-		return "alternating-flip"
-	case Translate:
-		return "translate"
-	case AlternatingFlip | Translate:
-		return "alternating-flip,translate"
-	}
-	return fmt.Sprintf("Augmentation(%d)", int(a))
+// mirrors reports whether pixels move and those from outside are what a mirror shows.
+func (a Augmentation) mirrors() bool {
+	return a.preset&translate != 0 || !a.Zeros && (a.Shift > 0 || a.Crop > 0)
 }
 
-// MarshalText returns the augmentation's name.
-func (a Augmentation) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
-
-// UnmarshalText sets a to the augmentation of that name, or to both of two names.
-func (a *Augmentation) UnmarshalText(text []byte) error {
-	var all Augmentation
-	names := strings.Split(string(text), ",")
-	for _, name := range names {
-		one := Augmentation(-1)
-		for _, b := range []Augmentation{None, WholePixel, SubPixel, AlternatingFlip, Translate} {
-			if b.String() == name && (len(names) == 1 || b >= AlternatingFlip) && all&b == 0 {
-				one = b
-			}
-		}
-		if one < 0 {
-			return fmt.Errorf("augmentation %q: want %s", text, augmentations)
-		}
-		all |= one
-	}
-	*a = all
-	return nil
+// onlyMoves reports whether an image is one of the data, normalized, and then shifted and flipped.
+func (a Augmentation) onlyMoves() bool {
+	rest := a
+	rest.Flip, rest.Shift, rest.Crop, rest.Zeros, rest.Cutout = false, 0, 0, false, 0
+	return a.preset != 0 || rest == None && !a.mirrors()
 }
+
+// byDevice reports whether a device can generate the images: see backend.Dataset.
+func (a Augmentation) byDevice() bool { return a.onlyMoves() && !a.mirrors() && a.Cutout == 0 }
 
 // Sample is one presentation of an image to the network.
 type Sample struct {
@@ -83,10 +101,12 @@ type Sample struct {
 
 // sample sets the shift and the flip of s, of an image of that size. Each seed, epoch and image
 // selects a random stream of its own, so the order of the calls has no influence.
-func (a Augmentation) sample(s *Sample, pcg *rand.PCG, seed uint64, epoch, height, width int) {
-	if a == None {
+func (a Augmentation) sample(s *Sample, seed uint64, epoch, height, width int) {
+	if a.preset == 0 {
+		a.move(s, draws{seed, uint32(epoch), uint32(s.Index)}, height, width)
 		return
 	}
+	pcg := new(rand.PCG)
 	stream := func(epoch int) { pcg.Seed(seed, uint64(epoch)<<32|uint64(uint32(s.Index))) }
 	stream(epoch)
 	switch {
@@ -96,10 +116,10 @@ func (a Augmentation) sample(s *Sample, pcg *rand.PCG, seed uint64, epoch, heigh
 		maxX, maxY := float64(width)/shiftShare, float64(height)/shiftShare
 		s.TX = float32(uniform(pcg)*2*maxX - maxX)
 		s.TY = float32(uniform(pcg)*2*maxY - maxY)
-	case a&Translate != 0:
+	case a.preset&translate != 0:
 		s.TX, s.TY = float32(wholeShift(pcg, maxTranslation)), float32(wholeShift(pcg, maxTranslation))
 	}
-	if a&AlternatingFlip != 0 {
+	if a.preset&alternatingFlip != 0 {
 		stream(0)
 		for range 2 { // the shift of epoch 0
 			pcg.Uint64()
@@ -131,16 +151,16 @@ func MeanOnly() Normalization {
 	return Normalization{Mean: [Channels]float32{123.680, 116.779, 103.939}}
 }
 
+// std returns the divisor of a channel.
+func (n Normalization) std(channel int) float32 { return cmp.Or(n.Std[channel], 1) }
+
 // tables holds the normalized value of each byte in each channel.
 type tables [Channels][256]float32
 
 func (n Normalization) tables() *tables {
 	t := new(tables)
 	for c := range t {
-		std := n.Std[c]
-		if std == 0 {
-			std = 1
-		}
+		std := n.std(c)
 		for v := range t[c] {
 			t[c][v] = (float32(v) - n.Mean[c]) / std
 		}

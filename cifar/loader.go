@@ -1,13 +1,13 @@
 package cifar
 
 import (
+	"cmp"
 	"iter"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
-
-	"github.com/lamina-go/lamina/internal/views"
 )
 
 // Loader yields the batches of a split, epoch by epoch. Its fields alone decide what an epoch
@@ -19,6 +19,7 @@ type Loader struct {
 	Augmentation  Augmentation
 	Seed          uint64 // for the order and the augmentation
 
+	workers int                   // goroutines that render, 0 for GOMAXPROCS
 	failure atomic.Pointer[error] // the first one of reading images
 }
 
@@ -43,28 +44,32 @@ func (l *Loader) Len() int { return l.Images.Len() }
 func (l *Loader) Plan(epoch int) []Sample {
 	plan := make([]Sample, l.Len())
 	for i := range plan {
-		plan[i] = Sample{Index: int32(i), Label: l.Images.Labels[i]}
+		plan[i] = l.present(i, epoch)
 	}
-	if epoch == inOrder {
-		return plan
-	}
-	// The streams of samples have an index, below 1<<31, in the lower half: see
-	// Augmentation.sample.
-	order := rand.New(rand.NewPCG(l.Seed, uint64(epoch)<<32|1<<31))
-	order.Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
-	var pcg rand.PCG
-	h, w := l.Images.size()
-	for i := range plan {
-		l.Augmentation.sample(&plan[i], &pcg, l.Seed, epoch, h, w)
+	if epoch != inOrder {
+		// The streams of samples have an index, below 1<<31, in the lower half: see
+		// Augmentation.sample.
+		order := rand.New(rand.NewPCG(l.Seed, uint64(epoch)<<32|1<<31))
+		order.Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
 	}
 	return plan
 }
 
+// present returns the sample of image i in an epoch.
+func (l *Loader) present(i, epoch int) Sample {
+	s := Sample{Index: int32(i), Label: l.Images.Labels[i]}
+	if epoch != inOrder {
+		h, w := l.Images.size()
+		l.Augmentation.sample(&s, l.Seed, epoch, h, w)
+	}
+	return s
+}
+
 // Batches returns the batches of an epoch: images (n, h, w, 3), normalized and augmented, and
 // their class numbers (n,). A batch has size images, the last one the rest. The iteration starts
-// with batch first, counted from 0. Both slices are valid until the next iteration. A goroutine
-// renders the next batch meanwhile, and ends with the loop. If an image cannot be read the loop ends
-// early: see [Loader.Err].
+// with batch first, counted from 0. Both slices are valid until the next iteration. Goroutines
+// render the next batch meanwhile, and end with the loop. Their number has no influence. If an image
+// cannot be read the loop ends early: see [Loader.Err].
 func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32] {
 	return func(yield func(images, labels []float32) bool) {
 		plan, size := l.rest(epoch, first, size)
@@ -73,13 +78,30 @@ func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32]
 		}
 		each := l.Images.bytes()
 		slots := [2]slot{makeSlot(size, each), makeSlot(size, each)} // one fills while the other is read
+		workers := min(cmp.Or(l.workers, runtime.GOMAXPROCS(0)), size)
 		tables := l.Normalization.tables()
-		done := make(chan struct{})
-		var group sync.WaitGroup
+		jobs, done := make(chan job), make(chan struct{})
+		var group, rendering sync.WaitGroup
 		defer group.Wait()
 		defer close(done)
+		for range workers {
+			group.Go(func() {
+				c, record := newCanvas(l, tables, epoch), make([]byte, each)
+				for j := range jobs {
+					for i, s := range j.samples {
+						pixels, err := l.Images.read(int(s.Index), record)
+						if err != nil {
+							l.fail(err)
+							break
+						}
+						c.render(j.images[i*each:(i+1)*each], pixels, s)
+					}
+					rendering.Done()
+				}
+			})
+		}
 		group.Go(func() {
-			scratch, record := make([]float32, each), make([]byte, each)
+			defer close(jobs)
 			b := 0
 			for samples := range slices.Chunk(plan, size) {
 				s := &slots[b%2]
@@ -88,8 +110,16 @@ func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32]
 				case <-done:
 					return
 				}
-				if err := l.render(s, samples, tables, scratch, record); err != nil {
-					l.fail(err)
+				for i, sample := range samples {
+					s.labels[i] = float32(sample.Label)
+				}
+				for w := range workers {
+					from, to := w*len(samples)/workers, (w+1)*len(samples)/workers
+					rendering.Add(1)
+					jobs <- job{s.images[from*each:], samples[from:to]}
+				}
+				rendering.Wait()
+				if l.Err() != nil {
 					s.ready <- 0
 					return
 				}
@@ -117,6 +147,12 @@ func (l *Loader) Err() error {
 }
 
 func (l *Loader) fail(err error) { l.failure.CompareAndSwap(nil, &err) }
+
+// job is a part of a batch to render.
+type job struct {
+	images  []float32
+	samples []Sample
+}
 
 // rest returns the samples of an epoch from batch first on, and the batch size, which is at most
 // the number of images.
@@ -152,10 +188,10 @@ func (l *Loader) Samples(epoch, first, size int) iter.Seq2[[]float32, []float32]
 }
 
 // Stored returns the images as bytes (N, h, w, 3), and a table (3, 256) of the normalized value of
-// each byte in each channel. There are no images for a device that would have to Translate them, and
-// none if they are in a file.
+// each byte in each channel. There are no images if they are in a file, or if a device cannot
+// generate the batches: it flips and shifts images, with 0 from outside, and changes nothing else.
 func (l *Loader) Stored() (pixels []byte, values []float32) {
-	if l.Augmentation&Translate != 0 {
+	if !l.Augmentation.byDevice() {
 		return nil, nil
 	}
 	for _, channel := range l.Normalization.tables() {
@@ -176,29 +212,4 @@ func makeSlot(size, each int) slot {
 	s := slot{make([]float32, size*each), make([]float32, size), make(chan struct{}, 1), make(chan int, 1)}
 	s.free <- struct{}{}
 	return s
-}
-
-// render sets s to the samples. scratch and record have the size of an image.
-func (l *Loader) render(s *slot, samples []Sample, t *tables, scratch []float32, record []byte) error {
-	each := l.Images.bytes()
-	h, w := l.Images.size()
-	for i, sample := range samples {
-		s.labels[i] = float32(sample.Label)
-		dst := s.images[i*each : (i+1)*each]
-		pixels, err := l.Images.read(int(sample.Index), record)
-		if err != nil {
-			return err
-		}
-		if sample.TX == 0 && sample.TY == 0 && !sample.Flip {
-			t.normalize(dst, pixels)
-			continue
-		}
-		t.normalize(scratch, pixels)
-		if l.Augmentation >= AlternatingFlip {
-			views.Translate(dst, scratch, h, w, Channels, int(sample.TX), int(sample.TY), sample.Flip)
-			continue
-		}
-		shift(dst, scratch, h, w, Channels, float64(sample.TX), float64(sample.TY), sample.Flip)
-	}
-	return nil
 }

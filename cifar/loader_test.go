@@ -124,6 +124,28 @@ func TestBatchesFromWithin(t *testing.T) {
 	}
 }
 
+// A batch has the same bits however many goroutines render it, and wherever an epoch begins.
+func TestWorkers(t *testing.T) {
+	a, err := ParseAugmentation(everything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, augmentation := range []Augmentation{SubPixel, AlternatingFlipTranslate, a} {
+		l := &Loader{Images: randomImages(50), NumClasses: 10, Normalization: MeanOnly(), Augmentation: augmentation, Seed: 9, workers: 1}
+		want, _, _ := collect(l, 2, 0, 50)
+		for _, l.workers = range []int{0, 1, 2, 5, 64} {
+			for _, size := range []int{1, 7, 50} {
+				for _, first := range []int{0, 1, 3} {
+					got, _, _ := collect(l, 2, first, size)
+					if !slices.Equal(got, want[min(first*size, 50)*imageBytes:]) {
+						t.Errorf("%v with %d workers, batches of %d from batch %d: other images", augmentation, l.workers, size, first)
+					}
+				}
+			}
+		}
+	}
+}
+
 // Samples encode the plan, in the batches of Batches.
 func TestSamples(t *testing.T) {
 	l := &Loader{Images: randomImages(50), NumClasses: 10, Normalization: MeanOnly(), Augmentation: SubPixel, Seed: 9}
@@ -227,16 +249,27 @@ func TestFirst(t *testing.T) {
 }
 
 func BenchmarkBatches(b *testing.B) {
-	l := &Loader{Images: randomImages(512), Normalization: MeanOnly()}
-	for _, l.Augmentation = range []Augmentation{None, WholePixel, SubPixel} {
-		b.Run(l.Augmentation.String(), func(b *testing.B) {
-			n := 0
-			for b.Loop() {
-				for _, labels := range l.Batches(0, 0, 128) {
-					n += len(labels)
+	for _, size := range []int{Size, 224} {
+		l := &Loader{Images: Images{Height: size, Width: size, Labels: make([]int32, 64)}, Normalization: MeanOnly(), workers: 1}
+		l.Images.Pixels = make([]byte, 64*l.Images.bytes())
+		for i := range l.Images.Pixels {
+			l.Images.Pixels[i] = byte(i * i >> 3)
+		}
+		for _, list := range []string{"none", "whole-pixel", "sub-pixel", "alternating-flip,translate", "flip,crop:4", "flip,shift,rotate,zoom",
+			"flip,shift,rotate,zoom,brightness,contrast,saturation", "flip,rand", everything} {
+			b.Run(fmt.Sprintf("%dx%d/%s", size, size, list), func(b *testing.B) {
+				var err error
+				if l.Augmentation, err = ParseAugmentation(list); err != nil {
+					b.Fatal(err)
 				}
-			}
-			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "images/s")
-		})
+				n := 0
+				for b.Loop() {
+					for _, labels := range l.Batches(0, 0, 32) {
+						n += len(labels)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(n), "µs/image")
+			})
+		}
 	}
 }

@@ -271,7 +271,8 @@ func TestAugmentKernel(t *testing.T) {
 	norm := cifar.MeanOnly()
 	norm.Std = [3]float32{1, 2, 58.5}
 	each(t, func(m *machine) {
-		for _, augmentation := range []cifar.Augmentation{cifar.None, cifar.WholePixel, cifar.SubPixel} {
+		for _, augmentation := range []cifar.Augmentation{cifar.None, cifar.WholePixel, cifar.SubPixel,
+			cifar.AlternatingFlip, {Flip: true, Shift: 0.2, Crop: 4, Zeros: true}} {
 			loader := &cifar.Loader{Images: images, NumClasses: 10, Normalization: norm, Augmentation: augmentation, Seed: 9}
 			pixels, values := loader.Stored()
 			for epoch := range 3 {

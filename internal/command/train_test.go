@@ -26,6 +26,8 @@ func TestTrainMistakes(t *testing.T) {
 		{"--init normal:-1", []string{"--init", "normal:-1"}},
 		{"--init normal:1e300", []string{"--init", "normal:1e300", "at most 3.4e38"}},
 		{"--augment mirror", []string{"--augment", "mirror", "none, whole-pixel, sub-pixel"}},
+		{"--augment flip,zoom:2", []string{"--augment", `"zoom:2" must be above 0 and at most 0.9`}},
+		{"--augment flip,none", []string{"--augment", `"none" goes with no other word`}},
 		{"--std 0", []string{"--std", "above 0"}},
 		{"--std 1e300", []string{"--std", "1e300", "float32"}},
 		{"--std 1,2", []string{"--std", "1,2"}},

@@ -13,6 +13,15 @@
 //
 // and is kept if that word is at least Threshold(rate). A kept element is multiplied by
 // Scale(rate).
+//
+// # Augmentation
+//
+// The words of a block of an image in an epoch have
+//
+//	key     = {low, high half of the seed}
+//	counter = {block, image, epoch, 1<<31}
+//
+// No step is so large that dropout has the same counter.
 package philox
 
 import (
@@ -45,6 +54,11 @@ func Dropout(seed uint64, layer uint32, step uint64, block uint32) [4]uint32 {
 	return words(
 		[4]uint32{block, layer, uint32(step), uint32(step >> 32)},
 		[2]uint32{uint32(seed), uint32(seed >> 32)})
+}
+
+// Augmentation returns the words of a block that vary an image in an epoch.
+func Augmentation(seed uint64, epoch, image, block uint32) [4]uint32 {
+	return words([4]uint32{block, image, epoch, 1 << 31}, [2]uint32{uint32(seed), uint32(seed >> 32)})
 }
 
 // Threshold returns the least word that keeps an element at a dropout rate in [0, 1):

@@ -36,6 +36,14 @@ func TestDropoutLayout(t *testing.T) {
 	}
 }
 
+// Counters of augmentation are none of dropout, whose steps are below 1<<63.
+func TestAugmentationLayout(t *testing.T) {
+	got := Augmentation(0x299f31d0_a4093822, 7, 5, 3)
+	if want := words([4]uint32{3, 5, 7, 1 << 31}, [2]uint32{0xa4093822, 0x299f31d0}); got != want {
+		t.Errorf("Augmentation = %x, want %x", got, want)
+	}
+}
+
 func TestThresholdAndScale(t *testing.T) {
 	for _, c := range []struct {
 		rate      float32

@@ -43,7 +43,8 @@ func (s *Settings) Flags() []cli.Group {
 	data.IntVar(&s.Limit, "limit", s.Limit, "`N` train on the first N images only")
 	data.IntVar(&s.ValLimit, "val-limit", s.ValLimit, "`N` validate with the first N images only")
 	data.TextVar(&s.Augment, "augment", s.Augment, "`LIST` flips and shifts: none, whole-pixel, sub-pixel, or "+
-		"alternating-flip and translate (by 2 pixels), separated by a comma")
+		"alternating-flip and translate (by 2 pixels), separated by a comma; or words such as "+
+		"flip,shift:0.1,rotate:15 (lamina augment --help lists them)")
 	data.TextVar(&s.Mean, "mean", s.Mean, "`R,G,B` what is subtracted from the pixels, from 0 to 255")
 	data.TextVar(&s.Std, "std", s.Std, "`R,G,B` divisors of the pixels after the mean is subtracted, or one for all")
 

@@ -166,6 +166,26 @@ func TestSameBitsBF16(t *testing.T) {
 	sameAfterKills(t, want, took, "--precision", "bf16")
 }
 
+// TestSameBitsAugmented is TestSameBits with every augmentation on, whose list config.json keeps.
+func TestSameBitsAugmented(t *testing.T) {
+	clitest.Once(t)
+	const list = "flip,shift:0.1,crop:0.125,rotate:15,zoom:0.1,brightness:0.2,contrast:0.2,saturation:0.2,cutout:0.25,rand:2:9"
+	words := []string{"--augment", "rand,cutout,saturation,contrast,brightness,zoom,rotate,crop,shift,flip"}
+	alone := filepath.Join(t.TempDir(), "alone")
+	began := time.Now()
+	succeed(t, append(small(alone, "--threads", "1"), words...)...)
+	took := time.Since(began)
+	want := read(t, alone)
+	config, err := os.ReadFile(filepath.Join(alone, run.ConfigName))
+	if err != nil || !strings.Contains(string(config), `"augment": "`+list+`"`) {
+		t.Errorf("config.json lacks %s: %v\n%s", list, err, config)
+	}
+	succeed(t, "--resume", alone, "--augment", list)
+	fail(t, 2, []string{"--augment flip", list}, "--resume", alone, "--augment", "flip")
+	sameWithOtherThreads(t, want, words...)
+	sameAfterKills(t, want, took, words...)
+}
+
 func sameWithOtherThreads(t *testing.T, want result, more ...string) {
 	for _, threads := range []string{"2", "3"} {
 		t.Run("threads "+threads, func(t *testing.T) {

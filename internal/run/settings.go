@@ -3,6 +3,7 @@ package run
 import (
 	"cmp"
 	"fmt"
+	"image"
 	"slices"
 	"strconv"
 	"strings"
@@ -175,6 +176,11 @@ func (s *Settings) Training(d *cifar.Dataset) (nn.Config, error) {
 		c.Momentum = s.Momentum
 	}
 	return c, err
+}
+
+// Sheet draws training images as the network sees them.
+func (s *Settings) Sheet(d *cifar.Dataset) (image.Image, error) {
+	return d.Training(s.normalization(), s.Augment, s.Seed).Sheet()
 }
 
 // fixed returns the values of the flags that a resumed run may not change.
