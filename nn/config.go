@@ -48,6 +48,10 @@ type Config struct {
 	// the device.
 	OnStep    func(Progress)
 	EveryStep bool
+	// OnValidation, if not nil, is called with the class numbers (n,) and the logits (n, Classes) of
+	// every batch of the validation, in order, before the epoch is saved. They are valid until it
+	// returns.
+	OnValidation func(labels, logits []float32)
 	// OnEpoch, if not nil, is called after each epoch, once it is saved if it is one to save. Its
 	// error ends the run.
 	OnEpoch func(Row) error

@@ -377,7 +377,7 @@ func (t *Trainer) epoch(ctx context.Context) error {
 	var val Result
 	if t.measured != nil {
 		var err error
-		if val, err = t.predictor.evaluate(ctx, t.measured, nil); err != nil {
+		if val, err = t.predictor.evaluate(ctx, t.measured, t.config.OnValidation); err != nil {
 			return err
 		}
 		if !tensor.Finite(val.Loss) {

@@ -195,6 +195,38 @@ func TestTraining(t *testing.T) {
 	}
 }
 
+// TestOnValidation compares what the callback sees with the results of the epochs.
+func TestOnValidation(t *testing.T) {
+	c := tinyConfig()
+	var correct, images int
+	var labels []float32
+	c.OnValidation = func(classes, logits []float32) {
+		n := len(logits) / len(classes)
+		for i, class := range classes {
+			row := logits[i*n : (i+1)*n]
+			if slices.Index(row, slices.Max(row)) == int(class) {
+				correct++
+			}
+		}
+		images += len(classes)
+		labels = append(labels, classes...)
+	}
+	epochs := 0
+	c.OnEpoch = func(r Row) error {
+		want := c.Validation.(*Images).Labels
+		if got := float64(correct) / float64(images); got != r.Validation.Accuracy || !slices.Equal(labels, want) {
+			t.Errorf("epoch %d: accuracy %v of classes %v, want %v of %v", r.Epoch, got, labels, r.Validation.Accuracy, want)
+		}
+		correct, images, labels = 0, 0, nil
+		epochs++
+		return nil
+	}
+	trainer := newTinyTrainer(t, backendtest.Reference(), c)
+	if err := trainer.Run(context.Background()); err != nil || epochs != c.Epochs {
+		t.Fatal(epochs, err)
+	}
+}
+
 func TestBatchLargerThanData(t *testing.T) {
 	c := tinyConfig()
 	c.Batch = 1000

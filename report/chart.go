@@ -20,23 +20,49 @@ type Curve struct {
 	History []nn.Row
 }
 
-// Chart shows a value over the epochs, with a line for each run.
+// Chart shows a value over the epochs, with a line for each curve.
 type Chart struct {
 	Name  string // the stem of its files
 	Title string
 	value func(nn.Row) float64
+	// single shows the first curve alone, on a linear axis.
+	single bool
 }
 
 // Charts returns the charts that compare runs.
 func Charts() []Chart {
 	return []Chart{
-		{"training_accuracy", "Training accuracy, %", func(r nn.Row) float64 { return 100 * r.Accuracy }},
-		{"training_cross_entropy", "Training cross-entropy", func(r nn.Row) float64 { return crossEntropy(r.Result) }},
-		{"validation_accuracy", "Validation accuracy, %", func(r nn.Row) float64 { return 100 * r.Validation.Accuracy }},
-		{"validation_cross_entropy", "Validation cross-entropy", func(r nn.Row) float64 { return crossEntropy(r.Validation) }},
-		{"penalty", "Penalty of weight decay", func(r nn.Row) float64 { return r.Validation.Penalty() }},
+		{Name: "training_accuracy", Title: "Training accuracy, %", value: accuracy},
+		{Name: "training_cross_entropy", Title: "Training cross-entropy", value: entropy},
+		{Name: "validation_accuracy", Title: "Validation accuracy, %",
+			value: func(r nn.Row) float64 { return 100 * r.Validation.Accuracy }},
+		{Name: "validation_cross_entropy", Title: "Validation cross-entropy",
+			value: func(r nn.Row) float64 { return crossEntropy(r.Validation) }},
+		{Name: "penalty", Title: "Penalty of weight decay",
+			value: func(r nn.Row) float64 { return r.Validation.Penalty() }},
 	}
 }
+
+// RunCharts returns the charts of one run, of the curves of [RunCurves].
+func RunCharts() []Chart {
+	return []Chart{
+		{Name: "accuracy", Title: "Accuracy, %", value: accuracy},
+		{Name: "cross_entropy", Title: "Cross-entropy", value: entropy},
+		{Name: "lr", Title: "Learning rate", value: func(r nn.Row) float64 { return r.LearningRate }, single: true},
+	}
+}
+
+// RunCurves returns the curves of one run: that of training, and that of validation.
+func RunCurves(history []nn.Row) []Curve {
+	validation := make([]nn.Row, len(history))
+	for i, row := range history {
+		validation[i] = nn.Row{Epoch: row.Epoch, Result: row.Validation}
+	}
+	return []Curve{{"training", history}, {"validation", validation}}
+}
+
+func accuracy(r nn.Row) float64 { return 100 * r.Accuracy }
+func entropy(r nn.Row) float64  { return crossEntropy(r.Result) }
 
 // crossEntropy returns the cross-entropy or, of a version that did not write it, the whole loss.
 func crossEntropy(r nn.Result) float64 { return cmp.Or(r.CrossEntropy, r.Loss) }
@@ -139,7 +165,7 @@ func (c Chart) valueAxis(curves []Curve) axis {
 	}
 	var a axis
 	const far = 50
-	if low > 0 && high > far*low {
+	if low > 0 && high > far*low && !c.single {
 		a.logarithmic = true
 		a.min, a.max = math.Pow(10, math.Floor(math.Log10(low))), math.Pow(10, math.Ceil(math.Log10(high)))
 		a.ticks = decades(a.min, a.max)
@@ -166,6 +192,9 @@ func even(low, high float64) (ticks []plot.Tick) {
 	unit := math.Floor(math.Log10(step * 1.0001)) // of the last digit
 	for i := math.Ceil(low / step); i <= math.Floor(high/step); i++ {
 		v := i * step
+		if i == 0 { // which may be −0
+			v = 0
+		}
 		label := strconv.FormatFloat(v, 'f', int(max(0, -unit)), 64)
 		if largest >= 5 || unit < -5 {
 			label = strconv.FormatFloat(v, 'e', int(max(0, math.Floor(largest)-unit)), 64)

@@ -123,7 +123,7 @@ func TestLogarithmicWhereFarApart(t *testing.T) {
 }
 
 func TestPage(t *testing.T) {
-	p := Page{Title: "Depth <b>", Lead: []string{"first", "second"}, Curves: curves(), Tables: []Table{{
+	p := Page{Title: "Depth <b>", Lead: []string{"first", "second"}, Charts: Charts(), Curves: curves(), Parts: []Part{Table{
 		Title: "Results", Head: []string{"run", "best", "time"}, Notes: []string{"note"},
 		Rows: [][]Cell{{Text("deep <&>"), {Text: "75 %", Number: true, Best: true}, Time("3 s")}},
 	}}}
@@ -133,8 +133,8 @@ func TestPage(t *testing.T) {
 	}
 	text := b.String()
 	for _, words := range []string{
-		"<title>Depth &lt;b&gt;</title>", "<p>first</p>", `<p class="legend"><span class="line0">deep &lt;&amp;&gt;</span>`, `<th class="number">best</th>`,
-		`<td class="number best ">75 %</td>`, `<td class="number time">3 s</td>`, `.line0{--ink:#0072b2}`, ".line0{--ink:#4aa8e8}", "note",
+		"<title>Depth &lt;b&gt;</title>", `<p class="lead">first</p>`, `<p class="legend"><span class="line0">deep &lt;&amp;&gt;</span>`, `<th class="number">best</th>`,
+		`<td class="number best ">75 %</td>`, `<td class="number time">3 s</td>`, `.line0 { --stroke: light-dark(#0072b2, #4aa8e8); }`, "note",
 	} {
 		if !strings.Contains(text, words) {
 			t.Errorf("the page lacks %s", words)
@@ -143,10 +143,10 @@ func TestPage(t *testing.T) {
 	if n := strings.Count(text, ">deep &lt;&amp;&gt;</span>"); n != 1 {
 		t.Errorf("%d legends, want 1", n)
 	}
-	if n := strings.Count(text, "<svg "); n != 5 {
+	if n := strings.Count(text, `<svg class="chart"`); n != 5 {
 		t.Errorf("%d charts, want 5", n)
 	}
-	for _, words := range []string{"not begun", "http:", "https:", "src=", "href=", "ZgotmplZ"} {
+	for _, words := range []string{"not begun", `"http:`, `"https:`, "src=", "href=", "ZgotmplZ"} {
 		if strings.Contains(text, words) {
 			t.Errorf("the page has %s", words)
 		}

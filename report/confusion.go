@@ -98,10 +98,7 @@ func face(size float64) (font.Face, error) {
 
 // row draws the cells of a class.
 func (d *matrixDrawing) row(i int, counts []int) {
-	total := 0
-	for _, count := range counts {
-		total += count
-	}
+	total := sum(counts)
 	for j, count := range counts {
 		share := float64(count) / float64(max(total, 1))
 		x, y := d.left+j*d.cell, d.top+i*d.cell

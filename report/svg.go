@@ -5,6 +5,8 @@ import (
 	"html"
 	"html/template"
 	"strings"
+
+	"github.com/lamina-go/lamina/nn"
 )
 
 // The coordinates of a chart in SVG. On a phone a unit is about a point, so that text is legible.
@@ -18,12 +20,15 @@ const (
 // gonum/plot's SVG has fixed colours and sizes: here the classes line0, line1 … of the page's style
 // set the colours, for light and dark backgrounds, and a line has its name as a tooltip.
 func (c Chart) SVG(curves []Curve) template.HTML {
+	if c.single {
+		curves = curves[:1]
+	}
 	x, y := epochAxis(curves), c.valueAxis(curves)
 	across := func(v float64) float64 { return svgLeft + x.at(v)*(svgRight-svgLeft) }
 	up := func(v float64) float64 { return svgBottom - y.at(v)*(svgBottom-svgTop) }
 
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s over epochs">`, svgWidth, svgHeight,
+	fmt.Fprintf(&b, `<svg class="chart" viewBox="0 0 %d %d" role="img" aria-label="%s over epochs">`, svgWidth, svgHeight,
 		html.EscapeString(c.Title))
 	for _, tick := range y.ticks {
 		at := up(tick.Value)
@@ -43,7 +48,7 @@ func (c Chart) SVG(curves []Curve) template.HTML {
 		}
 		fmt.Fprintf(&b, `<g class="%s"><title>%s</title><polyline points="`, lineClass(i),
 			html.EscapeString(curve.Name))
-		for _, row := range curve.History {
+		for _, row := range thinned(curve.History) {
 			fmt.Fprintf(&b, "%.1f,%.1f ", across(float64(row.Epoch)), up(c.shown(row)))
 		}
 		b.WriteString(`"/>`)
@@ -58,20 +63,16 @@ func (c Chart) SVG(curves []Curve) template.HTML {
 	return template.HTML(b.String())
 }
 
-// lineClass returns the CSS classes of a run's line.
-func lineClass(i int) string {
-	class := fmt.Sprintf("line%d", i%len(inks()))
-	if i >= len(inks()) {
-		class += " dashed"
+// thinned returns at most some hundred epochs of a history, the last among them.
+func thinned(history []nn.Row) []nn.Row {
+	const most = 400
+	every := (len(history) + most - 1) / most
+	if every <= 1 {
+		return history
 	}
-	return class
-}
-
-// lineStyle returns the colours of the classes, for one background.
-func lineStyle(colour func(ink) string) template.CSS {
-	var b strings.Builder
-	for i, ink := range inks() {
-		fmt.Fprintf(&b, ".line%d{--ink:%s}", i, colour(ink))
+	var rows []nn.Row
+	for i := (len(history) - 1) % every; i < len(history); i += every {
+		rows = append(rows, history[i])
 	}
-	return template.CSS(b.String())
+	return rows
 }

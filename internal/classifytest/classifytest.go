@@ -16,6 +16,7 @@ import (
 	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/classify"
 	"github.com/lamina-go/lamina/internal/picture/picturetest"
+	"github.com/lamina-go/lamina/internal/sample"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/tensor"
 )
@@ -82,6 +83,9 @@ var trained = sync.OnceValues(func() (*trainedRun, error) {
 		return nil, err
 	}
 	if err := t.Run(context.Background()); err != nil {
+		return nil, err
+	}
+	if err := sample.Write(dir, d); err != nil {
 		return nil, err
 	}
 	return &trainedRun{dir, t.History[len(t.History)-1].Validation}, nil

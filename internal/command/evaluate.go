@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"unicode/utf8"
 
 	"github.com/spf13/pflag"
@@ -187,20 +186,16 @@ func writeEvaluation(out io.Writer, e *classify.Evaluation, asJSON bool) error {
 		return json.NewEncoder(out).Encode(e)
 	}
 	fmt.Fprintf(out, "images    %d\nloss      %.4f\naccuracy  %.2f %%\n\n", e.Images, e.Loss, 100*e.Accuracy)
-	width := len("class")
+	matrix, width := report.Confusion{Counts: e.Confusion}, len("class")
 	for _, name := range e.Classes {
+		matrix.Classes = append(matrix.Classes, printable(name))
 		width = max(width, utf8.RuneCountInString(printable(name)))
 	}
-	const row = "%-*s %7v %7v %8s %10s  %s\n"
-	fmt.Fprintf(out, row, width, "class", "images", "correct", "recall", "precision", "most often mistaken for")
-	for i, name := range e.Classes {
-		correct, images, predicted := e.Confusion[i][i], 0, 0
-		for j := range e.Classes {
-			images += e.Confusion[i][j]
-			predicted += e.Confusion[j][i]
-		}
-		_, err := fmt.Fprintf(out, row, width, printable(name), images, correct,
-			percent(correct, images), percent(correct, predicted), worst(e, i))
+	const row = "%-*s %7s %7s %8s %10s  %s\n"
+	t := matrix.Table()
+	fmt.Fprintf(out, row, width, t.Head[0], t.Head[1], t.Head[2], t.Head[3], t.Head[4], t.Head[5])
+	for _, r := range t.Rows {
+		_, err := fmt.Fprintf(out, row, width, r[0].Text, r[1].Text, r[2].Text, r[3].Text, r[4].Text, r[5].Text)
 		if err != nil {
 			return err
 		}
@@ -229,23 +224,4 @@ func writePreparations(out io.Writer, all []classify.Preparation) error {
 		}
 	}
 	return nil
-}
-
-// worst returns the class that a class was most often mistaken for.
-func worst(e *classify.Evaluation, class int) string {
-	row := slices.Clone(e.Confusion[class])
-	row[class] = 0
-	most := slices.Max(row)
-	if most == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%s (%d)", printable(e.Classes[slices.Index(row, most)]), most)
-}
-
-// percent returns n as a share of all, "-" if that is nothing.
-func percent(n, all int) string {
-	if all == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(all))
 }

@@ -292,7 +292,7 @@ func TestAddress(t *testing.T) {
 		"8080": "127.0.0.1:8080", ":8080": "127.0.0.1:8080", "0.0.0.0:80": "0.0.0.0:80",
 		"localhost:0": "localhost:0", "[::1]:8080": "[::1]:8080", "[::]:1": "[::]:1",
 	} {
-		if got, err := address(text); got != want || err != nil {
+		if got, err := address("listen", text); got != want || err != nil {
 			t.Errorf("%s is %s, %v, want %s", text, got, err, want)
 		}
 	}

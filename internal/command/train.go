@@ -2,6 +2,7 @@ package command
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,7 +13,7 @@ import (
 
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/run"
-	"github.com/lamina-go/lamina/nn"
+	"github.com/lamina-go/lamina/internal/serve"
 )
 
 const trainUsage = `Train a VGG or a ResNet to classify images.
@@ -41,6 +42,7 @@ Ctrl-C finishes the step, saves, and prints the command that resumes.
 type train struct {
 	run.Settings
 	out, resume string
+	open        string // where the report is served, "" for nowhere
 	saveEvery   time.Duration
 	summary     bool
 	flags       *pflag.FlagSet // as the command line set them
@@ -57,6 +59,8 @@ func (t *train) command() *cli.Command {
 	g.StringVar(&t.resume, "resume", t.resume, "`FOLDER` resume the run in this folder with its settings; only "+
 		"--"+strings.Join(run.MayChange(), ", --")+" may change")
 	g.DurationVar(&t.saveEvery, "save-every", t.saveEvery, "`TIME` between checkpoints within an epoch, and after epochs if below 30s")
+	g.StringVar(&t.open, "open", t.open, "`ADDRESS` serve the report of the run, as it grows: a port of this machine alone, as 9000, or "+
+		"HOST:PORT; 0 is any free port")
 	g.BoolVar(&t.summary, "summary", t.summary, "print the table of layers and exit")
 	return &cli.Command{Name: "train", Summary: "train a network, or resume a run", Usage: trainUsage,
 		Flags: append(t.Settings.Flags(), g), Check: t.check, Run: t.run}
@@ -74,19 +78,11 @@ func (t *train) check(flags *pflag.FlagSet) error {
 	if flags.Changed("recipe") && t.resume != "" {
 		return errors.New("--recipe and --resume: a resumed run keeps its settings, omit --recipe")
 	}
-	if err := t.ApplyRecipe(flags); err != nil {
-		return err
+	err := cmp.Or(notEmpty(flags, "out", "resume"), aboveZero("save-every", t.saveEvery), t.Complete(flags))
+	if err == nil && flags.Changed("open") {
+		t.open, err = address("open", t.open)
 	}
-	if err := cmp.Or(notEmpty(flags, "out", "resume"), aboveZero("save-every", t.saveEvery)); err != nil {
-		return err
-	}
-	if slices.Contains(nn.ResNetNames(), t.Model) || t.Model == nn.FastName {
-		if flags.Changed("dropout") && t.Dropout != 0 || !t.BatchNorm {
-			return fmt.Errorf("--model %s has batch normalization and no dropout: omit --dropout and --bn", t.Model)
-		}
-		t.Dropout = 0
-	}
-	if err := t.Absolute(); err != nil || t.resume != "" {
+	if err != nil || t.resume != "" {
 		return err // flags are checked together with the settings of the run
 	}
 	return t.Check()
@@ -107,11 +103,20 @@ func (t *train) run(call *cli.Call) (err error) {
 	if t.summary {
 		return cli.Interruption(ctx, t.Summary(ctx, cli.Stdout))
 	}
+	live := func([]byte) {}
+	if t.open != "" {
+		var end func()
+		if live, end, err = serveReport(t.open); err != nil {
+			return err
+		}
+		defer end()
+	}
 	job, err := run.Start(dir, t.out, t.Settings)
 	if err != nil {
 		return err
 	}
 	defer job.Close()
+	job.OnReport = live
 	job.SaveEvery, job.SaveAgain = t.saveEvery, t.flags.Changed("save")
 	job.Progress = run.NewProgress(t.Settings, cli.Stdout, call.Verbose)
 	job.ResumeBy = call.Command("--resume", job.Folder.Path)
@@ -121,6 +126,24 @@ func (t *train) run(call *cli.Call) (err error) {
 	}
 	job.Progress.End(job.Folder, history, job.Views, job.ResumeBy)
 	return nil
+}
+
+// serveReport serves a page at an address until end. It returns the function that sets the page.
+func serveReport(address string) (set func(page []byte), end func(), err error) {
+	listener, err := listen("open", address)
+	if err != nil {
+		return nil, nil, err
+	}
+	cli.Stdout.Printf("report    http://%s\n", listener.Addr())
+	page, ended := serve.NewLive(), make(chan struct{})
+	ctx, cancel := context.WithCancel(context.Background()) // an interrupted run shows its last epoch
+	go func() {
+		defer close(ended)
+		if err := page.Serve(ctx, listener); err != nil {
+			cli.Stderr.Printf("lamina train: --open %s: %v\n", address, err)
+		}
+	}()
+	return page.Set, func() { cancel(); <-ended }, nil
 }
 
 // adopt takes the settings of the run to resume, except those that the command line changes.

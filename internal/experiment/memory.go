@@ -94,7 +94,7 @@ func Memory(s run.Settings, out string) error {
 		Lead: []string{"The experiments are those of a Keras program. Its estimate is 4 bytes × (3 × parameters, for weights, " +
 			"gradients and velocities, + 2 × batch × outputs, for forward and backward). The second column is what " +
 			b.Name() + " allocates for training with these settings."},
-		Tables: []report.Table{fact, estimate},
+		Parts: []report.Part{fact, estimate},
 	}
 	if err := printTable(fact); err != nil {
 		return err

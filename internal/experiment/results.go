@@ -75,14 +75,17 @@ const (
 
 // write writes the charts and the page of runs to a folder.
 func write(dir, title, about string, runs []result) error {
-	page := report.Page{Title: title, Tables: append([]report.Table{resultTable(runs)}, settingsTables(runs)...)}
+	page := report.Page{Title: title, Charts: report.Charts(), Parts: []report.Part{resultTable(runs)}}
+	for _, t := range settingsTables(runs) {
+		page.Parts = append(page.Parts, t)
+	}
 	if about != "" {
 		page.Lead = []string{about}
 	}
 	for _, r := range runs {
 		page.Curves = append(page.Curves, report.Curve{Name: r.name, History: r.history})
 	}
-	for _, chart := range report.Charts() {
+	for _, chart := range page.Charts {
 		for ending, draw := range map[string]func(io.Writer, []report.Curve) error{".png": chart.PNG, ".csv": chart.CSV} {
 			if err := save(dir, chart.Name+ending, func(w io.Writer) error { return draw(w, page.Curves) }); err != nil {
 				return err
@@ -227,26 +230,26 @@ func settingsTables(runs []result) []report.Table {
 			begun = append(begun, r)
 		}
 	}
-	varied := map[string]bool{}
+	varied, defaults := map[string]bool{}, run.Defaults()
 	for _, r := range begun {
 		for _, d := range differences(begun[0].config.Settings, r.config.Settings) {
 			varied[d.flag] = true
 		}
 	}
-	for _, f := range flagsOf(run.Defaults()) {
+	for _, f := range run.Shown(&defaults) {
 		if varied[f.Name] {
 			own.Head = append(own.Head, f.Name)
 		}
 	}
 	for _, r := range runs {
 		row := []report.Cell{report.Text(r.name), report.Text(r.state)}
-		for _, f := range flagsOf(r.config.Settings) {
+		for _, f := range run.Shown(&r.config.Settings) {
 			switch {
 			case !varied[f.Name]:
 			case r.config.Settings.Model == "":
 				row = append(row, report.Text("–"))
 			default:
-				row = append(row, report.Text(setting(f)))
+				row = append(row, report.Text(run.Value(f)))
 			}
 		}
 		own.Rows = append(own.Rows, row)
@@ -254,19 +257,17 @@ func settingsTables(runs []result) []report.Table {
 	if len(begun) == 0 {
 		return []report.Table{own}
 	}
-	for _, f := range flagsOf(begun[0].config.Settings) {
+	for _, f := range run.Shown(&begun[0].config.Settings) {
 		if !varied[f.Name] {
-			common.Rows = append(common.Rows, []report.Cell{report.Text(f.Name), report.Text(setting(f))})
+			common.Rows = append(common.Rows, []report.Cell{report.Text(f.Name), report.Text(run.Value(f))})
 		}
 	}
 	var data, machines []string
 	for _, r := range begun {
 		if f := r.config.Facts; f.Images > 0 {
-			data = append(data, fmt.Sprintf("%s, %s images for training, %s for validation, %d classes",
-				filepath.Base(f.Data), digits.Group(f.Images), digits.Group(f.Validation), f.Classes))
+			data = append(data, f.String())
 		}
-		machines = append(machines, fmt.Sprintf("%s, %s, %s, %s", r.config.CPU, r.config.Backend,
-			r.config.Platform, r.config.Go))
+		machines = append(machines, r.config.Machine())
 	}
 	for _, list := range []struct {
 		what  string
@@ -280,23 +281,10 @@ func settingsTables(runs []result) []report.Table {
 }
 
 // setting returns the value of a flag.
-func setting(f *pflag.Flag) string { return cmp.Or(f.Value.String(), "none") }
 
 func distinct(words []string) []string {
 	slices.Sort(words)
 	return slices.Compact(words)
-}
-
-// flagsOf lists the flags of settings in the order of the help, except for paths and the backend.
-func flagsOf(s run.Settings) (all []*pflag.Flag) {
-	for _, g := range s.Flags() {
-		g.VisitAll(func(f *pflag.Flag) {
-			if f.Name == "epochs" || !slices.Contains(run.MayChange(), f.Name) {
-				all = append(all, f)
-			}
-		})
-	}
-	return all
 }
 
 // difference is a flag of which two settings have different values.

@@ -21,6 +21,7 @@ import (
 	"github.com/lamina-go/lamina/internal/device"
 	"github.com/lamina-go/lamina/internal/filelock"
 	"github.com/lamina-go/lamina/internal/infile"
+	"github.com/lamina-go/lamina/internal/sample"
 	"github.com/lamina-go/lamina/nn"
 )
 
@@ -101,7 +102,8 @@ func create(path string, c Config) (*Folder, error) {
 	if err := d.acquire(); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{ConfigName, HistoryName, CheckpointName, PreviousName} {
+	for _, name := range []string{ConfigName, HistoryName, CheckpointName, PreviousName, ReportName,
+		validationName, sample.Folder} {
 		if _, err := os.Lstat(d.File(name)); err == nil {
 			d.Close()
 			if name != ConfigName {
@@ -233,6 +235,14 @@ func (d *Folder) acquire() (err error) {
 	return nil
 }
 
+// absolute returns the path of the folder from the root, if that can be found.
+func (d *Folder) absolute() string {
+	if path, err := filepath.Abs(d.Path); err == nil {
+		return path
+	}
+	return d.Path
+}
+
 // File returns the path of a file in the folder.
 func (d *Folder) File(name string) string { return filepath.Join(d.Path, name) }
 
@@ -333,9 +343,10 @@ func (d *Folder) Close() error { return d.lock.Close() }
 
 // discard removes what this process created, for a run that has saved nothing.
 func (d *Folder) discard() {
-	os.Remove(d.File(ConfigName))
-	os.Remove(d.File(HistoryName))
-	os.Remove(d.File(lockName))
+	for _, name := range []string{ConfigName, HistoryName, ReportName, validationName, lockName} {
+		os.Remove(d.File(name))
+	}
+	os.RemoveAll(d.File(sample.Folder))
 	for _, folder := range d.made {
 		os.Remove(folder)
 	}

@@ -1,6 +1,7 @@
 package run_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/csv"
 	"encoding/json"
@@ -38,6 +39,7 @@ type result struct {
 	History  string
 	Position nn.Position
 	Weights  [sha256.Size]byte // of the network, the weights and the velocities
+	Report   [sha256.Size]byte // of the page, without its title
 }
 
 func read(t *testing.T, dir string) result {
@@ -69,6 +71,11 @@ func read(t *testing.T, dir string) result {
 		t.Fatal(err)
 	}
 	hash.Sum(r.Weights[:0])
+	page, err := os.ReadFile(filepath.Join(dir, run.ReportName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Report = sha256.Sum256(bytes.ReplaceAll(page, []byte(">"+filepath.Base(dir)+"<"), nil))
 
 	text, err := os.ReadFile(filepath.Join(dir, run.HistoryName))
 	if err != nil {

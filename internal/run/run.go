@@ -16,6 +16,7 @@ import (
 	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/device"
+	"github.com/lamina-go/lamina/internal/sample"
 	"github.com/lamina-go/lamina/nn"
 	"github.com/lamina-go/lamina/report"
 )
@@ -31,6 +32,8 @@ type Job struct {
 	SaveAgain bool          // write Settings.Save even if this run has written it
 	Progress  *Progress
 	ResumeBy  string // the command that resumes the run
+	// OnReport, if not nil, is called with each new page of the run, as REPORT.html has it.
+	OnReport func(page []byte)
 	// Views is the accuracy with several views of each image, once Run has measured it.
 	Views *nn.Result
 
@@ -89,6 +92,7 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	}
 	var t *nn.Trainer
 	var board *report.TensorBoard
+	var page *reporter
 	setup.Checkpoint, setup.CheckpointEvery = dir.File(CheckpointName), j.SaveEvery
 	setup.OnStep = j.Progress.step
 	save := saver{path: j.Settings.Save, best: j.Settings.SaveBest, momentum: j.Settings.Momentum, folder: dir}
@@ -97,11 +101,12 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	}
 	setup.OnEpoch = func(row nn.Row) error {
 		j.Progress.epoch(row)
-		if err := errors.Join(dir.writeHistory(t.History), save.epoch()); err != nil || board == nil {
+		if err := errors.Join(dir.writeHistory(t.History), page.epoch(), save.epoch()); err != nil || board == nil {
 			return err
 		}
 		return board.Epoch(row)
 	}
+	setup.OnValidation = func(labels, logits []float32) { page.batch(labels, logits) }
 	if t, err = nn.NewTrainer(j.backend, network, setup); err != nil {
 		return nil, j.fitting(err, network, setup)
 	}
@@ -146,6 +151,13 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	if err := errors.Join(dir.update(settings, facts, device.Convolutions(j.backend)), dir.writeHistory(t.History)); err != nil {
 		return nil, err
 	}
+	if page, err = newReporter(dir, data, t, setup.Data, j.OnReport); err == nil {
+		err = errors.Join(page.write(), sample.Write(dir.Path, data))
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, page.flush()) }()
 	notes := slices.Clip(data.Notes)
 	for _, note := range []string{restored, rateNote(setup.Schedule, t.Step, t.Steps(), before, settings.Epochs)} {
 		if note != "" {

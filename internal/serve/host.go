@@ -28,7 +28,7 @@ func hostCheck(listener net.Addr, allowed []string) func(*http.Request) error {
 		case host == "localhost", strings.HasSuffix(host, ".localhost"):
 		case slices.ContainsFunc(allowed, func(name string) bool { return hostName(name) == host }):
 		default:
-			return problemf(http.StatusForbidden, "this server does not answer to the host %.100q: --allow-host adds one", host)
+			return problemf(http.StatusForbidden, "this server does not answer to the host %.100q: lamina serve --allow-host adds one", host)
 		}
 		return nil
 	}

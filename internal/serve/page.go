@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"embed"
 	"html/template"
-	"image"
-	"image/png"
 	"net/http"
-	"slices"
 	"strconv"
 
-	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/classify"
+	"github.com/lamina-go/lamina/internal/design"
+	"github.com/lamina-go/lamina/internal/sample"
 )
 
 //go:embed page
@@ -34,17 +32,17 @@ type pageFile struct {
 	data        []byte
 }
 
-// newPage returns the page of a model.
-func newPage(m *classify.Model) (page, error) {
-	p := page{}
-	samples, err := p.addSamples(m.Labels())
-	if err != nil {
-		return nil, err
-	}
-	for name, kind := range map[string]string{"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"} {
+// newPage returns the page of a model, with samples.
+func newPage(m *classify.Model, samples []sample.Sample) (page, error) {
+	p := page{"/icon.svg": {"image/svg+xml; charset=utf-8", []byte(design.Icon)}}
+	shown := p.addSamples(m.Labels(), samples)
+	for name, kind := range map[string]string{"page.css": "text/css", "page.js": "text/javascript"} {
 		data, err := pageFiles.ReadFile("page/" + name)
 		if err != nil {
 			return nil, err
+		}
+		if name == "page.css" {
+			data = append([]byte(design.CSS), data...)
 		}
 		p["/"+name] = pageFile{kind + "; charset=utf-8", data}
 	}
@@ -55,38 +53,25 @@ func newPage(m *classify.Model) (page, error) {
 	input := m.Input()
 	var index bytes.Buffer
 	err = t.Execute(&index, map[string]any{"Name": m.Name(), "Classes": m.Labels(), "Height": input[0], "Width": input[1],
-		"Samples": samples, "MaxBody": maxBody >> 20})
+		"Samples": shown, "MaxBody": maxBody >> 20})
 	p["/"] = pageFile{"text/html; charset=utf-8", index.Bytes()}
 	return p, err
 }
 
-// sample is an image for people who have none at hand.
-type sample struct{ Path, Name string }
+// shownSample is a sample in the page.
+type shownSample struct {
+	Path, Name string
+	Tiny       bool // show its pixels
+}
 
-// addSamples adds an image of each class of the generated dataset for a model of those classes. For
-// others there are none.
-func (p page) addSamples(labels []string) ([]sample, error) {
-	d := cifar.Shapes(1, 0, 10)
-	if !slices.Equal(labels, d.Classes) {
-		return nil, nil
+// addSamples adds the files of samples.
+func (p page) addSamples(labels []string, samples []sample.Sample) (shown []shownSample) {
+	for i, s := range samples {
+		path := samplePath + strconv.Itoa(i)
+		p[path] = pageFile{s.Type, s.Data}
+		shown = append(shown, shownSample{path, labels[s.Class], s.Type == "image/png"})
 	}
-	var samples []sample
-	for i, label := range d.Test.Labels {
-		m := image.NewNRGBA(image.Rect(0, 0, cifar.Size, cifar.Size))
-		for j := range cifar.Size * cifar.Size {
-			at := i*cifar.Size*cifar.Size + j
-			copy(m.Pix[4*j:], d.Test.Pixels[3*at:3*at+3])
-			m.Pix[4*j+3] = 255
-		}
-		var b bytes.Buffer
-		if err := png.Encode(&b, m); err != nil {
-			return nil, err
-		}
-		s := sample{samplePath + strconv.Itoa(i) + ".png", d.Classes[label]}
-		p[s.Path] = pageFile{"image/png", b.Bytes()}
-		samples = append(samples, s)
-	}
-	return samples, nil
+	return shown
 }
 
 // write answers with a file of the page.

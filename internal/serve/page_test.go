@@ -132,7 +132,7 @@ func TestPageInBrowser(t *testing.T) {
 	if said := complaints(); len(said) > 0 {
 		t.Errorf("Chromium says %q", said)
 	}
-	screenshots(t, ctx)
+	screenshots(t, ctx, "serve")
 }
 
 // drop returns a script that drops a file on the page.
@@ -152,9 +152,9 @@ func drop(t *testing.T, file string) string {
 
 // screenshots checks that the page fits the width of a desktop and of a phone. It writes
 // screenshots, light and dark, to the folder LAMINA_SCREENSHOTS.
-func screenshots(t *testing.T, ctx context.Context) {
+func screenshots(t *testing.T, ctx context.Context, name string) {
 	t.Helper()
-	for _, width := range []int64{1100, 360} {
+	for _, width := range []int64{1280, 360} {
 		for _, scheme := range []string{"light", "dark"} {
 			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
@@ -176,7 +176,7 @@ func screenshots(t *testing.T, ctx context.Context) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				clitest.Put(t, picture, dir, fmt.Sprintf("%d-%s.png", width, scheme))
+				clitest.Put(t, picture, dir, fmt.Sprintf("%s-%d-%s.png", name, width, scheme))
 			}
 		}
 	}

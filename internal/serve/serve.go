@@ -4,15 +4,13 @@ package serve
 
 import (
 	"context"
-	"fmt"
 	"net"
-	"net/http"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/semaphore"
 
 	"github.com/lamina-go/lamina/classify"
+	"github.com/lamina-go/lamina/internal/sample"
 )
 
 // The limits of a request. The bodies and the decoded images of all clients together have limits
@@ -29,45 +27,38 @@ const (
 	maxConnections = 1024
 )
 
+// Options say how a server answers.
+type Options struct {
+	Top int // classes of an image unless a request says otherwise
+	// Hosts are names that the server answers to, beside those of [Server.Serve].
+	Hosts []string
+	// Origins are sites whose pages may use the server, as https://example.com; "*" stands for all.
+	Origins []string
+	Samples []sample.Sample // of the page
+}
+
 // Server answers HTTP with a model.
 type Server struct {
 	*metrics
-	model       *classify.Model
-	top         int
-	timeouts    timeouts
-	connections int // at most
-	maxWaiting  int64
-	waiting     atomic.Int64          // images
-	failed      atomic.Pointer[error] // why the model no longer computes
-	bodies      *intake
-	pixels      *semaphore.Weighted
-	hosts       []string // names that it answers to, beside those of hostCheck
-	host        func(*http.Request) error
-	origin      http.CrossOriginProtection
-	page        page
+	front
+	model      *classify.Model
+	top        int
+	maxWaiting int64
+	waiting    atomic.Int64          // images
+	failed     atomic.Pointer[error] // why the model no longer computes
+	pixels     *semaphore.Weighted
+	page       page
 }
 
-// timeouts limit how long a client may take.
-type timeouts struct {
-	head   time.Duration // to send the head of a request
-	body   time.Duration // to send all of it
-	answer time.Duration // until its images are classified
-	idle   time.Duration // between requests
-	stop   time.Duration // to send the rest of a body when the server stops
-}
-
-// request returns how long a request can take from the end of its head.
-func (t timeouts) request() time.Duration { return t.body + t.answer }
-
-// New returns a server that reports the top classes of an image unless a request says otherwise. It
-// answers to hosts, too: see [Server.Serve].
-func New(m *classify.Model, top int, hosts ...string) (*Server, error) {
-	s := &Server{model: m, top: top, hosts: hosts, host: func(*http.Request) error { return nil },
-		connections: maxConnections, maxWaiting: maxWaiting, bodies: newIntake(), pixels: semaphore.NewWeighted(maxPixels),
-		timeouts: timeouts{head: 10 * time.Second, body: 30 * time.Second, answer: 30 * time.Second,
-			idle: 2 * time.Minute, stop: 2 * time.Second}}
-	var err error
-	if s.page, err = newPage(m); err != nil {
+// New returns a server.
+func New(m *classify.Model, o Options) (*Server, error) {
+	s := &Server{model: m, top: o.Top, maxWaiting: maxWaiting, pixels: semaphore.NewWeighted(maxPixels),
+		front: newFront(o.Hosts)}
+	err := s.allowOrigins(o.Origins)
+	if err != nil {
+		return nil, err
+	}
+	if s.page, err = newPage(m, o.Samples); err != nil {
 		return nil, err
 	}
 	s.metrics = newMetrics(s)
@@ -79,27 +70,5 @@ func New(m *classify.Model, top int, hosts ...string) (*Server, error) {
 // answers the requests that it has. At a loopback address it answers only requests whose host is a
 // loopback name or address, or one of the server's hosts.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	s.host = hostCheck(listener.Addr(), s.hosts)
-	waiting := &connections{most: s.connections, waiting: map[net.Conn]time.Time{}, intake: s.bodies}
-	h := &http.Server{
-		ConnState: waiting.observe, MaxHeaderBytes: maxHead,
-		Handler:           s.handler(),
-		ReadHeaderTimeout: s.timeouts.head, ReadTimeout: s.timeouts.body, IdleTimeout: s.timeouts.idle,
-		WriteTimeout: 2 * s.timeouts.request(), // so that the answer to a timeout still goes out
-	}
-	failed := make(chan error, 1)
-	go func() { failed <- h.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeouts.head+s.timeouts.request())
-	defer cancel()
-	defer time.AfterFunc(s.timeouts.stop, s.bodies.rejectAll).Stop()
-	if err := h.Shutdown(grace); err != nil {
-		h.Close()
-		return fmt.Errorf("stopped with unanswered requests: %w", err)
-	}
-	return nil
+	return s.serve(ctx, listener, s.handler)
 }

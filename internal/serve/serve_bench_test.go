@@ -68,7 +68,7 @@ func BenchmarkServe(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := New(known, 3)
+	s, err := New(known, Options{Top: 3})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -19,9 +19,9 @@ import (
 // handler returns the handler of all paths.
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(predictPath, s.endpoint(only(http.MethodPost, s.predict)))
-	mux.Handle("/healthz", s.endpoint(only(http.MethodGet, s.health)))
-	mux.Handle("/metrics", s.endpoint(only(http.MethodGet, s.writeMetrics)))
+	mux.Handle(predictPath, s.endpoint(s.shared(http.MethodPost, s.predict)))
+	mux.Handle("/healthz", s.endpoint(s.shared(http.MethodGet, s.health)))
+	mux.Handle("/metrics", s.endpoint(s.shared(http.MethodGet, s.writeMetrics)))
 	mux.Handle("/", s.endpoint(s.page.write))
 	return mux
 }
@@ -40,16 +40,21 @@ func only(method string, f answerer) answerer {
 	}
 }
 
+// shared is only, for pages of allowed sites too.
+func (f *front) shared(method string, answer answerer) answerer {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if f.preflight(w, r, method) {
+			return nil
+		}
+		return only(method, answer)(w, r)
+	}
+}
+
 // endpoint returns a handler that writes an error as JSON, and counts requests.
 func (s *Server) endpoint(f answerer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began, counted := time.Now(), &statusWriter{ResponseWriter: w}
-		h := counted.Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Content-Security-Policy", contentPolicy)
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cache-Control", "no-store")
-		err := s.host(r)
+		err := s.check(counted, r, contentPolicy)
 		if err == nil {
 			err = guard(counted, r, f)
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/lamina-go/lamina/classify"
 	"github.com/lamina-go/lamina/internal/classifytest"
 	"github.com/lamina-go/lamina/internal/picture/picturetest"
+	"github.com/lamina-go/lamina/internal/sample"
 	"github.com/lamina-go/lamina/nn"
 )
 
@@ -42,7 +43,11 @@ func newTestServer(t testing.TB) *Server {
 
 func serverOf(t testing.TB, m *classify.Model) *Server {
 	t.Helper()
-	s, err := New(m, 3)
+	samples, err := sample.Read(classifytest.Run(t), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(m, Options{Top: 3, Samples: samples})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +260,7 @@ func freeBodies(s *Server) int64 {
 func TestPage(t *testing.T) {
 	h := newTestServer(t).handler()
 	for path, kind := range map[string]string{"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript",
-		"/icon.svg": "image/svg+xml", "/samples/0.png": "image/png", "/samples/9.png": "image/png", "/healthz": "application/json", "/metrics": "text/plain"} {
+		"/icon.svg": "image/svg+xml", "/samples/0": "image/png", "/samples/9": "image/png", "/healthz": "application/json", "/metrics": "text/plain"} {
 		for _, method := range []string{"GET", "HEAD"} {
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
@@ -267,18 +272,23 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// TestSamples offers images of shapes only to a model of shapes.
+// TestSamples offers samples if there are some.
 func TestSamples(t *testing.T) {
-	m, err := classify.Open(classifytest.Run(t), classify.Options{Labels: strings.Fields("a b c d e f g h i j")})
+	m, err := classify.Open(classifytest.Run(t), classify.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	without, err := New(m, Options{Top: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
 	for _, test := range []struct {
 		s    *Server
 		want int
-	}{{newTestServer(t), 200}, {serverOf(t, m), 404}} {
+	}{{newTestServer(t), 200}, {without, 404}} {
 		h, w := test.s.handler(), httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest("GET", "/samples/0.png", nil))
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/samples/0", nil))
 		if w.Code != test.want {
 			t.Errorf("status %d of a sample, want %d", w.Code, test.want)
 		}

@@ -47,8 +47,8 @@ type upload struct {
 
 // predict answers /v1/predict. The body is an image, or a form with several.
 func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
-	if err := s.origin.Check(r); err != nil {
-		return problemf(http.StatusForbidden, "pages of another site may not use this server")
+	if err := s.checkOrigin(r); err != nil {
+		return err
 	}
 	top := s.top
 	if text := r.URL.Query().Get("top"); text != "" {

@@ -1,0 +1,16 @@
+package cifar
+
+import "image"
+
+// Image returns a copy of image i.
+func (s Images) Image(i int) (*image.NRGBA, error) {
+	h, w := s.size()
+	m := image.NewNRGBA(image.Rect(0, 0, w, h))
+	for j, v := range s.image(i) {
+		m.Pix[j/Channels*4+j%Channels] = v
+	}
+	for j := 3; j < len(m.Pix); j += 4 {
+		m.Pix[j] = 255
+	}
+	return m, nil
+}
