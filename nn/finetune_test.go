@@ -295,3 +295,57 @@ func TestOwnScheduleWithoutValidation(t *testing.T) {
 		t.Errorf("a negative rate: %v", err)
 	}
 }
+
+// A run goes on with more layers, from a state of AdamW that begins there.
+func TestContinue(t *testing.T) {
+	c := tinyConfig()
+	c.Checkpoint, c.Schedule = filepath.Join(t.TempDir(), "checkpoint.lamina"), Constant(0.01)
+	c.Momentum, c.Optimizer = 0, AdamW{}
+	frozen := tinyNetwork(t, true).Sequential
+	if err := frozen.Freeze(tinyNetwork(t, true).Table[0].Name); err != nil {
+		t.Fatal(err)
+	}
+	b := openCPU(t, 0)
+	first := newTrainer(t, b, mustBuild(t, frozen), c)
+	if err := first.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	c.Epochs++
+	c.Optimizer = AdamW{Start: first.Step}
+	second := newTinyTrainer(t, b, c)
+	if err := second.Resume(c.Checkpoint); err == nil || !strings.Contains(err.Error(), "other frozen layers") {
+		t.Errorf("Resume: %v", err)
+	}
+	if err := second.Continue(c.Checkpoint); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(first.Position, second.Position, cmp.AllowUnexported(sums{})); diff != "" {
+		t.Error(diff)
+	}
+	for _, w := range first.Model.Weights {
+		was, err := first.Model.Get(w.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if is, err := second.Model.Get(w.Name); err != nil || !slices.Equal(was, is) {
+			t.Errorf("%s differs: %v", w.Name, err)
+		}
+	}
+	if err := second.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	other := mustBuild(t, Sequential{Input: frozen.Input, Classes: frozen.Classes, Layers: []Layer{Flatten{}, Dense{Units: frozen.Classes}}})
+	if err := newTrainer(t, b, other, c).Continue(c.Checkpoint); err == nil || !strings.Contains(err.Error(), "another network") {
+		t.Errorf("another network: %v", err)
+	}
+	// The first step has the rate of a first step: √(1 − β₂)/(1 − β₁) of the whole.
+	o := AdamW{Start: 40}
+	scale := func(steps int) float64 {
+		return math.Sqrt(1-math.Pow(0.999, float64(steps))) / (1 - math.Pow(0.9, float64(steps)))
+	}
+	for _, k := range []int{0, 1, 100} {
+		if got, want := o.correction(40+k)*scale(41+k), scale(1+k); math.Abs(got-want) > 1e-6*want {
+			t.Errorf("step %d: %v, want %v", k, got, want)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"path"
 	"strings"
 
@@ -37,7 +38,21 @@ type AdamW struct {
 	// WeightDecay d changes each parameter w by −lr·d·w in a step, biases and those of BatchNorm
 	// among them. Keras's own AdamW has 0.004.
 	WeightDecay float32
+	// Start is the step of the run in which the moving means begin: 0, or that of Trainer.Continue.
+	Start int
 }
+
+// correction returns the factor by which the rate of a step corrects moving means that began in
+// Start instead of step 0.
+func (o AdamW) correction(step int) float64 {
+	bias := func(beta float32, steps int) float64 { return 1 - math.Pow(float64(beta), float64(steps)) }
+	began := max(step-o.Start, 0) + 1
+	one, two := cmp.Or(o.Beta1, adamBeta1), cmp.Or(o.Beta2, adamBeta2)
+	return math.Sqrt(bias(two, began)/bias(two, step+1)) * bias(one, step+1) / bias(one, began)
+}
+
+// Keras's.
+const adamBeta1, adamBeta2 = 0.9, 0.999
 
 // Muon makes the updates of convolutions' kernels orthogonal
 // (https://kellerjordan.github.io/posts/muon), by the learning rate of Config.Schedule, and keeps
@@ -116,7 +131,7 @@ func (o SGD) plan(b backend.Backend, net *Network, from, to int) (backend.Optimi
 }
 
 func (o AdamW) plan(b backend.Backend, net *Network, from, to int) (backend.Optimizer, error) {
-	return b.AdamW(backend.AdamWSpec{Size: to - from, Decay: net.decay(from, to), Beta1: cmp.Or(o.Beta1, 0.9), Beta2: cmp.Or(o.Beta2, 0.999),
+	return b.AdamW(backend.AdamWSpec{Size: to - from, Decay: net.decay(from, to), Beta1: cmp.Or(o.Beta1, adamBeta1), Beta2: cmp.Or(o.Beta2, adamBeta2),
 		Epsilon: cmp.Or(o.Epsilon, 1e-7), WeightDecay: o.WeightDecay})
 }
 

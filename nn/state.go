@@ -206,12 +206,22 @@ type checkpoint struct {
 // is intact and has this network, seed, batch and number of images. Settings that both have must be
 // the same. The error of a checkpoint that is not intact is ErrDamaged; then the one at
 // PreviousCheckpoint may be.
-func (t *Trainer) Resume(path string) error {
+func (t *Trainer) Resume(path string) error { return t.resume(path, false) }
+
+// Continue is Resume from a checkpoint of the same network of which other layers were frozen. The
+// state of the optimizer begins at zero.
+func (t *Trainer) Continue(path string) error { return t.resume(path, true) }
+
+func (t *Trainer) resume(path string, otherFrozen bool) error {
 	if !t.busy.CompareAndSwap(false, true) {
 		return errBusy
 	}
 	defer t.busy.Store(false)
 	return withCheckpoint(path, func(c *checkpoint) error {
+		states := t.states()
+		if otherFrozen {
+			c.network.Frozen, states = t.Model.Network.Frozen, nil
+		}
 		if err := c.same(t.Model.Network); err != nil {
 			return err
 		}
@@ -234,7 +244,7 @@ func (t *Trainer) Resume(path string) error {
 					name, was, t.Settings[name])
 			}
 		}
-		if err := c.load(t.Model, t.states()); err != nil {
+		if err := c.load(t.Model, states); err != nil {
 			return err
 		}
 		p.Settings = t.Settings

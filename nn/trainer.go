@@ -302,6 +302,9 @@ func (t *Trainer) run(images, labels []float32) error {
 	if err := checkRate(rate, t.Step); err != nil {
 		return err
 	}
+	if o, ok := t.config.Optimizer.(AdamW); ok && o.Start > 0 {
+		rate *= o.correction(t.Step)
+	}
 	return p.step.Run(backend.StepValues{LearningRate: float32(rate), Rates: rates, Step: uint64(t.Step)})
 }
 
