@@ -153,12 +153,14 @@ type InferenceSpec struct {
 // over the r, s of the window, where x is zero outside the image.
 type Conv2DSpec struct {
 	N, H, W, In, Out int
-	Window           tensor.Window   // the kernel's size, stride and padding
-	BatchNorm        bool            // a BatchNorm of y follows: its statistics may be collected, db is exactly zero
-	Function         tensor.Function // y is Function(…); inference only
-	Inference        bool            // Backward is never called
-	Constant         bool            // every Forward has the same w and b, so packed forms may be kept; inference only
-	NoInputGrad      bool            // BackwardData is never called
+	Window           tensor.Window // the kernel's size, stride and padding
+	BatchNorm        bool          // a BatchNorm of y follows: its statistics may be collected, db is exactly zero
+	// Function is applied, y = Function(…). In training it is max(0, x) or none, and the backward
+	// passes take the gradient of its input as dy.
+	Function    tensor.Function
+	Inference   bool // Backward is never called
+	Constant    bool // every Forward has the same w and b, so packed forms may be kept; inference only
+	NoInputGrad bool // BackwardData is never called
 }
 
 // Conv2D is a plan made from a Conv2DSpec. x and dx are (N, H, W, In), y and dy (N, h, w, Out) with

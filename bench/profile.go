@@ -21,6 +21,7 @@ type profile struct {
 // profiled is what a backend and its scopes have measured.
 type profiled struct {
 	element float64  // bytes of an element of activations; parameters have 4
+	steps   int      // that a batch takes: several in inference, if a backend divides it
 	layers  []string // of the network that have a kernel, in order
 	made    int      // plans for them: a network may be compiled several times
 	batch   *call    // Write
@@ -68,7 +69,7 @@ const (
 
 // newProfile returns a profile of the network on b, whose activations have the given precision.
 func newProfile(b backend.Backend, net *nn.Network, precision string) *profile {
-	p := &profile{b, &profiled{element: 4}}
+	p := &profile{b, &profiled{element: 4, steps: 1}}
 	if precision == "bf16" {
 		p.element = 2
 	}
@@ -87,6 +88,16 @@ func newProfile(b backend.Backend, net *nn.Network, precision string) *profile {
 // Scope returns a scope of the backend. The profile times its calls with the others.
 func (p *profile) Scope() backend.Backend { return &profile{p.Backend.Scope(), p.profiled} }
 
+// InferenceBatch notes how many steps a batch takes.
+func (p *profile) InferenceBatch(s backend.InferenceSpec) int {
+	n := p.Backend.InferenceBatch(s)
+	p.steps = s.N / n
+	return n
+}
+
+// seconds returns the time of a batch in the fastest steps.
+func (p *profile) seconds() float64 { return float64(p.steps) * p.fastest.Seconds() }
+
 // layer returns the layer of the last plan, or the first layer for what comes before it.
 func (p *profile) layer() string { return p.layers[max(0, p.made-1)%len(p.layers)] }
 
@@ -102,18 +113,21 @@ func (c *call) since(start time.Time) {
 	c.step.add(cost{time.Since(start).Seconds(), c.work.flop, c.work.bytes})
 }
 
-// costs returns the calls of the fastest step: those of the layers, summed over the blocks of a
-// layer, then those of the whole network.
+// costs returns the calls of the fastest step, as often as a batch takes one: those of the layers,
+// summed over the blocks of a layer, then those of the whole network.
 func (p *profile) costs() (names []name, costs []cost) {
 	for _, ofLayers := range []bool{true, false} {
 		for _, c := range p.calls {
 			if (c.layer != "") != ofLayers || c.best == (cost{}) {
 				continue
 			}
-			if i := slices.Index(names, c.name); ofLayers && i >= 0 {
+			i := slices.Index(names, c.name)
+			if !ofLayers || i < 0 {
+				i = len(names)
+				names, costs = append(names, c.name), append(costs, cost{})
+			}
+			for range p.steps {
 				costs[i].add(c.best)
-			} else {
-				names, costs = append(names, c.name), append(costs, c.best)
 			}
 		}
 	}

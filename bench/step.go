@@ -80,7 +80,7 @@ type stepRow struct {
 // newStepTable joins two profiles of a network. Calls of a layer in inference only come last.
 func newStepTable(train, infer *profile, peak float64) *stepTable {
 	t := &stepTable{peak: peak, whole: stepRow{
-		train: cost{seconds: train.fastest.Seconds()}, infer: cost{seconds: infer.fastest.Seconds()}}}
+		train: cost{seconds: train.seconds()}, infer: cost{seconds: infer.seconds()}}}
 	names, costs := train.costs()
 	for i, n := range names {
 		t.calls = append(t.calls, stepRow{name: n, train: costs[i]})

@@ -219,27 +219,20 @@ func (c *compiler) node(n node, y tensor.Tensor, xs []tensor.Tensor) (
 	}, err
 }
 
-// masked returns the calls of a node with a ReLU.
+// masked returns the calls of a node with a ReLU, whose plan takes the gradient of what is before it.
 func (c *compiler) masked(n node, y tensor.Tensor, xs []tensor.Tensor) (
 	forward func(), backward backwardPass, err error) {
 	relu, err := c.backend.Function(y.Shape(), n.function)
 	if err != nil {
 		return nil, nil, err
 	}
-	n.function, n.masked = tensor.Function{}, false
-	z := c.side(c.flow.before, y)
-	first, rest, err := c.node(n, z, xs)
-	if err != nil {
-		return nil, nil, err
-	}
-	return func() {
-			first()
-			relu.Forward(y, z)
-		}, func(dxs []tensor.Tensor, dy tensor.Tensor) (pass, error) {
-			calls, err := rest(dxs, y)
-			// The sign of y is that of z.
-			return append(pass{func() { relu.Backward(y, dy, y) }}, calls...), err
-		}, nil
+	n.masked = false
+	forward, rest, err := c.node(n, y, xs)
+	return forward, func(dxs []tensor.Tensor, dy tensor.Tensor) (pass, error) {
+		calls, err := rest(dxs, y)
+		// The sign of y is that of what is before the ReLU.
+		return append(pass{func() { relu.Backward(y, dy, y) }}, calls...), err
+	}, err
 }
 
 // linear returns the passes of a convolution or a dense layer.

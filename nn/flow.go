@@ -15,7 +15,7 @@ import (
 // its inputs, over its own output, which stays there: no node writes a copy.
 //
 // A ReLU that alone takes the output of a convolution or a Dense is part of its node, and what is
-// between them has no tensor for long. The derivative of the ReLU depends only on the sign of its
+// between them has no tensor. The derivative of the ReLU depends only on the sign of its
 // output, so all parts of the gradient of that go to side tensors. The node multiplies their sum by
 // the derivative, over its output, and there its other backward passes find the gradient.
 type flow struct {
@@ -23,7 +23,6 @@ type flow struct {
 	first  []int          // by value: the first node that takes it
 	side   [][]int        // by node and input: the side tensor of its gradient, or −1
 	sides  []tensor.Shape // of one image
-	before int            // the side tensor of what a ReLU takes within its node; −1 if there is none
 	total  []int          // by value of a node with a ReLU: the side tensor of the sum of its gradient's parts
 }
 
@@ -105,12 +104,6 @@ func (f *flow) place(nodes []node) {
 			}
 		}
 	}
-	f.before = -1
-	for _, n := range nodes {
-		if n.masked {
-			f.before = sides.largest(n.out)
-		}
-	}
 	f.sides = sides.shapes
 }
 
@@ -164,23 +157,6 @@ func (p *pool) take(s tensor.Shape) int {
 		p.shapes[buffer] = s
 	}
 	return buffer
-}
-
-// largest returns the largest buffer, which it makes large enough for a shape.
-func (p *pool) largest(s tensor.Shape) int {
-	if len(p.shapes) == 0 {
-		p.shapes = append(p.shapes, s)
-	}
-	at := 0
-	for i, shape := range p.shapes {
-		if shape.Size() > p.shapes[at].Size() {
-			at = i
-		}
-	}
-	if s.Size() > p.shapes[at].Size() {
-		p.shapes[at] = s
-	}
-	return at
 }
 
 func (p *pool) free(buffers ...int) { p.available = append(p.available, buffers...) }

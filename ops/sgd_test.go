@@ -97,17 +97,19 @@ func TestSoftmax(t *testing.T) {
 }
 
 func TestSwapAxes(t *testing.T) {
-	const rows, cols, n = 3, 5, 2
-	src, dst, back := make([]float32, rows*cols*n), make([]float32, rows*cols*n), make([]float32, rows*cols*n)
-	for i := range src {
-		src[i] = float32(i)
-	}
-	SwapAxes(dst, src, rows, cols, n, 0, 2)
-	SwapAxes(dst, src, rows, cols, n, 2, cols)
-	SwapAxes(back, dst, cols, rows, n, 0, rows)
-	for i := range src {
-		if got := dst[(i/n%cols*rows+i/n/cols)*n+i%n]; got != src[i] || back[i] != src[i] {
-			t.Fatalf("element %d became %g, and %g when swapped back", i, got, back[i])
+	const rows, cols = 3, 5
+	for _, n := range []int{1, 2, 3, 4} {
+		src, dst, back := make([]float32, rows*cols*n), make([]float32, rows*cols*n), make([]float32, rows*cols*n)
+		for i := range src {
+			src[i] = float32(i)
+		}
+		SwapAxes(dst, src, rows, cols, n, 0, 2)
+		SwapAxes(dst, src, rows, cols, n, 2, cols)
+		SwapAxes(back, dst, cols, rows, n, 0, rows)
+		for i := range src {
+			if got := dst[(i/n%cols*rows+i/n/cols)*n+i%n]; got != src[i] || back[i] != src[i] {
+				t.Fatalf("blocks of %d: element %d became %g, and %g when swapped back", n, i, got, back[i])
+			}
 		}
 	}
 }

@@ -21,7 +21,7 @@ const (
 	errOutside        = "backendtest: plan called outside Run"
 	errNested         = "backendtest: Run called inside Run"
 	errMetrics        = "backendtest: too many runs of a step since its last Metrics"
-	errFusedFunction  = "backendtest: function fused with a layer that is trained"
+	errFusedFunction  = "backendtest: function other than max(0, x) fused with a layer that is trained"
 	errConstant       = "backendtest: constant weights of a layer that is trained"
 	errInference      = "backendtest: training pass of an inference plan"
 	errSlice          = "backendtest: slice of a dense layer that has no such rows"

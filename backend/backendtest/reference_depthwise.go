@@ -14,7 +14,7 @@ type depthwise struct {
 
 func (r *reference) DepthwiseConv2D(s backend.DepthwiseSpec) (backend.Conv2D, error) {
 	s.Window.Check(s.H, s.W)
-	if s.Function != (tensor.Function{}) && !s.Inference {
+	if !s.Inference && s.Function != (tensor.Function{}) && !s.Function.IsRectifier() {
 		panic(errFusedFunction)
 	}
 	if s.Constant && !s.Inference {

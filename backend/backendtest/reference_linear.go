@@ -16,7 +16,7 @@ type linear struct {
 
 func (r *reference) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 	s.Window.Check(s.H, s.W)
-	if s.Function != (tensor.Function{}) && !s.Inference {
+	if !s.Inference && s.Function != (tensor.Function{}) && !s.Function.IsRectifier() {
 		panic(errFusedFunction)
 	}
 	if s.Constant && !s.Inference {
@@ -31,7 +31,7 @@ func (r *reference) Conv2D(s backend.Conv2DSpec) (backend.Conv2D, error) {
 }
 
 func (r *reference) Dense(s backend.DenseSpec) (backend.Dense, error) {
-	if s.Function != (tensor.Function{}) && !s.Inference {
+	if !s.Inference && s.Function != (tensor.Function{}) && !s.Function.IsRectifier() {
 		panic(errFusedFunction)
 	}
 	if s.Constant && !s.Inference {

@@ -118,6 +118,8 @@ func (s *suite) depthwise() {
 	for i, c := range cases {
 		s.run(c.String(), func(s *suite) { s.depthwiseCase(c) })
 		if c.C%2 == 1 {
+			c.Function = tensor.Rectifier()
+			s.run(c.String()+"_ReLU", func(s *suite) { s.depthwiseCase(c) })
 			continue
 		}
 		c.Inference, c.BatchNorm, c.NoInputGrad = true, false, false

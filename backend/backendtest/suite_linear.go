@@ -226,6 +226,9 @@ func (s *suite) linear(c linearCase) {
 		return
 	}
 	compare("dx", got.dx, want.dx, sums.dx, taps*c.Out, s.Unit, errorX)
+	if c.Function != (tensor.Function{}) {
+		return
+	}
 
 	// The three passes are one trilinear form: ⟨y − b, dy⟩ = ⟨x, dx⟩ = ⟨w, dw⟩.
 	var form, formX, formW, scale float64
@@ -447,8 +450,14 @@ func (s *suite) inference() {
 	}
 }
 
-// fusedFunctions checks every function that a plan of inference may fuse.
+// fusedFunctions checks the ReLU of plans that train, and every function that a plan of inference may
+// fuse.
 func (s *suite) fusedFunctions() {
+	for _, c := range []linearCase{conv(3, 5, 7, 17, 33, 3), conv(40, 4, 4, 64, 64, 3), conv(33, 2, 2, 64, 80, 3),
+		conv(2, 7, 7, 32, 130, 1), denseCase(5, 64, 100), denseCase(33, 200, 130, 64, 128, 200)} {
+		c.Function = tensor.Rectifier()
+		s.run(fmt.Sprintf("training_%v", c), func(s *suite) { s.linear(c) })
+	}
 	cases := []linearCase{
 		conv(3, 5, 7, 17, 33, 3), denseCase(5, 64, 100), conv(9, 6, 6, 64, 64, 3), conv(2, 7, 7, 32, 130, 1), denseCase(1, 40, 70),
 		convOf(2, 9, 8, 16, 64, tensor.Square(3, 2)), conv(1, 4, 4, 130, 20, 3), denseCase(130, 600, 10), conv(1, 2, 2, 64, 64, 3),
