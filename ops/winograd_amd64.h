@@ -15,7 +15,7 @@
 // where src and dst are square tables of pointers, row by row, and an element is a run of vectors.
 //
 // DI, SI   dst, which is also p, and src: tables of pointers;  AX a pointer
-// R9, R8   offset in bytes from the pointers of dst and of src
+// R9, R8   offset in bytes from the pointers of dst and of src; R15 that of the next run in one
 // R10, R13 tmp, aligned to 64 bytes, and a vector of it
 // CX, DX   bytes left of a row, rows left
 // BX, R14  bytes of a run, and left of it
@@ -63,13 +63,22 @@
 	MOVQ    (8*(i))(DI), AX \
 	VMOVUPS v, (AX)(R9*1)
 
-#define FETCH(i, on) \
+#define FETCH(i) \
 	MOVQ       (8*(i))(SI), AX \
-	PREFETCHT0 on(AX)(R8*1)
+	PREFETCHT1 (AX)(R15*1)
 
-#define FETCHD(i, on) \
+#define FETCHD(i) \
 	MOVQ       (8*(i))(DI), AX \
-	PREFETCHT0 on(AX)(R9*1)
+	PREFETCHT1 (AX)(R15*1)
+
+// NEXTRUN sets R15 to the offset of the next run from that of this one, of rows that begin gap bytes
+// after the end of the one before.
+#define NEXTRUN(offset, gap) \
+	XORQ    AX, AX             \
+	CMPQ    CX, BX             \
+	CMOVQEQ gap, AX            \
+	LEAQ    (offset)(BX*1), R15 \
+	ADDQ    AX, R15
 
 #define LOADT(i, v) VMOVUPS (RUN*(i))(R13), v
 #define STORET(v, i) VMOVUPS v, (RUN*(i))(R13)
@@ -80,10 +89,12 @@
 label:               \
 	f(c)             \
 	ADDQ $BYTES, R8  \
+	ADDQ $BYTES, R15 \
 	ADDQ $BYTES, R13 \
 	SUBQ $BYTES, R14 \
 	JNZ  label       \
-	SUBQ BX, R8
+	SUBQ BX, R8      \
+	SUBQ BX, R15
 
 #define RUNROW(f, r, label) \
 	MOVQ R10, R13    \
@@ -91,10 +102,12 @@ label:               \
 label:               \
 	f(r)             \
 	ADDQ $BYTES, R9  \
+	ADDQ $BYTES, R15 \
 	ADDQ $BYTES, R13 \
 	SUBQ $BYTES, R14 \
 	JNZ  label       \
-	SUBQ BX, R9
+	SUBQ BX, R9      \
+	SUBQ BX, R15
 
 #define LOOP(columns, rows) \
 row:                            \
@@ -104,7 +117,9 @@ run:                            \
 	MOVQ $RUN, BX               \
 	CMPQ CX, BX                 \
 	CMOVQLT CX, BX              \
+	NEXTRUN(R8, R12)            \
 	columns                     \
+	NEXTRUN(R9, R11)            \
 	rows                        \
 	ADDQ BX, R8                 \
 	ADDQ BX, R9                 \

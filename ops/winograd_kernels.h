@@ -11,7 +11,7 @@
 //	FLOOR(a)        a = max(floor, a), after LOADFLOOR;  CONSTANT(bits, a)  all lanes of a
 //	LOAD(i, v)      from element i of src;  STORE(v, i)  to element i of dst
 //	LOADT, STORET   the same with tmp
-//	FETCH(i, on), FETCHD(i, on)  prefetch element i of src or of dst, on bytes further
+//	FETCH(i), FETCHD(i)  prefetch element i of src or of dst, of the next run
 //	START           loads the arguments
 //	RUNCOLUMN(f, c, label), RUNROW(f, r, label)  f on each vector of a run
 //	LOOP(columns, rows)  all runs of all rows, and returns
@@ -19,7 +19,7 @@
 // A run is RUN bytes of each element. Pixels are a large power of two apart, so their lines share
 // one set of L1, which has eight ways. So a column or a row goes through a whole run, with four or
 // six streams at a time, before the next. Hardware prefetchers miss runs that short: the transforms
-// of F4 prefetch the next column of pixels while they compute one.
+// of F4 prefetch the next run of the pixels while they compute one, into L2.
 
 #define RUN 512 // bytes; the 36 runs of tmp leave almost half of L1
 
@@ -49,27 +49,10 @@
 	STORE(v0, 6*r); STORE(v1, 6*r+1); STORE(v2, 6*r+2); \
 	STORE(v3, 6*r+3); STORE(v4, 6*r+4); STORE(v5, 6*r+5)
 
-// FETCHCOLUMN and FETCHROW prefetch what follows column c of src, or row r of dst: the next one,
-// and after the last the first one a run further.
-#define AFTER(c, k) (((c)+1)%k)
-#define FURTHER(c, k) (RUN*(((c)+1)/k))
-#define FETCHCOLUMN6(c) \
-	FETCH(AFTER(c, 6), FURTHER(c, 6))    \
-	FETCH(6+AFTER(c, 6), FURTHER(c, 6))  \
-	FETCH(12+AFTER(c, 6), FURTHER(c, 6)) \
-	FETCH(18+AFTER(c, 6), FURTHER(c, 6)) \
-	FETCH(24+AFTER(c, 6), FURTHER(c, 6)) \
-	FETCH(30+AFTER(c, 6), FURTHER(c, 6))
-#define FETCHCOLUMN4(c) \
-	FETCH(AFTER(c, 4), FURTHER(c, 4))   \
-	FETCH(4+AFTER(c, 4), FURTHER(c, 4)) \
-	FETCH(8+AFTER(c, 4), FURTHER(c, 4)) \
-	FETCH(12+AFTER(c, 4), FURTHER(c, 4))
-#define FETCHROW4(r) \
-	FETCHD(4*AFTER(r, 4), FURTHER(r, 4))   \
-	FETCHD(4*AFTER(r, 4)+1, FURTHER(r, 4)) \
-	FETCHD(4*AFTER(r, 4)+2, FURTHER(r, 4)) \
-	FETCHD(4*AFTER(r, 4)+3, FURTHER(r, 4))
+// FETCHCOLUMN and FETCHROW prefetch column c of src, or row r of dst, of the next run.
+#define FETCHCOLUMN6(c) FETCH(c); FETCH(6+c); FETCH(12+c); FETCH(18+c); FETCH(24+c); FETCH(30+c)
+#define FETCHCOLUMN4(c) FETCH(c); FETCH(4+c); FETCH(8+c); FETCH(12+c)
+#define FETCHROW4(r) FETCHD(4*r); FETCHD(4*r+1); FETCHD(4*r+2); FETCHD(4*r+3)
 
 #define COLUMNS2(f) RUNCOLUMN(f, 0, column0); RUNCOLUMN(f, 1, column1)
 #define COLUMNS3(f) COLUMNS2(f); RUNCOLUMN(f, 2, column2)
@@ -266,7 +249,7 @@ TEXT f4Input<>(SB), NOSPLIT, $0-8
 	F4BTCONSTANTS
 	LOOP(COLUMNS6(F4INPUTCOLUMN), ROWS6(F4INPUTROW))
 
-#define F4OUTPUTCOLUMN(c) COLUMN6(c); F4AT; TOCOLUMN4(c, 6, V0, V8, V6, V7)
+#define F4OUTPUTCOLUMN(c) COLUMN6(c); FETCHCOLUMN6(c); F4AT; TOCOLUMN4(c, 6, V0, V8, V6, V7)
 #define F4OUTPUTROW(r) \
 	ROW6(r); FETCHROW4(r); F4AT; FLOOR(V0); FLOOR(V8); FLOOR(V6); FLOOR(V7) \
 	TOROW4(r, V0, V8, V6, V7)
