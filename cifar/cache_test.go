@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lamina-go/lamina/internal/atomicfile"
 	"github.com/lamina-go/lamina/internal/clitest"
 	"github.com/lamina-go/lamina/internal/picture/picturetest"
 )
@@ -322,6 +323,23 @@ func TestCacheFails(t *testing.T) {
 	}
 	if _, _, _, err := openCounted(data, Options{}); err == nil || !strings.Contains(err.Error(), "need this folder, or another XDG_CACHE_HOME") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A disk that is too small is an error before any image is decoded.
+func TestCacheSpace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if _, known := atomicfile.Space(filepath.Dir(path)); !known {
+		t.Skip("the free space of a disk is unknown here")
+	}
+	r := reader{total: 1e12}
+	err := r.writeCache(context.Background(), &Dataset{}, splits{}, path, [16]byte{})
+	if err == nil || !strings.Contains(err.Error(), path+": the disk has ") ||
+		!strings.Contains(err.Error(), "MB left, but the images, which exceed the memory, take 3092000000: free some") {
+		t.Errorf("error %v", err)
+	}
+	if left := names(t, filepath.Dir(path)); left != nil {
+		t.Errorf("left behind: %q", left)
 	}
 }
 
