@@ -14,6 +14,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 
 	"github.com/lamina-go/lamina/internal/atomicfile"
@@ -28,8 +29,9 @@ import (
 
 // cacheRow describes a record.
 type cacheRow struct {
-	ID  [16]byte // of the image file: see identity
-	Sum uint32   // CRC-32C of the record
+	ID      [16]byte // of the image file: see identity
+	Content sum      // of the image file, or zeros if no split needed it
+	Sum     uint32   // CRC-32C of the record
 }
 
 // cacheEnd ends a cache file.
@@ -47,11 +49,21 @@ var cacheMagic = [8]byte{'l', 'a', 'm', 'i', 'n', 'a', ' ', '1'}
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 const (
-	cacheRowBytes = 20
+	cacheRowBytes = 52
 	cacheEndBytes = 32
 	cacheSuffix   = ".images"
-	cacheVariable = "XDG_CACHE_HOME"
 )
+
+// cacheVariable returns the environment variable that places the user's cache folder.
+func cacheVariable() string {
+	switch runtime.GOOS {
+	case "windows":
+		return "LocalAppData"
+	case "darwin", "ios":
+		return "HOME"
+	}
+	return "XDG_CACHE_HOME"
+}
 
 // cacheFile is an open cache file. Several goroutines may read it.
 type cacheFile struct {
@@ -112,7 +124,8 @@ type cacheWriter struct {
 func (c *cacheWriter) keep(images *Images, i int) error {
 	record := c.record(i)
 	images.records = append(images.records, int32(len(c.rows)))
-	c.rows = append(c.rows, cacheRow{c.reader.ids[c.some[i].path], crc32.Checksum(record, castagnoli)})
+	id := c.reader.ids[c.some[i].path]
+	c.rows = append(c.rows, cacheRow{id, c.reader.contents[id], crc32.Checksum(record, castagnoli)})
 	_, err := c.out.Write(record)
 	return err
 }
@@ -135,8 +148,8 @@ type cacheFinder struct {
 	found   []int32 // by the last read
 }
 
-func newCacheFinder(d decoder, c *cacheFile) *cacheFinder {
-	f := &cacheFinder{decoder: d, records: make(map[[16]byte]int32, len(c.rows))}
+func newCacheFinder(r *reader, c *cacheFile) *cacheFinder {
+	f := &cacheFinder{decoder: decoder{reader: r}, records: make(map[[16]byte]int32, len(c.rows))}
 	for i, row := range c.rows {
 		f.records[row.ID] = int32(i)
 	}
@@ -181,6 +194,14 @@ func identity(path string) (id [16]byte) {
 	return [16]byte(sum[:])
 }
 
+// identify sets the identities of the files that a dataset is made of.
+func (r *reader) identify(files []file) {
+	r.ids = make(map[string][16]byte, len(files))
+	for _, f := range files {
+		r.ids[f.path] = identity(f.path)
+	}
+}
+
 // cacheKey returns a digest of the files and of what is made of them. It does not depend on which
 // of them are for validation, so that runs with other seeds share the cache file.
 func (r *reader) cacheKey() (key [16]byte) {
@@ -194,21 +215,49 @@ func (r *reader) cacheKey() (key [16]byte) {
 	return [16]byte(h.Sum(nil))
 }
 
-// readCache sets the images of d to records of their cache file in a folder, which it makes unless
-// it exists. It returns the path.
-func (r *reader) readCache(ctx context.Context, d *Dataset, s splits, folder string) (string, error) {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return "", fmt.Errorf("cifar: %w: the images, which exceed the memory, need this folder, or another %s", err, cacheVariable)
+// cachePath returns the path of the cache file with a key.
+func cachePath(key [16]byte) (string, error) {
+	root, err := os.UserCacheDir()
+	return filepath.Join(root, "lamina", "images", hex.EncodeToString(key[:])+cacheSuffix), err
+}
+
+// cachedContents sets the contents of files to those that a cache file has.
+func (r *reader) cachedContents() {
+	r.contents = map[[16]byte]sum{}
+	key := r.cacheKey()
+	path, err := cachePath(key)
+	if err != nil {
+		return
 	}
-	r.ids = map[string][16]byte{}
-	for _, f := range slices.Concat(s.train, s.test) {
-		r.ids[f.path] = identity(f.path)
+	c, err := openCache(path, key, r.each())
+	if err != nil {
+		return
 	}
-	key, decode := r.cacheKey(), decoder{reader: r}
-	path := filepath.Join(folder, hex.EncodeToString(key[:])+cacheSuffix)
-	c, err := openCache(path, key, decode.each())
+	defer c.Close()
+	for _, row := range c.rows {
+		if row.Content != (sum{}) {
+			r.contents[row.ID] = row.Content
+		}
+	}
+}
+
+// readCache sets the images of d to records of their cache file, which it makes unless it exists. It
+// returns the path.
+func (r *reader) readCache(ctx context.Context, d *Dataset, s splits) (string, error) {
+	if r.ids == nil {
+		r.identify(slices.Concat(s.train, s.test))
+	}
+	key := r.cacheKey()
+	path, err := cachePath(key)
+	if err != nil {
+		return "", fmt.Errorf("cifar: %s: no folder for the images, which exceed the memory: %w", d.Name, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", fmt.Errorf("cifar: %w: the images, which exceed the memory, need this folder, or another %s", err, cacheVariable())
+	}
+	c, err := openCache(path, key, r.each())
 	if err == nil {
-		err = r.takeAll(ctx, d, s, newCacheFinder(decode, c))
+		err = r.takeAll(ctx, d, s, newCacheFinder(r, c))
 	}
 	if err != nil && c != nil {
 		c.Close()
@@ -217,7 +266,10 @@ func (r *reader) readCache(ctx context.Context, d *Dataset, s splits, folder str
 		os.Remove(path) // frees the disk
 		r.bad, r.done = nil, 0
 		if err = r.writeCache(ctx, d, s, path, key); err == nil {
-			c, err = openCache(path, key, decode.each())
+			c, err = openCache(path, key, r.each())
+		}
+		if errors.Is(err, errStale) {
+			err = fmt.Errorf("cifar: another program has changed the cache file %s: start again", path)
 		}
 	}
 	if err != nil {
@@ -229,15 +281,14 @@ func (r *reader) readCache(ctx context.Context, d *Dataset, s splits, folder str
 
 // writeCache decodes the images of d into a new cache file.
 func (r *reader) writeCache(ctx context.Context, d *Dataset, s splits, path string, key [16]byte) error {
-	decode := decoder{reader: r}
-	need := int64(r.total)*int64(decode.each()+cacheRowBytes) + cacheEndBytes
+	need := int64(r.total)*int64(r.each()+cacheRowBytes) + cacheEndBytes
 	const advice = "free some, set %s to a folder on another disk, choose a smaller --size, or fewer images with --limit"
 	if left, known := atomicfile.Space(filepath.Dir(path)); known && left < need {
 		return fmt.Errorf("cifar: %s: the disk has %.0f MB left, but the images, which exceed the memory, take %.0f: "+advice,
-			path, float64(left)/mega, float64(need)/mega, cacheVariable)
+			path, float64(left)/mega, float64(need)/mega, cacheVariable())
 	}
 	err := atomicfile.Write(path, func(w io.Writer) error {
-		writer := &cacheWriter{decoder: decode, out: w}
+		writer := &cacheWriter{decoder: decoder{reader: r}, out: w}
 		if err := r.takeAll(ctx, d, s, writer); err != nil {
 			return err
 		}
@@ -249,7 +300,7 @@ func (r *reader) writeCache(ctx context.Context, d *Dataset, s splits, path stri
 	var file *fs.PathError
 	if errors.As(err, &file) && file.Path == path {
 		return fmt.Errorf("cifar: %s: %w: the images, which exceed the memory, take %.0f MB there: "+advice,
-			path, file.Err, float64(need)/mega, cacheVariable)
+			path, file.Err, float64(need)/mega, cacheVariable())
 	}
 	return err
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lamina-go/lamina/internal/atomicfile"
 	"github.com/lamina-go/lamina/internal/clitest"
 	"github.com/lamina-go/lamina/internal/picture/picturetest"
 )
@@ -28,7 +29,7 @@ func useCache(t *testing.T) string {
 	old := debug.SetMemoryLimit(1)
 	t.Cleanup(func() { debug.SetMemoryLimit(old) })
 	root := t.TempDir()
-	for _, name := range []string{cacheVariable, "HOME", "LocalAppData"} {
+	for _, name := range []string{"XDG_CACHE_HOME", "HOME", "LocalAppData"} {
 		t.Setenv(name, root)
 	}
 	root, err := os.UserCacheDir()
@@ -156,6 +157,42 @@ func TestCacheReuse(t *testing.T) {
 	d, _, _, err := openCounted(data, Options{})
 	if note := fmt.Sprintf("beside it are %d of other data", before+2); err != nil || !strings.Contains(strings.Join(d.Notes, "\n"), note) {
 		t.Errorf("%q is not in the notes %q, error %v", note, d.Notes, err)
+	}
+}
+
+// Files whose images are in a cache file are not read again, not even for their contents, on which
+// the split depends. Evaluation uses the file too.
+func TestCacheContents(t *testing.T) {
+	data := writeFolder(t, noises(t, 10, "."))
+	want, err := Open(context.Background(), data, Options{Seed: 9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	useCache(t)
+	_, path, _, err := openCounted(data, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		name := filepath.Join(data, "a", fmt.Sprintf("%d.png", i))
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.WriteFile(name, make([]byte, info.Size()), 0o644), os.Chtimes(name, time.Time{}, info.ModTime())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, o := range []Options{{Seed: 9}, {Seed: 9, Final: true}} {
+		got, again, decoded, err := openCounted(data, o)
+		if err != nil || again != path || decoded != 0 {
+			t.Fatalf("%d images decoded into %s, error %v", decoded, again, err)
+		}
+		images, labels, _ := collect(got.Validation(MeanOnly()), inOrder, 0, 4)
+		wantImages, wantLabels, _ := collect(want.Validation(MeanOnly()), inOrder, 0, 4)
+		if !slices.Equal(images, wantImages) || !slices.Equal(labels, wantLabels) {
+			t.Errorf("%+v: another split", o)
+		}
 	}
 }
 
@@ -300,7 +337,7 @@ func TestCacheFails(t *testing.T) {
 	t.Run("disk full", func(t *testing.T) {
 		clitest.LimitFiles(t, 50_000)
 		_, _, _, err := openCounted(data, Options{})
-		if !errors.Is(err, syscall.EFBIG) || !strings.Contains(err.Error(), folder) || !strings.Contains(err.Error(), "take 0 MB there: free some, set XDG_CACHE_HOME") {
+		if !errors.Is(err, syscall.EFBIG) || !strings.Contains(err.Error(), folder) || !strings.Contains(err.Error(), "take 0 MB there: free some, set "+cacheVariable()) {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -320,8 +357,25 @@ func TestCacheFails(t *testing.T) {
 	if err := errors.Join(os.Remove(folder), os.WriteFile(folder, nil, 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, _, err := openCounted(data, Options{}); err == nil || !strings.Contains(err.Error(), "need this folder, or another XDG_CACHE_HOME") {
+	if _, _, _, err := openCounted(data, Options{}); err == nil || !strings.Contains(err.Error(), "need this folder, or another "+cacheVariable()) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A disk that is too small is an error before any image is decoded.
+func TestCacheSpace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if _, known := atomicfile.Space(filepath.Dir(path)); !known {
+		t.Skip("the free space of a disk is unknown here")
+	}
+	r := reader{total: 1e12}
+	err := r.writeCache(context.Background(), &Dataset{}, splits{}, path, [16]byte{})
+	if err == nil || !strings.Contains(err.Error(), path+": the disk has ") ||
+		!strings.Contains(err.Error(), "MB left, but the images, which exceed the memory, take 3124000000: free some") {
+		t.Errorf("error %v", err)
+	}
+	if left := names(t, filepath.Dir(path)); left != nil {
+		t.Errorf("left behind: %q", left)
 	}
 }
 

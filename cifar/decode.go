@@ -3,8 +3,6 @@ package cifar
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -32,7 +30,10 @@ type reader struct {
 	ignored []string // files that are no images by their names
 	bad     []error  // of images that cannot be read
 
-	ids map[string][16]byte // of the files by their paths, for a cache file
+	// For a cache file, unless they are nil: the identities of all files by path, and the contents of
+	// some by identity.
+	ids      map[string][16]byte
+	contents map[[16]byte]sum
 
 	total int // images to read
 	mutex sync.Mutex
@@ -49,11 +50,7 @@ func (r *reader) read(ctx context.Context, d *Dataset, s splits) error {
 			return err
 		}
 	} else {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return fmt.Errorf("cifar: %s: no folder for the images, which exceed the memory: %w", d.Name, err)
-		}
-		path, err := r.readCache(ctx, d, s, filepath.Join(cache, "lamina", "images"))
+		path, err := r.readCache(ctx, d, s)
 		if err != nil {
 			return err
 		}
@@ -78,6 +75,9 @@ func (r *reader) read(ctx context.Context, d *Dataset, s splits) error {
 	return nil
 }
 
+// each returns the bytes of an image.
+func (r *reader) each() int { return Images{Height: r.Height, Width: r.Width}.bytes() }
+
 // first returns how many of n images a limit leaves; 0 is none.
 func first(n, limit int) int {
 	if limit > 0 {
@@ -93,7 +93,7 @@ const mega = 1e6
 func (r *reader) checkMemory(limit int) (note string, fits bool) {
 	const much = 100e6
 	h, w := Images{Height: r.Height, Width: r.Width}.size()
-	need := float64(r.total) * float64(h*w*Channels)
+	need := float64(r.total) * float64(r.each())
 	text := fmt.Sprintf("%d images of %dx%d pixels take %.0f MB of memory", r.total, h, w, need/mega)
 	switch {
 	case need > float64(limit):
@@ -167,14 +167,11 @@ type decoder struct {
 	pixels []byte // of their images
 }
 
-// each returns the bytes of an image.
-func (d *decoder) each() int { return Images{Height: d.reader.Height, Width: d.reader.Width}.bytes() }
-
 // record returns the pixels of file i of the last ones.
-func (d *decoder) record(i int) []byte { return d.pixels[i*d.each():][:d.each()] }
+func (d *decoder) record(i int) []byte { return d.pixels[i*d.reader.each():][:d.reader.each()] }
 
 func (d *decoder) read(ctx context.Context, some []file) ([]error, error) {
-	d.some, d.pixels = some, slices.Grow(d.pixels[:0], len(some)*d.each())[:len(some)*d.each()]
+	d.some, d.pixels = some, slices.Grow(d.pixels[:0], len(some)*d.reader.each())[:len(some)*d.reader.each()]
 	h, w := Images{Height: d.reader.Height, Width: d.reader.Width}.size()
 	errs := make([]error, len(some))
 	group, ctx := errgroup.WithContext(ctx)
@@ -196,7 +193,7 @@ type memory struct{ decoder }
 
 func (m *memory) keep(images *Images, i int) error {
 	if images.Pixels == nil {
-		images.Pixels = make([]byte, 0, cap(images.Labels)*m.each())
+		images.Pixels = make([]byte, 0, cap(images.Labels)*m.reader.each())
 	}
 	images.Pixels = append(images.Pixels, m.record(i)...)
 	return nil

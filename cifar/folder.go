@@ -92,9 +92,13 @@ func openImages(ctx context.Context, dir string, o Options) (*Dataset, error) {
 		return nil, err
 	}
 	for _, class := range tested {
-		if !slices.Contains(d.Classes, class) {
-			return nil, fmt.Errorf("cifar: %s: no such class in %s", filepath.Join(folder, class), root)
+		if slices.Contains(d.Classes, class) {
+			continue
 		}
+		if other := find(d.Classes, []string{class}); other != "" {
+			return nil, fmt.Errorf("cifar: %s: the class is %s in %s: spell both alike", filepath.Join(folder, class), other, root)
+		}
+		return nil, fmt.Errorf("cifar: %s: no such class in %s", filepath.Join(folder, class), root)
 	}
 	var files, measuring []file
 	if !o.Final {

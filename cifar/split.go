@@ -27,7 +27,7 @@ func (r *reader) divide(ctx context.Context, d *Dataset, files []file, reason st
 		d.Notes = append(d.Notes, fmt.Sprintf("%s sets no images aside: all %d are measured", d.Name, len(files)))
 		return r.read(ctx, d, splits{test: files})
 	}
-	sums, err := sumAll(ctx, files)
+	sums, err := r.sumAll(ctx, files)
 	if err != nil {
 		return err
 	}
@@ -70,13 +70,19 @@ func (r *reader) divide(ctx context.Context, d *Dataset, files []file, reason st
 // sum is the SHA-256 of a file.
 type sum = [sha256.Size]byte
 
-// sumAll returns the sums of files. A file that cannot be read has that of its name: decoding
-// reports it.
-func sumAll(ctx context.Context, files []file) ([]sum, error) {
+// sumAll returns the sums of files, from a cache file of their images if there is one. A file that
+// cannot be read has that of its name: decoding reports it.
+func (r *reader) sumAll(ctx context.Context, files []file) ([]sum, error) {
+	r.identify(files)
+	r.cachedContents()
 	sums := make([]sum, len(files))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, f := range files {
+		var ok bool
+		if sums[i], ok = r.contents[r.ids[f.path]]; ok {
+			continue
+		}
 		group.Go(func() error {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -95,7 +101,13 @@ func sumAll(ctx context.Context, files []file) ([]sum, error) {
 			return nil
 		})
 	}
-	return sums, group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	for i, f := range files {
+		r.contents[r.ids[f.path]] = sums[i]
+	}
+	return sums, nil
 }
 
 // choose returns the contents for validation: of each class that share of its different contents,

@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"fmt"
 	"image/color"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/lamina-go/lamina/internal/clitest"
 	"github.com/lamina-go/lamina/internal/picture/picturetest"
+	"github.com/lamina-go/lamina/internal/run"
+	"github.com/lamina-go/lamina/nn"
 )
 
 // putOwn writes n different images of each of two classes below a folder.
@@ -82,6 +86,19 @@ func TestOwnImages(t *testing.T) {
 			}
 			clitest.Put(t, bytes.ReplaceAll(text, []byte("4.png,dog"), []byte("4.png,Dog")), dir, "labels.csv")
 		}, nil, "3 classes", "the classes Dog and dog differ by case only"},
+		{"folders that differ by case", func(dir string) {
+			putOwn(t, 10, dir)
+			other := filepath.Join(dir, "Cat")
+			if _, err := os.Stat(other); err == nil {
+				t.Skip("this disk ignores case")
+			}
+			clitest.Put(t, pngOf(t), other, "1.png")
+		}, nil, "3 classes", "the classes Cat and cat differ by case only"},
+		{"CSV with an unknown file, left out", func(dir string) {
+			putOwn(t, 10, dir)
+			putCSV(t, dir)
+			os.Remove(filepath.Join(dir, "cat", "3.png"))
+		}, []string{"--skip-bad"}, "2 classes", "left out an image that cannot be read: "},
 		{"CSV", func(dir string) { putOwn(t, 10, dir); putCSV(t, dir) }, nil,
 			"16 images for training, 4 for validation, 2 classes", "no --val: 16 images are for training, and 4, 20 % of each class"},
 	} {
@@ -127,6 +144,10 @@ func TestBadOwnImages(t *testing.T) {
 		{"a file in train alone", func(dir string) { clitest.Put(t, pngOf(t), dir, "train", "1.png") }, nil, []string{"train has no folders of images, one for each class"}},
 		{"--val beside val", func(dir string) { putOwn(t, 2, dir, "train"); putOwn(t, 2, dir, "val") }, []string{"--val", "0.5"},
 			[]string{"has a folder for validation, val: omit --val"}},
+		{"a class of val in another case", func(dir string) {
+			putOwn(t, 2, dir, "train")
+			clitest.Put(t, pngOf(t), dir, "val", "Cat", "1.png")
+		}, nil, []string{filepath.Join("val", "Cat"), "the class is cat in ", "spell both alike"}},
 		{"CSV with an unknown file", func(dir string) { putOwn(t, 10, dir); putCSV(t, dir); os.Remove(filepath.Join(dir, "cat", "3.png")) }, nil,
 			[]string{"labels.csv: line 5: ", filepath.Join("cat", "3.png"), "correct the path"}},
 	} {
@@ -138,4 +159,72 @@ func TestBadOwnImages(t *testing.T) {
 		})
 	}
 	fail(t, 1, []string{"shapes has images for validation: omit --val"}, "--data", "shapes", "--val", "0.2")
+}
+
+// Images that exceed the memory, as GOMEMLIMIT leaves it, train to the same bits from a file.
+func TestCacheFile(t *testing.T) {
+	clitest.Once(t)
+	data, cache, out := t.TempDir(), t.TempDir(), t.TempDir()
+	putOwn(t, 10, data)
+	train := func(name string, env ...string) (rows []nn.Row, text string) {
+		t.Helper()
+		folder := filepath.Join(out, name)
+		c := clitest.Command(t, "--data", data, "--model", "resnet20", "--epochs", "2", "--batch", "4", "--lr", "0.01", "--out", folder)
+		c.Env = append(append(c.Env, cacheIn(cache)...), env...)
+		text = clitest.Expect(t, c, 0)
+		_, rows, err := run.Read(folder)
+		if err != nil || len(rows) != 2 {
+			t.Fatalf("%d epochs, error %v", len(rows), err)
+		}
+		for i := range rows {
+			rows[i].ImagesPerSecond = 0
+		}
+		return rows, text
+	}
+	want, text := train("memory")
+	if strings.Contains(text, "above the limit") {
+		t.Errorf("a cache file:\n%s", text)
+	}
+	for _, name := range []string{"made", "found"} {
+		rows, text := train(name, "GOMEMLIMIT=1")
+		for _, words := range []string{"20 images of 32x32 pixels take 0 MB of memory, above the limit of 0 MB", "they are read from " + cache} {
+			if !strings.Contains(text, words) {
+				t.Errorf("%q is not in:\n%s", words, text)
+			}
+		}
+		if !slices.Equal(rows, want) {
+			t.Errorf("%s: %+v, want %+v", name, rows, want)
+		}
+	}
+}
+
+// cacheIn returns the variables that put the user's cache folder below a folder.
+func cacheIn(folder string) []string {
+	return []string{"HOME=" + folder, "XDG_CACHE_HOME=" + folder, "LocalAppData=" + folder}
+}
+
+// A disk that is full while the cache file is written is an error that leaves nothing behind.
+func TestCacheDiskFull(t *testing.T) {
+	if !clitest.Alone(t) {
+		return
+	}
+	data, cache := t.TempDir(), t.TempDir()
+	out := filepath.Join(t.TempDir(), "run")
+	putOwn(t, 10, data)
+	c := clitest.Command(t, "--data", data, "--size", "64", "--model", "resnet20", "--out", out)
+	c.Env = append(append(c.Env, cacheIn(cache)...), "GOMEMLIMIT=1")
+	clitest.LimitFiles(t, 100_000)
+	clitest.Expect(t, c, 1, []string{cache, ".images: file too large: the images, which exceed the memory, take 0 MB there: free some, set XDG_CACHE_HOME"})
+	if _, err := os.Stat(out); err == nil {
+		t.Error("a failed start left its folder")
+	}
+	err := filepath.WalkDir(cache, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			t.Errorf("%s is left behind", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
