@@ -55,7 +55,7 @@ func (p *tapArgs) setPixels(x []float32, taps []Tap, element int) {
 
 // eachBlock calls f with the arguments for a chunk of rows and all columns that are whole vectors,
 // and with the element at which it begins. It returns how many columns these are.
-func (l Level) eachBlock(x, w []float32, taps []Tap, b Block, f func(p *tapArgs, i int)) int {
+func (l Level) eachBlock(x, w []float32, taps []Tap, b Block, f func(p tapArgs, i int)) int {
 	columns := b.Columns &^ 3
 	if l == Generic || columns == 0 {
 		return 0
@@ -68,7 +68,7 @@ func (l Level) eachBlock(x, w []float32, taps []Tap, b Block, f func(p *tapArgs,
 	for r := 0; r < b.Rows; r += chunk {
 		p.rows = min(chunk, b.Rows-r)
 		p.setPixels(x, taps, r*b.Stride)
-		f(&p, r*b.Stride)
+		f(p, r*b.Stride)
 	}
 	return columns
 }
@@ -81,15 +81,15 @@ func depthwiseWide[T Element](l Level, y []float32, x []T, w []float32, taps []T
 	if !ok {
 		return 0
 	}
-	return l.eachBlock(pixels, w, taps, b, func(p *tapArgs, i int) {
+	return l.eachBlock(pixels, w, taps, b, func(p tapArgs, i int) {
 		p.y = &y[i]
 		if bias != nil {
 			p.bias = &bias[0]
 		}
 		if add {
-			depthwiseAddNEON(p)
+			depthwiseAddNEON(&p)
 		} else {
-			depthwiseNEON(p)
+			depthwiseNEON(&p)
 		}
 	})
 }
@@ -100,19 +100,19 @@ func depthwiseGradWide[T Element](l Level, dw []float32, dy, x []T, taps []Tap, 
 		return 0
 	}
 	gradient := any(dy).([]float32)
-	return l.eachBlock(pixels, dw, taps, b, func(p *tapArgs, i int) {
+	return l.eachBlock(pixels, dw, taps, b, func(p tapArgs, i int) {
 		p.y = &gradient[i]
-		depthwiseGradNEON(p)
+		depthwiseGradNEON(&p)
 	})
 }
 
 // eachPixels calls f with the arguments for chunks of n elements, and with the element at which one
 // begins. A row of the kernel is a vector.
-func (l Level) eachPixels(y, x []float32, taps []Tap, f func(p *tapArgs, i int)) int {
+func (l Level) eachPixels(y, x []float32, taps []Tap, f func(p tapArgs, i int)) int {
 	return l.eachElements(len(y), func(i, n int) {
 		p := tapArgs{y: &y[i], rows: n / 4, columns: 16, stride: 16}
 		p.setPixels(x, taps, i)
-		f(&p, i)
+		f(p, i)
 	})
 }
 
@@ -121,11 +121,11 @@ func maxTapsWide[T Element](l Level, y []float32, x []T, taps []Tap, more bool) 
 	if !ok {
 		return 0
 	}
-	return l.eachPixels(y, pixels, taps, func(p *tapArgs, _ int) {
+	return l.eachPixels(y, pixels, taps, func(p tapArgs, _ int) {
 		if more {
-			maxTapsMoreNEON(p)
+			maxTapsMoreNEON(&p)
 		} else {
-			maxTapsNEON(p)
+			maxTapsNEON(&p)
 		}
 	})
 }
@@ -135,9 +135,9 @@ func firstMaxWide[T Element](l Level, which, most []float32, x []T, taps []Tap) 
 	if !ok {
 		return 0
 	}
-	return l.eachPixels(most, pixels, taps, func(p *tapArgs, i int) {
+	return l.eachPixels(most, pixels, taps, func(p tapArgs, i int) {
 		p.other = &which[i]
-		firstMaxNEON(p)
+		firstMaxNEON(&p)
 	})
 }
 
@@ -146,22 +146,22 @@ func countMaxWide[T Element](l Level, count, most []float32, x []T, taps []Tap) 
 	if !ok {
 		return 0
 	}
-	return l.eachPixels(count, pixels, taps, func(p *tapArgs, i int) {
+	return l.eachPixels(count, pixels, taps, func(p tapArgs, i int) {
 		p.other = &most[i]
-		countMaxNEON(p)
+		countMaxNEON(&p)
 	})
 }
 
 func (l Level) routeTapsWide(dx, dy, which []float32, taps []Tap) int {
-	return l.eachPixels(dx, dy, taps, func(p *tapArgs, i int) {
+	return l.eachPixels(dx, dy, taps, func(p tapArgs, i int) {
 		p.other = &which[taps[0].X+i]
-		routeTapsNEON(p)
+		routeTapsNEON(&p)
 	})
 }
 
 func (l Level) routeSharesWide(dx, x, share, most []float32, taps []Tap) int {
-	return l.eachPixels(dx, share, taps, func(p *tapArgs, i int) {
+	return l.eachPixels(dx, share, taps, func(p tapArgs, i int) {
 		p.other, p.bias = &most[taps[0].X+i], &x[i]
-		routeSharesNEON(p)
+		routeSharesNEON(&p)
 	})
 }
