@@ -6,10 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/klauspost/cpuid/v2"
-
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/fmapeak"
+	"github.com/lamina-go/lamina/internal/processor"
 	"github.com/lamina-go/lamina/ops"
 )
 
@@ -19,17 +18,16 @@ type peak struct{ oneCore, allCores float64 }
 
 // printMachine prints what is measured: in Markdown with all that a reader needs to compare.
 func printMachine(out *output, level ops.Level, o *Options) {
-	c := cpuid.CPU
 	used := fmt.Sprintf("%d of %d cores", o.Threads, runtime.NumCPU())
 	if o.Threads > runtime.NumCPU() {
 		used = fmt.Sprintf("%d threads on %d cores", o.Threads, runtime.NumCPU())
 	}
 	platform := runtime.GOOS + "/" + runtime.GOARCH
 	if !out.markdown {
-		fmt.Fprintf(out, "%s, %s, %s, %s\n", c.BrandName, used, runtime.Version(), platform)
+		fmt.Fprintf(out, "%s, %s, %s, %s\n", processor.Name(), used, runtime.Version(), platform)
 		return
 	}
-	t := out.table(text("machine", 0), text(strings.ReplaceAll(c.BrandName, "|", ""), 0))
+	t := out.table(text("machine", 0), text(strings.ReplaceAll(processor.Name(), "|", ""), 0))
 	t.row("cores", used)
 	if caches := caches(); caches != "" {
 		t.row("caches", caches)
@@ -44,12 +42,9 @@ func printMachine(out *output, level ops.Level, o *Options) {
 // caches lists the sizes of the caches, as far as they are known.
 func caches() string {
 	var sizes []string
-	for _, cache := range []struct {
-		name  string
-		bytes int
-	}{{"L1d", cpuid.CPU.Cache.L1D}, {"L2", cpuid.CPU.Cache.L2}, {"L3", cpuid.CPU.Cache.L3}} {
-		if cache.bytes > 0 {
-			sizes = append(sizes, fmt.Sprintf("%s %d KiB", cache.name, cache.bytes>>10))
+	for i, name := range []string{"L1d", "L2", "L3"} {
+		if size := processor.Cache(i + 1); size > 0 {
+			sizes = append(sizes, fmt.Sprintf("%s %d KiB", name, size>>10))
 		}
 	}
 	return strings.Join(sizes, ", ")

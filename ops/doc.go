@@ -15,7 +15,7 @@
 // its result, except that products with a zero in the left matrix are skipped even if the other
 // factor is not finite. The faster forms use AVX2 with FMA, AVX-512 where wider registers pay
 // (kernels limited by memory bandwidth stay with AVX2), and AVX-512 BF16 or AMX for products of
-// bf16.
+// bf16. On arm64 those of float32 use NEON.
 //
 // # Kernels
 //

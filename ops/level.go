@@ -3,6 +3,7 @@ package ops
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,16 +13,17 @@ import (
 // that the machine lacks.
 type Level uint8
 
-// The levels. Each includes those before it. The zero Level is none.
+// The levels. Each includes those of its processor before it. The zero Level is none.
 const (
 	Generic    Level = iota + 1 // Go, with gonum's matrix product
+	NEON                        // arm64: vectors of 128 bits, which every such processor has
 	AVX2                        // AVX2 and FMA
 	AVX512                      // AVX-512 F, BW, DQ and VL
 	AVX512BF16                  // AVX-512 BF16: products of bf16; float32 as AVX512
 	AMX                         // AMX TILE and BF16: products of bf16 on tiles
 )
 
-var levelNames = [...]string{"none", "generic", "avx2", "avx512", "avx512bf16", "amx"}
+var levelNames = [...]string{"none", "generic", "neon", "avx2", "avx512", "avx512bf16", "amx"}
 
 // String returns the level's name, as in LAMINA_LEVEL.
 func (l Level) String() string {
@@ -37,6 +39,9 @@ const levelVariable = "LAMINA_LEVEL"
 // Levels returns the levels of this machine and build, lowest first.
 func Levels() []Level {
 	levels := []Level{Generic}
+	if hasNEON {
+		levels = append(levels, NEON)
+	}
 	if hasAVX2 {
 		levels = append(levels, AVX2)
 	}
@@ -54,8 +59,7 @@ func Levels() []Level {
 
 // FloatLevels returns those of Levels that differ in their float32 kernels.
 func FloatLevels() []Level {
-	levels := Levels()
-	return levels[:min(len(levels), int(AVX512))]
+	return slices.DeleteFunc(Levels(), func(l Level) bool { return l != l.Float() })
 }
 
 // Float returns the level of FloatLevels whose float32 kernels l has.

@@ -4,6 +4,8 @@ package ops
 
 import "github.com/klauspost/cpuid/v2"
 
+const hasNEON = false
+
 var (
 	hasAVX2       = cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3)
 	hasAVX512     = hasAVX2 && cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL)

@@ -28,7 +28,7 @@ type prefetch struct {
 // panelWidth returns the number of columns of a packed panel of B: the width NR of l's register
 // tile.
 func (l Level) panelWidth() int {
-	if l == AVX2 {
+	if l == NEON || l == AVX2 {
 		return 16
 	}
 	return 64

@@ -132,6 +132,7 @@ func (b *Backend) convAlgorithm(pass string, s ops.ConvShape) ops.ConvAlgorithm[
 //	AMD Zen 3, AVX2                 1.0 to 2.7 times as fast (the kernel gradient of 2x2 maps: equal);
 //	                                F2 slower than F4 in all passes
 //	AMD Zen 4, AVX-512 and AVX2     F4 with 16 to 48 channels 1.6 to 3 times as fast in every pass
+//	NEON                            not measured: the same choice
 //
 // Of few rows the transform of the kernel takes too long. Where it is done once, reading the kernel
 // is what takes the time: that of F4 is four times as large as the kernel, that of F2 less than

@@ -36,7 +36,7 @@ func TestOpenRefuses(t *testing.T) {
 		err     string
 	}{
 		{Options{Threads: -1}, "cpu: -1 threads: want 1 or more, or 0 for all cores"},
-		{Options{Level: ops.AMX + 1}, "cpu: this machine or build has no kernels of level 6"},
+		{Options{Level: ops.AMX + 1}, "cpu: this machine or build has no kernels of level 7"},
 	} {
 		if b, err := Open(test.options); err == nil {
 			b.Close()

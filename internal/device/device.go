@@ -107,7 +107,10 @@ func (o *Options) Notes(b backend.Backend) (notes []string) {
 	if o.Precision != "bf16" {
 		return notes
 	}
-	if level, _ := ops.Best(); level < ops.AVX512BF16 {
+	switch level, _ := ops.Best(); {
+	case runtime.GOARCH == "arm64":
+		notes = append(notes, "there are no bf16 kernels for arm64: bf16 computed in Go is slower than fp32")
+	case level < ops.AVX512BF16:
 		notes = append(notes, "this machine has no bf16 instructions: emulated bf16 is slower than fp32")
 	}
 	if err := ops.AMXRefused(); err != nil {

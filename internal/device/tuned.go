@@ -11,12 +11,11 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/klauspost/cpuid/v2"
-
 	"github.com/lamina-go/lamina/backend"
 	"github.com/lamina-go/lamina/backend/cpu"
 	"github.com/lamina-go/lamina/internal/atomicfile"
 	"github.com/lamina-go/lamina/internal/infile"
+	"github.com/lamina-go/lamina/internal/processor"
 	"github.com/lamina-go/lamina/ops"
 )
 
@@ -71,7 +70,7 @@ func ReadTuned(l ops.Level) (cpu.ConvTable, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: delete it, or replace it with lamina tune", path, err)
 	}
-	if t.CPU != cpuid.CPU.BrandName {
+	if t.CPU != processor.Name() {
 		return nil, nil
 	}
 	return t.Convolutions, nil
@@ -91,7 +90,7 @@ func WriteTuned(l ops.Level, t cpu.ConvTable) (path string, err error) {
 	return path, atomicfile.Write(path, func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
-		return e.Encode(tuned{cpuid.CPU.BrandName, all})
+		return e.Encode(tuned{processor.Name(), all})
 	})
 }
 

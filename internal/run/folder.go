@@ -13,14 +13,13 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/klauspost/cpuid/v2"
-
 	"github.com/lamina-go/lamina/classify"
 	"github.com/lamina-go/lamina/internal/atomicfile"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/device"
 	"github.com/lamina-go/lamina/internal/filelock"
 	"github.com/lamina-go/lamina/internal/infile"
+	"github.com/lamina-go/lamina/internal/processor"
 	"github.com/lamina-go/lamina/internal/sample"
 	"github.com/lamina-go/lamina/nn"
 )
@@ -68,7 +67,7 @@ type Facts struct {
 // newConfig describes a run that begins now.
 func newConfig(s Settings, backend string) Config {
 	return Config{Settings: s, Version: cli.Version(), Go: runtime.Version(),
-		Platform: runtime.GOOS + "/" + runtime.GOARCH, CPU: cpuid.CPU.BrandName,
+		Platform: runtime.GOOS + "/" + runtime.GOARCH, CPU: processor.Name(),
 		Backend: backend, Started: time.Now().Round(time.Second)}
 }
 
