@@ -107,7 +107,10 @@ func (r *reference) choice(i int) (string, float64) {
 // colour, or else a mirror. edge reports that rounding decides what is shown.
 func at64(src []float64, h, w int, p position, zero *[3]float64) (colour [3]float64, edge bool) {
 	inside := func(x float64, n int) bool { return x >= 0 && x <= float64(n-1) }
-	near := func(x float64, n int) bool { return min(math.Abs(x), math.Abs(x-float64(n-1))) < 1e-9 }
+	near := func(x float64, n int) bool {
+		distance := min(math.Abs(x), math.Abs(x-float64(n-1)))
+		return distance > 0 && distance < 1e-9
+	}
 	if zero != nil && (!inside(p.x, w) || !inside(p.y, h)) {
 		return *zero, near(p.x, w) || near(p.y, h)
 	}
@@ -292,7 +295,7 @@ const everything = "flip,shift,crop:3,rotate,zoom,brightness,contrast,saturation
 func TestAugmentationReference(t *testing.T) {
 	lists := []string{"flip", "shift", "shift:3.5", "crop:2", "crop:0.3:reflect", "crop:40", "crop:9:reflect", "rotate", "rotate:180",
 		"zoom", "zoom:0.9", "brightness", "brightness:1", "contrast", "contrast:1", "saturation", "saturation:1", "cutout", "cutout:5",
-		"cutout:512", "rand:1:0", "rand:1:9", "rand:1:30", "flip,crop:4", "flip,shift,crop:1,cutout", "flip,shift,rotate,zoom,crop:2",
+		"cutout:512", "rand:1:0", "rand:1:9", "rand:1:14", "rand:1:30", "flip,crop:4", "flip,crop:1,contrast", "flip,shift,crop:1,cutout", "flip,shift,rotate,zoom,crop:2",
 		"flip,shift:0.9,rotate:180,zoom:0.5", "brightness,contrast,saturation", "flip,shift,rotate,zoom,brightness,contrast,saturation,cutout"}
 	n := Normalization{Mean: [3]float32{120, 100, 0}, Std: [3]float32{1, 58, 255}}
 	for _, size := range [][2]int{{1, 1}, {1, 6}, {5, 1}, {2, 2}, {3, 7}, {24, 17}, {32, 32}} {
