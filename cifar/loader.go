@@ -17,7 +17,7 @@ type Loader struct {
 	Normalization Normalization
 	Augmentation  Augmentation
 	Seed          uint64 // for the order and the augmentation
-	Workers       int    // goroutines that render batches, without influence on them; 0 is GOMAXPROCS
+	Workers       int    // goroutines that render, without influence on batches; 0 is GOMAXPROCS
 }
 
 // inOrder is the epoch of the images in their stored order, not augmented: nn.InOrder, which this

@@ -64,12 +64,13 @@ func newAugment() *augment { return &augment{Settings: run.Defaults(), out: "aug
 func (a *augment) command() *cli.Command {
 	g := cli.NewGroup("Sheet")
 	settings := cli.Union(a.Settings.Flags())
-	for _, name := range []string{"data", "val", "size", "resize", "skip-bad", "augment", "mean", "std", "seed"} {
+	for _, name := range []string{"data", "val", "size", "resize", "skip-bad", "augment", "mean",
+		"std", "seed"} {
 		g.AddFlag(settings.Lookup(name))
 	}
 	g.StringVar(&a.out, "out", a.out, "`FILE` PNG file to draw")
-	return &cli.Command{Name: "augment", Summary: "draw images as training shows them", Usage: augmentUsage,
-		Flags: []cli.Group{g}, Check: a.check, Run: a.run}
+	return &cli.Command{Name: "augment", Summary: "draw images as training shows them",
+		Usage: augmentUsage, Flags: []cli.Group{g}, Check: a.check, Run: a.run}
 }
 
 // check checks the command line.
@@ -90,8 +91,8 @@ func (a *augment) run(*cli.Call) error {
 	if err != nil {
 		return cli.Interruption(ctx, err)
 	}
-	sheet := a.Sheet(d)
-	if err := atomicfile.Write(a.out, func(w io.Writer) error { return png.Encode(w, sheet) }); err != nil {
+	encode := func(w io.Writer) error { return png.Encode(w, a.Sheet(d)) }
+	if err := atomicfile.Write(a.out, encode); err != nil {
 		return fmt.Errorf("--out %w", err)
 	}
 	cli.Stdout.Printf("%s: a row for each image: as it is, then %v\n", a.out, a.Augment)
