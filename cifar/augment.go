@@ -37,10 +37,9 @@ type Augmentation struct {
 	// Brightness multiplies pixels by a factor from 1 − Brightness to 1 + Brightness (torchvision:
 	// ColorJitter, as the next two).
 	Brightness float64
-	// Contrast moves pixels from the mean grey m of the image: f·x + (1 − f)·m, with such a factor
-	// f.
+	// Contrast, with such a factor f, is f·x + (1 − f)·m, where m is the mean grey of the image.
 	Contrast float64
-	// Saturation moves pixels from their own grey g = 0.299·R + 0.587·G + 0.114·B: f·x + (1 − f)·g.
+	// Saturation is f·x + (1 − f)·g, where g = 0.299·R + 0.587·G + 0.114·B is the grey of the pixel.
 	Saturation float64
 	// Cutout sets a square of that side to 0. Its middle is anywhere in the image, and so a part of
 	// it may be outside (https://arxiv.org/abs/1708.04552). A share is that of the shorter side.
