@@ -8,9 +8,9 @@ import (
 	"github.com/lamina-go/lamina/internal/views"
 )
 
-// Augmentation is how training images are varied. The zero value is None. Each image has strengths of
-// its own in each epoch, by the seed: uniform in the range that a field gives. Shift, Crop and Cutout
-// below 1 are a share of the image's size, and pixels from 1 on.
+// Augmentation is how training images are varied. The zero value is None. Each image has strengths
+// of its own in each epoch, by the seed: uniform in the range that a field gives. Shift, Crop and
+// Cutout below 1 are a share of the image's size, and pixels from 1 on.
 //
 // All that moves pixels is one affine map, and pixels are interpolated once, linearly between the
 // four neighbours. The order is: that map, Brightness, Contrast, Saturation, the colours of Rand,
@@ -23,22 +23,23 @@ type Augmentation struct {
 	// Shift moves by up to a share of the width and of the height, each way, by fractions of pixels
 	// (Keras: RandomTranslation; width_shift_range of ImageDataGenerator).
 	Shift float64
-	// Crop moves by whole pixels, as padding each side by so many and cutting out the size at random
-	// does (torchvision: RandomCrop).
+	// Crop moves by whole pixels, as padding each side by so many and cutting out the size at
+	// random does (torchvision: RandomCrop).
 	Crop float64
-	// Zeros says what is outside of the image: the mean colour, which the network sees as 0, or else
-	// what a mirror at the border shows.
+	// Zeros says what is outside of the image: the mean colour, which the network sees as 0, or
+	// else what a mirror at the border shows.
 	Zeros bool
-	// Rotate turns about the middle, by up to so many degrees each way (torchvision: RandomRotation).
+	// Rotate turns about the middle, by up to so many degrees each way (torchvision:
+	// RandomRotation).
 	Rotate float64
 	// Zoom magnifies by 1 − Zoom to 1 + Zoom about the middle (torchvision: scale of RandomAffine).
 	Zoom float64
 	// Brightness multiplies pixels by a factor from 1 − Brightness to 1 + Brightness (torchvision:
 	// ColorJitter, as the next two).
 	Brightness float64
-	// Contrast moves pixels from the mean grey m of the image: f·x + (1 − f)·m, with such a factor f.
+	// Contrast, with such a factor f, is f·x + (1 − f)·m, where m is the mean grey of the image.
 	Contrast float64
-	// Saturation moves pixels from their own grey g = 0.299·R + 0.587·G + 0.114·B: f·x + (1 − f)·g.
+	// Saturation is f·x + (1 − f)·g, where g = 0.299·R + 0.587·G + 0.114·B is the grey of the pixel.
 	Saturation float64
 	// Cutout sets a square of that side to 0. Its middle is anywhere in the image, and so a part of
 	// it may be outside (https://arxiv.org/abs/1708.04552). A share is that of the shorter side.
@@ -62,11 +63,11 @@ var (
 	None       = Augmentation{}                   // images as they are
 	WholePixel = Augmentation{preset: wholePixel} // flip, and shift by whole pixels
 	SubPixel   = Augmentation{preset: subPixel}   // flip, and shift by fractions of a pixel
-	// AlternatingFlip flips an image or not in the first epoch, and then in each epoch the other way
-	// (https://arxiv.org/abs/2404.00498, section 3.6).
+	// AlternatingFlip flips an image or not in the first epoch, and then in each epoch the other
+	// way (https://arxiv.org/abs/2404.00498, section 3.6).
 	AlternatingFlip = Augmentation{preset: alternatingFlip}
-	// Translate shifts by up to 2 whole pixels in each direction. Pixels from outside are those that a
-	// mirror at the border shows. No device generates such images.
+	// Translate shifts by up to 2 whole pixels in each direction. Pixels from outside are those
+	// that a mirror at the border shows. No device generates such images.
 	Translate = Augmentation{preset: translate}
 	// AlternatingFlipTranslate is both.
 	AlternatingFlipTranslate = Augmentation{preset: alternatingFlip | translate}

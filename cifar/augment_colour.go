@@ -39,8 +39,8 @@ func saturate(pixels []float32, factor float64) {
 }
 
 // sharpen sets pixels x of an image of shape (height, width, 3) to f·x + (1 − f)·s, where s is the
-// mean of a pixel, five times, and its eight neighbours. The border, and images without another part,
-// stay.
+// mean of a pixel, five times, and its eight neighbours. The border, and images without another
+// part, stay.
 func sharpen(pixels, before []float32, height, width int, factor float64) {
 	copy(before, pixels)
 	f, g := float32(factor), float32((1-factor)/13)

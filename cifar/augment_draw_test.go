@@ -12,8 +12,8 @@ func TestDrawsOfWords(t *testing.T) {
 	const n = 10_000
 	values := map[string][]float64{} // of each image, scaled to deviation 1
 	for epoch := range uint32(2) {
-		for _, block := range []int{flipDraws, shiftDraws, cropDraws, rotateDraws, zoomDraws, brightnessDraws, contrastDraws,
-			saturationDraws, cutoutDraws, randDraws, randDraws + 1} {
+		for _, block := range []int{flipDraws, shiftDraws, cropDraws, rotateDraws, zoomDraws,
+			brightnessDraws, contrastDraws, saturationDraws, cutoutDraws, randDraws, randDraws + 1} {
 			for i := range 2 {
 				name := fmt.Sprintf("value %d of block %d in epoch %d", i, block, epoch)
 				for image := range uint32(n) {
@@ -53,7 +53,8 @@ func TestDrawsOfWords(t *testing.T) {
 	}
 }
 
-// Half of the images are flipped, shifts fill their range, and crops are all whole numbers of theirs.
+// Half of the images are flipped, shifts fill their range, and crops are all whole numbers of
+// theirs.
 func TestMoves(t *testing.T) {
 	const n = 14_000
 	a := Augmentation{Flip: true, Shift: 0.25}
@@ -102,7 +103,8 @@ func TestRandAugmentChoices(t *testing.T) {
 				negative++
 			}
 		}
-		if slices.Min(counts) < 850 || slices.Max(counts) > 1150 || math.Abs(float64(negative)-n/2) > 300 {
+		if slices.Min(counts) < 850 || slices.Max(counts) > 1150 ||
+			math.Abs(float64(negative)-n/2) > 300 {
 			t.Errorf("choice %d: %v, and %d of %d magnitudes are negative", i, counts, negative, n)
 		}
 	}
@@ -153,9 +155,12 @@ func TestGreyStaysGrey(t *testing.T) {
 
 // A device generates what is a flip and a shift, with zeros outside.
 func TestByDevice(t *testing.T) {
-	for list, want := range map[string]bool{"none": true, "whole-pixel": true, "sub-pixel": true, "alternating-flip": true, "translate": false,
-		"alternating-flip,translate": false, "flip": true, "flip,crop:4": true, "flip,shift,crop:4": true, "crop:4:reflect": false,
-		"shift": false, "flip,rotate": false, "flip,cutout": false, "rand": false, "brightness": false} {
+	for list, want := range map[string]bool{
+		"none": true, "whole-pixel": true, "sub-pixel": true,
+		"alternating-flip": true, "translate": false, "alternating-flip,translate": false,
+		"flip": true, "flip,crop:4": true, "flip,shift,crop:4": true, "crop:4:reflect": false,
+		"shift": false, "flip,rotate": false, "flip,cutout": false, "rand": false, "brightness": false,
+	} {
 		a, err := ParseAugmentation(list)
 		if err != nil {
 			t.Fatal(err)
@@ -171,7 +176,8 @@ func TestByDevice(t *testing.T) {
 		for i, s := range l.Plan(1) {
 			normal := make([]float32, imageBytes)
 			l.Normalization.tables().normalize(normal, l.Images.image(int(s.Index)))
-			for j, want := range shift64(normal, Size, Size, Channels, float64(s.TX), float64(s.TY), s.Flip) {
+			tx, ty := float64(s.TX), float64(s.TY)
+			for j, want := range shift64(normal, Size, Size, Channels, tx, ty, s.Flip) {
 				if got := images[i*imageBytes+j]; !(math.Abs(float64(got)-want) <= 1e-4) {
 					t.Fatalf("%s: %+v: value %d is %g, and a device's is %g", list, s, j, got, want)
 				}

@@ -9,8 +9,8 @@ import (
 
 // RandAugment is N changes, each chosen at random from 14, of magnitude M from 0 to 30
 // (https://arxiv.org/abs/1909.13719). The changes and what a magnitude means are those of
-// torchvision's RandAugment. The ones that move pixels are part of the map of [Augmentation], and the
-// others follow in the order in which they are chosen.
+// torchvision's RandAugment. The ones that move pixels are part of the map of [Augmentation], and
+// the others follow in the order in which they are chosen.
 type RandAugment struct{ N, M int }
 
 const (
@@ -34,7 +34,8 @@ func (r *RandAugment) parse(text string, given bool) error {
 	r.N, bad = strconv.Atoi(n)
 	r.M, worse = strconv.Atoi(m)
 	if bad != nil || worse != nil || r.N < 1 || r.N > maxRand || r.M < 0 || r.M > maxMagnitude {
-		return fmt.Errorf("must be %s:N:M with N from 1 to %d and M from 0 to %d", randWord, maxRand, maxMagnitude)
+		return fmt.Errorf("must be %s:N:M with N from 1 to %d and M from 0 to %d",
+			randWord, maxRand, maxMagnitude)
 	}
 	return nil
 }

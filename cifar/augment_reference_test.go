@@ -41,7 +41,8 @@ func extent(strength float64, size int) float64 {
 // position is where a pixel of the result is in the image.
 type position struct{ x, y float64 }
 
-// turnBack returns where p is in an image that is turned by an angle and magnified about its middle.
+// turnBack returns where p is in an image that is turned by an angle and magnified about its
+// middle.
 func (r *reference) turnBack(p position, degrees, scale float64) position {
 	middle := complex(float64(r.w-1)/2, float64(r.h-1)/2)
 	sin, cos := math.Sincos(degrees * math.Pi / 180)
@@ -94,8 +95,9 @@ func (r *reference) source(p position) position {
 
 // choice returns change i of RandAugment and its magnitude.
 func (r *reference) choice(i int) (string, float64) {
-	all := []string{"identity", "shear x", "shear y", "translate x", "translate y", "rotate", "brightness", "color", "contrast",
-		"sharpness", "posterize", "solarize", "autocontrast", "equalize"}
+	all := []string{"identity", "shear x", "shear y", "translate x", "translate y", "rotate",
+		"brightness", "color", "contrast", "sharpness", "posterize", "solarize", "autocontrast",
+		"equalize"}
 	m := float64(r.a.Rand.M) / 30
 	if r.uniform(16+i, 1, 0, 1) < 0.5 {
 		m = -m
@@ -107,7 +109,10 @@ func (r *reference) choice(i int) (string, float64) {
 // colour, or else a mirror. edge reports that rounding decides what is shown.
 func at64(src []float64, h, w int, p position, zero *[3]float64) (colour [3]float64, edge bool) {
 	inside := func(x float64, n int) bool { return x >= 0 && x <= float64(n-1) }
-	near := func(x float64, n int) bool { return min(math.Abs(x), math.Abs(x-float64(n-1))) < 1e-9 }
+	near := func(x float64, n int) bool {
+		distance := min(math.Abs(x), math.Abs(x-float64(n-1)))
+		return distance > 0 && distance < 1e-9
+	}
 	if zero != nil && (!inside(p.x, w) || !inside(p.y, h)) {
 		return *zero, near(p.x, w) || near(p.y, h)
 	}
@@ -258,7 +263,8 @@ func (r *reference) vary(pixels []byte, n Normalization) (values []float64, edge
 	edges = make([]bool, r.h*r.w)
 	for i := range edges {
 		var colour [3]float64
-		colour, edges[i] = at64(src, r.h, r.w, r.source(position{float64(i % r.w), float64(i / r.w)}), zero)
+		p := r.source(position{float64(i % r.w), float64(i / r.w)})
+		colour, edges[i] = at64(src, r.h, r.w, p, zero)
 		r.pixels = append(r.pixels, colour[:]...)
 	}
 	if r.a.Brightness > 0 {
@@ -272,7 +278,8 @@ func (r *reference) vary(pixels []byte, n Normalization) (values []float64, edge
 	}
 	r.change()
 	side := int(math.Round(extent(r.a.Cutout, min(r.h, r.w))))
-	cutY, cutX := int(r.uniform(8, 0, 0, float64(r.h)))-side/2, int(r.uniform(8, 1, 0, float64(r.w)))-side/2
+	cutY := int(r.uniform(8, 0, 0, float64(r.h))) - side/2
+	cutX := int(r.uniform(8, 1, 0, float64(r.w))) - side/2
 	for i, v := range r.pixels {
 		y, x := i/3/r.w-cutY, i/3%r.w-cutX
 		if r.a.Cutout > 0 && y >= 0 && y < side && x >= 0 && x < side {
@@ -290,15 +297,21 @@ const everything = "flip,shift,crop:3,rotate,zoom,brightness,contrast,saturation
 // Each word, and many together, give the reference's images, of sizes at the edge of what there is.
 // Those of the first class are grey.
 func TestAugmentationReference(t *testing.T) {
-	lists := []string{"flip", "shift", "shift:3.5", "crop:2", "crop:0.3:reflect", "crop:40", "crop:9:reflect", "rotate", "rotate:180",
-		"zoom", "zoom:0.9", "brightness", "brightness:1", "contrast", "contrast:1", "saturation", "saturation:1", "cutout", "cutout:5",
-		"cutout:512", "rand:1:0", "rand:1:9", "rand:1:30", "flip,crop:4", "flip,shift,crop:1,cutout", "flip,shift,rotate,zoom,crop:2",
-		"flip,shift:0.9,rotate:180,zoom:0.5", "brightness,contrast,saturation", "flip,shift,rotate,zoom,brightness,contrast,saturation,cutout"}
+	lists := []string{
+		"flip", "shift", "shift:3.5", "crop:2", "crop:0.3:reflect", "crop:40", "crop:9:reflect",
+		"rotate", "rotate:180", "zoom", "zoom:0.9", "brightness", "brightness:1", "contrast",
+		"contrast:1", "saturation", "saturation:1", "cutout", "cutout:5", "cutout:512", "rand:1:0",
+		"rand:1:9", "rand:1:14", "rand:1:30", "flip,crop:4", "flip,crop:1,contrast",
+		"flip,shift,crop:1,cutout", "flip,shift,rotate,zoom,crop:2",
+		"flip,shift:0.9,rotate:180,zoom:0.5", "brightness,contrast,saturation",
+		"flip,shift,rotate,zoom,brightness,contrast,saturation,cutout",
+	}
 	n := Normalization{Mean: [3]float32{120, 100, 0}, Std: [3]float32{1, 58, 255}}
 	for _, size := range [][2]int{{1, 1}, {1, 6}, {5, 1}, {2, 2}, {3, 7}, {24, 17}, {32, 32}} {
 		h, w := size[0], size[1]
 		r := rand.New(rand.NewPCG(uint64(h), uint64(w)))
-		images := Images{Pixels: make([]byte, 16*h*w*3), Labels: make([]int32, 16), Height: h, Width: w}
+		images := Images{Labels: make([]int32, 16), Height: h, Width: w}
+		images.Pixels = make([]byte, 16*images.bytes())
 		for i := range images.Labels {
 			images.Labels[i] = int32(i % 2)
 			for p := range slices.Chunk(images.image(i), 3) {
@@ -315,20 +328,23 @@ func TestAugmentationReference(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := &Loader{Images: images, NumClasses: 2, Normalization: n, Augmentation: a, Seed: 1<<40 + 7}
+			l := &Loader{Images: images, Normalization: n, Augmentation: a, Seed: 1<<40 + 7}
 			for _, epoch := range []int{0, 5} {
 				got, _, _ := collect(l, epoch, 0, 16)
 				for at, s := range l.Plan(epoch) {
-					ref := &reference{a: a, h: h, w: w, seed: l.Seed, epoch: uint32(epoch), image: uint32(s.Index)}
+					ref := &reference{a: a, h: h, w: w, seed: l.Seed,
+						epoch: uint32(epoch), image: uint32(s.Index)}
 					want, edges := ref.vary(images.image(int(s.Index)), n)
-					checkVaried(t, fmt.Sprintf("%dx%d, %s, epoch %d, image %d", h, w, list, epoch, s.Index), got[at*h*w*3:][:h*w*3], want, edges, n)
+					what := fmt.Sprintf("%dx%d, %s, epoch %d, image %d", h, w, list, epoch, s.Index)
+					checkVaried(t, what, got[at*h*w*3:][:h*w*3], want, edges, n)
 				}
 			}
 		}
 	}
 }
 
-func checkVaried(t *testing.T, what string, got []float32, want []float64, edges []bool, n Normalization) {
+func checkVaried(t *testing.T, what string, got []float32, want []float64, edges []bool,
+	n Normalization) {
 	t.Helper()
 	// Up to 60 operations on values up to 2·255 are rounded.
 	const tolerance = 60 * 2 * 256 / float64(1<<24)

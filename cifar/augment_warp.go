@@ -31,9 +31,9 @@ func turned(angle, scale float64, height, width int) affine {
 }
 
 // warp sets each pixel of dst, an image of shape (height, width, 3) like src, to that of src at the
-// position to which m maps it, interpolated linearly between the four neighbours. A position outside
-// the rows [0, height−1] or the columns [0, width−1] has the colour outside, or if that is nil the
-// one that a mirror at the border shows.
+// position to which m maps it, interpolated linearly between the four neighbours. A position
+// outside the rows [0, height−1] or the columns [0, width−1] has the colour outside, or if that is
+// nil the one that a mirror at the border shows.
 func warp(dst []float32, src []byte, height, width int, m affine, outside *[Channels]float32) {
 	lastX, lastY := float64(width-1), float64(height-1)
 	for y := range height {

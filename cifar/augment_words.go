@@ -48,7 +48,8 @@ func known() string {
 	return strings.Join(append(list, usualRand.String()), ", ")
 }
 
-const presetWords = "none, whole-pixel, sub-pixel, or alternating-flip and translate, separated by a comma"
+const presetWords = "none, whole-pixel, sub-pixel, or alternating-flip and translate, " +
+	"separated by a comma"
 
 // presetsByName maps the words of presets.
 func presetsByName() map[string]preset {
@@ -110,7 +111,8 @@ func ParseAugmentation(text string) (Augmentation, error) {
 			err = errors.New("is there twice")
 		}
 		if errors.Is(err, errUnknown) {
-			return None, fmt.Errorf("augmentation %q: want %s; or a list of %s", item, presetWords, known())
+			return None, fmt.Errorf("augmentation %q: want %s; or a list of %s", item,
+				presetWords, known())
 		}
 		if err != nil {
 			return None, fmt.Errorf("augmentation %q %w", item, err)
@@ -174,7 +176,8 @@ func (w word) wants() string {
 		whole = "whole "
 	}
 	if w.pixels {
-		return fmt.Sprintf("must be a share of the size, above 0 and below 1, or %spixels from 1 to %d", whole, maxPixels)
+		return fmt.Sprintf("must be a share of the size, above 0 and below 1, or %spixels from 1 to %d",
+			whole, maxPixels)
 	}
 	return fmt.Sprintf("must be above 0 and at most %g", w.most)
 }

@@ -7,7 +7,8 @@ import (
 
 func TestAugmentationText(t *testing.T) {
 	for text, want := range map[string]Augmentation{
-		"none": None, "whole-pixel": WholePixel, "sub-pixel": SubPixel, "alternating-flip": AlternatingFlip, "translate": Translate,
+		"none": None, "whole-pixel": WholePixel, "sub-pixel": SubPixel,
+		"alternating-flip": AlternatingFlip, "translate": Translate,
 		"alternating-flip,translate":                     AlternatingFlipTranslate,
 		"flip":                                           {Flip: true},
 		"flip,shift:0.25,rotate:15":                      {Flip: true, Shift: 0.25, Rotate: 15},
@@ -22,7 +23,8 @@ func TestAugmentationText(t *testing.T) {
 		}
 		written, _ := want.MarshalText()
 		var again Augmentation
-		if err := again.UnmarshalText(written); err != nil || string(written) != text || again != want {
+		err := again.UnmarshalText(written)
+		if err != nil || string(written) != text || again != want {
 			t.Errorf("%q is written as %q, and read again as %+v, %v", text, written, again, err)
 		}
 	}
@@ -30,8 +32,8 @@ func TestAugmentationText(t *testing.T) {
 		"translate,alternating-flip": "alternating-flip,translate",
 		"rotate,flip":                "flip,rotate:15",
 		"crop:4:zero":                "crop:4",
-		"rand,cutout,saturation,contrast,brightness,zoom,rotate,crop,shift,flip": "flip,shift:0.1,crop:0.125,rotate:15,zoom:0.1," +
-			"brightness:0.2,contrast:0.2,saturation:0.2,cutout:0.25,rand:2:9",
+		"rand,cutout,saturation,contrast,brightness,zoom,rotate,crop,shift,flip": "" +
+			"flip,shift:0.1,crop:0.125,rotate:15,zoom:0.1,brightness:0.2,contrast:0.2,saturation:0.2,cutout:0.25,rand:2:9",
 	} {
 		if a, err := ParseAugmentation(text); err != nil || a.String() != want {
 			t.Errorf("%q is read as %v, %v, want %s", text, a, err, want)
@@ -41,7 +43,8 @@ func TestAugmentationText(t *testing.T) {
 
 // A wrong list is reported with the word that is wrong, and what is known.
 func TestBadAugmentationText(t *testing.T) {
-	const list = "want none, whole-pixel, sub-pixel, or alternating-flip and translate, separated by a comma; or a list of flip, shift:0.1, "
+	const list = "want none, whole-pixel, sub-pixel, or alternating-flip and translate, " +
+		"separated by a comma; or a list of flip, shift:0.1, "
 	for text, want := range map[string]string{
 		"":                               `"": ` + list,
 		"mirror":                         `"mirror": ` + list,
@@ -86,7 +89,8 @@ func TestBadAugmentationText(t *testing.T) {
 }
 
 func FuzzAugmentationText(f *testing.F) {
-	for _, text := range []string{"none", "flip,shift:0.1,crop:4:reflect,rand:2:9", "translate,alternating-flip", "cutout,zoom:1e-300"} {
+	for _, text := range []string{"none", "flip,shift:0.1,crop:4:reflect,rand:2:9",
+		"translate,alternating-flip", "cutout,zoom:1e-300"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

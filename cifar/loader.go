@@ -18,8 +18,8 @@ type Loader struct {
 	Normalization Normalization
 	Augmentation  Augmentation
 	Seed          uint64 // for the order and the augmentation
+	Workers       int    // goroutines that render, without influence on batches; 0 is GOMAXPROCS
 
-	workers int                   // goroutines that render, 0 for GOMAXPROCS
 	failure atomic.Pointer[error] // the first one of reading images
 }
 
@@ -78,7 +78,7 @@ func (l *Loader) Batches(epoch, first, size int) iter.Seq2[[]float32, []float32]
 		}
 		each := l.Images.bytes()
 		slots := [2]slot{makeSlot(size, each), makeSlot(size, each)} // one fills while the other is read
-		workers := min(cmp.Or(l.workers, runtime.GOMAXPROCS(0)), size)
+		workers := min(cmp.Or(l.Workers, runtime.GOMAXPROCS(0)), size)
 		tables := l.Normalization.tables()
 		jobs, done := make(chan job), make(chan struct{})
 		var group, rendering sync.WaitGroup

@@ -131,14 +131,16 @@ func TestWorkers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, augmentation := range []Augmentation{SubPixel, AlternatingFlipTranslate, a} {
-		l := &Loader{Images: randomImages(50), NumClasses: 10, Normalization: MeanOnly(), Augmentation: augmentation, Seed: 9, workers: 1}
+		l := &Loader{Images: randomImages(50), NumClasses: 10, Normalization: MeanOnly(),
+			Augmentation: augmentation, Seed: 9, Workers: 1}
 		want, _, _ := collect(l, 2, 0, 50)
-		for _, l.workers = range []int{0, 1, 2, 5, 64} {
+		for _, l.Workers = range []int{0, 1, 2, 5, 64} {
 			for _, size := range []int{1, 7, 50} {
 				for _, first := range []int{0, 1, 3} {
 					got, _, _ := collect(l, 2, first, size)
 					if !slices.Equal(got, want[min(first*size, 50)*imageBytes:]) {
-						t.Errorf("%v with %d workers, batches of %d from batch %d: other images", augmentation, l.workers, size, first)
+						t.Errorf("%v with %d workers, batches of %d from batch %d: other images",
+							augmentation, l.Workers, size, first)
 					}
 				}
 			}
@@ -250,13 +252,15 @@ func TestFirst(t *testing.T) {
 
 func BenchmarkBatches(b *testing.B) {
 	for _, size := range []int{Size, 224} {
-		l := &Loader{Images: Images{Height: size, Width: size, Labels: make([]int32, 64)}, Normalization: MeanOnly(), workers: 1}
+		l := &Loader{Normalization: MeanOnly(), Workers: 1,
+			Images: Images{Height: size, Width: size, Labels: make([]int32, 64)}}
 		l.Images.Pixels = make([]byte, 64*l.Images.bytes())
 		for i := range l.Images.Pixels {
 			l.Images.Pixels[i] = byte(i * i >> 3)
 		}
-		for _, list := range []string{"none", "whole-pixel", "sub-pixel", "alternating-flip,translate", "flip,crop:4", "flip,shift,rotate,zoom",
-			"flip,shift,rotate,zoom,brightness,contrast,saturation", "flip,rand", everything} {
+		for _, list := range []string{"none", "whole-pixel", "sub-pixel", "alternating-flip,translate",
+			"flip,crop:4", "flip,shift,rotate,zoom", "flip,rand",
+			"flip,shift,rotate,zoom,brightness,contrast,saturation", everything} {
 			b.Run(fmt.Sprintf("%dx%d/%s", size, size, list), func(b *testing.B) {
 				var err error
 				if l.Augmentation, err = ParseAugmentation(list); err != nil {

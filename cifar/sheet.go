@@ -26,7 +26,8 @@ func (l *Loader) Sheet() (image.Image, error) {
 		cellH, cellW = k*h, k*w
 	}
 	rows := min(SheetRows, l.Len())
-	sheet := image.NewRGBA(image.Rect(0, 0, sheetColumns*(cellW+sheetGap)+2*sheetGap, rows*(cellH+sheetGap)+sheetGap))
+	sheet := image.NewRGBA(image.Rect(0, 0,
+		sheetColumns*(cellW+sheetGap)+2*sheetGap, rows*(cellH+sheetGap)+sheetGap))
 	draw.Draw(sheet, sheet.Bounds(), image.NewUniform(color.White), image.Point{}, draw.Src)
 	tables, values := l.Normalization.tables(), make([]float32, l.Images.bytes())
 	record := make([]byte, l.Images.bytes())

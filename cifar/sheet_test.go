@@ -32,8 +32,9 @@ func TestSheet(t *testing.T) {
 					from = y*Size + Size - 1 - x
 				}
 				p := image[from*Channels:]
-				if got := m.At(left+3*x+1, row*100+4+3*y+2); got != (color.RGBA{p[0], p[1], p[2], 255}) {
-					t.Fatalf("row %d, column %d, pixel %d, %d is %v, want %v", row, column, y, x, got, p[:3])
+				got := m.At(left+3*x+1, row*100+4+3*y+2)
+				if got != (color.RGBA{p[0], p[1], p[2], 255}) {
+					t.Fatalf("row %d, column %d: pixel %d, %d is %v, want %v", row, column, y, x, got, p[:3])
 				}
 			}
 		}
@@ -48,13 +49,16 @@ func TestSheetSizes(t *testing.T) {
 		{9, 50, 40, 8*(76+4) + 8, 5*100 + 4},
 		{0, 32, 32, 8*100 + 8, 4},
 	} {
-		l := &Loader{Images: Images{Pixels: make([]byte, c.n*c.h*c.w*3), Labels: make([]int32, c.n), Height: c.h, Width: c.w}, Augmentation: SubPixel}
+		images := Images{Labels: make([]int32, c.n), Height: c.h, Width: c.w}
+		images.Pixels = make([]byte, c.n*images.bytes())
+		l := &Loader{Images: images, Augmentation: SubPixel}
 		sheet, err := l.Sheet()
 		if err != nil {
 			t.Fatal(err)
 		}
 		if size := sheet.Bounds().Size(); size.X != c.wantX || size.Y != c.wantY {
-			t.Errorf("%d images of %dx%d: a sheet of %v, want %dx%d", c.n, c.h, c.w, size, c.wantX, c.wantY)
+			t.Errorf("%d images of %dx%d: a sheet of %v, want %dx%d",
+				c.n, c.h, c.w, size, c.wantX, c.wantY)
 		}
 	}
 }

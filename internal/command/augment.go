@@ -22,20 +22,20 @@ Usage: lamina augment [flags]
 
   lamina augment --data photos --size 96 --augment flip,rotate,zoom,brightness
 
-Words of --augment, each with its largest strength if none is given. A share is
-one of the size, and pixels are meant from 1 on:
+Words of --augment, each with the strength that it has without a number. Shares
+below 1 are of the image's size, and numbers from 1 on are pixels:
 
   flip            mirror half of the images left to right
   shift:0.1       move by up to a share or pixels, by fractions of pixels
-  crop:0.125      move by whole pixels, as cutting out of a padded image does;
-                  outside is the mean colour, or a mirror: crop:4:reflect
-  rotate:15       turn by up to so many degrees
+  crop:0.125      move by up to a share or pixels, by whole pixels; outside is
+                  the mean colour, or a mirror with crop:0.125:reflect
+  rotate:15       turn by up to 15 degrees each way
   zoom:0.1        magnify by 0.9 to 1.1
-  brightness:0.2  multiply by 0.8 to 1.2
-  contrast:0.2    the same for the distance from the mean grey
-  saturation:0.2  the same for the distance from a pixel's own grey
-  cutout:0.25     a square of that share of the shorter side, or of so many
-                  pixels, shows the mean colour (arXiv 1708.04552)
+  brightness:0.2  multiply pixels by 0.8 to 1.2
+  contrast:0.2    multiply their distance from the mean grey by 0.8 to 1.2
+  saturation:0.2  multiply their distance from their own grey by 0.8 to 1.2
+  cutout:0.25     give a square, a share of the shorter side or pixels wide,
+                  the mean colour (arXiv 1708.04552)
   rand:2:9        RandAugment: 2 of 14 changes, of magnitude 9 of 30
                   (arXiv 1909.13719)
 
@@ -64,12 +64,13 @@ func newAugment() *augment { return &augment{Settings: run.Defaults(), out: "aug
 func (a *augment) command() *cli.Command {
 	g := cli.NewGroup("Sheet")
 	settings := cli.Union(a.Settings.Flags())
-	for _, name := range []string{"data", "val", "size", "resize", "skip-bad", "augment", "mean", "std", "seed"} {
+	for _, name := range []string{"data", "val", "size", "resize", "skip-bad", "augment", "mean",
+		"std", "seed"} {
 		g.AddFlag(settings.Lookup(name))
 	}
 	g.StringVar(&a.out, "out", a.out, "`FILE` PNG file to draw")
-	return &cli.Command{Name: "augment", Summary: "draw images as training shows them", Usage: augmentUsage,
-		Flags: []cli.Group{g}, Check: a.check, Run: a.run}
+	return &cli.Command{Name: "augment", Summary: "draw images as training shows them",
+		Usage: augmentUsage, Flags: []cli.Group{g}, Check: a.check, Run: a.run}
 }
 
 // check checks the command line.
@@ -94,7 +95,8 @@ func (a *augment) run(*cli.Call) error {
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Write(a.out, func(w io.Writer) error { return png.Encode(w, sheet) }); err != nil {
+	encode := func(w io.Writer) error { return png.Encode(w, sheet) }
+	if err := atomicfile.Write(a.out, encode); err != nil {
 		return fmt.Errorf("--out %w", err)
 	}
 	cli.Stdout.Printf("%s: a row for each image: as it is, then %v\n", a.out, a.Augment)

@@ -58,7 +58,9 @@ func Dropout(seed uint64, layer uint32, step uint64, block uint32) [4]uint32 {
 
 // Augmentation returns the words of a block that vary an image in an epoch.
 func Augmentation(seed uint64, epoch, image, block uint32) [4]uint32 {
-	return words([4]uint32{block, image, epoch, 1 << 31}, [2]uint32{uint32(seed), uint32(seed >> 32)})
+	return words(
+		[4]uint32{block, image, epoch, 1 << 31},
+		[2]uint32{uint32(seed), uint32(seed >> 32)})
 }
 
 // Threshold returns the least word that keeps an element at a dropout rate in [0, 1):

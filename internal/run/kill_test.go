@@ -176,8 +176,10 @@ func TestSameBitsBF16(t *testing.T) {
 // TestSameBitsAugmented is TestSameBits with every augmentation on, whose list config.json keeps.
 func TestSameBitsAugmented(t *testing.T) {
 	clitest.Once(t)
-	const list = "flip,shift:0.1,crop:0.125,rotate:15,zoom:0.1,brightness:0.2,contrast:0.2,saturation:0.2,cutout:0.25,rand:2:9"
-	words := []string{"--augment", "rand,cutout,saturation,contrast,brightness,zoom,rotate,crop,shift,flip"}
+	const list = "flip,shift:0.1,crop:0.125,rotate:15,zoom:0.1," +
+		"brightness:0.2,contrast:0.2,saturation:0.2,cutout:0.25,rand:2:9"
+	words := []string{"--augment",
+		"rand,cutout,saturation,contrast,brightness,zoom,rotate,crop,shift,flip"}
 	alone := filepath.Join(t.TempDir(), "alone")
 	began := time.Now()
 	succeed(t, append(small(alone, "--threads", "1"), words...)...)

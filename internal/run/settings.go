@@ -151,6 +151,16 @@ func (s *Settings) normalization() cifar.Normalization {
 	return cifar.Normalization{Mean: s.Mean, Std: s.Std}
 }
 
+// training returns the loader of the training images.
+func (s *Settings) training(d *cifar.Dataset) *cifar.Loader {
+	l := d.Training(s.normalization(), s.Augment, s.Seed)
+	l.Workers = s.Threads
+	return l
+}
+
+// Sheet draws training images as the network sees them.
+func (s *Settings) Sheet(d *cifar.Dataset) (image.Image, error) { return s.training(d).Sheet() }
+
 // Training returns the configuration of a trainer. The settings must have been checked.
 func (s *Settings) Training(d *cifar.Dataset) (nn.Config, error) {
 	schedule, err := nn.ParseSchedule(s.LR)
@@ -162,7 +172,7 @@ func (s *Settings) Training(d *cifar.Dataset) (nn.Config, error) {
 		return nn.Config{}, err
 	}
 	c := nn.Config{
-		Data:       d.Training(s.normalization(), s.Augment, s.Seed),
+		Data:       s.training(d),
 		Validation: d.Validation(s.normalization()),
 		Epochs:     s.Epochs, Batch: s.Batch, Schedule: nn.WarmUp(schedule, s.Warmup),
 		Init: init, Seed: s.Seed, LabelSmoothing: s.LabelSmoothing, Settings: s.fixed(),
@@ -176,11 +186,6 @@ func (s *Settings) Training(d *cifar.Dataset) (nn.Config, error) {
 		c.Momentum = s.Momentum
 	}
 	return c, err
-}
-
-// Sheet draws training images as the network sees them.
-func (s *Settings) Sheet(d *cifar.Dataset) (image.Image, error) {
-	return d.Training(s.normalization(), s.Augment, s.Seed).Sheet()
 }
 
 // fixed returns the values of the flags that a resumed run may not change.
