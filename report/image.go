@@ -26,7 +26,7 @@ func (i Image) URL() template.URL {
 }
 
 // exactSide is the longer side up to which an image is encoded without loss.
-const exactSide = 64
+const exactSide = 48
 
 // thumbnailSide is the longer side of an image in a page.
 const thumbnailSide = 96

@@ -29,9 +29,9 @@ func Main(name ...string) {
 
 func program() *cli.Program {
 	return &cli.Program{Name: "lamina", About: about, Commands: []*cli.Command{
-		newTrain().command(), newPredict().command(), newEvaluate().command(), newServe().command(), newExport().command(),
-		newAugment().command(), newExperiment().command(), newBench().command(), newTune().command(), versionCommand(),
-		licensesCommand(),
+		newTrain().command(), newPredict().command(), newEvaluate().command(), newServe().command(),
+		newExport().command(), newAugment().command(), newExperiment().command(), newSweep().command(),
+		newBench().command(), newTune().command(), versionCommand(), licensesCommand(),
 	}}
 }
 

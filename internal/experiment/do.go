@@ -53,7 +53,7 @@ func (p *Plan) Do(ctx context.Context) error {
 		}
 		cli.Stdout.Printf("\n== %s, run %d of %d\n", w.name, i+1, len(works))
 		w.failed = p.train(ctx, w)
-		if err := write(p.Out, p.title, p.about, results(works)); err != nil {
+		if err := write(p.Out, p.title, p.about, p.results(works)); err != nil {
 			return err
 		}
 		if errors.Is(w.failed, cli.ErrInterrupted) {
@@ -64,7 +64,7 @@ func (p *Plan) Do(ctx context.Context) error {
 			failed = append(failed, w.name)
 		}
 	}
-	if err := summarize(results(works), p.Out); err != nil {
+	if err := summarize(p.results(works), p.Out); err != nil {
 		return err
 	}
 	if len(failed) > 0 {

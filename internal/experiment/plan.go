@@ -28,12 +28,20 @@ type Plan struct {
 // saveFlags cannot be given: each run saves its model in its folder.
 var saveFlags = []string{"save", "save-best"}
 
-// Check reports the first flag that conflicts with the experiment.
-func (p *Plan) Check() error {
+// CheckSave reports a flag that says where to save a model.
+func CheckSave(given *pflag.FlagSet) error {
 	for _, name := range saveFlags {
-		if p.Given.Changed(name) {
+		if given.Changed(name) {
 			return fmt.Errorf("--%s: each run of an experiment saves %s in its folder: omit the flag", name, modelName)
 		}
+	}
+	return nil
+}
+
+// Check reports the first flag that conflicts with the experiment.
+func (p *Plan) Check() error {
+	if err := CheckSave(p.Given); err != nil {
+		return err
 	}
 	for _, name := range pretrainedFlags {
 		if p.Given.Changed(name) && !p.sets(pretrained) {
@@ -83,6 +91,12 @@ func (p *Plan) settingsOf(t trial) (run.Settings, error) {
 	f := cli.Union(s.Flags())
 	if err := f.Parse(slices.Concat(p.flags, t.flags)); err != nil {
 		return s, err
+	}
+	if p.recipe != nil {
+		s.Recipe = *p.recipe
+		if err := s.Complete(f); err != nil {
+			return s, err
+		}
 	}
 	s.Save = filepath.Join(p.Out, t.name, modelName)
 	p.Given.Visit(func(given *pflag.Flag) {

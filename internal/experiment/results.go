@@ -48,7 +48,7 @@ func read(name, path string) (result, error) {
 }
 
 // results returns the state of the runs of an experiment.
-func results(works []*work) []result {
+func (p *Plan) results(works []*work) []result {
 	var found []result
 	for _, w := range works {
 		r := result{name: w.name, state: "not started"}
@@ -64,7 +64,18 @@ func results(works []*work) []result {
 		r.reference = w.reference
 		found = append(found, r)
 	}
+	if p.sorted {
+		slices.SortStableFunc(found, func(a, b result) int { return cmp.Compare(b.best(), a.best()) })
+	}
 	return found
+}
+
+// best returns the best validation accuracy, -1 before the first epoch.
+func (r *result) best() float64 {
+	if len(r.history) == 0 {
+		return -1
+	}
+	return run.Best(r.history).Validation.Accuracy
 }
 
 // The files of an experiment, and of each of its runs.
@@ -141,9 +152,7 @@ func resultTable(runs []result) report.Table {
 	}
 	top := 0.0
 	for _, r := range runs {
-		if len(r.history) > 0 {
-			top = max(top, run.Best(r.history).Validation.Accuracy)
-		}
+		top = max(top, r.best())
 	}
 	for _, r := range runs {
 		row := []report.Cell{report.Text(r.name)}

@@ -14,6 +14,9 @@ type Experiment struct {
 	about string
 	flags []string // of all runs
 	runs  []trial
+	// recipe, if not nil, makes settings those of lamina train with this recipe, "" for the default.
+	recipe *string
+	sorted bool // the report has the best run first
 }
 
 // trial is a run of an experiment.

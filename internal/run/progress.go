@@ -168,6 +168,7 @@ func (p *Progress) End(dir *Folder, history []nn.Row, views *nn.Result, resume s
 	best := Best(history)
 	p.Line("done", "in %v; best validation accuracy %.2f %% in epoch %d", time.Since(p.started).Round(time.Second),
 		100*best.Validation.Accuracy, best.Epoch)
+	p.Line("report", "%s", dir.File(ReportName))
 	p.Line("results", "%s (the curves), %s (the weights)", dir.File(HistoryName), dir.File(CheckpointName))
 	if _, err := os.Stat(p.settings.Save); err == nil {
 		what := "the model, for Keras and others"

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,13 +10,17 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/lamina-go/lamina/internal/classifytest"
 	"github.com/lamina-go/lamina/internal/clitest"
+	"github.com/lamina-go/lamina/nn"
+	"github.com/lamina-go/lamina/report"
 )
 
 // listenLive serves a page that changes until stop or the end of the test.
@@ -105,17 +110,43 @@ func TestLive(t *testing.T) {
 	}
 }
 
-// TestReportInBrowser opens a page from a file, without complaints, and the same page live, which
-// changes by itself. LAMINA_REPORT names another page than a short one.
-func TestReportInBrowser(t *testing.T) {
-	ctx, complaints := browser(t)
-	page := []byte(`<!DOCTYPE html><html><head><title>one</title><style>h1 { color: red; }</style></head><body><header><h1>one</h1></header></body></html>`)
+// reportPage returns a page with all that the report of a run has, of names that are long. LAMINA_REPORT
+// names another.
+func reportPage(t *testing.T) []byte {
+	t.Helper()
 	if path := os.Getenv("LAMINA_REPORT"); path != "" {
-		var err error
-		if page, err = os.ReadFile(path); err != nil {
+		page, err := os.ReadFile(path)
+		if err != nil {
 			t.Fatal(err)
 		}
+		return page
 	}
+	matrix := &report.Confusion{Title: "Confusion matrix"}
+	images := report.Gallery{Title: "Images"}
+	for i := range 12 {
+		matrix.Classes = append(matrix.Classes, fmt.Sprint(i, strings.Repeat("-name", 2*i)))
+		matrix.Counts = append(matrix.Counts, slices.Repeat([]int{i}, 12))
+		shown, err := report.NewImage(classifytest.Image(i), matrix.Classes[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		images.Images = append(images.Images, shown)
+	}
+	rows := []nn.Row{{Epoch: 1, LearningRate: 0.1}, {Epoch: 2, Result: nn.Result{Loss: 1, Accuracy: 1}}}
+	page := report.Page{Title: "a run", Charts: report.RunCharts(), Curves: report.RunCurves(rows),
+		Parts: []report.Part{matrix.Table(), matrix, images}}
+	var b bytes.Buffer
+	if err := page.HTML(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestReportInBrowser opens the report of a run from a file, without complaints, and live, where it
+// changes by itself.
+func TestReportInBrowser(t *testing.T) {
+	ctx, complaints := browser(t)
+	page := reportPage(t)
 	do := func(actions ...chromedp.Action[chromedp.Void]) {
 		t.Helper()
 		if err := chromedp.Do(ctx, actions...); err != nil {
