@@ -62,6 +62,7 @@ func Run(t *testing.T, open func(t *testing.T) backend.Backend, o Options) {
 		{"SGD", (*suite).sgd},
 		{"AdamW", (*suite).adamW},
 		{"Muon", (*suite).muon},
+		{"InferenceBatch", (*suite).inferenceBatch},
 		{"Metrics", (*suite).metrics},
 		{"Scopes", (*suite).scopes},
 		{"Dataset", (*suite).dataset},

@@ -344,3 +344,19 @@ func (p *tolerances) at(i int) int {
 func (p *tolerances) of(want []float32) func(int) float64 {
 	return func(i int) float64 { return p.off[p.at(i)] + 8*unit*math.Abs(float64(want[i])) }
 }
+
+// inferenceBatch checks that a batch divides into whole fractions.
+func (s *suite) inferenceBatch() {
+	b := s.open(s.T)
+	b.Lock()
+	defer b.Unlock()
+	for _, n := range []int{1, 7, 24, 128} {
+		for _, weights := range []int{1, 1 << 24} {
+			spec := backend.InferenceSpec{N: n, Largest: 1 << 20, Activations: 1 << 22, Weights: weights,
+				Convolutions: []backend.Conv2DSpec{{N: n, H: 4, W: 4, In: 64, Out: 64, Window: tensor.Centered(3)}}}
+			if got := b.InferenceBatch(spec); got < 1 || n%got != 0 {
+				s.Errorf("%d of %d images at a time", got, n)
+			}
+		}
+	}
+}
