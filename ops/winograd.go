@@ -76,8 +76,8 @@ func (w Winograd) Fits(s ConvShape) bool {
 }
 
 // winogradChannels reports whether the transforms take so many channels: whole vectors of AVX-512,
-// or of AVX2 in a single column block.
-func winogradChannels(n int) bool { return n%16 == 0 || n%8 == 0 && n < columnBlock }
+// or 24, 40 or 56, of AVX2 in a single column block.
+func winogradChannels(n int) bool { return n%16 == 0 || n%8 == 0 && n > 16 && n < columnBlock }
 
 // tiles returns the number of tiles in a row, and in all.
 func (w Winograd) tiles(s convPass) (wide, all int) {

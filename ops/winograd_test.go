@@ -22,7 +22,7 @@ var winogradShapes = []ConvShape{
 	{130, 4, 4, 16, 144, tensor.Centered(3)}, // the kernel gradient in jobs of two column blocks and of one
 	{3, 7, 9, 16, 32, tensor.Square(3, 1)},
 	{5, 7, 6, 24, 64, tensor.Centered(3)},
-	{9, 5, 8, 8, 56, tensor.Centered(3)},
+	{9, 5, 8, 40, 56, tensor.Centered(3)},
 	{2, 6, 5, 32, 16, tensor.Window{Height: 3, Width: 3, StrideH: 1, StrideW: 1, Top: 2, Bottom: 1, Right: 2}},
 	{3, 9, 8, 16, 32, tensor.Window{Height: 3, Width: 3, StrideH: 1, StrideW: 1, Bottom: -1, Left: 1, Right: -2}},
 }

@@ -32,6 +32,8 @@ type batchNorm struct {
 	rstd     []float64    // 1/sqrt(variance + ε)
 	sums     [2][]float64 // of all blocks: mean and squared deviations, or what the gradient needs
 	partials []float32    // per block: two partial sums per channel, and the first row
+	keepsG   bool         // with a Function whose derivative takes longer than memory
+	g        []float32    // then the gradient of z, in the common memory, from the sums to dx
 
 	xData, yData, dxData, dyData              array
 	gamma, runningMean, runningVariance       []float32
@@ -89,6 +91,11 @@ func (b *Backend) BatchNorm(s backend.BatchNormSpec) (backend.BatchNorm, error) 
 	p.rstd = make([]float64, c)
 	p.sums = [2][]float64{make([]float64, c), make([]float64, c)}
 	var err error
+	if p.keepsG = other && !s.Frozen; p.keepsG {
+		if err = b.reserveCommon(s.Shape.Size()); err != nil {
+			return nil, err
+		}
+	}
 	if p.partials, err = b.floats(3 * c * max(p.blocks, p.normBlocks)); err != nil {
 		return nil, err
 	}
@@ -215,6 +222,9 @@ func (p *batchNorm) Backward(dx, dgamma, dbeta, dy, x, gamma, beta tensor.Tensor
 	p.dxData, p.dyData, p.xData = output(dx, p.spec.Shape), input(dy, p.y), input(x, p.spec.Shape)
 	p.dgamma, p.dbeta = p.wanted(dgamma), p.wanted(dbeta)
 	p.norm.Beta = p.optional(beta, p.zeros)
+	if p.keepsG {
+		p.g = p.b.common.of(0)[:p.spec.Shape.Size()]
+	}
 
 	if !p.spec.Frozen || p.dgamma != nil || p.dbeta != nil {
 		p.run(p.normBlocks, p.sumsTask)
@@ -311,6 +321,9 @@ func (p *batchNorm) normFunctionBlock(worker, block int) {
 func (p *batchNorm) beforeFunction(from, to int, tmp, more []float32) (g, x []float32) {
 	l, size := p.b.level, p.rows*p.c[0]
 	x, g = p.xData.load(l, tmp, from, to), tmp[size:][:to-from]
+	if p.keepsG {
+		g = p.g[from:to]
+	}
 	l.Normalize(g, x, &p.norm.Norm)
 	l.FunctionGrad(g, p.dyData.load(l, more, from, to), g, p.spec.Function)
 	return g, x
@@ -327,9 +340,13 @@ func (p *batchNorm) sumsFunctionBlock(worker, block int) {
 func (p *batchNorm) gradFunctionBlock(worker, block int) {
 	from, to := p.block(block)
 	four, more := p.b.temporaries(worker, p.rows*p.c[0])
-	g, x := p.beforeFunction(from, to, four, more)
 	l, dx := p.b.level, p.dxData.dst(four, from, to)
-	l.NormGrad(dx, g, x, &p.norm)
+	if p.keepsG {
+		l.NormGrad(dx, p.g[from:to], p.xData.load(l, four, from, to), &p.norm)
+	} else {
+		g, x := p.beforeFunction(from, to, four, more)
+		l.NormGrad(dx, g, x, &p.norm)
+	}
 	p.dxData.store(l, dx, from)
 }
 
