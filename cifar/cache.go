@@ -18,40 +18,6 @@ import (
 	"slices"
 
 	"github.com/lamina-go/lamina/internal/atomicfile"
-	"github.com/lamina-go/lamina/internal/infile"
-)
-
-// A cache file has the images that exceed the memory, each as one record of bytes, then a row for
-// each, then the end. Its name is a digest of what it is made of.
-//
-// Records are read with pread and not mapped: the page cache serves both as fast, and a file that
-// another program cuts off is an error instead of a signal that ends the process.
-
-// cacheRow describes a record.
-type cacheRow struct {
-	ID      [16]byte // of the image file: see identity
-	Content sum      // of the image file, or zeros if no split needed it
-	Sum     uint32   // CRC-32C of the record
-}
-
-// cacheEnd ends a cache file.
-type cacheEnd struct {
-	Magic [8]byte
-	Key   [16]byte
-	Rows  uint32
-	Sum   uint32 // CRC-32C of the rows
-}
-
-// cacheMagic has the version of the format, and of how images are decoded and resized: whoever
-// changes a pixel counts it up.
-var cacheMagic = [8]byte{'l', 'a', 'm', 'i', 'n', 'a', ' ', '1'}
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-const (
-	cacheRowBytes = 52
-	cacheEndBytes = 32
-	cacheSuffix   = ".images"
 )
 
 // cacheVariable returns the environment variable that places the user's cache folder.
@@ -63,55 +29,6 @@ func cacheVariable() string {
 		return "HOME"
 	}
 	return "XDG_CACHE_HOME"
-}
-
-// cacheFile is an open cache file. Several goroutines may read it.
-type cacheFile struct {
-	*os.File
-	each int // bytes of a record
-	rows []cacheRow
-}
-
-// read sets record to record i.
-func (c *cacheFile) read(record []byte, i int) error {
-	if _, err := c.ReadAt(record, int64(i)*int64(c.each)); err != nil && err != io.EOF {
-		return fmt.Errorf("cifar: the cache file %w", err)
-	} else if err != nil || crc32.Checksum(record, castagnoli) != c.rows[i].Sum {
-		return fmt.Errorf("cifar: the cache file %s was changed while it was read, or the disk is damaged: delete it, and start again to rebuild it",
-			c.Name())
-	}
-	return nil
-}
-
-// errStale is that of a cache file that must be rebuilt.
-var errStale = errors.New("stale")
-
-// openCache opens a cache file of records of so many bytes. The error is errStale unless it is whole.
-func openCache(path string, key [16]byte, each int) (c *cacheFile, err error) {
-	f, size, err := infile.Open(path)
-	if err != nil {
-		return nil, errStale
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-		}
-	}()
-	var end cacheEnd
-	if err := binary.Read(io.NewSectionReader(f, size-cacheEndBytes, cacheEndBytes), binary.LittleEndian, &end); err != nil {
-		return nil, errStale
-	}
-	pixels := int64(end.Rows) * int64(each)
-	if end.Magic != cacheMagic || end.Key != key || size != pixels+int64(end.Rows)*cacheRowBytes+cacheEndBytes {
-		return nil, errStale
-	}
-	text := make([]byte, int(end.Rows)*cacheRowBytes)
-	if _, err := f.ReadAt(text, pixels); err != nil || crc32.Checksum(text, castagnoli) != end.Sum {
-		return nil, errStale
-	}
-	rows := make([]cacheRow, end.Rows)
-	_, err = binary.Decode(text, binary.LittleEndian, rows)
-	return &cacheFile{f, each, rows}, err
 }
 
 // cacheWriter decodes images into a cache file.
@@ -140,8 +57,8 @@ func (c *cacheWriter) finish(key [16]byte) error {
 	return err
 }
 
-// cacheFinder finds images in a cache file. What is not there could not be read when it was made. If
-// it can be now, the cache file is stale.
+// cacheFinder finds images in a cache file. What is not there could not be read when it was made.
+// If it can be now, the cache file is stale.
 type cacheFinder struct {
 	decoder
 	records map[[16]byte]int32
@@ -241,8 +158,8 @@ func (r *reader) cachedContents() {
 	}
 }
 
-// readCache sets the images of d to records of their cache file, which it makes unless it exists. It
-// returns the path.
+// readCache sets the images of d to records of their cache file, which it makes unless it exists.
+// It returns the path.
 func (r *reader) readCache(ctx context.Context, d *Dataset, s splits) (string, error) {
 	if r.ids == nil {
 		r.identify(slices.Concat(s.train, s.test))
@@ -253,7 +170,8 @@ func (r *reader) readCache(ctx context.Context, d *Dataset, s splits) (string, e
 		return "", fmt.Errorf("cifar: %s: no folder for the images, which exceed the memory: %w", d.Name, err)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return "", fmt.Errorf("cifar: %w: the images, which exceed the memory, need this folder, or another %s", err, cacheVariable())
+		return "", fmt.Errorf("cifar: %w: the images, which exceed the memory, need this folder, or another %s",
+			err, cacheVariable())
 	}
 	c, err := openCache(path, key, r.each())
 	if err == nil {
@@ -282,7 +200,8 @@ func (r *reader) readCache(ctx context.Context, d *Dataset, s splits) (string, e
 // writeCache decodes the images of d into a new cache file.
 func (r *reader) writeCache(ctx context.Context, d *Dataset, s splits, path string, key [16]byte) error {
 	need := int64(r.total)*int64(r.each()+cacheRowBytes) + cacheEndBytes
-	const advice = "free some, set %s to a folder on another disk, choose a smaller --size, or fewer images with --limit"
+	const advice = "free some, set %s to a folder on another disk, " +
+		"choose a smaller --size, or fewer images with --limit"
 	if left, known := atomicfile.Space(filepath.Dir(path)); known && left < need {
 		return fmt.Errorf("cifar: %s: the disk has %.0f MB left, but the images, which exceed the memory, take %.0f: "+advice,
 			path, float64(left)/mega, float64(need)/mega, cacheVariable())
@@ -309,7 +228,10 @@ func (r *reader) writeCache(ctx context.Context, d *Dataset, s splits, path stri
 func otherCaches(path string) (n int, size int64) {
 	entries, _ := os.ReadDir(filepath.Dir(path)) // for a note only
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && filepath.Ext(e.Name()) == cacheSuffix && e.Name() != filepath.Base(path) {
+		if filepath.Ext(e.Name()) != cacheSuffix || e.Name() == filepath.Base(path) {
+			continue
+		}
+		if info, err := e.Info(); err == nil {
 			n++
 			size += info.Size()
 		}

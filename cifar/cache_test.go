@@ -22,8 +22,8 @@ import (
 	"github.com/lamina-go/lamina/internal/picture/picturetest"
 )
 
-// useCache makes the images of [Open] exceed the memory until the test ends, and returns the folder of
-// their cache files.
+// useCache makes the images of [Open] exceed the memory until the test ends, and returns the folder
+// of their cache files.
 func useCache(t *testing.T) string {
 	t.Helper()
 	old := debug.SetMemoryLimit(1)
@@ -58,6 +58,21 @@ func noises(t *testing.T, n int, folder string) map[string][]byte {
 		files[fmt.Sprintf("%s/b/%d.png", folder, i)] = picturetest.PNG(t, picturetest.Noise(9, 40+i))
 	}
 	return files
+}
+
+// replace gives a file other contents, and the time that it had.
+func replace(t *testing.T, name string, data []byte) {
+	t.Helper()
+	info, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(name, time.Time{}, info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // names returns the names of the files in a folder.
@@ -155,7 +170,8 @@ func TestCacheReuse(t *testing.T) {
 		}
 	}
 	d, _, _, err := openCounted(data, Options{})
-	if note := fmt.Sprintf("beside it are %d of other data", before+2); err != nil || !strings.Contains(strings.Join(d.Notes, "\n"), note) {
+	note := fmt.Sprintf("beside it are %d of other data", before+2)
+	if err != nil || !strings.Contains(strings.Join(d.Notes, "\n"), note) {
 		t.Errorf("%q is not in the notes %q, error %v", note, d.Notes, err)
 	}
 }
@@ -179,9 +195,7 @@ func TestCacheContents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(os.WriteFile(name, make([]byte, info.Size()), 0o644), os.Chtimes(name, time.Time{}, info.ModTime())); err != nil {
-			t.Fatal(err)
-		}
+		replace(t, name, make([]byte, info.Size()))
 	}
 	for _, o := range []Options{{Seed: 9}, {Seed: 9, Final: true}} {
 		got, again, decoded, err := openCounted(data, o)
@@ -217,8 +231,13 @@ func TestCacheDamaged(t *testing.T) {
 		return b
 	}
 	damages := map[string][]byte{
-		"empty": nil, "half": good[:len(good)/2], "one byte short": good[:len(good)-1], "one byte long": append(bytes.Clone(good), 0),
-		"the end alone": good[len(good)-cacheEndBytes:], "a part of the end": good[len(good)-20:], "zeros": make([]byte, len(good)),
+		"empty":               nil,
+		"half":                good[:len(good)/2],
+		"one byte short":      good[:len(good)-1],
+		"one byte long":       append(bytes.Clone(good), 0),
+		"the end alone":       good[len(good)-cacheEndBytes:],
+		"a part of the end":   good[len(good)-20:],
+		"zeros":               make([]byte, len(good)),
 		"a record is missing": good[imageBytes:],
 	}
 	for at := 8 * imageBytes; at < len(good); at += 3 {
@@ -274,8 +293,9 @@ func TestCacheChanged(t *testing.T) {
 		}
 		loader := d.Training(MeanOnly(), None, 1)
 		_, labels, _ := collect(loader, inOrder, 0, 1)
-		if err := loader.Err(); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "delete it") || len(labels) > 5 {
-			t.Errorf("%s: error %v after %d images", name, err, len(labels))
+		checkError(t, nil, loader.Err(), path, "delete it")
+		if len(labels) > 5 {
+			t.Errorf("%s: %d images", name, len(labels))
 		}
 	}
 }
@@ -294,9 +314,7 @@ func TestCacheBad(t *testing.T) {
 	}
 	folder := useCache(t)
 	_, _, _, err = openCounted(data, Options{})
-	if err == nil || !strings.Contains(err.Error(), "3.png") || !strings.Contains(err.Error(), "--skip-bad") {
-		t.Errorf("error %v", err)
-	}
+	checkError(t, nil, err, "3.png", "--skip-bad")
 	if left := names(t, folder); left != nil {
 		t.Errorf("left behind: %q", left)
 	}
@@ -312,17 +330,10 @@ func TestCacheBad(t *testing.T) {
 			t.Errorf("notes %q", d.Notes)
 		}
 	}
-	if _, _, _, err := openCounted(data, Options{}); err == nil || !strings.Contains(err.Error(), "--skip-bad") {
-		t.Errorf("error %v", err)
-	}
+	d, _, _, err := openCounted(data, Options{})
+	checkError(t, d, err, "3.png", "--skip-bad")
 	name := filepath.Join(data, "train", "a", "3.png")
-	info, err := os.Stat(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(os.WriteFile(name, good, 0o644), os.Chtimes(name, time.Time{}, info.ModTime())); err != nil {
-		t.Fatal(err)
-	}
+	replace(t, name, good)
 	if d, _, decoded, err := openCounted(data, Options{}); err != nil || d.Train.Len() != 10 || decoded != 14 {
 		t.Errorf("after the repair %d images, %d decoded, error %v", d.Train.Len(), decoded, err)
 	}
@@ -336,9 +347,10 @@ func TestCacheFails(t *testing.T) {
 	data, folder := writeFolder(t, noises(t, 20, ".")), useCache(t)
 	t.Run("disk full", func(t *testing.T) {
 		clitest.LimitFiles(t, 50_000)
-		_, _, _, err := openCounted(data, Options{})
-		if !errors.Is(err, syscall.EFBIG) || !strings.Contains(err.Error(), folder) || !strings.Contains(err.Error(), "take 0 MB there: free some, set "+cacheVariable()) {
-			t.Errorf("error %v", err)
+		d, _, _, err := openCounted(data, Options{})
+		checkError(t, d, err, folder, "take 0 MB there: free some, set "+cacheVariable())
+		if !errors.Is(err, syscall.EFBIG) {
+			t.Errorf("error %v, want %v", err, syscall.EFBIG)
 		}
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -357,9 +369,8 @@ func TestCacheFails(t *testing.T) {
 	if err := errors.Join(os.Remove(folder), os.WriteFile(folder, nil, 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, _, err := openCounted(data, Options{}); err == nil || !strings.Contains(err.Error(), "need this folder, or another "+cacheVariable()) {
-		t.Errorf("error %v", err)
-	}
+	d, _, _, err := openCounted(data, Options{})
+	checkError(t, d, err, "need this folder, or another "+cacheVariable())
 }
 
 // A disk that is too small is an error before any image is decoded.
@@ -370,10 +381,8 @@ func TestCacheSpace(t *testing.T) {
 	}
 	r := reader{total: 1e12}
 	err := r.writeCache(context.Background(), &Dataset{}, splits{}, path, [16]byte{})
-	if err == nil || !strings.Contains(err.Error(), path+": the disk has ") ||
-		!strings.Contains(err.Error(), "MB left, but the images, which exceed the memory, take 3124000000: free some") {
-		t.Errorf("error %v", err)
-	}
+	checkError(t, nil, err, path+": the disk has ",
+		"MB left, but the images, which exceed the memory, take 3124000000: free some")
 	if left := names(t, filepath.Dir(path)); left != nil {
 		t.Errorf("left behind: %q", left)
 	}
