@@ -13,69 +13,83 @@ func (*Confusion) template() string { return "matrix" }
 // shades is the number of steps in which cells of an SVG darken.
 const shades = 10
 
-// SVG returns the matrix as an element of a page, whose style sets its colours. A cell is darker the
-// larger its share of the row. Cells show their counts, and rows and columns their names, where they
-// fit.
+// matrixSVG is the layout of a confusion matrix, in pixels.
+type matrixSVG struct {
+	*Confusion
+	names      []string // shortened; "" where there is no space
+	left, cell int      // of the first cell, as its top; the extent of one
+}
+
+// SVG returns the matrix as an element of a page, whose style sets its colours. A cell is darker
+// the larger its share of the row. Cells show their counts, and rows and columns their names, where
+// they fit.
 func (m *Confusion) SVG() template.HTML {
-	const largest, smallest, extent, gap = 30, 5, 640, 1
+	const largest, smallest, extent = 30, 5, 640
 	n := len(m.Classes)
-	cell := min(max(extent/n, smallest), largest)
-	names, left := make([]string, n), 0
-	if cell >= 12 {
-		const letter = 7 // pixels, about
+	d := matrixSVG{Confusion: m, names: make([]string, n), cell: min(max(extent/n, smallest), largest)}
+	if d.cell >= 12 {
+		const letter = 7 // about
 		for i, name := range m.Classes {
-			names[i] = shortened(name)
-			left = max(left, letter*utf8.RuneCountInString(names[i])+8)
+			d.names[i] = shortened(name)
+			d.left = max(d.left, letter*utf8.RuneCountInString(d.names[i])+8)
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg class="matrix" width="%d" height="%d" role="img" aria-label="confusion matrix">`,
-		left+n*cell, left+n*cell)
-	fmt.Fprintf(&b, `<path class="none" d="M%d %dh%dv%dh-%[3]dz"/>`, left, left, n*cell, n*cell)
-	cells, counts := map[string]string{}, strings.Builder{}
-	for i, row := range m.Counts {
+	const open = `<svg class="matrix" width="%d" height="%[1]d" role="img" aria-label="confusion matrix">`
+	fmt.Fprintf(&b, open, d.left+n*d.cell)
+	fmt.Fprintf(&b, `<path class="none" d="M%d %[1]dh%dv%[2]dh-%[2]dz"/>`, d.left, n*d.cell)
+	d.cells(&b)
+	for i, name := range d.names {
+		if name == "" {
+			continue
+		}
+		middle := d.left + i*d.cell + d.cell/2 + 4
+		name = html.EscapeString(name)
+		fmt.Fprintf(&b, `<text class="name" x="%d" y="%d" text-anchor="end">%s</text>`,
+			d.left-6, middle, name)
+		fmt.Fprintf(&b, `<text class="name" transform="translate(%d %d) rotate(-90)">%s</text>`,
+			middle, d.left-6, name)
+	}
+	b.WriteString("</svg>")
+	return template.HTML(b.String())
+}
+
+// cells draws those that are not empty: a path for all of a colour, and then the counts.
+func (d *matrixSVG) cells(b *strings.Builder) {
+	const gap, digit = 1, 7
+	var paths [2][shades + 1]strings.Builder // of wrong and right ones
+	var counts strings.Builder
+	for i, row := range d.Counts {
 		total := sum(row)
 		for j, count := range row {
 			if count == 0 {
 				continue
 			}
-			x, y, shade := left+j*cell, left+i*cell, (count*shades+total-1)/total
-			kind := "wrong"
+			x, y, shade := d.left+j*d.cell, d.left+i*d.cell, (count*shades+total-1)/total
+			right := 0
 			if i == j {
-				kind = "right"
+				right = 1
 			}
-			key := fmt.Sprintf(`class="%s" fill-opacity="%.1f"`, kind, float64(shade)/shades)
-			cells[key] += fmt.Sprintf("M%d %dh%dv%dh-%[3]dz", x, y, cell-gap, cell-gap)
-			const digit = 7
-			if text := fmt.Sprint(count); digit*len(text) < cell {
+			fmt.Fprintf(&paths[right][shade], "M%d %dh%dv%[3]dh-%[3]dz", x, y, d.cell-gap)
+			if text := fmt.Sprint(count); digit*len(text) < d.cell {
 				class := "count"
 				if shade > shades/2 {
 					class = "dark"
 				}
-				fmt.Fprintf(&counts, `<text class="%s" x="%d" y="%d" text-anchor="middle">%s</text>`, class, x+cell/2, y+cell/2+4, text)
+				fmt.Fprintf(&counts, `<text class="%s" x="%d" y="%d" text-anchor="middle">%s</text>`,
+					class, x+d.cell/2, y+d.cell/2+4, text)
 			}
 		}
 	}
-	for _, kind := range []string{"right", "wrong"} {
-		for shade := 1; shade <= shades; shade++ {
-			key := fmt.Sprintf(`class="%s" fill-opacity="%.1f"`, kind, float64(shade)/shades)
-			if cells[key] != "" {
-				fmt.Fprintf(&b, `<path %s d="%s"/>`, key, cells[key])
+	for right, class := range []string{"wrong", "right"} {
+		for shade := range paths[right] {
+			if path := paths[right][shade].String(); path != "" {
+				fmt.Fprintf(b, `<path class="%s" fill-opacity="%.1f" d="%s"/>`,
+					class, float64(shade)/shades, path)
 			}
 		}
 	}
 	b.WriteString(counts.String())
-	for i, name := range names {
-		if name == "" {
-			continue
-		}
-		middle := left + i*cell + cell/2 + 4
-		name = html.EscapeString(name)
-		fmt.Fprintf(&b, `<text class="name" x="%d" y="%d" text-anchor="end">%s</text>`, left-6, middle, name)
-		fmt.Fprintf(&b, `<text class="name" transform="translate(%d %d) rotate(-90)">%s</text>`, middle, left-6, name)
-	}
-	b.WriteString("</svg>")
-	return template.HTML(b.String())
 }
 
 // shortened returns a name, or its beginning if it is long.

@@ -74,8 +74,8 @@ func (s *server) check(f *pflag.FlagSet) (err error) {
 	return cmp.Or(cli.AtLeast("top", s.top, 1), s.model.check(f))
 }
 
-// address returns where to listen, from the value of a flag: on this machine alone unless the text has
-// a host.
+// address returns where to listen, from the value of a flag: on this machine alone unless the text
+// has a host.
 func address(flag, text string) (string, error) {
 	full := text
 	if !strings.Contains(text, ":") {

@@ -42,7 +42,8 @@ type sweep struct {
 }
 
 func newSweep() *sweep {
-	return &sweep{settings: run.Defaults(), saveEvery: run.SaveEvery, out: filepath.Join("experiments", "sweep")}
+	return &sweep{settings: run.Defaults(), saveEvery: run.SaveEvery,
+		out: filepath.Join("experiments", "sweep")}
 }
 
 // values are the values of a flag as the command line has them. The flag shows its default.
@@ -62,8 +63,10 @@ func (s *sweep) command() *cli.Command {
 	g := cli.NewGroup("Sweep")
 	g.StringVar(&s.out, "out", s.out, "`FOLDER` of the runs and their report")
 	g.IntVar(&s.random, "random", s.random, "`N` train only N of the combinations, chosen by --seed")
-	g.StringVar(&s.recipe, "recipe", s.recipe, "`NAME` set of flags for all runs: "+strings.Join(run.RecipeNames(), " or "))
-	g.DurationVar(&s.saveEvery, "save-every", s.saveEvery, "`TIME` between checkpoints within an epoch, and after epochs if below 30s")
+	g.StringVar(&s.recipe, "recipe", s.recipe,
+		"`NAME` set of flags for all runs: "+strings.Join(run.RecipeNames(), " or "))
+	g.DurationVar(&s.saveEvery, "save-every", s.saveEvery,
+		"`TIME` between checkpoints within an epoch, and after epochs if below 30s")
 	s.groups = s.settings.Flags()
 	for _, name := range []string{"save", "save-best"} { // each run saves in its folder
 		cli.Union(s.groups).Lookup(name).Hidden = true
@@ -77,7 +80,8 @@ func (s *sweep) command() *cli.Command {
 
 // check completes and checks the command line.
 func (s *sweep) check(f *pflag.FlagSet) error {
-	err := cmp.Or(noArguments(f), notEmpty(f, "out"), aboveZero("save-every", s.saveEvery), experiment.CheckSave(f))
+	err := cmp.Or(noArguments(f), notEmpty(f, "out"), aboveZero("save-every", s.saveEvery),
+		experiment.CheckSave(f))
 	if err != nil {
 		return err
 	}
@@ -104,14 +108,16 @@ func (s *sweep) check(f *pflag.FlagSet) error {
 	if err != nil {
 		return err
 	}
-	s.plan = experiment.Plan{Out: s.out, Given: pflag.NewFlagSet("", pflag.ContinueOnError), SaveEvery: s.saveEvery}
+	s.plan = experiment.Plan{Out: s.out, SaveEvery: s.saveEvery,
+		Given: pflag.NewFlagSet("", pflag.ContinueOnError)}
 	if s.plan.Experiment, err = experiment.Sweep(all, s.recipe, s.random, seed); err != nil {
 		return err
 	}
 	return s.plan.Check()
 }
 
-// expand returns the values of a flag of lamina train, each once. A text that is no value is a list.
+// expand returns the values of a flag of lamina train, each once. A text that is no value is a
+// list.
 func expand(flag string, texts []string) (all []string, err error) {
 	for _, text := range texts {
 		list := []string{text}

@@ -59,8 +59,8 @@ func (t *train) command() *cli.Command {
 	g.StringVar(&t.resume, "resume", t.resume, "`FOLDER` resume the run in this folder with its settings; only "+
 		"--"+strings.Join(run.MayChange(), ", --")+" may change")
 	g.DurationVar(&t.saveEvery, "save-every", t.saveEvery, "`TIME` between checkpoints within an epoch, and after epochs if below 30s")
-	g.StringVar(&t.open, "open", t.open, "`ADDRESS` serve the report of the run, as it grows: a port of this machine alone, as 9000, or "+
-		"HOST:PORT; 0 is any free port")
+	g.StringVar(&t.open, "open", t.open, "`ADDRESS` serve the report of the run, as it grows: "+
+		"a port of this machine alone, as 9000, or HOST:PORT; 0 is any free port")
 	g.BoolVar(&t.summary, "summary", t.summary, "print the table of layers and exit")
 	return &cli.Command{Name: "train", Summary: "train a network, or resume a run", Usage: trainUsage,
 		Flags: append(t.Settings.Flags(), g), Check: t.check, Run: t.run}

@@ -24,8 +24,8 @@ func (v Values) flags() (all []string) {
 // mostRuns is the number of runs of a sweep at most.
 const mostRuns = 10_000
 
-// Sweep returns the experiment whose runs are the combinations of the values of flags, or so many of
-// them, chosen by a seed, unless random is 0. Settings are completed as those of lamina train, with
+// Sweep returns the experiment whose runs are the combinations of the values of flags, or so many
+// of them, chosen by a seed, unless random is 0. Settings are completed as those of lamina train, with
 // the recipe, if any. Flags with one value are the same for all runs.
 func Sweep(flags []Values, recipe string, random int, seed uint64) (Experiment, error) {
 	e := Experiment{Name: "sweep", recipe: &recipe, sorted: true}

@@ -9,8 +9,8 @@ import (
 	"github.com/lamina-go/lamina/nn"
 )
 
-// Complete sets what the flags of a new run, as given, leave to its recipe and its network, and makes
-// paths absolute.
+// Complete sets what the flags of a new run, as given, leave to its recipe and its network, and
+// makes paths absolute.
 func (s *Settings) Complete(given *pflag.FlagSet) error {
 	if err := s.ApplyRecipe(given); err != nil {
 		return err

@@ -11,8 +11,8 @@ import (
 	"github.com/lamina-go/lamina/internal/digits"
 )
 
-// Shown lists the flags of settings for a report, in the order of the help, except for paths and the
-// backend.
+// Shown lists the flags of settings for a report, in the order of the help, except for paths and
+// the backend.
 func Shown(s *Settings) (all []*pflag.Flag) {
 	for _, g := range s.Flags() {
 		g.VisitAll(func(f *pflag.Flag) {

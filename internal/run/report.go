@@ -37,8 +37,10 @@ type reporter struct {
 	took    time.Duration // to write
 }
 
-// newReporter returns the reporter of a trainer that sees training images as augmented yields them.
-func newReporter(dir *Folder, data *cifar.Dataset, t *nn.Trainer, augmented nn.Data, show func([]byte)) (*reporter, error) {
+// newReporter returns the reporter of a trainer, which sees training images as augmented yields
+// them.
+func newReporter(dir *Folder, data *cifar.Dataset, t *nn.Trainer, augmented nn.Data, show func([]byte)) (
+	*reporter, error) {
 	r := &reporter{dir: dir, data: data, trainer: t, show: show}
 	r.best = readMeasured(dir.File(validationName), data.Test.Labels, len(data.Classes))
 	return r, r.drawSheet(augmented)
@@ -121,8 +123,8 @@ func (r *reporter) page() report.Page {
 		p.Lead = append(p.Lead, "No epoch has finished yet.")
 	} else {
 		best := Best(history)
-		p.Lead = append(p.Lead, fmt.Sprintf("%d of %s, best validation accuracy %.2f %% in epoch %d.", len(history),
-			count(c.Settings.Epochs, "epoch", "epochs"), 100*best.Validation.Accuracy, best.Epoch))
+		p.Lead = append(p.Lead, fmt.Sprintf("%d of %s, best validation accuracy %.2f %% in epoch %d.",
+			len(history), count(c.Settings.Epochs, "epoch", "epochs"), 100*best.Validation.Accuracy, best.Epoch))
 		p.Curves = report.RunCurves(history)
 		if r.best.Epoch == best.Epoch {
 			p.Parts = r.bestParts()
@@ -142,7 +144,8 @@ func (r *reporter) page() report.Page {
 // bestParts returns what the page shows of the best epoch.
 func (r *reporter) bestParts() []report.Part {
 	in := fmt.Sprintf(", epoch %d", r.best.Epoch)
-	matrix := &report.Confusion{Title: "Confusion matrix" + in, Classes: r.data.Classes, Counts: r.best.Confusion}
+	matrix := &report.Confusion{Title: "Confusion matrix" + in,
+		Classes: r.data.Classes, Counts: r.best.Confusion}
 	classes := matrix.Table()
 	classes.Title += in
 	parts := []report.Part{classes, matrix}
@@ -159,7 +162,8 @@ func (r *reporter) drawWrong() error {
 	}
 	r.drawn = r.best.Epoch
 	r.wrong = report.Gallery{Title: fmt.Sprintf("Most confident mistakes, epoch %d", r.best.Epoch),
-		Notes: []string{"Validation images with the class they were taken for, its probability, and below the right class."}}
+		Notes: []string{"Validation images with the class they were taken for, its probability, " +
+			"and below the right class."}}
 	for _, w := range r.best.Wrong {
 		m, err := r.data.Test.Image(w.Image)
 		if err != nil {

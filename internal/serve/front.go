@@ -37,8 +37,8 @@ func newFront(hosts []string) front {
 			idle: 2 * time.Minute, stop: 2 * time.Second}}
 }
 
-// serve answers the connections of a listener by a handler, which is made once the check of hosts is,
-// until ctx is done. Then it accepts no more and answers the requests that it has.
+// serve answers the connections of a listener until ctx is done. Then it accepts no more and answers
+// the requests that it has. It makes the handler once the check of hosts is known.
 func (f *front) serve(ctx context.Context, listener net.Listener, handler func() http.Handler) error {
 	f.host = hostCheck(listener.Addr(), f.hosts)
 	waiting := &connections{most: f.connections, waiting: map[net.Conn]time.Time{}, intake: f.bodies}

@@ -42,8 +42,8 @@ func (l *Live) current() (page []byte, version int, changed chan struct{}) {
 }
 
 // livePolicy restricts the page to what it has inside, and the script that refreshes it.
-const livePolicy = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const livePolicy = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; " +
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 //go:embed page/live.js
 var liveScript []byte
@@ -69,7 +69,9 @@ func (l *Live) handler(ctx context.Context) http.Handler {
 		})
 	}
 	mux.Handle("/{$}", endpoint(l.whole))
-	mux.Handle("/next", endpoint(func(w http.ResponseWriter, r *http.Request) error { return l.next(ctx, w, r) }))
+	mux.Handle("/next", endpoint(func(w http.ResponseWriter, r *http.Request) error {
+		return l.next(ctx, w, r)
+	}))
 	mux.Handle("/live.js", endpoint(pageFile{"text/javascript; charset=utf-8", liveScript}.write))
 	mux.Handle("/", endpoint(func(_ http.ResponseWriter, r *http.Request) error {
 		return problemf(http.StatusNotFound, "no such path %s: the page is /", r.URL.Path)
@@ -84,7 +86,8 @@ func (l *Live) whole(w http.ResponseWriter, _ *http.Request) error {
 		page = []byte("<!DOCTYPE html><title>Lamina</title><body>The run has not begun yet.</body>")
 	}
 	script := fmt.Appendf(nil, `<script src="/live.js" data-version="%d"></script></body>`, version)
-	return writeBody(w, http.StatusOK, "text/html; charset=utf-8", bytes.Replace(page, []byte("</body>"), script, 1))
+	page = bytes.Replace(page, []byte("</body>"), script, 1)
+	return writeBody(w, http.StatusOK, "text/html; charset=utf-8", page)
 }
 
 // longPoll is how long a request waits for a newer page.
@@ -92,9 +95,10 @@ const longPoll = 20 * time.Second
 
 // next answers with the page once it is newer than the version after=N, or with no content.
 func (l *Live) next(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
-	after, err := strconv.Atoi(r.URL.Query().Get("after"))
+	text := r.URL.Query().Get("after")
+	after, err := strconv.Atoi(text)
 	if err != nil {
-		return problemf(http.StatusBadRequest, "after=%.20s: must be the number of a version", r.URL.Query().Get("after"))
+		return problemf(http.StatusBadRequest, "after=%.20s: must be the number of a version", text)
 	}
 	page, version, changed := l.current()
 	if version == after {
