@@ -5,7 +5,7 @@ package fmapeak
 // Floating-point operations of one iteration.
 const neonFlop = 2 * 24 * 4
 
-// neon does iterations of 24 independent multiply-adds of four numbers each.
+// neon does iterations of 24 independent FMAs of 4 floats each.
 //
 //go:noescape
 func neon(iterations int)

@@ -2,7 +2,7 @@
 
 #include "textflag.h"
 
-// Multiply-adds on registers only: see fmapeak_amd64.s.
+// FMAs on registers only: see fmapeak_amd64.s.
 
 // func neon(iterations int)
 //
