@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -17,7 +19,10 @@ import (
 
 const trainUsage = `Train a VGG or a ResNet to classify images.
 
-Usage: lamina train [flags]
+Usage: lamina train [DATA] [flags]
+
+  Your own images, a folder for each class, a fifth of them for validation:
+  lamina train photos
 
   A first run, of two minutes, on generated images:
   lamina train --data shapes --model vgg11 --epochs 3 --batch 32 \
@@ -29,8 +34,9 @@ Usage: lamina train [flags]
   CIFAR-10, downloaded once:
   lamina train --model vgg16 --weight-decay 0.0005
 
-  Your own images, a folder for each class, a fifth of them for validation:
-  lamina train --data photos --val 0.2 --size 96
+  Your own images, from the weights of another run:
+  lamina train photos --pretrained runs/vgg16-20260102-150405 \
+      --freeze block4 --unfreeze-at 5
 
   Resume a run that was stopped:
   lamina train --resume runs/vgg16-20260102-150405
@@ -51,8 +57,9 @@ func newTrain() *train { return &train{Settings: run.Defaults(), saveEvery: run.
 // command binds the flags to t, whose values are the defaults.
 func (t *train) command() *cli.Command {
 	g := cli.NewGroup("Run")
-	g.StringVar(&t.Recipe, "recipe", t.Recipe, "`NAME` set of flags: "+strings.Join(run.RecipeNames(), " or ")+", by which a small network "+
-		"learns CIFAR-10 in 8 epochs (arXiv 2404.00498); --verbose shows them")
+	g.StringVar(&t.Recipe, "recipe", t.Recipe, "`NAME` set of flags: fast, by which a small network "+
+		"learns CIFAR-10 in 8 epochs (arXiv 2404.00498); small, for own images; or finetune, for own images "+
+		"with --pretrained; --verbose shows them (default, for own images: one of these two)")
 	g.StringVar(&t.out, "out", t.out, "`FOLDER` new folder for the results (default runs/MODEL-DATE-TIME)")
 	g.StringVar(&t.resume, "resume", t.resume, "`FOLDER` resume the run in this folder with its settings; only "+
 		"--"+strings.Join(run.MayChange(), ", --")+" may change")
@@ -65,7 +72,7 @@ func (t *train) command() *cli.Command {
 // check completes and checks the command line.
 func (t *train) check(flags *pflag.FlagSet) error {
 	t.flags = flags
-	if err := noArguments(flags); err != nil {
+	if err := t.argument(flags); err != nil {
 		return err
 	}
 	if flags.Changed("out") && t.resume != "" {
@@ -90,6 +97,25 @@ func (t *train) check(flags *pflag.FlagSet) error {
 		return err // flags are checked together with the settings of the run
 	}
 	return t.Check()
+}
+
+// argument takes the path of the data, which needs no --data.
+func (t *train) argument(flags *pflag.FlagSet) error {
+	if flags.NArg() == 0 {
+		return nil
+	}
+	path := flags.Arg(0)
+	_, err := os.Stat(path)
+	switch {
+	case flags.NArg() > 1:
+		return unexpected(flags.Arg(1))
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: there is no such folder of images", unexpected(path))
+	case flags.Changed("data") || t.resume != "":
+		return fmt.Errorf("%s: name the data once, and a run to resume knows its own", path)
+	}
+	t.Data = path
+	return nil
 }
 
 func (t *train) run(call *cli.Call) (err error) {
