@@ -126,6 +126,20 @@ func TestFineTuning(t *testing.T) {
 	}
 }
 
+// The ImageNet weights are those that Keras has downloaded, if it has.
+func TestKerasCache(t *testing.T) {
+	clitest.Once(t)
+	const name = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+	flags := []string{photos(t, 20), "--pretrained", "imagenet", "--epochs", "0"}
+	fail(t, 1, []string{"cannot download the ImageNet weights", "put the file " + name, filepath.Join(".keras", "models"), "--pretrained FILE"}, flags...)
+	c := clitest.Command(t, flags...)
+	path := clitest.Put(t, nil, c.Dir, ".keras", "models", name)
+	if err := os.Truncate(path, 58_889_256); err != nil {
+		t.Fatal(err)
+	}
+	clitest.Expect(t, c, 1, []string{path}) // it is found, and empty
+}
+
 // A run ends when its accuracy has not improved for some epochs, with the best epoch's model, and
 // keeps the count when it is resumed.
 func TestPatience(t *testing.T) {

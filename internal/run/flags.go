@@ -26,7 +26,8 @@ func (s *Settings) Flags() []cli.Group {
 		"`NAME` initial weights: he_normal, glorot_uniform, dirac, normal or normal:DEVIATION")
 	network.StringVar(&s.Pretrained, "pretrained", s.Pretrained,
 		"`FILE` pretrained weights for the layers of the same names: .h5, .keras, .weights.h5, "+
-			".safetensors, a run or its checkpoint; or imagenet, for VGG-19's or VGG-16's, downloaded (575 or 553 MB)")
+			".safetensors, a run or its checkpoint; or imagenet, for VGG-19's or VGG-16's, from ~/.keras/models or downloaded "+
+			"(80 or 59 MB; 575 or 553 with --head flatten)")
 	network.BoolVar(&s.SkipMismatch, "skip-mismatch", s.SkipMismatch,
 		"ignore weights of --pretrained that have another shape, with a warning")
 	network.StringVar(&s.Freeze, "freeze", s.Freeze,

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/internal/atomicfile"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/infile"
@@ -37,7 +38,7 @@ func (s *Settings) openPretrained(ctx context.Context, progress func(done, total
 	f *keras.File, path string, err error) {
 	path = s.Pretrained
 	if path == imageNet {
-		if path, err = keras.ImageNet(ctx, s.Model, progress); err != nil {
+		if path, err = keras.ImageNet(ctx, s.Model, !s.globalPool(), progress); err != nil {
 			return nil, "", err
 		}
 	}
@@ -95,7 +96,26 @@ func (j *Job) pretrain(ctx context.Context, m *nn.Model) error {
 			path, list(r.Ignored), list(r.Missing))
 	}
 	j.Progress.pretrained(path, r)
+	if j.Settings.Recipe == finetune && j.Settings.kerasVGG() != "" {
+		return toRGB(m)
+	}
 	return nil
+}
+
+// toRGB turns the first convolution of Keras's VGG, whose images are blue, green, red.
+func toRGB(m *nn.Model) error {
+	kernel := m.Weights[0]
+	values, err := m.Get(kernel.Name)
+	if err != nil {
+		return err
+	}
+	filters := kernel.Shape[3]
+	for pixel := range slices.Chunk(values, cifar.Channels*filters) {
+		for f := range filters {
+			pixel[f], pixel[2*filters+f] = pixel[2*filters+f], pixel[f]
+		}
+	}
+	return m.Set(kernel.Name, values)
 }
 
 // lastLayer returns the name of the last layer with weights other than batch normalization.
@@ -108,10 +128,24 @@ func lastLayer(net *nn.Network) (name string) {
 	return name
 }
 
+// kerasVGG returns the name of the VGG whose ImageNet weights, as Keras publishes them, are the
+// pretrained ones, or "".
+func (s *Settings) kerasVGG() string {
+	name, isFile := strings.CutSuffix(filepath.Base(s.Pretrained), ".h5")
+	vgg, _, found := strings.Cut(strings.TrimSuffix(name, "_notop"), "_weights_tf_dim_ordering_tf_kernels")
+	switch {
+	case s.Pretrained == imageNet:
+		return "vgg16"
+	case isFile && found:
+		return vgg
+	}
+	return ""
+}
+
 // ofPretrained returns the flags of the pretrained model: those of its run, or of Keras's VGG.
 func (s *Settings) ofPretrained() (map[string]string, error) {
-	if s.Pretrained == imageNet {
-		return map[string]string{"model": "vgg16", "bn": "false", "head": headGAP, "size": "64",
+	if vgg := s.kerasVGG(); vgg != "" {
+		return map[string]string{"model": vgg, "bn": "false", "head": headGAP, "size": "64",
 			"mean": "123.68,116.779,103.939", "std": "1"}, nil
 	}
 	if _, err := os.Stat(filepath.Join(s.Pretrained, ConfigName)); err != nil {
