@@ -49,6 +49,7 @@ type train struct {
 	out, resume string
 	saveEvery   time.Duration
 	summary     bool
+	lrFind      string
 	flags       *pflag.FlagSet // as the command line set them
 }
 
@@ -58,12 +59,14 @@ func newTrain() *train { return &train{Settings: run.Defaults(), saveEvery: run.
 func (t *train) command() *cli.Command {
 	g := cli.NewGroup("Run")
 	g.StringVar(&t.Recipe, "recipe", t.Recipe, "`NAME` set of flags: fast, by which a small network "+
-		"learns CIFAR-10 in 8 epochs (arXiv 2404.00498); small, for own images; or finetune, for own images "+
-		"with --pretrained; --verbose shows them (default, for own images: one of these two)")
+		"learns CIFAR-10 in 8 epochs (arXiv 2404.00498); small, the default for own images, whose number "+
+		"decides epochs, batch and rates; or finetune, the default for them with --pretrained; --verbose shows them")
 	g.StringVar(&t.out, "out", t.out, "`FOLDER` new folder for the results (default runs/MODEL-DATE-TIME)")
 	g.StringVar(&t.resume, "resume", t.resume, "`FOLDER` resume the run in this folder with its settings; only "+
 		"--"+strings.Join(run.MayChange(), ", --")+" may change")
 	g.DurationVar(&t.saveEvery, "save-every", t.saveEvery, "`TIME` between checkpoints within an epoch, and after epochs if below 30s")
+	g.StringVar(&t.lrFind, "lr-find", t.lrFind, "`FILE` instead of training, raise the learning rate step by step, "+
+		"draw the loss to this .png, and propose a rate")
 	g.BoolVar(&t.summary, "summary", t.summary, "print the table of layers and exit")
 	return &cli.Command{Name: "train", Summary: "train a network, or resume a run", Usage: trainUsage,
 		Flags: append(t.Settings.Flags(), g), Check: t.check, Run: t.run}
@@ -78,11 +81,16 @@ func (t *train) check(flags *pflag.FlagSet) error {
 	if flags.Changed("out") && t.resume != "" {
 		return errors.New("--out and --resume: a resumed run stays in its folder, omit --out")
 	}
+	if t.lrFind != "" && t.resume != "" {
+		return errors.New("--lr-find and --resume: a resumed run keeps its rates, omit --lr-find")
+	}
 	if flags.Changed("recipe") && t.resume != "" {
 		return errors.New("--recipe and --resume: a resumed run keeps its settings, omit --recipe")
 	}
-	if err := t.ApplyRecipe(flags); err != nil {
-		return err
+	if t.resume == "" {
+		if err := t.ApplyRecipe(flags); err != nil {
+			return err
+		}
 	}
 	if err := cmp.Or(notEmpty(flags, "out", "resume"), aboveZero("save-every", t.saveEvery)); err != nil {
 		return err
@@ -132,6 +140,9 @@ func (t *train) run(call *cli.Call) (err error) {
 	}
 	if t.summary {
 		return cli.Interruption(ctx, t.Summary(ctx, cli.Stdout))
+	}
+	if t.lrFind != "" {
+		return t.FindRate(ctx, t.lrFind, cli.Stdout)
 	}
 	job, err := run.Start(dir, t.out, t.Settings)
 	if err != nil {

@@ -183,3 +183,22 @@ func TestPatience(t *testing.T) {
 	os.Remove(filepath.Join(out, run.BestName))
 	fail(t, 1, []string{run.BestName}, "--resume", out)
 }
+
+// A short sweep of learning rates ends with a picture and a proposal, and keeps no run.
+func TestFindRate(t *testing.T) {
+	clitest.Once(t)
+	dir, picture := photos(t, 50), filepath.Join(t.TempDir(), "rates.png")
+	for _, optimizer := range []string{"adamw", "muon"} {
+		c := clitest.Command(t, dir, "--model", "resnet20", "--size", "8", "--optimizer", optimizer, "--lr-find", picture)
+		contains(t, clitest.Expect(t, c, 0), picture, " steps of 8 images", "proposal  --lr ")
+		if data, err := os.ReadFile(picture); err != nil || !strings.HasPrefix(string(data), "\x89PNG") {
+			t.Errorf("%v, %.10q", err, data)
+		}
+		os.Remove(picture)
+		if _, err := os.Stat(filepath.Join(c.Dir, "runs")); err == nil {
+			t.Error("it has left a run")
+		}
+	}
+	fail(t, 1, []string{"--lr-find", "nowhere"}, dir, "--lr-find", "nowhere/rates.png")
+	fail(t, 2, []string{"--lr-find and --resume"}, "--resume", dir, "--lr-find", picture)
+}
