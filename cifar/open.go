@@ -138,17 +138,11 @@ func openPath(ctx context.Context, path string, o Options) (*Dataset, error) {
 
 // openDir reads a folder of a distribution or of image files.
 func openDir(ctx context.Context, dir string, o Options) (*Dataset, error) {
-	for _, d := range distributions() {
-		for _, folder := range []string{dir, filepath.Join(dir, d.folder)} {
-			for _, name := range d.images {
-				if isFile(filepath.Join(folder, name)) {
-					if err := o.forImages(folder); err != nil {
-						return nil, err
-					}
-					return openFolder(ctx, folder, d)
-				}
-			}
+	if folder, d := distributionIn(dir); d != nil {
+		if err := o.forImages(folder); err != nil {
+			return nil, err
 		}
+		return openFolder(ctx, folder, d)
 	}
 	if len(subfolders(dir)) > 0 {
 		d, err := openImages(ctx, dir, o)

@@ -169,7 +169,7 @@ func (m *Model) copyOut(w io.Writer, flat tensor.Tensor, weight Weight, buffer [
 		}
 		for _, v := range block {
 			if !tensor.Finite(v) {
-				return fmt.Errorf("%s has the value %v: not saved%s", weight.Name, v, divergedAdvice)
+				return fmt.Errorf("%s has the value %v: not saved: %w", weight.Name, v, ErrDiverged)
 			}
 		}
 		if err := safetensors.WriteFloats(w, block); err != nil {

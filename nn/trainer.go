@@ -384,7 +384,7 @@ func (t *Trainer) epoch(ctx context.Context) error {
 			return err
 		}
 		if !tensor.Finite(val.Loss) {
-			return fmt.Errorf("epoch %d: the validation loss is %v%s", t.Epoch+1, val.Loss, divergedAdvice)
+			return fmt.Errorf("epoch %d: the validation loss is %v: %w", t.Epoch+1, val.Loss, ErrDiverged)
 		}
 	}
 	t.History = append(t.History, Row{
@@ -442,8 +442,8 @@ func (t *Trainer) collect(last *time.Time) error {
 	}
 	for i, m := range t.metrics {
 		if loss := m.Loss + m.Penalty; !tensor.Finite(loss) {
-			return fmt.Errorf("epoch %d, step %d: the loss is %v%s",
-				t.Epoch+1, t.EpochStep-len(t.metrics)+i+1, loss, divergedAdvice)
+			return fmt.Errorf("epoch %d, step %d: the loss is %v: %w",
+				t.Epoch+1, t.EpochStep-len(t.metrics)+i+1, loss, ErrDiverged)
 		}
 		t.Sums.add(m)
 	}
@@ -457,7 +457,8 @@ func (t *Trainer) collect(last *time.Time) error {
 	return nil
 }
 
-const divergedAdvice = ": training has diverged; a smaller learning rate or a warm-up may help"
+// ErrDiverged reports a loss or weights that are not finite.
+var ErrDiverged = errors.New("training has diverged; a smaller learning rate or a warm-up may help")
 
 // speed returns the epoch's images per second of training.
 func (t *Trainer) speed() float64 { return float64(t.Sums.Images) / max(t.Seconds, 1e-9) }

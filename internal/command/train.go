@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +20,10 @@ import (
 
 const trainUsage = `Train a VGG or a ResNet to classify images.
 
-Usage: lamina train [flags]
+Usage: lamina train [DATA] [flags]
+
+  Your own images, a folder for each class, a fifth of them for validation:
+  lamina train photos
 
   A first run, of two minutes, on generated images:
   lamina train --data shapes --model vgg11 --epochs 3 --batch 32 \
@@ -30,8 +35,9 @@ Usage: lamina train [flags]
   CIFAR-10, downloaded once:
   lamina train --model vgg16 --weight-decay 0.0005
 
-  Your own images, a folder for each class, a fifth of them for validation:
-  lamina train --data photos --val 0.2 --size 96
+  Your own images, from the weights of another run:
+  lamina train photos --pretrained runs/vgg16-20260102-150405 \
+      --freeze block4 --unfreeze-at 5
 
   Resume a run that was stopped:
   lamina train --resume runs/vgg16-20260102-150405
@@ -45,6 +51,7 @@ type train struct {
 	open        string // where the report is served, "" for nowhere
 	saveEvery   time.Duration
 	summary     bool
+	lrFind      string
 	flags       *pflag.FlagSet // as the command line set them
 }
 
@@ -53,14 +60,17 @@ func newTrain() *train { return &train{Settings: run.Defaults(), saveEvery: run.
 // command binds the flags to t, whose values are the defaults.
 func (t *train) command() *cli.Command {
 	g := cli.NewGroup("Run")
-	g.StringVar(&t.Recipe, "recipe", t.Recipe, "`NAME` set of flags: "+strings.Join(run.RecipeNames(), " or ")+", by which a small network "+
-		"learns CIFAR-10 in 8 epochs (arXiv 2404.00498); --verbose shows them")
+	g.StringVar(&t.Recipe, "recipe", t.Recipe, "`NAME` set of flags: fast, by which a small network "+
+		"learns CIFAR-10 in 8 epochs (arXiv 2404.00498); small, the default for own images, whose number "+
+		"decides epochs, batch and rates; or finetune, the default for them with --pretrained; --verbose shows them")
 	g.StringVar(&t.out, "out", t.out, "`FOLDER` new folder for the results (default runs/MODEL-DATE-TIME)")
 	g.StringVar(&t.resume, "resume", t.resume, "`FOLDER` resume the run in this folder with its settings; only "+
 		"--"+strings.Join(run.MayChange(), ", --")+" may change")
 	g.DurationVar(&t.saveEvery, "save-every", t.saveEvery, "`TIME` between checkpoints within an epoch, and after epochs if below 30s")
 	g.StringVar(&t.open, "open", t.open, "`ADDRESS` serve the report of the run, as it grows: "+
 		"a port of this machine alone, as 9000, or HOST:PORT; 0 is any free port")
+	g.StringVar(&t.lrFind, "lr-find", t.lrFind, "`FILE` instead of training, raise the learning rate step by step, "+
+		"draw the loss to this .png, and propose a rate")
 	g.BoolVar(&t.summary, "summary", t.summary, "print the table of layers and exit")
 	return &cli.Command{Name: "train", Summary: "train a network, or resume a run", Usage: trainUsage,
 		Flags: append(t.Settings.Flags(), g), Check: t.check, Run: t.run}
@@ -69,23 +79,51 @@ func (t *train) command() *cli.Command {
 // check completes and checks the command line.
 func (t *train) check(flags *pflag.FlagSet) error {
 	t.flags = flags
-	if err := noArguments(flags); err != nil {
+	if err := t.argument(flags); err != nil {
 		return err
 	}
 	if flags.Changed("out") && t.resume != "" {
 		return errors.New("--out and --resume: a resumed run stays in its folder, omit --out")
 	}
+	if t.lrFind != "" && t.resume != "" {
+		return errors.New("--lr-find and --resume: a resumed run keeps its rates, omit --lr-find")
+	}
 	if flags.Changed("recipe") && t.resume != "" {
 		return errors.New("--recipe and --resume: a resumed run keeps its settings, omit --recipe")
 	}
-	err := cmp.Or(notEmpty(flags, "out", "resume"), aboveZero("save-every", t.saveEvery), t.Complete(flags))
+	err := cmp.Or(notEmpty(flags, "out", "resume"), aboveZero("save-every", t.saveEvery))
 	if err == nil && flags.Changed("open") {
 		t.open, err = address("open", t.open)
 	}
-	if err != nil || t.resume != "" {
-		return err // flags are checked together with the settings of the run
+	if err != nil {
+		return err
+	}
+	if t.resume != "" {
+		return t.Absolute() // flags are checked together with the settings of the run
+	}
+	if err := t.Complete(flags); err != nil {
+		return err
 	}
 	return t.Check()
+}
+
+// argument takes the path of the data, which needs no --data.
+func (t *train) argument(flags *pflag.FlagSet) error {
+	if flags.NArg() == 0 {
+		return nil
+	}
+	path := flags.Arg(0)
+	_, err := os.Stat(path)
+	switch {
+	case flags.NArg() > 1:
+		return unexpected(flags.Arg(1))
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: there is no such folder of images", unexpected(path))
+	case flags.Changed("data") || t.resume != "":
+		return fmt.Errorf("%s: name the data once, and a run to resume knows its own", path)
+	}
+	t.Data = path
+	return nil
 }
 
 func (t *train) run(call *cli.Call) (err error) {
@@ -102,6 +140,9 @@ func (t *train) run(call *cli.Call) (err error) {
 	}
 	if t.summary {
 		return cli.Interruption(ctx, t.Summary(ctx, cli.Stdout))
+	}
+	if t.lrFind != "" {
+		return t.FindRate(ctx, t.lrFind, cli.Stdout)
 	}
 	live := func([]byte) {}
 	if t.open != "" {

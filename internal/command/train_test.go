@@ -81,7 +81,7 @@ func TestTrainMistakes(t *testing.T) {
 		{"--recipe fast --resume a", []string{"--recipe and --resume"}},
 		{"--recipe fast --batch 0", []string{"--batch 0"}},
 		{"--recipe fast --dropout 0.5", []string{"--model fast", "omit --dropout"}},
-		{"--optimizer adam", []string{"--optimizer", "adam", "sgd, muon"}},
+		{"--optimizer adam", []string{"--optimizer", "adam", "sgd, adamw, muon"}},
 		{"--bias-lr 1", []string{"--bias-lr requires --optimizer muon"}},
 		{"--recipe fast --head-lr x", []string{"--head-lr", "x"}},
 		{"--label-smoothing 1", []string{"--label-smoothing 1", "below 1"}},

@@ -128,6 +128,9 @@ func (w *work) agrees() error {
 	if err != nil {
 		return fmt.Errorf("%w: name another folder, or remove this one to repeat the run", err)
 	}
+	if err := w.settings.Adopt(config.Settings); err != nil {
+		return err
+	}
 	for _, d := range differences(config.Settings, w.settings) {
 		if !slices.Contains(run.MayChange(), d.flag) {
 			return fmt.Errorf("%s: the run there has --%s %s, not %s: give it, or name another folder", w.path,

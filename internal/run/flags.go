@@ -26,9 +26,14 @@ func (s *Settings) Flags() []cli.Group {
 		"`NAME` initial weights: he_normal, glorot_uniform, dirac, normal or normal:DEVIATION")
 	network.StringVar(&s.Pretrained, "pretrained", s.Pretrained,
 		"`FILE` pretrained weights for the layers of the same names: .h5, .keras, .weights.h5, "+
-			".safetensors, a run or its checkpoint; or imagenet, for VGG-19's or VGG-16's, downloaded (575 or 553 MB)")
+			".safetensors, a run or its checkpoint; or imagenet, for VGG-19's or VGG-16's, from ~/.keras/models or downloaded "+
+			"(80 or 59 MB; 575 or 553 with --head flatten)")
 	network.BoolVar(&s.SkipMismatch, "skip-mismatch", s.SkipMismatch,
 		"ignore weights of --pretrained that have another shape, with a warning")
+	network.StringVar(&s.Freeze, "freeze", s.Freeze,
+		"`LAYER` do not train the layers up to this one, or up to the last whose name begins so, as block4")
+	network.IntVar(&s.UnfreezeAt, "unfreeze-at", s.UnfreezeAt,
+		"`EPOCH` train the frozen layers too after this epoch, all at a tenth of the learning rate; --lr begins again there")
 
 	data := cli.NewGroup("Data")
 	data.StringVar(&s.Data, "data", s.Data,
@@ -52,7 +57,7 @@ func (s *Settings) Flags() []cli.Group {
 	training.IntVar(&s.Epochs, "epochs", s.Epochs, "`N` passes over the data, including those before a resume")
 	training.IntVar(&s.Batch, "batch", s.Batch, "`N` images per step")
 	training.StringVar(&s.Optimizer, "optimizer", s.Optimizer,
-		"`NAME` sgd; or muon, which makes the updates of convolutions orthogonal (kellerjordan.github.io/posts/muon)")
+		"`NAME` sgd; adamw, for fine-tuning and small sets; or muon, which makes the updates of convolutions orthogonal (kellerjordan.github.io/posts/muon)")
 	training.StringVar(&s.LR, "lr", s.LR,
 		"`RATE` learning rate: a number; or steps, as in the default: 0.01 for 81 epochs, 0.005 up to epoch 141, "+
 			"then 0.001; or cosine:0.05 or linear:0.05, which fall from there to 0")
@@ -63,10 +68,15 @@ func (s *Settings) Flags() []cli.Group {
 	training.IntVar(&s.Warmup, "warmup", s.Warmup, "`N` epochs in which the learning rate rises to its value")
 	training.Float32Var(&s.Momentum, "momentum", s.Momentum, "`M` Nesterov momentum, from 0 to below 1; convolutions have 0.6 with muon")
 	training.Float32Var(&s.WeightDecay, "weight-decay", s.WeightDecay,
-		"`LAMBDA` strength of the L2 penalty λ·Σw² on kernels; with muon the share by which other weights than "+
+		"`LAMBDA` strength of the L2 penalty λ·Σw² on kernels; with adamw the share of the learning rate by which "+
+			"weights shrink in each step; with muon the share by which other weights than "+
 			"those of convolutions shrink in the first step, and less as rates fall")
 	training.Float32Var(&s.LabelSmoothing, "label-smoothing", s.LabelSmoothing,
 		"`S` share of the target probability that all classes divide equally, from 0 to below 1")
+	training.IntVar(&s.Patience, "patience", s.Patience,
+		"`N` stop when the validation accuracy has not improved for N epochs; the model is then that of the best epoch")
+	training.BoolVar(&s.Balance, "balance", s.Balance,
+		"weigh the loss of each image by the inverse of the size of its class")
 	training.Uint64Var(&s.Seed, "seed", s.Seed, "`N` seed of the initial weights, order, augmentation and dropout")
 
 	results := cli.NewGroup("Results")

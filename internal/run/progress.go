@@ -50,7 +50,7 @@ func (p *Progress) begin(b backend.Backend, dir *Folder, t *nn.Trainer, notes []
 	for _, note := range notes {
 		p.Line("note", "%s", note)
 	}
-	if t.Epoch > 0 && t.Epoch >= s.Epochs {
+	if t.Epoch > 0 && (t.Epoch >= s.Epochs || s.impatient(t.History)) {
 		p.Line("training", "nothing left to do: %s done", count(t.Epoch, "epoch is", "epochs are"))
 	} else {
 		p.Line("training", "%s of %s of %s, learning rate %s", count(s.Epochs, "epoch", "epochs"),
@@ -156,6 +156,9 @@ func (p *Progress) End(dir *Folder, history []nn.Row, views *nn.Result, resume s
 	}
 	if p.settings.Recipe != "" {
 		last := history[len(history)-1].Validation
+		if p.settings.Patience > 0 {
+			last = Best(history).Validation
+		}
 		if views != nil {
 			last = *views
 		}

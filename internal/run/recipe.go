@@ -6,14 +6,22 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 
+	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/nn"
 )
 
-// recipes are named sets of flags.
+// The recipes for a user's own images.
+const (
+	small    = "small"
+	finetune = "finetune"
+)
+
+// recipes are named sets of flags. Those that own images may lack depend on their number: see fit.
 func recipes() map[string]map[string]string {
 	return map[string]map[string]string{
 		// Table 1 and listing 4 of https://arxiv.org/abs/2404.00498, with Muon as in airbench94_muon of
@@ -27,37 +35,81 @@ func recipes() map[string]map[string]string {
 			"head-lr": "linear:0.02045", "momentum": "0.85", "weight-decay": "0.004", "label-smoothing": "0.2",
 			"tta": "true",
 		},
+		// The network and the optimizer of fast, for hundreds of images.
+		small: {
+			"model": nn.FastName, "init": "dirac", "size": "64", "augment": "alternating-flip,translate",
+			"mean": "125.307,122.961,113.8575", "std": "62.985,62.0925,66.708", "optimizer": muon,
+			"momentum": "0.85", "weight-decay": "0.004", "label-smoothing": "0.2", "epochs": "", "batch": "",
+			"lr": "", "bias-lr": "", "head-lr": "",
+		},
+		finetune: {
+			"optimizer": adamW, "augment": "alternating-flip,translate", "dropout": "0.2", "weight-decay": "0.01",
+			"label-smoothing": "0.1", "patience": "8", "epochs": "", "batch": "", "lr": "",
+		},
 	}
 }
 
 // RecipeNames returns the names of the recipes.
 func RecipeNames() []string { return slices.Sorted(maps.Keys(recipes())) }
 
-// ApplyRecipe sets the flags of the recipe that the settings name, if they do, except those that
-// the command line gives.
+// ApplyRecipe sets the flags of the recipe that the settings name, except those that the command
+// line gives. Where it names none, own images have that for a small set, or for fine-tuning if
+// there are pretrained weights.
 func (s *Settings) ApplyRecipe(flags *pflag.FlagSet) error {
-	if s.Recipe == "" {
-		return nil
-	}
-	if err := cli.OneOf("recipe", s.Recipe, RecipeNames()...); err != nil {
-		return err
-	}
-	own := cli.Union(s.Flags())
-	for name, value := range recipes()[s.Recipe] {
-		if given := flags.Lookup(name); given != nil && given.Changed {
-			value = given.Value.String()
+	own := cifar.IsOwn(s.Data)
+	switch {
+	case s.Recipe != "":
+		if err := cli.OneOf("recipe", s.Recipe, RecipeNames()...); err != nil {
+			return err
 		}
-		if err := own.Set(name, value); err != nil {
+	case !own:
+		return nil
+	case s.Pretrained != "":
+		s.Recipe = finetune
+	default:
+		s.Recipe = small
+	}
+	if s.Recipe == finetune && s.Pretrained == "" {
+		return fmt.Errorf("--recipe %s requires --pretrained: name a run, a file or %s", finetune, imageNet)
+	}
+	recipe := maps.Clone(recipes()[s.Recipe])
+	if s.Recipe == finetune {
+		from, err := s.ofPretrained()
+		if err != nil {
+			return err
+		}
+		maps.Copy(recipe, from)
+	}
+	if s.Recipe == small && flags.Changed("model") && s.Model != nn.FastName && !flags.Changed("optimizer") {
+		// The rates of Muon are for that network.
+		maps.Copy(recipe, map[string]string{"init": s.Init, "optimizer": adamW, "weight-decay": "0.05"})
+		delete(recipe, "bias-lr")
+		delete(recipe, "head-lr")
+	}
+	if !own {
+		delete(recipe, "size")
+	}
+	all := cli.Union(s.Flags())
+	var fit []string
+	for _, name := range slices.Sorted(maps.Keys(recipe)) {
+		if given := flags.Lookup(name); given != nil && given.Changed {
+			continue
+		}
+		if recipe[name] == "" {
+			fit = append(fit, name)
+		} else if err := all.Set(name, recipe[name]); err != nil {
 			return fmt.Errorf("--recipe %s: %w", s.Recipe, err)
 		}
 	}
+	s.Fit = strings.Join(fit, ",")
 	return nil
 }
 
 // The optimizers.
 const (
-	sgd  = "sgd"
-	muon = "muon"
+	sgd   = "sgd"
+	adamW = "adamw"
+	muon  = "muon"
 )
 
 // muonMomentum is that of kernels under Muon.
@@ -68,7 +120,7 @@ const whitenEpochs = 3
 
 // checkOptimizer reports a setting that the optimizer does not have.
 func (s *Settings) checkOptimizer() error {
-	if err := cli.OneOf("optimizer", s.Optimizer, sgd, muon); err != nil {
+	if err := cli.OneOf("optimizer", s.Optimizer, sgd, adamW, muon); err != nil {
 		return err
 	}
 	for flag, text := range map[string]string{"bias-lr": s.BiasLR, "head-lr": s.HeadLR} {
@@ -93,7 +145,7 @@ func (s *Settings) muon() (nn.Optimizer, error) {
 		return nil, err
 	}
 	rate := func(weights string, all, shown nn.Schedule) nn.Rate {
-		r := nn.Rate{Weights: weights, Schedule: nn.WarmUp(shown, s.Warmup)}
+		r := nn.Rate{Weights: weights, Schedule: s.schedule(nn.WarmUp(shown, s.Warmup))}
 		if first := all.At(0, 1, max(s.Epochs, 1)); first > 0 {
 			r.Decay = s.WeightDecay / float32(first)
 		}

@@ -82,10 +82,14 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	if err != nil {
 		return nil, cli.Interruption(ctx, err)
 	}
-	network, err := j.Settings.Network(data.Classes)
+	fitted, err := j.Settings.fit(data.Train.Len())
 	if err != nil {
 		return nil, err
 	}
+	if err := j.Settings.checkUnfreeze(); err != nil {
+		return nil, err
+	}
+	j.Progress.settings = j.Settings
 	setup, err := j.Settings.Training(data)
 	if err != nil {
 		return nil, err
@@ -101,28 +105,28 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	}
 	setup.OnEpoch = func(row nn.Row) error {
 		j.Progress.epoch(row)
-		if err := errors.Join(dir.writeHistory(t.History), page.epoch(), save.epoch()); err != nil || board == nil {
+		if err := errors.Join(dir.writeHistory(t.History), page.epoch(), save.epoch()); err != nil {
 			return err
 		}
-		return board.Epoch(row)
+		if board != nil {
+			if err := board.Epoch(row); err != nil {
+				return err
+			}
+		}
+		return j.patience(t)
 	}
 	setup.OnValidation = func(labels, logits []float32) { page.batch(labels, logits) }
-	if t, err = nn.NewTrainer(j.backend, network, setup); err != nil {
-		return nil, j.fitting(err, network, setup)
-	}
-	save.trainer = t
-	restored := ""
-	if dir.hasCheckpoint() {
-		if restored, err = dir.restore(t); err == nil {
-			save.resume(j.SaveAgain)
-		}
-	} else {
-		err = cli.Interruption(ctx, j.pretrain(ctx, t.Model))
-	}
+	resumes := dir.hasCheckpoint()
+	t, stage, restored, err := j.begin(ctx, data.Classes, setup)
 	if err != nil {
-		return nil, err
+		return nil, cli.Interruption(ctx, err)
 	}
-	if t.Epoch < j.Settings.Epochs {
+	network := t.Model.Network
+	if save.trainer = t; resumes {
+		save.resume(j.SaveAgain)
+	}
+	over := j.Settings.impatient(t.History)
+	if t.Epoch < j.Settings.Epochs && !over {
 		const floatBytes = 4
 		size := floatBytes * int64(2*network.ParameterSize+network.StatisticSize) // parameters have velocities
 		if err := dir.checkSpace(size); err != nil {
@@ -132,6 +136,9 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	// The process may have ended between the checkpoint of the best epoch and its --save.
 	if t.EpochStep == 0 {
 		if err := save.epoch(); err != nil {
+			return nil, err
+		}
+		if err := j.patience(t); err != nil && !over {
 			return nil, err
 		}
 	}
@@ -159,14 +166,27 @@ func (j *Job) Run(ctx context.Context) (history []nn.Row, err error) {
 	}
 	defer func() { err = errors.Join(err, page.flush()) }()
 	notes := slices.Clip(data.Notes)
-	for _, note := range []string{restored, rateNote(setup.Schedule, t.Step, t.Steps(), before, settings.Epochs)} {
+	for _, note := range []string{fitted, restored, rateNote(setup.Schedule, t.Step, t.Steps(), before, settings.Epochs)} {
 		if note != "" {
 			notes = append(notes, note)
 		}
 	}
 	j.Progress.begin(j.backend, dir, t, notes)
-	if err = cli.Interruption(ctx, t.Run(ctx)); err == nil {
-		err = save.end()
+	for ; err == nil && !over; stage++ {
+		if err = t.Run(ctx); errors.Is(err, errPatience) {
+			over, err = true, nil
+		}
+		if err != nil || over || t.Epoch >= j.Settings.Epochs {
+			break
+		}
+		if t, err = j.unfreeze(t, data.Classes, setup, stage+1); err == nil {
+			save.trainer, page.trainer = t, t
+		}
+	}
+	if err = cli.Interruption(ctx, err); err == nil {
+		if err = j.takeBest(t); err == nil {
+			err = save.end()
+		}
 	}
 	if err == nil && j.Settings.TTA && len(t.History) > 0 {
 		err = cli.Interruption(ctx, j.measureViews(ctx, t.Model, setup.Validation))

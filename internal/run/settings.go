@@ -21,7 +21,10 @@ import (
 // Settings decide what a run computes. They have the names of the flags. A resumed run takes them
 // from config.json.
 type Settings struct {
-	Recipe    string  `json:"recipe,omitempty"` // by which the others were chosen, "" for none
+	Recipe string `json:"recipe,omitempty"` // by which the others were chosen, "" for none
+	// Fit names the flags, with commas between them, that the number of images will set.
+	Fit string `json:"fit,omitempty"`
+
 	Model     string  `json:"model"`
 	BatchNorm bool    `json:"bn"`
 	Dropout   float32 `json:"dropout"`
@@ -30,6 +33,8 @@ type Settings struct {
 
 	Pretrained   string `json:"pretrained"` // an absolute path, imageNet, or "" for none
 	SkipMismatch bool   `json:"skip-mismatch"`
+	Freeze       string `json:"freeze,omitempty"`      // the last layer that does not train, "" for none
+	UnfreezeAt   int    `json:"unfreeze-at,omitempty"` // the epoch from which it does, 0 for none
 
 	Data     string             `json:"data"` // an absolute path, cifar.BuiltIn, or "" for the official archive
 	Limit    int                `json:"limit"`
@@ -52,6 +57,8 @@ type Settings struct {
 	Momentum    float32 `json:"momentum"`
 	WeightDecay float32 `json:"weight-decay"`
 	Seed        uint64  `json:"seed"`
+	Patience    int     `json:"patience,omitempty"` // epochs, 0 for no end
+	Balance     bool    `json:"balance,omitempty"`
 
 	LabelSmoothing float32 `json:"label-smoothing"`
 	TTA            bool    `json:"tta"`
@@ -100,6 +107,10 @@ func (s *Settings) Check() error {
 		cli.Fraction("weight-decay", s.WeightDecay),
 		requires("skip-mismatch", s.SkipMismatch, "pretrained", s.Pretrained),
 		s.checkImageNet(),
+		cli.AtLeast("unfreeze-at", s.UnfreezeAt, 0),
+		s.checkFreeze(),
+		s.checkUnfreeze(),
+		cli.AtLeast("patience", s.Patience, 0),
 		requires("save-best", s.SaveBest, "save", s.Save),
 		s.checkSave(),
 		s.Options.Check(),
@@ -128,22 +139,34 @@ func (s *Settings) checkSave() error {
 	return cli.Of("save", keras.CheckPath(s.Save))
 }
 
-// Network returns the network for classes of these names.
+// Network returns the network for classes of these names, with its frozen layers.
 func (s *Settings) Network(labels []string) (*nn.Network, error) {
+	sequential, err := s.sequential(labels)
+	if err == nil && s.Freeze != "" {
+		err = s.freeze(&sequential)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return nn.Build(sequential)
+}
+
+// sequential returns the network without frozen layers.
+func (s *Settings) sequential(labels []string) (nn.Sequential, error) {
 	penalty := s.WeightDecay
-	if s.Optimizer == muon { // which has a decay of its own
+	if s.Optimizer != sgd { // which have a decay of their own
 		penalty = 0
 	}
 	sequential, err := nn.Named(s.Model, nn.VGGOptions{
 		Input: tensor.Shape{s.Size.height(), s.Size.width(), cifar.Channels}, Classes: len(labels),
 		BatchNorm: s.BatchNorm, Dropout: s.Dropout, L2: penalty, GlobalPool: s.globalPool()})
 	if err != nil {
-		return nil, err
+		return nn.Sequential{}, err
 	}
 	n := s.normalization()
 	sequential.Labels, sequential.Mean, sequential.Std = labels, n.Mean[:], n.Std[:]
 	sequential.Resize = nn.Resize(s.Resize)
-	return nn.Build(sequential)
+	return sequential, nil
 }
 
 // normalization returns the preparation of pixels.
@@ -174,18 +197,38 @@ func (s *Settings) Training(d *cifar.Dataset) (nn.Config, error) {
 	c := nn.Config{
 		Data:       s.training(d),
 		Validation: d.Validation(s.normalization()),
-		Epochs:     s.Epochs, Batch: s.Batch, Schedule: nn.WarmUp(schedule, s.Warmup),
+		Epochs:     s.Epochs, Batch: s.Batch, Schedule: s.schedule(nn.WarmUp(schedule, s.Warmup)),
 		Init: init, Seed: s.Seed, LabelSmoothing: s.LabelSmoothing, Settings: s.fixed(),
 	}
 	if s.whitens() {
 		c.Whiten = nn.WhitenName
 	}
-	if s.Optimizer == muon {
+	if s.Balance {
+		c.ClassWeights = balance(d.Train.Labels, len(d.Classes))
+	}
+	switch s.Optimizer {
+	case muon:
 		c.Optimizer, err = s.muon()
-	} else {
+	case adamW:
+		c.Optimizer = nn.AdamW{WeightDecay: s.WeightDecay}
+	default:
 		c.Momentum = s.Momentum
 	}
 	return c, err
+}
+
+// balance returns the weights by which each class counts the same: the mean number of images in a
+// class divided by that of this one.
+func balance(labels []int32, classes int) []float32 {
+	numbers := make([]int, classes)
+	for _, label := range labels {
+		numbers[label]++
+	}
+	weights := make([]float32, classes)
+	for class, n := range numbers {
+		weights[class] = float32(float64(len(labels)) / float64(classes*max(n, 1)))
+	}
+	return weights
 }
 
 // fixed returns the values of the flags that a resumed run may not change.

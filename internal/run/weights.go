@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
+	"github.com/lamina-go/lamina/cifar"
 	"github.com/lamina-go/lamina/internal/atomicfile"
+	"github.com/lamina-go/lamina/internal/cli"
 	"github.com/lamina-go/lamina/internal/infile"
 	"github.com/lamina-go/lamina/keras"
 	"github.com/lamina-go/lamina/nn"
@@ -34,7 +38,7 @@ func (s *Settings) openPretrained(ctx context.Context, progress func(done, total
 	f *keras.File, path string, err error) {
 	path = s.Pretrained
 	if path == imageNet {
-		if path, err = keras.ImageNet(ctx, s.Model, progress); err != nil {
+		if path, err = keras.ImageNet(ctx, s.Model, !s.globalPool(), progress); err != nil {
 			return nil, "", err
 		}
 	}
@@ -73,19 +77,100 @@ func (j *Job) pretrain(ctx context.Context, m *nn.Model) error {
 	if !f.HasNames() {
 		load = f.Load
 	}
-	r, err := load(m, j.Settings.SkipMismatch)
-	var mismatch keras.MismatchError
-	switch {
-	case errors.As(err, &mismatch):
-		return fmt.Errorf("--pretrained: %w: --skip-mismatch ignores weights of other shapes", err)
-	case err != nil:
+	r, err := load(m, true)
+	if err != nil {
 		return fmt.Errorf("--pretrained: %w", err)
+	}
+	head := fmt.Sprintf("layer %q: ", lastLayer(m.Network))
+	for i, mismatch := range r.Mismatched {
+		switch {
+		case strings.HasPrefix(mismatch, head): // it is for other classes
+			r.Mismatched[i] = "a new head: " + mismatch
+		case !j.Settings.SkipMismatch:
+			return fmt.Errorf("--pretrained %s: %s: --skip-mismatch ignores weights of other shapes", path, mismatch)
+		}
+	}
+	switch {
 	case len(r.Loaded) == 0:
 		return fmt.Errorf("--pretrained %s: no layer in common: its layers are %s, those of the network %s",
 			path, list(r.Ignored), list(r.Missing))
 	}
 	j.Progress.pretrained(path, r)
+	if j.Settings.Recipe == finetune && j.Settings.kerasVGG() != "" {
+		return toRGB(m)
+	}
 	return nil
+}
+
+// toRGB turns the first convolution of Keras's VGG, whose images are blue, green, red.
+func toRGB(m *nn.Model) error {
+	kernel := m.Weights[0]
+	values, err := m.Get(kernel.Name)
+	if err != nil {
+		return err
+	}
+	filters := kernel.Shape[3]
+	for pixel := range slices.Chunk(values, cifar.Channels*filters) {
+		for f := range filters {
+			pixel[f], pixel[2*filters+f] = pixel[2*filters+f], pixel[f]
+		}
+	}
+	return m.Set(kernel.Name, values)
+}
+
+// lastLayer returns the name of the last layer with weights other than batch normalization.
+func lastLayer(net *nn.Network) (name string) {
+	for _, row := range net.Table {
+		if len(row.Weights) > 0 && row.Class != "BatchNormalization" {
+			name = row.Name
+		}
+	}
+	return name
+}
+
+// kerasVGG returns the name of the VGG whose ImageNet weights, as Keras publishes them, are the
+// pretrained ones, or "".
+func (s *Settings) kerasVGG() string {
+	name, isFile := strings.CutSuffix(filepath.Base(s.Pretrained), ".h5")
+	vgg, _, found := strings.Cut(strings.TrimSuffix(name, "_notop"), "_weights_tf_dim_ordering_tf_kernels")
+	switch {
+	case s.Pretrained == imageNet:
+		return "vgg16"
+	case isFile && found:
+		return vgg
+	}
+	return ""
+}
+
+// ofPretrained returns the flags of the pretrained model: those of its run, or of Keras's VGG.
+func (s *Settings) ofPretrained() (map[string]string, error) {
+	if vgg := s.kerasVGG(); vgg != "" {
+		return map[string]string{"model": vgg, "bn": "false", "head": headGAP, "size": "64",
+			"mean": "123.68,116.779,103.939", "std": "1"}, nil
+	}
+	if _, err := os.Stat(filepath.Join(s.Pretrained, ConfigName)); err != nil {
+		return nil, nil // a file, whose model the command line names
+	}
+	c, err := ReadConfig(s.Pretrained)
+	if err != nil {
+		return nil, fmt.Errorf("--pretrained %w", err)
+	}
+	run := c.Settings
+	if slices.Contains(nn.VGGNames(), run.Model) {
+		if gap := run.globalPool(); gap {
+			run.Head = headGAP
+		} else {
+			run.Head = headFlatten
+		}
+	}
+	flags := map[string]string{}
+	all := cli.Union(run.Flags())
+	for _, name := range []string{"model", "bn", "head", "size", "resize", "mean", "std"} {
+		if value := all.Lookup(name).Value.String(); value != "" {
+			flags[name] = value
+		}
+	}
+	return flags, nil
 }
 
 // saver exports the model.
