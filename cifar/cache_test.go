@@ -240,7 +240,7 @@ func TestCacheDamaged(t *testing.T) {
 		"zeros":               make([]byte, len(good)),
 		"a record is missing": good[imageBytes:],
 	}
-	for at := 8 * imageBytes; at < len(good); at += 3 {
+	for at := 8 * imageBytes; at < len(good); at += 5 {
 		damages[fmt.Sprintf("byte %d", at)] = changed(at)
 	}
 	for name, damage := range damages {
