@@ -87,7 +87,7 @@ func (j *Job) pretrain(ctx context.Context, m *nn.Model) error {
 		case strings.HasPrefix(mismatch, head): // it is for other classes
 			r.Mismatched[i] = "a new head: " + mismatch
 		case !j.Settings.SkipMismatch:
-			return fmt.Errorf("--pretrained %s: %s: --skip-mismatch ignores weights of other shapes", path, mismatch)
+			return fmt.Errorf("--pretrained: %s: %s: --skip-mismatch ignores weights of other shapes", path, mismatch)
 		}
 	}
 	switch {
