@@ -39,6 +39,7 @@ type AdamW struct {
 	// among them. Keras's own AdamW has 0.004.
 	WeightDecay float32
 	// Start is the step of the run in which the moving means begin: 0, or that of Trainer.Continue.
+	// The rate corrects them, so WeightDecay, too, is smaller in the first hundreds of steps.
 	Start int
 }
 

@@ -23,7 +23,7 @@ const sweepUsage = `Train a network with several values of some flags, and compa
 Usage: lamina sweep [flags]
 
   lamina sweep --data photos --size 48 --lr 0.01,0.02 --weight-decay 0,0.0005
-  lamina sweep --data photos --model resnet20,resnet32 --seed 1,2,3 --random 4
+  lamina sweep --data photos --model resnet18,resnet20 --seed 1,2,3 --random 4
 
 Flags are those of lamina train. Values are separated by commas, or a flag is
 repeated, as one must be whose values have commas. All combinations are trained,

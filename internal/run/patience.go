@@ -18,7 +18,7 @@ func (s *Settings) impatient(history []nn.Row) bool {
 	return s.Patience > 0 && len(history) > 0 && len(history)-Best(history).Epoch >= s.Patience
 }
 
-// epoch keeps the state after an epoch that is the best so far, and ends the run after too many
+// patience keeps the state after an epoch that is the best so far, and ends the run after too many
 // others.
 func (j *Job) patience(t *nn.Trainer) error {
 	if j.Settings.Patience == 0 || len(t.History) == 0 {
