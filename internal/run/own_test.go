@@ -169,7 +169,7 @@ func TestCacheFile(t *testing.T) {
 	train := func(name string, env ...string) (rows []nn.Row, text string) {
 		t.Helper()
 		folder := filepath.Join(out, name)
-		c := clitest.Command(t, "--data", data, "--model", "resnet20", "--epochs", "2", "--batch", "4",
+		c := clitest.Command(t, "--data", data, "--size", "32", "--model", "resnet20", "--epochs", "2", "--batch", "4",
 			"--lr", "0.01", "--out", folder)
 		c.Env = append(append(c.Env, cacheIn(cache)...), env...)
 		text = clitest.Expect(t, c, 0)

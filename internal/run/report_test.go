@@ -31,7 +31,7 @@ func TestReport(t *testing.T) {
 		}
 	}
 	args := []string{"--data", data, "--size", "70x90", "--model", "resnet20", "--epochs", "2", "--batch", "8", "--lr", "0.01",
-		"--augment", "none", "--std", "60", "--out", dir}
+		"--augment", "none", "--std", "60", "--weight-decay", "0.0001", "--out", dir}
 	page := func() string {
 		t.Helper()
 		text, err := os.ReadFile(filepath.Join(dir, run.ReportName))
