@@ -51,12 +51,15 @@ func TestLossKernels(t *testing.T) {
 				}
 			}
 		}
-		m.loss(backend.LossSpec{N: 5, Classes: 3}, []float32{1, 1, 0, 1, 1, 0, 0, 2, 2, 0, 2, 2, 3, 3, 3}, []float32{0, 1, 1, 2, 0}, nil)
+		m.loss(backend.LossSpec{N: 5, Classes: 3}, []float32{1, 1, 0, 1, 1, 0, 0, 2, 2, 0, 2, 2, 3, 3, 3},
+			[]float32{0, 1, 1, 2, 0}, nil)
 		m.loss(backend.LossSpec{N: 2, Classes: 3}, []float32{100, 0, -100, -100, -100, -100}, []float32{2, 1}, nil)
 		for _, smoothing := range []float32{0, 0.125} {
 			for _, weights := range [][]float32{nil, {0.5, 0, 3}} {
-				m.loss(backend.LossSpec{N: 4, Classes: 3, Smoothing: smoothing}, []float32{1, 1, 0, 3, -4, 0, 0, 2, 8, 0, 2, 2}, []float32{0, 2, 1, 2}, weights)
-				m.loss(backend.LossSpec{N: 5, Classes: 2, Sigmoid: true, Smoothing: smoothing}, []float32{1, -3, 0, 40, 1000}, []float32{0, 0, 1, 1, 0}, weights[:min(2, len(weights))])
+				m.loss(backend.LossSpec{N: 4, Classes: 3, Smoothing: smoothing},
+					[]float32{1, 1, 0, 3, -4, 0, 0, 2, 8, 0, 2, 2}, []float32{0, 2, 1, 2}, weights)
+				m.loss(backend.LossSpec{N: 5, Classes: 2, Sigmoid: true, Smoothing: smoothing},
+					[]float32{1, -3, 0, 40, 1000}, []float32{0, 0, 1, 1, 0}, weights[:min(2, len(weights))])
 			}
 		}
 	})
@@ -83,7 +86,8 @@ func (m *machine) loss(spec backend.LossSpec, logits, labels, weights []float32)
 	state, metrics := m.metrics(stepState{})
 	x, gl := m.activations(logits), m.floatsAt(labels, 1)
 	g := geometry{[3]uint32{uint32(n), 1, 1}, [3]uint32{32, 1, 1}}
-	m.launch("loss", g, metrics, state, x, gl, gw, make([]float64, n), make([]int32, n), m.counters, n, classes, spec.Sigmoid, spec.Smoothing)
+	m.launch("loss", g, metrics, state, x, gl, gw, make([]float64, n), make([]int32, n), m.counters, n,
+		classes, spec.Sigmoid, spec.Smoothing)
 	got := metrics[1]
 	if int(got.images) != n || int(got.correct) != want.Correct || got.penalty != 0 || !(math.Abs(got.loss-want.Loss) <= 1e-12*(1+want.Loss)) {
 		m.Errorf("%+v: measured %+v, want %+v", spec, got, want)
@@ -99,7 +103,8 @@ func TestLossOfBadRows(t *testing.T) {
 			state, metrics := m.metrics(stepState{})
 			g := geometry{[3]uint32{2, 1, 1}, [3]uint32{32, 1, 1}}
 			labels := m.floats([]float32{0, label})
-			m.launch("loss", g, metrics, state, m.activations([]float32{2, 1, 0, 2, 1, 0}), labels, m.floats([]float32{1, 1, 1}),
+			m.launch("loss", g, metrics, state, m.activations([]float32{2, 1, 0, 2, 1, 0}), labels,
+				m.floats([]float32{1, 1, 1}),
 				make([]float64, 2), make([]int32, 2), m.counters, 2, 3, false, float32(0))
 			if got := metrics[1]; got.loss == got.loss || got.correct > 1 && label != label {
 				m.Errorf("label %g: measured %+v", label, got)
@@ -110,7 +115,8 @@ func TestLossOfBadRows(t *testing.T) {
 		x := m.activations([]float32{nan, 1, 0, 0, 1, nan})
 		g := geometry{[3]uint32{2, 1, 1}, [3]uint32{32, 1, 1}}
 		labels := m.floats([]float32{0, 2})
-		m.launch("loss", g, metrics, state, x, labels, nil, make([]float64, 2), make([]int32, 2), m.counters, 2, 3, false, float32(0))
+		m.launch("loss", g, metrics, state, x, labels, nil, make([]float64, 2), make([]int32, 2), m.counters,
+			2, 3, false, float32(0))
 		if got := metrics[1]; got.loss == got.loss || got.correct != 0 {
 			m.Errorf("logits with NaN: measured %+v", got)
 		}
@@ -138,7 +144,12 @@ func TestSGDKernels(t *testing.T) {
 			{33, 0, []paramRange{{0, 33, 0}}},
 			{1023, 0, []paramRange{{0, 5, 0}, {5, 17, 0.0005}, {22, 1, 0.1}, {23, 1000, 0.001}}},
 			{1023, 3, []paramRange{{0, 1000, 0.01}, {1000, 23, 0}}},
-			{40000, 0, []paramRange{{0, 16384, 0.0005}, {16384, 3616, 0.0005}, {20000, 12, 0}, {20012, 16384, 0.01}, {36396, 3604, 0}}},
+			{
+				40000,
+				0,
+				[]paramRange{{0, 16384, 0.0005}, {16384, 3616, 0.0005}, {20000, 12, 0}, {20012, 16384, 0.01},
+					{36396, 3604, 0}},
+			},
 			{24000, 0, many},
 		} {
 			for _, nesterov := range []bool{true, false} {
@@ -166,14 +177,16 @@ func (m *machine) sgd(size, offset int, ranges []paramRange, nesterov bool) {
 		var penalty float64
 		for _, p := range ranges {
 			from, to := p.from, p.from+int64(p.size)
-			squares := generic.SGD(w[from:to], v[from:to], g[from:to], ops.SGD{LearningRate: rate, Momentum: momentum, Lambda: p.lambda, Nesterov: nesterov})
+			squares := generic.SGD(w[from:to], v[from:to], g[from:to],
+				ops.SGD{LearningRate: rate, Momentum: momentum, Lambda: p.lambda, Nesterov: nesterov})
 			penalty += float64(p.lambda) * squares
 		}
 		state, metrics := m.metrics(stepState{rate: rate})
 		grid := geometry{[3]uint32{uint32(len(ranges)), 1, 1}, [3]uint32{256, 1, 1}}
 		m.launch("penalty", grid, gw, ranges, make([]float64, len(ranges)), metrics, state, m.counters)
 		measured := metrics[1].penalty
-		m.launch("sgd_step", grid, gw, gv, gg, ranges, make([]float64, len(ranges)), metrics, state, m.counters, float32(momentum), nesterov)
+		m.launch("sgd_step", grid, gw, gv, gg, ranges, make([]float64, len(ranges)), metrics, state,
+			m.counters, float32(momentum), nesterov)
 		name := fmt.Sprintf("%d parameters from %d, nesterov %t", size, offset, nesterov)
 		same(m.T, "w of "+name, gw.values, w)
 		same(m.T, "v of "+name, gv.values, v)
@@ -191,7 +204,8 @@ func TestAdamWKernel(t *testing.T) {
 	each(t, func(m *machine) {
 		for _, spec := range []backend.AdamWSpec{
 			{Size: 1, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-7},
-			{Size: 5003, Decay: []backend.Decay{{Offset: 3, Size: 4500, Lambda: 0.01}}, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-7, WeightDecay: 0.05},
+			{Size: 5003, Decay: []backend.Decay{{Offset: 3, Size: 4500, Lambda: 0.01}}, Beta1: 0.9,
+				Beta2: 0.999, Epsilon: 1e-7, WeightDecay: 0.05},
 			{Size: 33, Beta1: 0, Beta2: 0.5, Epsilon: 1e-3, WeightDecay: 1},
 		} {
 			for _, step := range []uint64{0, 1, 1000} {
@@ -222,17 +236,23 @@ func (m *machine) adamw(spec backend.AdamWSpec, step uint64) {
 		m.Fatal(err)
 	}
 	rw, rm, rv, rg := ref.tensor(shape, w), ref.tensor(shape, first), ref.tensor(shape, second), ref.tensor(shape, g)
-	want := ref.run(backend.StepValues{LearningRate: rate, Step: step}, func() { plan.Step(rw, []tensor.Tensor{rm, rv}, rg) })
+	want := ref.run(backend.StepValues{LearningRate: rate, Step: step}, func() {
+		plan.Step(rw,
+			[]tensor.Tensor{rm, rv}, rg)
+	})
 
 	ranges := split(spec.Size, spec.Decay)
 	state, metrics := m.metrics(stepState{rate: rate, step: step})
 	gw, gm, gv, gg := m.floatsAt(w, 1), m.floatsAt(first, 2), m.floatsAt(second, 3), m.floatsAt(g, 1)
-	m.launch("adamw_step", geometry{[3]uint32{uint32(len(ranges)), 1, 1}, [3]uint32{256, 1, 1}}, gw, gm, gv, gg, ranges, make([]float64, len(ranges)),
+	m.launch("adamw_step", geometry{[3]uint32{uint32(len(ranges)), 1, 1}, [3]uint32{256, 1, 1}}, gw, gm, gv,
+		gg, ranges, make([]float64, len(ranges)),
 		metrics, state, m.counters, spec.Beta1, spec.Beta2, spec.Epsilon, spec.WeightDecay)
 	size := func(i int) float64 { return math.Abs(float64(g[i])) + 0.1*math.Abs(float64(w[i])) }
 	near(m.T, "g", gg.values, g, exact)
-	near(m.T, "m", gm.values, ref.read(rm), func(i int) float64 { return 8 * u * (size(i) + math.Abs(float64(first[i]))) })
-	near(m.T, "v", gv.values, ref.read(rv), func(i int) float64 { return 8 * u * (size(i)*size(i) + float64(second[i])) })
+	near(m.T, "m", gm.values, ref.read(rm),
+		func(i int) float64 { return 8 * u * (size(i) + math.Abs(float64(first[i]))) })
+	near(m.T, "v", gv.values, ref.read(rv),
+		func(i int) float64 { return 8 * u * (size(i)*size(i) + float64(second[i])) })
 	newM, newV := ref.read(rm), ref.read(rv)
 	bias := math.Sqrt(1-math.Pow(float64(spec.Beta2), float64(step+1))) / (1 - math.Pow(float64(spec.Beta1), float64(step+1)))
 	near(m.T, "w", gw.values, ref.read(rw), func(i int) float64 {
@@ -273,13 +293,15 @@ func TestAugmentKernel(t *testing.T) {
 	each(t, func(m *machine) {
 		for _, augmentation := range []cifar.Augmentation{cifar.None, cifar.WholePixel, cifar.SubPixel,
 			cifar.AlternatingFlip, {Flip: true, Shift: 0.2, Crop: 4, Zeros: true}} {
-			loader := &cifar.Loader{Images: images, NumClasses: 10, Normalization: norm, Augmentation: augmentation, Seed: 9}
+			loader := &cifar.Loader{Images: images, NumClasses: 10, Normalization: norm,
+				Augmentation: augmentation, Seed: 9}
 			pixels, values := loader.Stored()
 			for epoch := range 3 {
 				for samples, labels := range loader.Samples(epoch, 0, count) {
 					for want, wantLabels := range loader.Batches(epoch, 0, count) {
 						y := m.activations(fill(count*3072, 5))
-						m.launch("augment", geometry{[3]uint32{count, 1, 1}, [3]uint32{256, 1, 1}}, y, pixels, values, samples, cifar.Size, cifar.Size, cifar.Channels)
+						m.launch("augment", geometry{[3]uint32{count, 1, 1}, [3]uint32{256, 1, 1}}, y, pixels,
+							values, samples, cifar.Size, cifar.Size, cifar.Channels)
 						near(m.T, fmt.Sprintf("images with %v", augmentation), y.read(), m.rounded(want), exact)
 						near(m.T, "labels", labels, wantLabels, exact)
 					}

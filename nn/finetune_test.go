@@ -18,8 +18,11 @@ import (
 )
 
 func TestFreeze(t *testing.T) {
-	s := Sequential{Input: tensor.Shape{8, 8, 3}, Classes: 2, Layers: []Layer{Conv2D{Name: "block1_conv1", Filters: 3, Kernel: 3}, ReLU{},
-		Conv2D{Name: "block1_conv2", Filters: 3, Kernel: 3}, MaxPool{Name: "block1_pool"}, Residual{Layers: []Layer{Conv2D{Filters: 3, Kernel: 3}}},
+	s := Sequential{Input: tensor.Shape{8, 8, 3}, Classes: 2, Layers: []Layer{Conv2D{Name: "block1_conv1",
+		Filters: 3, Kernel: 3},
+		ReLU{},
+		Conv2D{Name: "block1_conv2", Filters: 3, Kernel: 3}, MaxPool{Name: "block1_pool"},
+		Residual{Layers: []Layer{Conv2D{Filters: 3, Kernel: 3}}},
 		Flatten{}, Dense{Name: "fc", Units: 2}}}
 	for _, c := range []struct{ patterns, want []string }{
 		{[]string{"fc"}, []string{"fc"}},
@@ -64,11 +67,16 @@ func TestNewHead(t *testing.T) {
 		head   []Layer
 		want   []Layer
 	}{
-		{"dense", []Layer{conv, Flatten{}, Dense{Name: "fc", Units: 5}, ReLU{}, Dense{Name: "predictions", Units: 3}, BatchNorm{}}, nil,
+		{"dense", []Layer{conv, Flatten{}, Dense{Name: "fc", Units: 5}, ReLU{},
+			Dense{Name: "predictions", Units: 3}, BatchNorm{}}, nil,
 			[]Layer{conv, Flatten{}, Dense{Name: "fc", Units: 5}, ReLU{}, Dense{Name: "head", Units: 7}}},
 		{"convolution", []Layer{conv, ReLU{}, Conv2D{Filters: 3, Kernel: 1}, GlobalAveragePool{}}, nil,
 			[]Layer{conv, ReLU{}, GlobalAveragePool{}, Dense{Name: "head", Units: 7}}},
-		{"layers", []Layer{conv, Flatten{}, Dense{Name: "head", Units: 3}}, []Layer{Dense{Name: "hidden", Units: 4}, ReLU{}, Dense{Name: "classes", Units: 7}},
+		{"layers", []Layer{conv, Flatten{}, Dense{Name: "head", Units: 3}}, []Layer{
+			Dense{Name: "hidden", Units: 4},
+			ReLU{},
+			Dense{Name: "classes", Units: 7},
+		},
 			[]Layer{conv, Flatten{}, Dense{Name: "hidden", Units: 4}, ReLU{}, Dense{Name: "classes", Units: 7}}},
 		{"a head before", []Layer{conv, Flatten{}, Dense{Name: "head", Units: 3}}, nil,
 			[]Layer{conv, Flatten{}, Dense{Name: "head_1", Units: 7}}},
@@ -76,7 +84,8 @@ func TestNewHead(t *testing.T) {
 			[]Layer{conv, Flatten{Name: "flat"}, From{"flat", Dense{Name: "head", Units: 7}}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := Sequential{Input: input, Classes: 3, Layers: c.layers, Labels: []string{"a", "b", "c"}, Output: LogitsOutput}
+			s := Sequential{Input: input, Classes: 3, Layers: c.layers, Labels: []string{"a", "b", "c"},
+				Output: LogitsOutput}
 			if err := s.Freeze("*"); err != nil {
 				t.Fatal(err)
 			}
@@ -96,7 +105,11 @@ func TestNewHead(t *testing.T) {
 			}
 		})
 	}
-	s := Sequential{Input: input, Classes: 4, Layers: []Layer{conv, Residual{Layers: []Layer{Conv2D{Filters: 4, Kernel: 3}}}, GlobalMaxPool{}}}
+	s := Sequential{
+		Input:   input,
+		Classes: 4,
+		Layers:  []Layer{conv, Residual{Layers: []Layer{Conv2D{Filters: 4, Kernel: 3}}}, GlobalMaxPool{}},
+	}
 	if _, err := s.NewHead(7); err == nil || !strings.Contains(err.Error(), "that a new head could replace") {
 		t.Errorf("a network that ends in a residual: %v", err)
 	}
@@ -171,7 +184,13 @@ func TestFineTune(t *testing.T) {
 				t.Error("nothing is frozen")
 			}
 		}
-		if _, err := NewTrainer(b, mustBuild(t, Sequential{Input: net.Input, Classes: 2, Layers: []Layer{Flatten{}, Dense{Name: "other", Units: 2}}}), c); err == nil ||
+		if _, err := NewTrainer(b,
+			mustBuild(t, Sequential{
+				Input:   net.Input,
+				Classes: 2,
+				Layers:  []Layer{Flatten{}, Dense{Name: "other", Units: 2}},
+			}),
+			c); err == nil ||
 			!strings.Contains(err.Error(), "no layer with the name") {
 			t.Errorf("weights of no layer in common: %v", err)
 		}
@@ -224,7 +243,11 @@ func TestResumeOfAdamW(t *testing.T) {
 // The loss of training and validation has smoothed labels, that of training also class weights.
 func TestLossOptions(t *testing.T) {
 	onBackends(t, func(t *testing.T, b backend.Backend) {
-		net := mustBuild(t, Sequential{Input: tensor.Shape{7, 6, 2}, Classes: 3, Layers: []Layer{Flatten{}, Dense{Units: 3}}})
+		net := mustBuild(t, Sequential{
+			Input:   tensor.Shape{7, 6, 2},
+			Classes: 3,
+			Layers:  []Layer{Flatten{}, Dense{Units: 3}},
+		})
 		c := tinyConfig()
 		d := tinyData(12)
 		c.Data, c.Validation, c.Schedule, c.Batch, c.Epochs = d, d, Constant(0), 12, 1
@@ -334,7 +357,11 @@ func TestContinue(t *testing.T) {
 	if err := second.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	other := mustBuild(t, Sequential{Input: frozen.Input, Classes: frozen.Classes, Layers: []Layer{Flatten{}, Dense{Units: frozen.Classes}}})
+	other := mustBuild(t, Sequential{
+		Input:   frozen.Input,
+		Classes: frozen.Classes,
+		Layers:  []Layer{Flatten{}, Dense{Units: frozen.Classes}},
+	})
 	if err := newTrainer(t, b, other, c).Continue(c.Checkpoint); err == nil || !strings.Contains(err.Error(), "another network") {
 		t.Errorf("another network: %v", err)
 	}

@@ -18,8 +18,10 @@ import (
 // muonNetwork has kernels that are tall and wide as matrices, and weights of all kinds.
 func muonNetwork(t *testing.T) *Network {
 	return mustBuild(t, Sequential{Input: tensor.Shape{7, 6, 2}, Classes: 3, Layers: []Layer{
-		Conv2D{Name: "first", Filters: 5, Kernel: 3}, MaxPool{}, BatchNorm{NoScale: true}, Activation{Function: tensor.Function{Kind: tensor.GELU}},
-		DepthwiseConv2D{Kernel: 3}, Conv2D{Name: "second", Filters: 9, Kernel: 1, NoBias: true}, BatchNorm{}, ReLU{}, Flatten{}, Dense{Name: "head", Units: 3}}})
+		Conv2D{Name: "first", Filters: 5, Kernel: 3}, MaxPool{}, BatchNorm{NoScale: true},
+		Activation{Function: tensor.Function{Kind: tensor.GELU}},
+		DepthwiseConv2D{Kernel: 3}, Conv2D{Name: "second", Filters: 9, Kernel: 1, NoBias: true}, BatchNorm{},
+		ReLU{}, Flatten{}, Dense{Name: "head", Units: 3}}})
 }
 
 func muonConfig() Config {
@@ -58,7 +60,8 @@ func TestMuonAgrees(t *testing.T) {
 	want := train(backendtest.Reference())
 	for _, minGroupSize = range []int{least, 1} {
 		for name, got := range train(openThreads(t, 2, false)) {
-			golden.Within(t, fmt.Sprintf("groups of %d: %s", minGroupSize, name), got, want[name], 2e-5*max(1, golden.Largest(want[name])))
+			golden.Within(t, fmt.Sprintf("groups of %d: %s", minGroupSize, name), got, want[name],
+				2e-5*max(1, golden.Largest(want[name])))
 		}
 	}
 }
@@ -117,8 +120,10 @@ func TestMuonErrors(t *testing.T) {
 func TestRestingWeights(t *testing.T) {
 	train := func(rest float64, all ...int) map[string][]float32 {
 		net := mustBuild(t, Sequential{Input: tensor.Shape{7, 6, 2}, Classes: 3, Frozen: []string{"first/kernel"}, Layers: []Layer{
-			Conv2D{Name: "first", Filters: 8, Kernel: 2, Padding: Valid}, Activation{Function: tensor.Function{Kind: tensor.GELU}},
-			Conv2D{Name: "second", Filters: 9, Kernel: 3, NoBias: true}, BatchNorm{NoScale: true}, ReLU{}, Flatten{}, Dense{Name: "head", Units: 3}}})
+			Conv2D{Name: "first", Filters: 8, Kernel: 2, Padding: Valid},
+			Activation{Function: tensor.Function{Kind: tensor.GELU}},
+			Conv2D{Name: "second", Filters: 9, Kernel: 3, NoBias: true}, BatchNorm{NoScale: true}, ReLU{},
+			Flatten{}, Dense{Name: "head", Units: 3}}})
 		c := muonConfig()
 		c.Optimizer = Muon{Momentum: 0.6, Others: SGD{0.85}, Rates: []Rate{
 			{Weights: "first/bias", Schedule: Phases(Phase{Rate: 0.3, Until: 1}, Phase{Rate: rest})},

@@ -30,15 +30,19 @@ func someNetworks(t *testing.T) map[string]*Network {
 		return mustBuild(t, Sequential{Input: input, Classes: 3, Layers: layers})
 	}
 	return map[string]*Network{
-		"frozen weights": mustBuild(t, Sequential{Input: input, Classes: 3, Frozen: []string{"whiten/kernel", "second/bias", "dense/kernel"}, Layers: []Layer{
-			Conv2D{Name: "whiten", Filters: 16, Kernel: 2, Padding: Valid}, Conv2D{Name: "second", Filters: 3, Kernel: 3, L2: 0.01}, MaxPool{}, ReLU{}, Flatten{}, Dense{Units: 3, L2: 0.01}}}),
+		"frozen weights": mustBuild(t, Sequential{Input: input, Classes: 3, Frozen: []string{"whiten/kernel",
+			"second/bias", "dense/kernel"}, Layers: []Layer{
+			Conv2D{Name: "whiten", Filters: 16, Kernel: 2, Padding: Valid}, Conv2D{Name: "second", Filters: 3,
+				Kernel: 3, L2: 0.01}, MaxPool{}, ReLU{}, Flatten{}, Dense{Units: 3, L2: 0.01}}}),
 		"with BN":    tinyNetwork(t, true),
 		"without BN": tinyNetwork(t, false),
 		"dense only": build(Flatten{}, Dense{Units: 5, L2: 0.01}, ReLU{}, Dense{Units: 3}),
 		"pool first": build(MaxPool{}, Conv2D{Filters: 3, Kernel: 3}, MaxPool{}, ReLU{}, Flatten{}, Dense{Units: 3}),
-		"BN first":   build(BatchNorm{}, Conv2D{Filters: 3, Kernel: 3}, BatchNorm{}, MaxPool{}, Flatten{}, Dropout{Rate: 0.5}, Dense{Units: 3}),
-		"one layer":  build(Flatten{}, Dense{Units: 3}),
-		"wide dense": build(Flatten{}, Dense{Units: 150, L2: 0.01}, BatchNorm{}, ReLU{}, Dropout{Rate: 0.5}, Dense{Units: 3, L2: 0.01}),
+		"BN first": build(BatchNorm{}, Conv2D{Filters: 3, Kernel: 3}, BatchNorm{}, MaxPool{}, Flatten{},
+			Dropout{Rate: 0.5}, Dense{Units: 3}),
+		"one layer": build(Flatten{}, Dense{Units: 3}),
+		"wide dense": build(Flatten{}, Dense{Units: 150, L2: 0.01}, BatchNorm{}, ReLU{}, Dropout{Rate: 0.5},
+			Dense{Units: 3, L2: 0.01}),
 	}
 }
 
@@ -147,7 +151,8 @@ func TestBackendsAgree(t *testing.T) {
 			for _, level := range ops.FloatLevels() {
 				trainer := train(t, openCPU(t, level))
 				for weight, got := range ofState(t, trainer.State) {
-					golden.Within(t, fmt.Sprintf("%v: %s", level, weight), got, want[weight], 2e-5*max(1, golden.Largest(want[weight])))
+					golden.Within(t, fmt.Sprintf("%v: %s", level, weight), got, want[weight],
+						2e-5*max(1, golden.Largest(want[weight])))
 				}
 				near(t, fmt.Sprintf("%v: logits", level), predict(t, trainer.Model), logits, 1e-4)
 				a, b := reference.History[0], trainer.History[0]
@@ -215,7 +220,8 @@ func TestOnValidation(t *testing.T) {
 	c.OnEpoch = func(r Row) error {
 		want := c.Validation.(*Images).Labels
 		if got := float64(correct) / float64(images); got != r.Validation.Accuracy || !slices.Equal(labels, want) {
-			t.Errorf("epoch %d: accuracy %v of classes %v, want %v of %v", r.Epoch, got, labels, r.Validation.Accuracy, want)
+			t.Errorf("epoch %d: accuracy %v of classes %v, want %v of %v", r.Epoch, got, labels,
+				r.Validation.Accuracy, want)
 		}
 		correct, images, labels = 0, 0, nil
 		epochs++
@@ -251,8 +257,11 @@ func TestConfigErrors(t *testing.T) {
 		"2 class weights for 3":     func(c *Config) { c.ClassWeights = []float32{1, 2} },
 		"weight -1 of class 2":      func(c *Config) { c.ClassWeights = []float32{1, 2, -1} },
 		"images of shape (6, 7, 2)": func(c *Config) { c.Data = &Images{Height: 6, Width: 7, Channels: 2} },
-		"data of 4 classes":         func(c *Config) { c.Validation = &Images{Height: 7, Width: 6, Channels: 2, NumClasses: 4} },
-		"a dataset without images":  func(c *Config) { c.Data = tinyData(0) },
+		"data of 4 classes": func(c *Config) {
+			c.Validation = &Images{Height: 7, Width: 6,
+				Channels: 2, NumClasses: 4}
+		},
+		"a dataset without images": func(c *Config) { c.Data = tinyData(0) },
 	} {
 		c := tinyConfig()
 		change(&c)
@@ -310,7 +319,11 @@ func TestDivergence(t *testing.T) {
 	}{
 		{"NaN in an image", func(c *Config) { c.Data.(*Images).Pixels[0] = float32(math.NaN()) },
 			fmt.Sprintf("epoch 2, step %d: the loss is NaN", stepOfImage(t, 0))},
-		{"NaN in validation", func(c *Config) { c.Validation.(*Images).Pixels[0] = float32(math.NaN()) }, "epoch 2: the validation loss is NaN"},
+		{
+			"NaN in validation",
+			func(c *Config) { c.Validation.(*Images).Pixels[0] = float32(math.NaN()) },
+			"epoch 2: the validation loss is NaN",
+		},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			c := tinyConfig()

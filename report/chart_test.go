@@ -40,7 +40,8 @@ func TestChartCSV(t *testing.T) {
 // Names of folders may begin as formulas of a spreadsheet do.
 func TestChartCSVOfFormulas(t *testing.T) {
 	var b bytes.Buffer
-	err := Charts()[0].CSV(&b, []Curve{{"=1+1", nil}, {"+1", nil}, {"-1", nil}, {"@x", nil}, {"\t=1", nil}, {"a=1", nil}, {"", nil}})
+	err := Charts()[0].CSV(&b, []Curve{{"=1+1", nil}, {"+1", nil}, {"-1", nil}, {"@x", nil}, {"\t=1", nil},
+		{"a=1", nil}, {"", nil}})
 	if want := "epoch,'=1+1,'+1,'-1,'@x,'\t=1,a=1,\n"; err != nil || b.String() != want {
 		t.Errorf("%q, %v, want %q", b.String(), err, want)
 	}
@@ -60,11 +61,13 @@ func ranges() map[string][]Curve {
 		return []Curve{{"a", all}}
 	}
 	return map[string][]Curve{
-		"a diverged epoch": loss(3e17), "the ends of numbers": loss(0, 5e-324, math.MaxFloat64), "small and large": loss(5e-324, math.MaxFloat64),
-		"the largest": loss(math.MaxFloat64), "almost equal": loss(1e17, 1e17+16),
+		"a diverged epoch": loss(3e17), "the ends of numbers": loss(0, 5e-324, math.MaxFloat64),
+		"small and large": loss(5e-324, math.MaxFloat64),
+		"the largest":     loss(math.MaxFloat64), "almost equal": loss(1e17, 1e17+16),
 		"three runs": curves(), "nothing": nil, "no epochs": {{"a", nil}}, "an epoch": {{"a", rows(1)}},
 		"far apart": {{"a", far}}, "zero": {{"a", zero}}, "many epochs": {{"a", rows(200)}},
-		"many runs":    {{"a", rows(2)}, {"b", rows(2)}, {"c", rows(2)}, {"d", rows(2)}, {"e", rows(2)}, {"f", rows(2)}, {"g", rows(2)}},
+		"many runs": {{"a", rows(2)}, {"b", rows(2)}, {"c", rows(2)}, {"d", rows(2)}, {"e", rows(2)},
+			{"f", rows(2)}, {"g", rows(2)}},
 		"equal values": {{"a", []nn.Row{{Epoch: 1}, {Epoch: 2}}}},
 	}
 }
@@ -133,8 +136,10 @@ func TestPage(t *testing.T) {
 	}
 	text := b.String()
 	for _, words := range []string{
-		"<title>Depth &lt;b&gt;</title>", `<p class="lead">first</p>`, `<p class="legend"><span class="line0">deep &lt;&amp;&gt;</span>`, `<th class="number">best</th>`,
-		`<td class="number best ">75 %</td>`, `<td class="number time">3 s</td>`, `.line0 { --stroke: light-dark(#0072b2, #4aa8e8); }`, "note",
+		"<title>Depth &lt;b&gt;</title>", `<p class="lead">first</p>`,
+		`<p class="legend"><span class="line0">deep &lt;&amp;&gt;</span>`, `<th class="number">best</th>`,
+		`<td class="number best ">75 %</td>`, `<td class="number time">3 s</td>`,
+		`.line0 { --stroke: light-dark(#0072b2, #4aa8e8); }`, "note",
 	} {
 		if !strings.Contains(text, words) {
 			t.Errorf("the page lacks %s", words)

@@ -25,7 +25,8 @@ func matrixOf(n int) *Confusion {
 }
 
 func TestMatrixSVG(t *testing.T) {
-	for n, want := range map[int]struct{ names, counts int }{1: {2, 1}, 2: {4, 4}, 10: {20, 20}, 40: {80, 80}, 300: {0, 0}} {
+	for n, want := range map[int]struct{ names, counts int }{1: {2, 1}, 2: {4, 4}, 10: {20, 20}, 40: {80, 80},
+		300: {0, 0}} {
 		m := matrixOf(n)
 		svg := string(m.SVG())
 		if err := wellFormed(svg); err != nil {
@@ -75,14 +76,21 @@ func TestPageOfARun(t *testing.T) {
 	if c, format, err := image.DecodeConfig(bytes.NewReader(g.Images[0].Data)); err != nil || format != "jpeg" || c.Width != 96 || c.Height != 24 {
 		t.Errorf("%v, %s, %dx%d, want a jpeg of 96x24", err, format, c.Width, c.Height)
 	}
-	p := Page{Title: "run", Charts: RunCharts(), Curves: RunCurves(rows(3)), Parts: []Part{matrixOf(2), matrixOf(2).Table(), g}}
+	p := Page{
+		Title:  "run",
+		Charts: RunCharts(),
+		Curves: RunCurves(rows(3)),
+		Parts:  []Part{matrixOf(2), matrixOf(2).Table(), g},
+	}
 	var b bytes.Buffer
 	if err := p.HTML(&b); err != nil {
 		t.Fatal(err)
 	}
 	text := b.String()
-	for _, words := range []string{"Accuracy, %", "Learning rate", ">validation</span>", "<h2>matrix &lt;b&gt;</h2>", `<svg class="matrix"`,
-		"&lt;script&gt;alert(0)&lt;/script&gt;", `src="data:image/jpeg;base64,`, `class="tiny" src="data:image/png;base64,`,
+	for _, words := range []string{"Accuracy, %", "Learning rate", ">validation</span>",
+		"<h2>matrix &lt;b&gt;</h2>", `<svg class="matrix"`,
+		"&lt;script&gt;alert(0)&lt;/script&gt;", `src="data:image/jpeg;base64,`,
+		`class="tiny" src="data:image/png;base64,`,
 		`alt="&lt;i&gt;"`, "<strong>&lt;b&gt; 97 %</strong>"} {
 		if !strings.Contains(text, words) {
 			t.Errorf("the page lacks %s", words)

@@ -44,20 +44,26 @@ func TestEscapes(t *testing.T) {
 		return filepath.Dir(clitest.Put(t, []byte(json), dir, name, run.ConfigName))
 	}
 	commands := [][]string{
-		{escape}, {"help", escape}, {"train", "--" + escape}, {"train", escape}, {"train", "--model", escape}, {"train", "--lr", escape},
-		{"train", "--data", escape}, {"train", "--data", bad}, {"train", "--out", image}, {"train", "--pretrained", image, "--data", "shapes"},
+		{escape}, {"help", escape}, {"train", "--" + escape}, {"train", escape}, {"train", "--model", escape},
+		{"train", "--lr", escape},
+		{"train", "--data", escape}, {"train", "--data", bad}, {"train", "--out", image},
+		{"train", "--pretrained", image, "--data", "shapes"},
 		{"train", "--data", data, "--model", "vgg11", "--epochs", "0", "--out", filepath.Join(dir, "run"), "--verbose"},
 		{"train", "--resume", filepath.Join(dir, "run"), "--verbose"}, {"train", "--resume", dir},
 		{"train", "--resume", config("model", `{"settings": {"model": `+string(text)+`}}`)},
 		{"train", "--resume", config("name", `{"settings": {`+string(text)+`: 1}}`)},
 		{"train", "--resume", config("algorithm", `{"settings": {}, "convolutions": {`+string(text)+`: "x"}}`)},
 		{"train", "--resume", config("raw", `{"settings": {"model": "`+escape+`"}}`)},
-		{"predict", model, image}, {"predict", model, image, other, "--json"}, {"predict", model, dir}, {"predict", model, broken},
+		{"predict", model, image}, {"predict", model, image, other, "--json"}, {"predict", model, dir},
+		{"predict", model, broken},
 		{"predict", model, image, other, "--labels", labels}, {"predict", image, image}, {"predict", dir, image},
-		{"evaluate", model, "--data", data}, {"evaluate", model, "--data", "shapes", "--limit", "20", "--labels", labels},
+		{"evaluate", model, "--data", data},
+		{"evaluate", model, "--data", "shapes", "--limit", "20", "--labels", labels},
 		{"evaluate", model, "--data", "shapes", "--limit", "20", "--confusion", filepath.Join(dir, "confusion.png")},
-		{"evaluate", model, "--data", "shapes", "--confusion", escape}, {"serve", dir}, {"serve", model, "--listen", escape},
-		{"experiment", escape}, {"experiment", "compare", dir}, {"experiment", "depth", "--runs", escape}, {"bench", escape},
+		{"evaluate", model, "--data", "shapes", "--confusion", escape}, {"serve", dir},
+		{"serve", model, "--listen", escape},
+		{"experiment", escape}, {"experiment", "compare", dir}, {"experiment", "depth", "--runs", escape},
+		{"bench", escape},
 		{"bench", "networks", "--models", escape}, {"tune", escape},
 		{"predict", "testdata/escape_in_dtype.safetensors", other}, {"predict", "testdata/escape_in_path.h5", other},
 	}
@@ -65,11 +71,13 @@ func TestEscapes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, word := range []string{"Conv2D", "conv2d", "Dense", "dense", "kernel", "bias", "float32", "glorot_uniform", "channels_last",
+	for i, word := range []string{"Conv2D", "conv2d", "Dense", "dense", "kernel", "bias", "float32",
+		"glorot_uniform", "channels_last",
 		"relu", "softmax", "Sequential", "class_name", "weight_names", "layer_names", "model_config", "backend"} {
 		text := bytes.ReplaceAll(keras, []byte(word), []byte("\u009b"+word[2:])) // of the same length
 		commands = append(commands, []string{"predict", clitest.Put(t, text, dir, string(rune('a'+i))+".h5"), other},
-			[]string{"train", "--data", "shapes", "--model", "vgg11", "--epochs", "0", "--limit", "1", "--val-limit", "1",
+			[]string{"train", "--data", "shapes", "--model", "vgg11", "--epochs", "0", "--limit", "1",
+				"--val-limit", "1",
 				"--skip-mismatch", "--pretrained", filepath.Join(dir, string(rune('a'+i))+".h5")})
 	}
 	here, err := os.Getwd()

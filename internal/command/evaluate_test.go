@@ -21,7 +21,8 @@ func TestEvaluate(t *testing.T) {
 	data, d := t.TempDir(), classifytest.Shapes()
 	for i := range d.Test.Len() {
 		// The names of folders keep the order of classes.
-		clitest.Put(t, classifytest.PNG(t, i), data, "test", string(rune('a'+d.Test.Labels[i])), string(rune('a'+i/26))+string(rune('a'+i%26))+".png")
+		clitest.Put(t, classifytest.PNG(t, i), data, "test", string(rune('a'+d.Test.Labels[i])),
+			string(rune('a'+i/26))+string(rune('a'+i%26))+".png")
 	}
 	for i, name := range d.Classes {
 		clitest.Put(t, classifytest.PNG(t, i), data, "train", string(rune('a'+i)), name+".png")
@@ -39,7 +40,8 @@ func TestEvaluate(t *testing.T) {
 	}
 	checkPNG(t, filepath.Join(c.Dir, "confusion.png"))
 	var views classify.Evaluation
-	c = clitest.Command(t, "evaluate", classifytest.Run(t), "--data", data, "--json", "--labels", labels, "--tta", "--confusion", "")
+	c = clitest.Command(t, "evaluate", classifytest.Run(t), "--data", data, "--json", "--labels", labels,
+		"--tta", "--confusion", "")
 	if err := json.Unmarshal([]byte(clitest.Expect(t, c, 0)), &views); err != nil || views.Images != 300 || views.Loss == e.Loss ||
 		!(math.Abs(views.Accuracy-e.Accuracy) <= 0.3) {
 		t.Errorf("with six views %+v, %v", views, err)
@@ -64,13 +66,18 @@ func checkPNG(t *testing.T, path string) {
 }
 
 func TestEvaluateTable(t *testing.T) {
-	text := clitest.Expect(t, clitest.Command(t, "evaluate", classifytest.Run(t), "--data", cifar.BuiltIn, "--limit", "50", "--confusion", "matrix.png"), 0)
-	for _, words := range []string{"images    50", "loss ", "accuracy ", "class ", "checkerboard       5 ", "matrix.png"} {
+	text := clitest.Expect(t,
+		clitest.Command(t, "evaluate", classifytest.Run(t), "--data", cifar.BuiltIn, "--limit", "50",
+			"--confusion", "matrix.png"),
+		0)
+	for _, words := range []string{"images    50", "loss ", "accuracy ", "class ", "checkerboard       5 ",
+		"matrix.png"} {
 		if !strings.Contains(text, words) {
 			t.Errorf("%q is not in\n%s", words, text)
 		}
 	}
-	c := clitest.Command(t, "evaluate", classifytest.Run(t), "--data", cifar.BuiltIn, "--limit", "50", "--confusion", "")
+	c := clitest.Command(t, "evaluate", classifytest.Run(t), "--data", cifar.BuiltIn, "--limit", "50",
+		"--confusion", "")
 	clitest.Expect(t, c, 0)
 	if left, _ := os.ReadDir(c.Dir); len(left) > 0 {
 		t.Errorf("%v is left", left)
@@ -118,12 +125,19 @@ func TestBadEvaluation(t *testing.T) {
 		{[]string{"nowhere"}, []string{classifytest.Run(t), "--data", "nowhere"}},
 		{[]string{"without --data", `"circle"`, `"airplane"`}, []string{classifytest.Run(t)}},
 		{[]string{"3 classes", "10"}, []string{three, "--data", "shapes", "--mean", "0"}},
-		{[]string{"class 0", `"a"`, `"circle"`, "--labels"}, []string{classifytest.Run(t), "--data", "shapes", "--labels", labels}},
+		{
+			[]string{"class 0", `"a"`, `"circle"`, "--labels"},
+			[]string{classifytest.Run(t), "--data", "shapes", "--labels", labels},
+		},
 		{[]string{"32x32", "40x40"}, []string{classifytest.Untrained(t, large), "--data", "shapes"}},
-		{[]string{"--confusion", "nowhere/c.png", "name a file", `"" for none`}, []string{classifytest.Run(t), "--data", "shapes", "--confusion", "nowhere/c.png"}},
+		{
+			[]string{"--confusion", "nowhere/c.png", "name a file", `"" for none`},
+			[]string{classifytest.Run(t), "--data", "shapes", "--confusion", "nowhere/c.png"},
+		},
 	} {
 		t.Run(strings.Join(test.words, " "), func(t *testing.T) {
-			if text := clitest.Expect(t, clitest.Command(t, append([]string{"evaluate"}, test.args...)...), 1, test.words); text != "" {
+			if text := clitest.Expect(t, clitest.Command(t, append([]string{"evaluate"}, test.args...)...), 1,
+				test.words); text != "" {
 				t.Errorf("reported only after the evaluation:\n%s", text)
 			}
 		})

@@ -29,7 +29,8 @@ func TestLinksAndPipes(t *testing.T) {
 	}
 	in := func(name string) string { return filepath.Join(link, name) }
 	files := decode(t, clitest.Expect(t, clitest.Command(t, "predict", classifytest.Run(t), link, "--json"), 1,
-		[]string{in("circle"), "link to a folder"}, []string{in("lost.png"), "no such file"}, []string{in("pipe.png"), "not a file"}, []string{"3 of 5"}))
+		[]string{in("circle"), "link to a folder"}, []string{in("lost.png"), "no such file"},
+		[]string{in("pipe.png"), "not a file"}, []string{"3 of 5"}))
 	if len(files) != 5 || files[0].Name != in("a.png") || files[0].Classes == nil || files[1].Name != in("b.png") || files[1].Classes == nil {
 		t.Errorf("%+v, want 5 images, the first two with classes", files)
 	}

@@ -52,11 +52,14 @@ func TestOwnSize(t *testing.T) {
 	for class, name := range []string{"dark", "light"} {
 		for i := range 10 {
 			shade := uint8(30 + 160*class + 2*i)
-			clitest.Put(t, picturetest.PNG(t, picturetest.Plain(90+i, 40, color.NRGBA{shade, shade, uint8(9 * i), 255})), data, name, fmt.Sprintf("%d.png", i))
+			clitest.Put(t, picturetest.PNG(t, picturetest.Plain(90+i, 40,
+				color.NRGBA{shade, shade, uint8(9 * i), 255})),
+				data, name, fmt.Sprintf("%d.png", i))
 		}
 	}
 	model := filepath.Join(out, "model.keras")
-	flags := []string{"train", "--data", data, "--out", out, "--size", "40x48", "--resize", "pad", "--model", "resnet20",
+	flags := []string{"train", "--data", data, "--out", out, "--size", "40x48", "--resize", "pad", "--model",
+		"resnet20",
 		"--epochs", "1", "--batch", "4", "--lr", "0.01", "--save", model}
 	text := succeed(t, flags...)
 	if !strings.Contains(text, "16 images for training, 4 for validation, 2 classes") {
@@ -66,11 +69,13 @@ func TestOwnSize(t *testing.T) {
 	if err != nil || len(rows) != 1 {
 		t.Fatalf("%d epochs, error %v", len(rows), err)
 	}
-	evaluated := clitest.Expect(t, clitest.Command(t, "evaluate", out, "--confusion", ""), 0, []string{"the 4 images of the run's validation are measured"})
+	evaluated := clitest.Expect(t, clitest.Command(t, "evaluate", out, "--confusion", ""), 0,
+		[]string{"the 4 images of the run's validation are measured"})
 	if want := fmt.Sprintf("accuracy  %.2f %%", 100*rows[0].Validation.Accuracy); !strings.Contains(evaluated, want) || !strings.Contains(evaluated, "images    4\n") {
 		t.Errorf("%q is not in:\n%s", want, evaluated)
 	}
-	all := clitest.Expect(t, clitest.Command(t, "evaluate", model, "--data", data, "--confusion", ""), 0, []string{"sets no images aside: all 20 are measured"})
+	all := clitest.Expect(t, clitest.Command(t, "evaluate", model, "--data", data, "--confusion", ""), 0,
+		[]string{"sets no images aside: all 20 are measured"})
 	if !strings.Contains(all, "images    20\n") {
 		t.Errorf("not all images:\n%s", all)
 	}

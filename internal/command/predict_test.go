@@ -122,7 +122,9 @@ func TestOtherSize(t *testing.T) {
 		t.Errorf("classes %q", got)
 	}
 	labels := clitest.Put(t, []byte("\ufeffcat\r\ndog\n\n sea gull "), t.TempDir(), "labels.txt")
-	named := decode(t, clitest.Expect(t, clitest.Command(t, "predict", file, image, "--json", "--labels", labels, "--mean", "123.68,116.779,103.939"), 0))
+	named := decode(t, clitest.Expect(t,
+		clitest.Command(t, "predict", file, image, "--json", "--labels", labels, "--mean", "123.68,116.779,103.939"),
+		0))
 	if got := names(named[0]); !slices.Equal(got, []string{"cat", "dog", "sea gull"}) {
 		t.Errorf("classes %q", got)
 	}
@@ -149,9 +151,13 @@ func TestBadImages(t *testing.T) {
 	}
 	folder := filepath.Join(dir, "folder")
 	os.Mkdir(folder, 0o755)
-	out := clitest.Expect(t, clitest.Command(t, "predict", classifytest.Run(t), a, text, half, "nowhere.png", huge, empty, hostile, folder, z, "--json"), 1,
+	out := clitest.Expect(t,
+		clitest.Command(t, "predict", classifytest.Run(t), a, text, half, "nowhere.png", huge, empty, hostile,
+			folder, z, "--json"),
+		1,
 		[]string{text, "not an image"}, []string{half, "does not decode"}, []string{"nowhere.png", "no such file"},
-		[]string{huge, "50000x50000", "too large"}, []string{empty, "not an image"}, []string{hostile, "scans", "too large"},
+		[]string{huge, "50000x50000", "too large"}, []string{empty, "not an image"},
+		[]string{hostile, "scans", "too large"},
 		[]string{folder, "no images"},
 		[]string{"7 of 9"})
 	files := decode(t, out)
@@ -163,10 +169,12 @@ func TestBadImages(t *testing.T) {
 			t.Errorf("%s: error %q, classes %v", f.Name, f.Error, f.Classes)
 		}
 	}
-	if out := clitest.Expect(t, clitest.Command(t, "predict", classifytest.Run(t), a, text), 1, []string{text}, []string{"1 of 2"}); strings.Count(out, "\n") != 1 {
+	if out := clitest.Expect(t, clitest.Command(t, "predict", classifytest.Run(t), a, text), 1,
+		[]string{text}, []string{"1 of 2"}); strings.Count(out, "\n") != 1 {
 		t.Errorf("want a row for the good image only:\n%s", out)
 	}
-	clitest.Expect(t, clitest.Command(t, "predict", classifytest.Run(t), half), 1, []string{half, "does not decode"}) // one sentence is enough
+	clitest.Expect(t, clitest.Command(t, "predict", classifytest.Run(t), half), 1,
+		[]string{half, "does not decode"}) // one sentence is enough
 }
 
 // TestManyScans names JPEGs that would take too long to decode, and classifies others.

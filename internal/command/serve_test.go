@@ -62,17 +62,21 @@ func TestServeOwn(t *testing.T) {
 	for class, name := range []string{"dark", "light"} {
 		for i := range 10 {
 			shade := uint8(30 + 160*class + 2*i)
-			clitest.Put(t, picturetest.PNG(t, picturetest.Plain(90, 40, color.NRGBA{shade, shade, uint8(9 * i), 255})), data, "train", name, fmt.Sprint(i, ".png"))
+			clitest.Put(t, picturetest.PNG(t, picturetest.Plain(90, 40, color.NRGBA{shade, shade, uint8(9 * i), 255})),
+				data, "train", name, fmt.Sprint(i, ".png"))
 		}
 		for i := range 2 { // of the size of the network, so that resizing changes nothing
 			shade := uint8(45 + 160*class + 2*i)
-			clitest.Put(t, picturetest.PNG(t, picturetest.Plain(48, 40, color.NRGBA{shade, 20, shade, 255})), data, "val", name, fmt.Sprint(i, ".png"))
+			clitest.Put(t, picturetest.PNG(t, picturetest.Plain(48, 40, color.NRGBA{shade, 20, shade, 255})),
+				data, "val", name, fmt.Sprint(i, ".png"))
 		}
 	}
-	succeed(t, "train", "--data", data, "--out", out, "--size", "40x48", "--resize", "pad", "--model", "resnet20", "--epochs", "1",
+	succeed(t, "train", "--data", data, "--out", out, "--size", "40x48", "--resize", "pad", "--model",
+		"resnet20", "--epochs", "1",
 		"--batch", "4", "--lr", "0.01", "--std", "60")
 	want := decode(t, succeed(t, "predict", out, filepath.Join(data, "val"), "--json"))
-	p := clitest.Start(t, clitest.Command(t, "serve", out, "--listen", "0", "--allow-origin", "https://Shop.example,http://localhost:3000"))
+	p := clitest.Start(t, clitest.Command(t, "serve", out, "--listen", "0", "--allow-origin",
+		"https://Shop.example,http://localhost:3000"))
 	_, url, _ := strings.Cut(p.Await("http://127.0.0.1:"), "http://")
 	get := func(path string) string {
 		r, err := http.Get("http://" + url + path)
@@ -96,7 +100,8 @@ func TestServeOwn(t *testing.T) {
 		t.Fatalf("%d samples of %d files, want 4", n, len(want))
 	}
 	for i, file := range want { // both by class
-		request, err := http.NewRequest("POST", "http://"+url+"/v1/predict", strings.NewReader(get(fmt.Sprint("/samples/", i))))
+		request, err := http.NewRequest("POST", "http://"+url+"/v1/predict",
+			strings.NewReader(get(fmt.Sprint("/samples/", i))))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,5 +123,6 @@ func TestServeOwn(t *testing.T) {
 			t.Errorf("sample %d is %+v, %s is %+v", i, first, file.Name, file.Classes[0])
 		}
 	}
-	fail(t, 2, []string{`--allow-origin "shop.example"`, "https://example.com"}, "serve", out, "--allow-origin", "shop.example")
+	fail(t, 2, []string{`--allow-origin "shop.example"`, "https://example.com"}, "serve", out,
+		"--allow-origin", "shop.example")
 }

@@ -32,7 +32,10 @@ func TestSweepMistakes(t *testing.T) {
 		{"--threads 1,2", []string{"--threads: results do not depend on it"}},
 		{"--lr 0.1,0.2 photos", []string{`"photos"`}},
 		{"--lr 0.1,0.2 --learning 3", []string{"--learning"}},
-		{"--seed " + strings.Repeat("1,", 20_000) + "1 --lr 1", []string{"no flag has several values"}}, // each value once
+		{
+			"--seed " + strings.Repeat("1,", 20_000) + "1 --lr 1",
+			[]string{"no flag has several values"},
+		}, // each value once
 	} {
 		fail(t, 2, test.words, append([]string{"sweep"}, strings.Fields(test.args)...)...)
 	}
@@ -45,7 +48,11 @@ func TestExpand(t *testing.T) {
 		want  []string
 	}{
 		{"lr", []string{"0.01,0.02"}, []string{"0.01", "0.02"}},
-		{"lr", []string{"0.01:81,0.001", "cosine:0.1,linear:0.2"}, []string{"0.01:81,0.001", "cosine:0.1", "linear:0.2"}},
+		{
+			"lr",
+			[]string{"0.01:81,0.001", "cosine:0.1,linear:0.2"},
+			[]string{"0.01:81,0.001", "cosine:0.1", "linear:0.2"},
+		},
 		{"mean", []string{"1,2,3", "4"}, []string{"1,2,3", "4"}},
 		{"bn", []string{"true,false"}, []string{"true", "false"}},
 		{"seed", []string{"1,2,1", "2"}, []string{"1", "2"}},
@@ -65,7 +72,8 @@ func TestSweep(t *testing.T) {
 	clitest.Once(t)
 	out := filepath.Join(t.TempDir(), "out")
 	args := func(rates string) []string {
-		return []string{"sweep", "--data", "shapes", "--limit", "64", "--val-limit", "20", "--model", "resnet20", "--epochs", "2",
+		return []string{"sweep", "--data", "shapes", "--limit", "64", "--val-limit", "20", "--model",
+			"resnet20", "--epochs", "2",
 			"--batch", "16", "--lr", rates, "--weight-decay", "0,0.001", "--out", out}
 	}
 	p := clitest.Start(t, clitest.Command(t, args("0.001,cosine:0.05")...))

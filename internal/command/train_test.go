@@ -98,12 +98,37 @@ func TestTrainMistakes(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	for model, lines := range map[string][]string{
-		"vgg11":    {"predictions_cifa10 (Dense)", "Total params: 28,187,826", "Trainable params: 28,165,918", "Non-trainable params: 21,908"},
-		"vgg13":    {"predictions_cifa10 (Dense)", "Total params: 28,373,106", "Trainable params: 28,350,814", "Non-trainable params: 22,292"},
-		"vgg16c":   {"predictions_cifa10 (Dense)", "Total params: 28,969,330", "Trainable params: 28,944,478", "Non-trainable params: 24,852"},
-		"vgg16":    {"predictions_cifa10 (Dense)", "Total params: 33,687,922", "Trainable params: 33,663,070", "Non-trainable params: 24,852"},
+		"vgg11": {
+			"predictions_cifa10 (Dense)",
+			"Total params: 28,187,826",
+			"Trainable params: 28,165,918",
+			"Non-trainable params: 21,908",
+		},
+		"vgg13": {
+			"predictions_cifa10 (Dense)",
+			"Total params: 28,373,106",
+			"Trainable params: 28,350,814",
+			"Non-trainable params: 22,292",
+		},
+		"vgg16c": {
+			"predictions_cifa10 (Dense)",
+			"Total params: 28,969,330",
+			"Trainable params: 28,944,478",
+			"Non-trainable params: 24,852",
+		},
+		"vgg16": {
+			"predictions_cifa10 (Dense)",
+			"Total params: 33,687,922",
+			"Trainable params: 33,663,070",
+			"Non-trainable params: 24,852",
+		},
 		"resnet20": {"Total params: 274,042", "conv2_block1_add (Add)", "Connected to"},
-		"vgg19":    {"predictions_cifa10 (Dense)", "Total params: 39,002,738", "Trainable params: 38,975,326", "Non-trainable params: 27,412"},
+		"vgg19": {
+			"predictions_cifa10 (Dense)",
+			"Total params: 39,002,738",
+			"Trainable params: 38,975,326",
+			"Non-trainable params: 27,412",
+		},
 	} {
 		text := succeed(t, "train", "--summary", "--model", model)
 		for _, line := range append(lines, "(None, 10)") {
@@ -118,11 +143,18 @@ func TestSummary(t *testing.T) {
 func TestRecipe(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
 	line := regexp.MustCompile(`(?m)^done +accuracy [0-9.]+ % with six views in [0-9.]+ minutes; the model is .*run; serve it with: lamina serve .*run$`)
-	text := succeed(t, "train", "--recipe", "fast", "--data", "shapes", "--limit", "60", "--val-limit", "20", "--batch", "30", "--epochs", "2", "--verbose", "--out", out)
+	text := succeed(t, "train", "--recipe", "fast", "--data", "shapes", "--limit", "60", "--val-limit", "20",
+		"--batch", "30", "--epochs", "2", "--verbose", "--out", out)
 	if !line.MatchString(text) {
 		t.Errorf("no line of the result in\n%s", text)
 	}
-	for _, want := range []string{`"recipe": "fast"`, `"optimizer": "muon"`, `"augment": "alternating-flip,translate"`, `"batch": 30`, `"momentum": 0.85`} {
+	for _, want := range []string{
+		`"recipe": "fast"`,
+		`"optimizer": "muon"`,
+		`"augment": "alternating-flip,translate"`,
+		`"batch": 30`,
+		`"momentum": 0.85`,
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("--verbose does not print %s", want)
 		}

@@ -29,7 +29,8 @@ func execute(t *testing.T, code int, words []string, args ...string) string {
 	t.Helper()
 	o := clitest.Execute(t, clitest.Command(t, args...))
 	if lines := strings.Count(o.Stderr, "\n"); o.Code != code || lines != min(code, 1) {
-		t.Fatalf("%s: exit %d, want %d, with %d lines on stderr:\n%s", strings.Join(args, " "), o.Code, code, lines, o.Stderr)
+		t.Fatalf("%s: exit %d, want %d, with %d lines on stderr:\n%s", strings.Join(args, " "), o.Code, code,
+			lines, o.Stderr)
 	}
 	for _, word := range words {
 		if !strings.Contains(o.Stdout+o.Stderr, word) {
@@ -48,10 +49,19 @@ func TestMistakesInFlags(t *testing.T) {
 		{"width", []string{`"width"`, "tricks, decay"}},
 		{"depth init", []string{`"init"`}},
 		{"depth --runs vgg12", []string{"--runs", `"vgg12"`, "vgg11_A, vgg13_B, vgg16_C, vgg16_D, vgg19_E"}},
-		{"depth --model vgg11", []string{"--model: the experiment depth sets it, for vgg11_A to vgg11", "memory accepts it"}},
-		{"tricks --model vgg11 --runs vgg19", []string{"--model: the experiment tricks sets it, for vgg19_pretrain to vgg19", "memory accepts it"}},
+		{
+			"depth --model vgg11",
+			[]string{"--model: the experiment depth sets it, for vgg11_A to vgg11", "memory accepts it"},
+		},
+		{
+			"tricks --model vgg11 --runs vgg19",
+			[]string{"--model: the experiment tricks sets it, for vgg19_pretrain to vgg19", "memory accepts it"},
+		},
 		{"init --model vgg11", []string{"--model: the experiment init sets it"}},
-		{"init --weight-decay 0.1", []string{"--weight-decay: the experiment init sets it", "to 0.0005", "(depth accepts it)"}},
+		{
+			"init --weight-decay 0.1",
+			[]string{"--weight-decay: the experiment init sets it", "to 0.0005", "(depth accepts it)"},
+		},
 		{"decay --weight-decay 0.1", []string{"--weight-decay", "for vgg19_pretrain to 0.0001"}},
 		{"depth --pretrained vgg19.h5", []string{"--pretrained: the runs of depth start from scratch"}},
 		{"depth --skip-mismatch", []string{"--skip-mismatch: the runs of depth"}},
@@ -92,7 +102,8 @@ func TestBadFolders(t *testing.T) {
 	clitest.Put(t, []byte(config), dir, "other", "vgg11_A", run.ConfigName)
 	taken := filepath.Dir(clitest.Put(t, []byte(""), dir, "taken", "REPORT.html", "x"))
 	small := func(out string) []string {
-		return []string{"depth", "--runs", "vgg11_A", "--data", "shapes", "--limit", "2", "--val-limit", "2", "--out", out}
+		return []string{"depth", "--runs", "vgg11_A", "--data", "shapes", "--limit", "2", "--val-limit", "2",
+			"--out", out}
 	}
 	for _, test := range []struct {
 		name  string
@@ -102,15 +113,35 @@ func TestBadFolders(t *testing.T) {
 		{"out is a file", small(file), []string{"--out", file, "name a writable folder"}},
 		{"out below a file", small(filepath.Join(file, "x")), []string{"--out", file, "name a writable folder"}},
 		{"config of a run cut off", small(filepath.Join(dir, "half")), []string{"half", run.ConfigName, "remove"}},
-		{"other settings", small(filepath.Join(dir, "other")), []string{filepath.Join("other", "vgg11_A"), "has --", "another folder"}},
-		{"no data", []string{"depth", "--data", filepath.Join(dir, "none"), "--out", filepath.Join(dir, "x")}, []string{filepath.Join(dir, "none")}},
-		{"compare nothing", []string{"compare", filepath.Join(dir, "none")}, []string{"none", "not the folder of a run"}},
+		{
+			"other settings",
+			small(filepath.Join(dir, "other")),
+			[]string{filepath.Join("other", "vgg11_A"), "has --", "another folder"},
+		},
+		{
+			"no data",
+			[]string{"depth", "--data", filepath.Join(dir, "none"), "--out", filepath.Join(dir, "x")},
+			[]string{filepath.Join(dir, "none")},
+		},
+		{
+			"compare nothing",
+			[]string{"compare", filepath.Join(dir, "none")},
+			[]string{"none", "not the folder of a run"},
+		},
 		{"compare a file", []string{"compare", file}, []string{file, "is a file"}},
 		{"compare damaged settings", []string{"compare", good, damaged}, []string{damaged, run.ConfigName}},
 		{"compare another table", []string{"compare", good, short}, []string{short, run.HistoryName, "line 1"}},
 		{"compare a torn table", []string{"compare", good, torn}, []string{torn, run.HistoryName, "line 3"}},
-		{"compare no epochs", []string{"compare", empty, empty}, []string{empty, "all runs are without a finished epoch"}},
-		{"compare where the report cannot be", []string{"compare", good, "--out", filepath.Dir(taken)}, []string{"--out", taken, "another folder"}},
+		{
+			"compare no epochs",
+			[]string{"compare", empty, empty},
+			[]string{empty, "all runs are without a finished epoch"},
+		},
+		{
+			"compare where the report cannot be",
+			[]string{"compare", good, "--out", filepath.Dir(taken)},
+			[]string{"--out", taken, "another folder"},
+		},
 		{"compare into a file", []string{"compare", good, "--out", file}, []string{"--out", file}},
 	} {
 		t.Run(test.name, func(t *testing.T) { execute(t, 1, test.words, test.args...) })
@@ -122,7 +153,8 @@ func TestBadFolders(t *testing.T) {
 	})
 	t.Run("compare with a run that has not finished an epoch", func(t *testing.T) {
 		out := filepath.Join(dir, "compared with an empty one")
-		execute(t, 0, []string{"good", "50.00 %", "without a finished epoch: " + empty}, "compare", good, empty, "--out", out)
+		execute(t, 0, []string{"good", "50.00 %", "without a finished epoch: " + empty}, "compare", good,
+			empty, "--out", out)
 		complete(t, out)
 		if text := page(t, out); !strings.Contains(text, "0 of 1 epochs") || strings.Contains(text, "test") {
 			t.Errorf("the page lacks the state of the empty run, or speaks of a test:\n%s", text)
@@ -156,13 +188,15 @@ func page(t *testing.T, out string) string {
 
 // few returns the flags of a trial on a few images.
 func few(out string, args ...string) []string {
-	return append([]string{"--data", "shapes", "--limit", "5", "--val-limit", "3", "--batch", "2", "--lr", "0.001", "--out", out}, args...)
+	return append([]string{"--data", "shapes", "--limit", "5", "--val-limit", "3", "--batch", "2", "--lr",
+		"0.001", "--out", out}, args...)
 }
 
 func TestDepth(t *testing.T) {
 	clitest.Once(t)
 	out := filepath.Join(t.TempDir(), "depth")
-	execute(t, 0, []string{"vgg19_E, run 5 of 5", "28,187,826", "REPORT.html"}, few(out, "depth", "--epochs", "1", "--limit", "2", "--val-limit", "1")...)
+	execute(t, 0, []string{"vgg19_E, run 5 of 5", "28,187,826", "REPORT.html"}, few(out, "depth", "--epochs",
+		"1", "--limit", "2", "--val-limit", "1")...)
 	complete(t, out)
 	text := page(t, out)
 	for _, words := range []string{"28,187,826", "28,373,106", "28,969,330", "33,687,922", "39,002,738", // as in the Keras program
@@ -233,7 +267,8 @@ func TestMemory(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "memory")
 	// By hand, for batch 2: 12·28,187,826 + 16·(3,072 + 65,536 + 16,384 + 32,768 + 8,192 + 2·16,384
 	// + 4,096 + 2·8,192 + 2,048 + 2·2,048 + 512 + 2·4,096 + 10) = 341,358,840 bytes.
-	execute(t, 0, []string{"block5_conv2", "28,187,826", "341.4 MB", "workspace"}, "memory", "--model", "vgg11", "--batch", "2", "--out", out)
+	execute(t, 0, []string{"block5_conv2", "28,187,826", "341.4 MB", "workspace"}, "memory", "--model",
+		"vgg11", "--batch", "2", "--out", out)
 	if text := page(t, out); !strings.Contains(text, "341.4 MB") || strings.Contains(text, `class="chart"`) {
 		t.Error("the page lacks the sum, or has charts")
 	}

@@ -10,12 +10,17 @@ import (
 )
 
 func TestSweepRuns(t *testing.T) {
-	flags := []Values{{"model", []string{"vgg11"}}, {"lr", []string{"0.1", "cosine:0.2"}}, {"seed", []string{"1", "2", "3"}}}
+	flags := []Values{
+		{"model", []string{"vgg11"}},
+		{"lr", []string{"0.1", "cosine:0.2"}},
+		{"seed", []string{"1", "2", "3"}},
+	}
 	all, err := Sweep(flags, "", 0, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"lr=0.1,seed=1", "lr=0.1,seed=2", "lr=0.1,seed=3", "lr=cosine-0.2,seed=1", "lr=cosine-0.2,seed=2", "lr=cosine-0.2,seed=3"}
+	want := []string{"lr=0.1,seed=1", "lr=0.1,seed=2", "lr=0.1,seed=3", "lr=cosine-0.2,seed=1",
+		"lr=cosine-0.2,seed=2", "lr=cosine-0.2,seed=3"}
 	if diff := cmp.Diff(want, all.Runs()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -55,7 +60,11 @@ func TestSweepRuns(t *testing.T) {
 // Names of folders have no characters of paths, and are different.
 func TestSweepNames(t *testing.T) {
 	long := strings.Repeat("ä", 99)
-	e, err := Sweep([]Values{{"pretrained", []string{"/a/b.h5", `\a:b.h5`, "-a-b.h5", long + "1", long + "2", "end. ."}}}, "", 0, 1)
+	e, err := Sweep([]Values{{
+		"pretrained",
+		[]string{"/a/b.h5", `\a:b.h5`, "-a-b.h5", long + "1", long + "2", "end. ."},
+	}},
+		"", 0, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,11 @@ func TestAvailable(t *testing.T) {
 	}{
 		{"nothing known", nil, math.MaxInt / 16 * 15},
 		{"no group", map[string]string{"proc/meminfo": meminfo}, (3020 << 10) / 16 * 15},
-		{"an old system", map[string]string{"proc/meminfo": "MemFree:  100 kB\nSwapFree: 20 kB\n"}, math.MaxInt / 16 * 15},
+		{
+			"an old system",
+			map[string]string{"proc/meminfo": "MemFree:  100 kB\nSwapFree: 20 kB\n"},
+			math.MaxInt / 16 * 15,
+		},
 		{"a group above has the limit", map[string]string{"proc/meminfo": meminfo, "proc/self/cgroup": "0::/a/b\n",
 			"sys/fs/cgroup/a/memory.max": "2000000\n", "sys/fs/cgroup/a/b/memory.max": "max\n"}, 1875000},
 		{"a container", map[string]string{"proc/meminfo": meminfo, "proc/self/cgroup": "0::/../x\n",

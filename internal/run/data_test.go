@@ -30,7 +30,8 @@ func records(n int) []byte {
 }
 
 func binaryNames() []string {
-	return []string{"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"}
+	return []string{"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
+		"data_batch_5.bin", "test_batch.bin"}
 }
 
 // putBinary writes a small CIFAR-10.
@@ -49,7 +50,11 @@ func archive(t *testing.T) []byte {
 	w := tar.NewWriter(zip)
 	for _, name := range binaryNames() {
 		data := records(2)
-		if err := w.WriteHeader(&tar.Header{Name: "cifar-10-batches-bin/" + name, Size: int64(len(data)), Mode: 0o644}); err != nil {
+		if err := w.WriteHeader(&tar.Header{
+			Name: "cifar-10-batches-bin/" + name,
+			Size: int64(len(data)),
+			Mode: 0o644,
+		}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := w.Write(data); err != nil {
@@ -68,7 +73,8 @@ func pngOf(t *testing.T) []byte {
 // putPickles writes a folder of the Python distribution in which all files have the same data.
 func putPickles(t *testing.T, dir string, data []byte) {
 	t.Helper()
-	for _, name := range []string{"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch", "batches.meta"} {
+	for _, name := range []string{"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4",
+		"data_batch_5", "test_batch", "batches.meta"} {
 		clitest.Put(t, data, dir, name)
 	}
 }
@@ -79,7 +85,11 @@ func TestBadData(t *testing.T) {
 		make  func(t *testing.T, dir string) (data string)
 		words []string // of the error
 	}{
-		{"no folder", func(_ *testing.T, dir string) string { return filepath.Join(dir, "cifar") }, []string{"cifar", "--data"}},
+		{
+			"no folder",
+			func(_ *testing.T, dir string) string { return filepath.Join(dir, "cifar") },
+			[]string{"cifar", "--data"},
+		},
 		{"empty folder", func(_ *testing.T, dir string) string { return dir }, []string{"data_batch_1.bin"}},
 		{"missing file", func(t *testing.T, dir string) string {
 			putBinary(t, dir)
@@ -192,7 +202,8 @@ func TestBadFolders(t *testing.T) {
 	orphan := clitest.Put(t, nil, dir, "orphan", run.CheckpointName)
 	unreadable := clitest.Put(t, []byte(`{"settings"`), dir, "unreadable", run.ConfigName)
 	impossible := clitest.Put(t, []byte(`{"settings": {"model": "vgg21"}}`), dir, "impossible", run.ConfigName)
-	untold := clitest.Put(t, []byte(`{"settings": {}, "convolutions": {"forward 2x2x2 1→1": "f9"}}`), dir, "untold", run.ConfigName)
+	untold := clitest.Put(t, []byte(`{"settings": {}, "convolutions": {"forward 2x2x2 1→1": "f9"}}`), dir,
+		"untold", run.ConfigName)
 	trailing := clitest.Put(t, []byte(`{} {`), dir, "trailing", run.ConfigName)
 	typed := clitest.Put(t, []byte(`{"settings": {"epochs": "many"}}`), dir, "typed", run.ConfigName)
 	list := clitest.Put(t, []byte(`[]`), dir, "list", run.ConfigName)
@@ -213,29 +224,66 @@ func TestBadFolders(t *testing.T) {
 	if err := os.Symlink(os.DevNull, filepath.Join(device, run.ConfigName)); err != nil {
 		t.Fatal(err)
 	}
-	board := filepath.Dir(filepath.Dir(clitest.Put(t, []byte("of another run"), dir, "board", "train", "events.out.tfevents.1")))
+	board := filepath.Dir(filepath.Dir(clitest.Put(t, []byte("of another run"), dir, "board", "train",
+		"events.out.tfevents.1")))
 	for _, test := range []struct {
 		name  string
 		args  []string
 		words []string
 	}{
-		{"tensorboard of another run", []string{"--tensorboard", board}, []string{"--tensorboard " + board, "another run"}},
-		{"tensorboard in a file", []string{"--tensorboard", file}, []string{"--tensorboard " + file + ": ", "name a writable folder"}},
+		{
+			"tensorboard of another run",
+			[]string{"--tensorboard", board},
+			[]string{"--tensorboard " + board, "another run"},
+		},
+		{
+			"tensorboard in a file",
+			[]string{"--tensorboard", file},
+			[]string{"--tensorboard " + file + ": ", "name a writable folder"},
+		},
 		{"out is a file", []string{"--out", file}, []string{file, "is a file"}},
 		{"out below a file", []string{"--out", filepath.Join(file, "run")}, []string{"--out", file}},
 		{"out of a run", []string{"--out", filepath.Dir(full)}, []string{"--resume " + filepath.Dir(full)}},
-		{"out of an incomplete run", []string{"--out", filepath.Dir(orphan)}, []string{run.CheckpointName, "no " + run.ConfigName, "another folder"}},
+		{
+			"out of an incomplete run",
+			[]string{"--out", filepath.Dir(orphan)},
+			[]string{run.CheckpointName, "no " + run.ConfigName, "another folder"},
+		},
 		{"resume of nothing", []string{"--resume", filepath.Join(dir, "nothing")}, []string{"nothing", "--out"}},
 		{"resume of a file", []string{"--resume", file}, []string{file, "is a file: name the folder of a run"}},
 		{"resume of an empty folder", []string{"--resume", t.TempDir()}, []string{"not the folder of a run"}},
 		{"config cut off", []string{"--resume", filepath.Dir(unreadable)}, []string{run.ConfigName}},
 		{"config that cannot be", []string{"--resume", filepath.Dir(impossible)}, []string{run.ConfigName, "vgg21"}},
-		{"config of an unknown algorithm", []string{"--resume", filepath.Dir(untold)}, []string{"untold", run.ConfigName, "f9", "im2col"}},
-		{"config with more behind it", []string{"--resume", filepath.Dir(trailing)}, []string{"trailing", run.ConfigName}},
-		{"config that is no file", []string{"--resume", device}, []string{"device", run.ConfigName, "not a file", "name a run"}},
-		{"config of a wrong type", []string{"--resume", filepath.Dir(typed)}, []string{"typed", run.ConfigName, "settings.epochs has a value of the wrong type, string"}},
-		{"config that is a list", []string{"--resume", filepath.Dir(list)}, []string{"list", run.ConfigName, "the file has a value of the wrong type, array"}},
-		{"folder that cannot be written to", []string{"--resume", filepath.Dir(kept)}, []string{"--resume " + kept, "writable", "a copy"}},
+		{
+			"config of an unknown algorithm",
+			[]string{"--resume", filepath.Dir(untold)},
+			[]string{"untold", run.ConfigName, "f9", "im2col"},
+		},
+		{
+			"config with more behind it",
+			[]string{"--resume", filepath.Dir(trailing)},
+			[]string{"trailing", run.ConfigName},
+		},
+		{
+			"config that is no file",
+			[]string{"--resume", device},
+			[]string{"device", run.ConfigName, "not a file", "name a run"},
+		},
+		{
+			"config of a wrong type",
+			[]string{"--resume", filepath.Dir(typed)},
+			[]string{"typed", run.ConfigName, "settings.epochs has a value of the wrong type, string"},
+		},
+		{
+			"config that is a list",
+			[]string{"--resume", filepath.Dir(list)},
+			[]string{"list", run.ConfigName, "the file has a value of the wrong type, array"},
+		},
+		{
+			"folder that cannot be written to",
+			[]string{"--resume", filepath.Dir(kept)},
+			[]string{"--resume " + kept, "writable", "a copy"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if slices.Contains(test.args, filepath.Dir(kept)) && runtime.GOOS != "linux" {

@@ -38,7 +38,8 @@ func TestRecipeOfOwnImages(t *testing.T) {
 	clitest.Once(t)
 	dir, out := photos(t, 50), filepath.Join(t.TempDir(), "run")
 	text := succeed(t, dir, "--size", "16", "--epochs", "1", "--balance", "--out", out)
-	contains(t, text, "recipe small, for 40 images: batches of 8, learning rate linear:0.2", "1 epoch of 5 steps of 8 images",
+	contains(t, text, "recipe small, for 40 images: batches of 8, learning rate linear:0.2",
+		"1 epoch of 5 steps of 8 images",
 		"lamina serve "+out)
 	c, err := run.ReadConfig(out)
 	if err != nil {
@@ -52,7 +53,8 @@ func TestRecipeOfOwnImages(t *testing.T) {
 	contains(t, succeed(t, "--resume", out, "--epochs", "2"), "resumed   after epoch 1")
 	contains(t, succeed(t, "--data", dir, "--size", "8", "--model", "resnet20", "--epochs", "0"),
 		"recipe small, for 40 images: batches of 8, learning rate cosine:0.0005")
-	text = succeed(t, "--data", dir, "--size", "8", "--model", "resnet20", "--epochs", "0", "--lr", "0.1", "--batch", "5")
+	text = succeed(t, "--data", dir, "--size", "8", "--model", "resnet20", "--epochs", "0", "--lr", "0.1",
+		"--batch", "5")
 	if strings.Contains(text, "recipe") {
 		t.Errorf("nothing is left for the recipe to choose:\n%s", text)
 	}
@@ -71,22 +73,26 @@ func TestFineTuning(t *testing.T) {
 	base := filepath.Join(t.TempDir(), "base")
 	own := t.TempDir()
 	putOwn(t, 4, own)
-	succeed(t, own, "--model", "resnet20", "--size", "16", "--epochs", "1", "--resize", "pad", "--std", "60", "--out", base)
+	succeed(t, own, "--model", "resnet20", "--size", "16", "--epochs", "1", "--resize", "pad", "--std", "60",
+		"--out", base)
 
 	dir := photos(t, 50)
 	flags := func(out string) []string {
-		return []string{dir, "--pretrained", base, "--freeze", "conv3", "--unfreeze-at", "2", "--epochs", "4", "--lr", "0.0001",
+		return []string{dir, "--pretrained", base, "--freeze", "conv3", "--unfreeze-at", "2", "--epochs", "4",
+			"--lr", "0.0001",
 			"--patience", "0", "--threads", "1", "--out", out}
 	}
 	alone := filepath.Join(t.TempDir(), "alone")
 	text := succeed(t, flags(alone)...)
 	contains(t, text, "resnet20", "recipe finetune, for 40 images: batches of 8",
-		`a new head: layer "predictions": predictions/kernel has shape (64, 2) in the file, (64, 5) here`, "all layers train, at 0.1 of the learning rate")
+		`a new head: layer "predictions": predictions/kernel has shape (64, 2) in the file, (64, 5) here`,
+		"all layers train, at 0.1 of the learning rate")
 	c, err := run.ReadConfig(alone)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := c.Settings; s.Model != "resnet20" || s.Optimizer != "adamw" || s.LabelSmoothing != 0.1 || s.Std != [3]float32{60, 60, 60} || s.Resize != "pad" {
+	if s := c.Settings; s.Model != "resnet20" || s.Optimizer != "adamw" || s.LabelSmoothing != 0.1 || s.Std != [3]float32{60,
+		60, 60} || s.Resize != "pad" {
 		t.Errorf("%+v", s)
 	}
 	want := read(t, alone)
@@ -120,10 +126,16 @@ func TestFineTuning(t *testing.T) {
 		words []string
 		flags []string
 	}{
-		{[]string{"--freeze block9", "resnet20 has no such layer", "conv2_block1_1_conv"}, []string{"--freeze", "block9"}},
+		{
+			[]string{"--freeze block9", "resnet20 has no such layer", "conv2_block1_1_conv"},
+			[]string{"--freeze", "block9"},
+		},
 		{[]string{"--freeze predictions", "no layer is left to train"}, []string{"--freeze", "predictions"}},
 		{[]string{"--unfreeze-at requires --freeze"}, []string{"--unfreeze-at", "2"}},
-		{[]string{"--unfreeze-at 5", "the run has 3 epochs"}, []string{"--freeze", "conv2", "--unfreeze-at", "5", "--epochs", "3"}},
+		{
+			[]string{"--unfreeze-at 5", "the run has 3 epochs"},
+			[]string{"--freeze", "conv2", "--unfreeze-at", "5", "--epochs", "3"},
+		},
 		{[]string{"--patience -1"}, []string{"--patience", "-1"}},
 		{[]string{"--optimizer", "adam", "adamw"}, []string{"--optimizer", "adam"}},
 	} {
@@ -136,7 +148,12 @@ func TestKerasCache(t *testing.T) {
 	clitest.Once(t)
 	const name = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
 	flags := []string{photos(t, 20), "--pretrained", "imagenet", "--epochs", "0"}
-	fail(t, 1, []string{"cannot download the ImageNet weights", "put the file " + name, filepath.Join(".keras", "models"), "--pretrained FILE"}, flags...)
+	fail(t, 1, []string{
+		"cannot download the ImageNet weights",
+		"put the file " + name,
+		filepath.Join(".keras", "models"),
+		"--pretrained FILE",
+	}, flags...)
 	c := clitest.Command(t, flags...)
 	path := clitest.Put(t, nil, c.Dir, ".keras", "models", name)
 	if err := os.Truncate(path, 58_889_256); err != nil {
@@ -151,7 +168,8 @@ func TestPatience(t *testing.T) {
 	clitest.Once(t)
 	dir := photos(t, 50)
 	flags := func(out string) []string {
-		return []string{dir, "--model", "resnet20", "--size", "8", "--epochs", "40", "--batch", "20", "--lr", "0.00001", "--patience", "3",
+		return []string{dir, "--model", "resnet20", "--size", "8", "--epochs", "40", "--batch", "20", "--lr",
+			"0.00001", "--patience", "3",
 			"--threads", "1", "--out", out}
 	}
 	alone := filepath.Join(t.TempDir(), "alone")
@@ -194,7 +212,8 @@ func TestFindRate(t *testing.T) {
 	clitest.Once(t)
 	dir, picture := photos(t, 50), filepath.Join(t.TempDir(), "rates.png")
 	for _, optimizer := range []string{"adamw", "muon"} {
-		c := clitest.Command(t, dir, "--model", "resnet20", "--size", "8", "--optimizer", optimizer, "--lr-find", picture)
+		c := clitest.Command(t, dir, "--model", "resnet20", "--size", "8", "--optimizer", optimizer,
+			"--lr-find", picture)
 		contains(t, clitest.Expect(t, c, 0), picture, " steps of 8 images", "proposal  --lr ")
 		if data, err := os.ReadFile(picture); err != nil || !strings.HasPrefix(string(data), "\x89PNG") {
 			t.Errorf("%v, %.10q", err, data)

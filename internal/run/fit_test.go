@@ -15,9 +15,12 @@ func TestFit(t *testing.T) {
 		epochs, batch    int
 		rate, bias, note string
 	}{
-		{40, all, muon, 60, 8, "linear:0.2", "linear:0.64", "recipe small, for 40 images: 60 epochs, batches of 8, learning rate linear:0.2"},
-		{800, all, muon, 13, 32, "linear:0.2", "linear:2.56", "recipe small, for 800 images: 13 epochs, batches of 32, learning rate linear:0.2"},
-		{50_000, "batch,epochs,lr", adamW, 8, 128, "cosine:0.002", "", "recipe small, for 50000 images: 8 epochs, batches of 128, learning rate cosine:0.002"},
+		{40, all, muon, 60, 8, "linear:0.2", "linear:0.64",
+			"recipe small, for 40 images: 60 epochs, batches of 8, learning rate linear:0.2"},
+		{800, all, muon, 13, 32, "linear:0.2", "linear:2.56",
+			"recipe small, for 800 images: 13 epochs, batches of 32, learning rate linear:0.2"},
+		{50_000, "batch,epochs,lr", adamW, 8, 128, "cosine:0.002", "",
+			"recipe small, for 50000 images: 8 epochs, batches of 128, learning rate cosine:0.002"},
 		{800, "lr", sgd, 200, 128, "cosine:0.04", "", "recipe small, for 800 images: learning rate cosine:0.04"},
 		{1, "bias-lr", muon, 200, 128, "0.01:81,0.005:141,0.001", "linear:10.2", ""},
 	} {
@@ -28,7 +31,8 @@ func TestFit(t *testing.T) {
 			t.Fatal(err)
 		}
 		if note != test.note || s.Epochs != test.epochs || s.Batch != test.batch || s.LR != test.rate || s.BiasLR != test.bias || s.Fit != "" {
-			t.Errorf("%d images: %q, %d epochs, batch %d, rates %q and %q", test.images, note, s.Epochs, s.Batch, s.LR, s.BiasLR)
+			t.Errorf("%d images: %q, %d epochs, batch %d, rates %q and %q", test.images, note, s.Epochs,
+				s.Batch, s.LR, s.BiasLR)
 		}
 	}
 }

@@ -109,7 +109,8 @@ func TestSameBits(t *testing.T) {
 	began := time.Now()
 	text := succeed(t, small(alone, "--threads", "1")...)
 	took := time.Since(began)
-	for _, words := range []string{"vgg11", "shapes", "epoch 2/2", "cross-entropy", " + penalty ", "best validation accuracy", run.HistoryName, "--resume " + alone} {
+	for _, words := range []string{"vgg11", "shapes", "epoch 2/2", "cross-entropy", " + penalty ",
+		"best validation accuracy", run.HistoryName, "--resume " + alone} {
 		if !strings.Contains(text, words) {
 			t.Errorf("%q is not in what the program prints:\n%s", words, text)
 		}
@@ -267,7 +268,8 @@ func sameEvents(t *testing.T, dir string) {
 func TestBatchLargerThanTheData(t *testing.T) {
 	dir := t.TempDir()
 	data, out := clitest.Put(t, archive(t), dir, "cifar.tar.gz"), filepath.Join(dir, "run")
-	text := succeed(t, "--data", data, "--limit", "4", "--val-limit", "1", "--batch", "1000", "--epochs", "1", "--model", "vgg11", "--out", out)
+	text := succeed(t, "--data", data, "--limit", "4", "--val-limit", "1", "--batch", "1000", "--epochs", "1",
+		"--model", "vgg11", "--out", out)
 	for _, words := range []string{" 1 epoch of 1 step of 4 images,", "data_batch_3.bin has 2 images, "} {
 		if !strings.Contains(text, words) {
 			t.Errorf("%q is not in what the program prints:\n%s", words, text)
@@ -360,14 +362,16 @@ func TestKeepsTheCheckpoint(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	// Each step takes longer than the trainer waits before it saves, so that it saves before it
 	// diverges.
-	succeed(t, small(dir, "--epochs", "1", "--lr", "0.01:1,1e30", "--augment", "none", "--limit", "128", "--batch", "64")...)
+	succeed(t, small(dir, "--epochs", "1", "--lr", "0.01:1,1e30", "--augment", "none", "--limit", "128",
+		"--batch", "64")...)
 	checkpoint := filepath.Join(dir, run.CheckpointName)
 	before := fingerprint(t, checkpoint)
 	again := []string{"--resume", dir, "--epochs", "2"}
 
 	t.Run("full disk", func(t *testing.T) {
 		clitest.LimitFiles(t, 100e6)
-		fail(t, 1, []string{run.CheckpointName, "file too large", "--resume " + dir}, append(again, "--save-every", "1ms")...)
+		fail(t, 1, []string{run.CheckpointName, "file too large", "--resume " + dir}, append(again,
+			"--save-every", "1ms")...)
 	})
 	t.Run("the loss diverges", func(t *testing.T) {
 		fail(t, 1, []string{"epoch 2, step", "diverged", "--resume " + dir}, again...)

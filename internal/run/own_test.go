@@ -22,7 +22,8 @@ func putOwn(t *testing.T, n int, folder ...string) {
 	t.Helper()
 	for class, name := range []string{"cat", "dog"} {
 		for i := range n {
-			image := picturetest.PNG(t, picturetest.Plain(9, 7, color.NRGBA{uint8(200 * class), uint8(i), uint8(len(folder)), 255}))
+			image := picturetest.PNG(t, picturetest.Plain(9, 7,
+				color.NRGBA{uint8(200 * class), uint8(i), uint8(len(folder)), 255}))
 			clitest.Put(t, image, filepath.Join(folder...), name, fmt.Sprintf("%d.png", i))
 		}
 	}
@@ -65,11 +66,20 @@ func TestOwnImages(t *testing.T) {
 			"14 images for training, 6 for validation, 2 classes", "--val: 14 images are for training, and 6, 30 % of each class"},
 		{"train and val", func(dir string) { putOwn(t, 3, dir, "train"); putOwn(t, 2, dir, "Val") }, nil,
 			"6 images for training, 4 for validation, 2 classes", "train is for training, Val for validation"},
-		{"train, valid and test", func(dir string) { putOwn(t, 3, dir, "train"); putOwn(t, 2, dir, "valid"); putOwn(t, 1, dir, "test") }, nil,
+		{"train, valid and test", func(dir string) {
+			putOwn(t, 3, dir, "train")
+			putOwn(t, 2, dir, "valid")
+			putOwn(t,
+				1, dir, "test")
+		}, nil,
 			"6 images for training, 4 for validation, 2 classes", "train is for training, valid for validation, test for lamina evaluate"},
 		{"Training and Testing", func(dir string) { putOwn(t, 3, dir, "Training"); putOwn(t, 2, dir, "Testing") }, nil,
 			"6 images for training, 4 for validation, 2 classes", "Training is for training, Testing for validation"},
-		{"a class with one image", func(dir string) { putOwn(t, 10, dir); clitest.Put(t, pngOf(t), dir, "lone", "1.png") }, nil,
+		{"a class with one image", func(dir string) {
+			putOwn(t, 10, dir)
+			clitest.Put(t, pngOf(t), dir,
+				"lone", "1.png")
+		}, nil,
 			"17 images for training, 4 for validation, 3 classes", "lone: a single image is for training, and validation omits the class"},
 		{"equal images", func(dir string) {
 			putOwn(t, 10, dir)
@@ -126,9 +136,24 @@ func TestBadOwnImages(t *testing.T) {
 		words []string
 	}{
 		{"no class", func(string) {}, nil, []string{"folders of images, one for each class"}},
-		{"images beside each other", func(dir string) { clitest.Put(t, pngOf(t), dir, "1.png") }, nil, []string{"folders of images, one for each class"}},
-		{"one class", func(dir string) { putOwn(t, 2, dir); os.RemoveAll(filepath.Join(dir, "dog")) }, nil, []string{"one class, cat"}},
-		{"one image in each class", func(dir string) { putOwn(t, 1, dir) }, nil, []string{"no class has two different images"}},
+		{
+			"images beside each other",
+			func(dir string) { clitest.Put(t, pngOf(t), dir, "1.png") },
+			nil,
+			[]string{"folders of images, one for each class"},
+		},
+		{
+			"one class",
+			func(dir string) { putOwn(t, 2, dir); os.RemoveAll(filepath.Join(dir, "dog")) },
+			nil,
+			[]string{"one class, cat"},
+		},
+		{
+			"one image in each class",
+			func(dir string) { putOwn(t, 1, dir) },
+			nil,
+			[]string{"no class has two different images"},
+		},
 		{"all bad", func(dir string) {
 			for _, class := range []string{"cat", "dog"} {
 				clitest.Put(t, []byte("text of "+class), dir, class, "1.png")
@@ -141,14 +166,25 @@ func TestBadOwnImages(t *testing.T) {
 				clitest.Put(t, []byte("other text of "+class), dir, class, "2.png")
 			}
 		}, []string{"--skip-bad"}, []string{"the class cat has no images that can be read"}},
-		{"a file in train alone", func(dir string) { clitest.Put(t, pngOf(t), dir, "train", "1.png") }, nil, []string{"train has no folders of images, one for each class"}},
-		{"--val beside val", func(dir string) { putOwn(t, 2, dir, "train"); putOwn(t, 2, dir, "val") }, []string{"--val", "0.5"},
+		{
+			"a file in train alone",
+			func(dir string) { clitest.Put(t, pngOf(t), dir, "train", "1.png") },
+			nil,
+			[]string{"train has no folders of images, one for each class"},
+		},
+		{"--val beside val", func(dir string) { putOwn(t, 2, dir, "train"); putOwn(t, 2, dir, "val") }, []string{"--val",
+			"0.5"},
 			[]string{"has a folder for validation, val: omit --val"}},
 		{"a class of val in another case", func(dir string) {
 			putOwn(t, 2, dir, "train")
 			clitest.Put(t, pngOf(t), dir, "val", "Cat", "1.png")
 		}, nil, []string{filepath.Join("val", "Cat"), "the class is cat in ", "spell both alike"}},
-		{"CSV with an unknown file", func(dir string) { putOwn(t, 10, dir); putCSV(t, dir); os.Remove(filepath.Join(dir, "cat", "3.png")) }, nil,
+		{"CSV with an unknown file", func(dir string) {
+			putOwn(t, 10, dir)
+			putCSV(t, dir)
+			os.Remove(filepath.Join(dir,
+				"cat", "3.png"))
+		}, nil,
 			[]string{"labels.csv: line 5: ", filepath.Join("cat", "3.png"), "correct the path"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

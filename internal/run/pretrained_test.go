@@ -29,7 +29,13 @@ func TestPretrained(t *testing.T) {
 	alone, saved := filepath.Join(dir, "alone"), filepath.Join(dir, "alone.keras")
 	other := []string{"--seed", "2", "--pretrained", first, "--save", saved}
 	text = succeed(t, small(alone, other...)...)
-	for _, words := range []string{first, "loaded: block1_conv1, ", "unused (not in this network): none", "initialized randomly (not in the file): none", saved} {
+	for _, words := range []string{
+		first,
+		"loaded: block1_conv1, ",
+		"unused (not in this network): none",
+		"initialized randomly (not in the file): none",
+		saved,
+	} {
 		if !strings.Contains(text, words) {
 			t.Errorf("%q is not in what the program prints:\n%s", words, text)
 		}
@@ -114,7 +120,8 @@ func TestBadWeights(t *testing.T) {
 		return path
 	}
 	layers := func(first, second string) nn.Sequential {
-		return nn.Sequential{Input: []int{32, 32, 3}, Classes: 2, Layers: []nn.Layer{nn.Conv2D{Name: first, Filters: 64, Kernel: 3},
+		return nn.Sequential{Input: []int{32, 32, 3}, Classes: 2, Layers: []nn.Layer{nn.Conv2D{Name: first,
+			Filters: 64, Kernel: 3},
 			nn.Conv2D{Name: second, Filters: 7, Kernel: 3}, nn.Flatten{}, nn.Dense{Name: "other", Units: 2}}}
 	}
 	strange, narrow := model("strange.h5", layers("a", "b")), model("narrow.keras", layers("block1_conv1", "block2_conv1"))
@@ -127,12 +134,28 @@ func TestBadWeights(t *testing.T) {
 		args  []string
 		words []string
 	}{
-		{"no file", []string{"--pretrained", filepath.Join(dir, "none.h5")}, []string{"--pretrained", "none.h5: no such file"}},
+		{
+			"no file",
+			[]string{"--pretrained", filepath.Join(dir, "none.h5")},
+			[]string{"--pretrained", "none.h5: no such file"},
+		},
 		{"no weights", []string{"--pretrained", text}, []string{"--pretrained", text, "not an HDF5"}},
 		{"other names", []string{"--pretrained", strange}, []string{strange, "a, b, other", "block1_conv1"}},
-		{"other shapes", []string{"--pretrained", narrow}, []string{narrow, "block2_conv1/kernel", "(3, 3, 64, 7)", "(3, 3, 64, 128)", "--skip-mismatch"}},
-		{"no network", []string{"--pretrained", "imagenet"}, []string{"ImageNet", "vgg16_weights_tf_dim_ordering_tf_kernels.h5"}},
-		{"no folder", []string{"--save", filepath.Join(dir, "none", "m.h5")}, []string{"--save", "none", "no such file"}},
+		{
+			"other shapes",
+			[]string{"--pretrained", narrow},
+			[]string{narrow, "block2_conv1/kernel", "(3, 3, 64, 7)", "(3, 3, 64, 128)", "--skip-mismatch"},
+		},
+		{
+			"no network",
+			[]string{"--pretrained", "imagenet"},
+			[]string{"ImageNet", "vgg16_weights_tf_dim_ordering_tf_kernels.h5"},
+		},
+		{
+			"no folder",
+			[]string{"--save", filepath.Join(dir, "none", "m.h5")},
+			[]string{"--save", "none", "no such file"},
+		},
 		{"a folder", []string{"--save", folder}, []string{"--save", folder, "not a regular file"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -144,7 +167,8 @@ func TestBadWeights(t *testing.T) {
 		})
 	}
 	t.Run("mismatch skipped", func(t *testing.T) {
-		text := succeed(t, small(filepath.Join(t.TempDir(), "run"), "--epochs", "0", "--pretrained", narrow, "--skip-mismatch")...)
+		text := succeed(t, small(filepath.Join(t.TempDir(), "run"), "--epochs", "0", "--pretrained", narrow,
+			"--skip-mismatch")...)
 		for _, words := range []string{"loaded: block1_conv1\n", "warning", "(3, 3, 64, 7)"} {
 			if !strings.Contains(text, words) {
 				t.Errorf("%q is not in what the program prints:\n%s", words, text)
@@ -197,7 +221,8 @@ func TestSaveBest(t *testing.T) {
 	// The weights of the best epoch are gone.
 	gone := filepath.Join(dir, "gone")
 	succeed(t, small(gone, "--epochs", "2", "--lr", "0.01:1,0.5")...)
-	fail(t, 1, []string{"best epoch, 1, was before", "--save-best=false saves the last\n"}, "--resume", gone, "--save", saved, "--save-best")
+	fail(t, 1, []string{"best epoch, 1, was before", "--save-best=false saves the last\n"}, "--resume", gone,
+		"--save", saved, "--save-best")
 	if !strings.Contains(text, "the model of the best epoch") {
 		t.Errorf("no mention of the best epoch:\n%s", text)
 	}

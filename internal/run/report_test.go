@@ -30,7 +30,8 @@ func TestReport(t *testing.T) {
 			clitest.Put(t, picturetest.PNG(t, picturetest.Plain(90, 70, shade)), data, name, fmt.Sprint(i, ".png"))
 		}
 	}
-	args := []string{"--data", data, "--size", "70x90", "--model", "resnet20", "--epochs", "2", "--batch", "8", "--lr", "0.01",
+	args := []string{"--data", data, "--size", "70x90", "--model", "resnet20", "--epochs", "2", "--batch",
+		"8", "--lr", "0.01",
 		"--augment", "none", "--std", "60", "--weight-decay", "0.0001", "--out", dir}
 	page := func() string {
 		t.Helper()
@@ -49,9 +50,12 @@ func TestReport(t *testing.T) {
 	best := run.Best(history)
 	for _, words := range []string{
 		"<h1>run &lt;i&gt;</h1>", "32 images for training, 8 for validation, 2 classes",
-		fmt.Sprintf("2 of 2 epochs, best validation accuracy %.2f %% in epoch %d.", 100*best.Validation.Accuracy, best.Epoch),
-		fmt.Sprintf("<h2>Results by class, epoch %d</h2>", best.Epoch), `<svg class="matrix"`, "&lt;script&gt;alert(1)&lt;", "b &amp; c",
-		"Learning rate", "Augmentation: none.", `src="data:image/jpeg;base64,`, `<td class="">weight-decay</td><td class="">0.0001</td>`,
+		fmt.Sprintf("2 of 2 epochs, best validation accuracy %.2f %% in epoch %d.",
+			100*best.Validation.Accuracy, best.Epoch),
+		fmt.Sprintf("<h2>Results by class, epoch %d</h2>", best.Epoch), `<svg class="matrix"`,
+		"&lt;script&gt;alert(1)&lt;", "b &amp; c",
+		"Learning rate", "Augmentation: none.", `src="data:image/jpeg;base64,`,
+		`<td class="">weight-decay</td><td class="">0.0001</td>`,
 	} {
 		if !strings.Contains(text, words) {
 			t.Errorf("the page lacks %s", words)

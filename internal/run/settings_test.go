@@ -16,7 +16,8 @@ func TestNetworkKnowsItsImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	mean := cifar.MeanOnly().Mean
-	if !slices.Equal(network.Labels, labels) || !slices.Equal(network.Mean, mean[:]) || !slices.Equal(network.Std, []float32{2, 3, 4}) {
+	if !slices.Equal(network.Labels, labels) || !slices.Equal(network.Mean, mean[:]) || !slices.Equal(network.Std, []float32{2,
+		3, 4}) {
 		t.Errorf("labels %q, mean %v, deviation %v", network.Labels, network.Mean, network.Std)
 	}
 }

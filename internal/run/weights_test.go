@@ -13,7 +13,13 @@ func TestBest(t *testing.T) {
 	for _, c := range []struct {
 		accuracies []float64
 		want       int
-	}{{[]float64{0.1}, 1}, {[]float64{0.1, 0.2}, 2}, {[]float64{0.2, 0.1}, 1}, {[]float64{0.2, 0.2}, 1}, {[]float64{0.1, 0.3, 0.2}, 2}} {
+	}{
+		{[]float64{0.1}, 1},
+		{[]float64{0.1, 0.2}, 2},
+		{[]float64{0.2, 0.1}, 1},
+		{[]float64{0.2, 0.2}, 1},
+		{[]float64{0.1, 0.3, 0.2}, 2},
+	} {
 		if got := Best(historyOf(c.accuracies...)).Epoch; got != c.want {
 			t.Errorf("%v: epoch %d, want %d", c.accuracies, got, c.want)
 		}
@@ -52,7 +58,8 @@ func TestSavedBefore(t *testing.T) {
 		{name: "never, though there is a file", history: falling, want: 0},
 		{name: "best", history: falling, best: true, before: 1, want: 1},
 		{name: "best, requested again", history: falling, best: true, before: 1, again: true, want: 1},
-		{name: "best, within the next epoch, requested again", history: rising, steps: 1, best: true, before: 2, again: true, want: 2},
+		{name: "best, within the next epoch, requested again", history: rising, steps: 1, best: true,
+			before: 2, again: true, want: 2},
 		{name: "best, not there", history: falling, best: true, before: 1, absent: true, want: 0, nothing: true},
 		{name: "the last before, now the best", history: falling, best: true, before: 2, want: 2, nothing: true},
 		{name: "never the best, though there is a file", history: falling, best: true, want: 0, nothing: true},
@@ -72,7 +79,12 @@ func TestSavedBefore(t *testing.T) {
 			if c.other {
 				d.Config.Saved.Path += "5"
 			}
-			s := &saver{path: path, best: c.best, folder: d, trainer: &nn.Trainer{State: &nn.State{Position: nn.Position{History: c.history, EpochStep: c.steps}}}}
+			s := &saver{
+				path:    path,
+				best:    c.best,
+				folder:  d,
+				trainer: &nn.Trainer{State: &nn.State{Position: nn.Position{History: c.history, EpochStep: c.steps}}},
+			}
 			s.resume(c.again)
 			if s.saved != c.want {
 				t.Errorf("saved after epoch %d, want %d", s.saved, c.want)

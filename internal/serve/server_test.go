@@ -122,7 +122,8 @@ func TestServerClassifies(t *testing.T) {
 		}
 		classifytest.Check(t, a.Pictures[0].Classes, 3, want[0])
 	}
-	body, contentType := form(t, []string{"a.png", "b.txt", "c.png"}, classifytest.PNG(t, 1), []byte("hello"), classifytest.PNG(t, 2))
+	body, contentType := form(t, []string{"a.png", "b.txt", "c.png"}, classifytest.PNG(t, 1), []byte("hello"),
+		classifytest.PNG(t, 2))
 	a := readAnswer(t, post(h, predictPath+"?top=10", contentType, bytes.NewReader(body)))
 	if len(a.Pictures) != 3 || a.Pictures[0].Name != "a.png" || a.Pictures[1].Name != "b.txt" {
 		t.Fatalf("%+v", a)
@@ -163,29 +164,41 @@ func TestBadRequests(t *testing.T) {
 		words                          []string
 	}{
 		{"text", "POST", predictPath, "text/plain", strings.NewReader("hello"), 415, []string{"not an image"}},
-		{"another format", "POST", predictPath, "image/x-portable-pixmap", other, 415, []string{"PNG, JPEG, WebP, GIF, BMP or TIFF"}},
+		{"another format", "POST", predictPath, "image/x-portable-pixmap", other, 415,
+			[]string{"PNG, JPEG, WebP, GIF, BMP or TIFF"}},
 		{"nothing", "POST", predictPath, "image/png", nil, 400, []string{"empty"}},
-		{"half an image", "POST", predictPath, "image/png", bytes.NewReader(picture[:len(picture)/2]), 400, []string{"does not decode"}},
-		{"animated WebP", "POST", predictPath, "image/webp", bytes.NewReader(animation), 415, []string{"animated", "PNG"}},
-		{"decompression bomb", "POST", predictPath, "image/png", bytes.NewReader(picturetest.Bomb(t, 50_000, 50_000)), 413, []string{"50000x50000", "too large"}},
-		{"JPEG of many scans", "POST", predictPath, "image/jpeg", bytes.NewReader(scans), 413, []string{"scans", "too large"}},
-		{"large body", "POST", predictPath, "image/png", bytes.NewReader(make([]byte, maxBody+1)), 413, []string{"16 MB"}},
+		{"half an image", "POST", predictPath, "image/png", bytes.NewReader(picture[:len(picture)/2]), 400,
+			[]string{"does not decode"}},
+		{"animated WebP", "POST", predictPath, "image/webp", bytes.NewReader(animation), 415,
+			[]string{"animated", "PNG"}},
+		{"decompression bomb", "POST", predictPath, "image/png",
+			bytes.NewReader(picturetest.Bomb(t, 50_000, 50_000)), 413, []string{"50000x50000", "too large"}},
+		{"JPEG of many scans", "POST", predictPath, "image/jpeg", bytes.NewReader(scans), 413,
+			[]string{"scans", "too large"}},
+		{"large body", "POST", predictPath, "image/png", bytes.NewReader(make([]byte, maxBody+1)), 413,
+			[]string{"16 MB"}},
 		{"endless body", "POST", predictPath, "image/png", endless{}, 413, []string{"16 MB"}},
-		{"endless form", "POST", predictPath, manyType, io.MultiReader(bytes.NewReader(many[:200]), endless{}), 413, []string{"16 MB"}},
+		{"endless form", "POST", predictPath, manyType,
+			io.MultiReader(bytes.NewReader(many[:200]), endless{}), 413, []string{"16 MB"}},
 		{"many images", "POST", predictPath, manyType, bytes.NewReader(many), 413, []string{"256"}},
 		{"form without images", "POST", predictPath, noneType, bytes.NewReader(none), 400, []string{"no images"}},
 		{"form of bad images", "POST", predictPath, badType, bytes.NewReader(bad), 415, []string{"not an image"}},
-		{"form without boundary", "POST", predictPath, "multipart/form-data", bytes.NewReader(short), 400, []string{"boundary"}},
-		{"form cut off", "POST", predictPath, shortType, bytes.NewReader(short[:len(short)-50]), 400, []string{"cut off"}},
-		{"form cut off in its last boundary", "POST", predictPath, shortType, bytes.NewReader(short[:len(short)-4]), 400, []string{"cut off"}},
+		{"form without boundary", "POST", predictPath, "multipart/form-data", bytes.NewReader(short), 400,
+			[]string{"boundary"}},
+		{"form cut off", "POST", predictPath, shortType, bytes.NewReader(short[:len(short)-50]), 400,
+			[]string{"cut off"}},
+		{"form cut off in its last boundary", "POST", predictPath, shortType,
+			bytes.NewReader(short[:len(short)-4]), 400, []string{"cut off"}},
 		{"form that is none", "POST", predictPath, shortType, bytes.NewReader(picture), 400, []string{"form"}},
-		{"top that is no number", "POST", predictPath + "?top=many", "image/png", bytes.NewReader(picture), 400, []string{"top=many"}},
+		{"top that is no number", "POST", predictPath + "?top=many", "image/png", bytes.NewReader(picture),
+			400, []string{"top=many"}},
 		{"top below 1", "POST", predictPath + "?top=0", "image/png", bytes.NewReader(picture), 400, []string{"top=0"}},
 		{"GET", "GET", predictPath, "", nil, 405, []string{"POST"}},
 		{"image for the page", "POST", "/", "image/png", bytes.NewReader(picture), 405, []string{"GET"}},
 		{"DELETE", "DELETE", "/", "", nil, 405, []string{"GET"}},
 		{"no such path", "GET", "/v2/predict", "", nil, 404, []string{"/v2/predict", predictPath}},
-		{"image for no such path", "POST", "/v2/predict", "image/png", bytes.NewReader(picture), 404, []string{"/v2/predict", predictPath}},
+		{"image for no such path", "POST", "/v2/predict", "image/png", bytes.NewReader(picture), 404,
+			[]string{"/v2/predict", predictPath}},
 		{"path of a file", "GET", "/page/index.html", "", nil, 404, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -260,7 +273,8 @@ func freeBodies(s *Server) int64 {
 func TestPage(t *testing.T) {
 	h := newTestServer(t).handler()
 	for path, kind := range map[string]string{"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript",
-		"/icon.svg": "image/svg+xml", "/samples/0": "image/png", "/samples/9": "image/png", "/healthz": "application/json", "/metrics": "text/plain"} {
+		"/icon.svg": "image/svg+xml", "/samples/0": "image/png", "/samples/9": "image/png",
+		"/healthz": "application/json", "/metrics": "text/plain"} {
 		for _, method := range []string{"GET", "HEAD"} {
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
@@ -310,8 +324,10 @@ func TestMetrics(t *testing.T) {
 	h.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	for _, line := range []string{
 		`lamina_pictures_total{result="classified"} 3`, `lamina_pictures_total{result="rejected"} 1`,
-		`lamina_requests_total{path="/v1/predict",status="200"} 3`, `lamina_requests_total{path="/v1/predict",status="415"} 1`,
-		"lamina_predict_seconds_count 3", "lamina_batch_pictures_sum 3", "lamina_queue_pictures 0", "# TYPE lamina_predict_seconds histogram",
+		`lamina_requests_total{path="/v1/predict",status="200"} 3`,
+		`lamina_requests_total{path="/v1/predict",status="415"} 1`,
+		"lamina_predict_seconds_count 3", "lamina_batch_pictures_sum 3", "lamina_queue_pictures 0",
+		"# TYPE lamina_predict_seconds histogram",
 	} {
 		if !strings.Contains(w.Body.String(), line+"\n") {
 			t.Errorf("%q is not in\n%s", line, w.Body)
@@ -337,7 +353,9 @@ func TestDiverged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkProblem(t, post(serverOf(t, known).handler(), predictPath, "", bytes.NewReader(classifytest.PNG(t, 0))).Result(), 500, "diverged")
+	checkProblem(t, post(serverOf(t, known).handler(), predictPath, "",
+		bytes.NewReader(classifytest.PNG(t, 0))).Result(),
+		500, "diverged")
 }
 
 // TestPanic has a batch that panics. The server goes on, and says that something is wrong.
