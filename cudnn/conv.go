@@ -254,7 +254,9 @@ func (c *conv2D) at(offset int64) C.CUdeviceptr {
 }
 
 // isPlaced reports whether cuDNN's tensor has other pixels or channels.
-func (o *operand) isPlaced() bool { return !slices.Equal(o.shape, o.dnn) }
+func (o *operand) isPlaced() bool {
+	return o.top != 0 || o.left != 0 || !slices.Equal(o.shape, o.dnn)
+}
 
 // input returns an operand at an address in the layout of cuDNN: itself, or in the scratch memory.
 func (c *conv2D) input(o *operand, at C.CUdeviceptr) C.CUdeviceptr {
